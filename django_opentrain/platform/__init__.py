@@ -1,0 +1,1 @@
+"""OpenTrain's Platform API as its vendor defines it. Nothing here knows Django."""
