@@ -1,0 +1,118 @@
+"""The one class that a host writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_opentrain.conf import conf
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from django_opentrain.models import AccessGrant, Contract
+
+
+class AdapterError(Exception):
+    """The host can't do what was asked, for a reason that a person has to resolve.
+
+    Its message is shown to operators: it must hold no Work Email and no secret.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """One of the host's projects, as a customer may link it."""
+
+    id: str
+    name: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayUsage:
+    """One worker's cumulative totals of one day. ``None`` leaves a total as it is."""
+
+    work_date: date
+    total_seconds: int | None = None
+    tasks_completed: int | None = None
+    labels_completed: int | None = None
+    #: OpenTrain's user id; empty: the contract's hired trainer.
+    worker_id: str = ""
+
+
+class OpenTrainAdapter:
+    """What OpenTrain's decisions mean on this site. Name the subclass in ``OPENTRAIN["ADAPTER"]``.
+
+    ``grant_access`` and ``revoke_access`` are called until they return, in a transaction that also holds the
+    grant's new state, and may be called again at any time: they must be idempotent. An exception rolls the
+    transaction back and makes another attempt later.
+    """
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        """The customer for whom this request's user acts: any stable string; None when there is none."""
+        raise NotImplementedError
+
+    def can_manage(self, request: HttpRequest, tenant: str) -> bool:
+        """Whether this request's user may connect, link and see the contracts of ``tenant``."""
+        raise NotImplementedError
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        """The projects that ``tenant`` may link."""
+        raise NotImplementedError
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        """That project, if it is one of ``tenant``'s.
+
+        Asked before each grant: a link made on OpenTrain must not open somebody else's project.
+        """
+        raise NotImplementedError
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        """Let ``grant.participant`` (its ``work_email`` is there) into ``grant.external_project_id``.
+
+        Returns the host's key of the account, which is kept as ``grant.host_user_ref``.
+        """
+        raise NotImplementedError
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        """Shut ``grant.participant`` out of ``grant.external_project_id``; keep their work.
+
+        Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was never
+        given, or its giving was never recorded.
+        """
+        raise NotImplementedError
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``.
+
+        Sites that call ``services.usage`` themselves return nothing.
+        """
+        return ()
+
+    def budget_changed(self, contract: Contract, previous_state: str) -> None:
+        """``contract.budget_state`` is another than ``previous_state``: warn, pause, resume. Optional."""
+
+    def check_revocation(self) -> str | None:
+        """Prove with a canary account that removal works: give it access, take it away, try to get in.
+
+        Returns None when it is locked out, else what it still reached. Optional: hosts that can't try it leave this.
+        """
+        raise NotImplementedError
+
+
+def get_adapter() -> OpenTrainAdapter:
+    """The site's adapter. Raises ``ImproperlyConfigured`` when its class can't be imported."""
+    try:
+        adapter_class = import_string(conf.adapter)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"OPENTRAIN['ADAPTER'] can't be imported: {error}") from error
+    adapter = adapter_class()
+    if not isinstance(adapter, OpenTrainAdapter):
+        raise ImproperlyConfigured("OPENTRAIN['ADAPTER'] must name a subclass of OpenTrainAdapter.")
+    return adapter

@@ -1,0 +1,16 @@
+"""The app's configuration."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DjangoOpenTrainConfig(AppConfig):
+    """``django_opentrain`` in ``INSTALLED_APPS``."""
+
+    name = "django_opentrain"
+    label = "django_opentrain"
+    verbose_name = _("OpenTrain")
+    # Pinned: hosts that default to AutoField would otherwise see a migration of ours missing.
+    default_auto_field = "django.db.models.BigAutoField"

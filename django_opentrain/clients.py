@@ -1,0 +1,112 @@
+"""The Platform API client of an install: its settings, and what its answers teach us about the install."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.conf import conf
+from django_opentrain.platform.client import PlatformClient, build_session
+from django_opentrain.platform.errors import (
+    Forbidden,
+    MissingScope,
+    OpenTrainError,
+    RateLimited,
+    Unauthorized,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+    from django_opentrain.models.installs import Install
+
+#: How long an install rests after a 429 that doesn't say how long.
+DEFAULT_PAUSE_SECONDS = 60
+LONGEST_PAUSE_SECONDS = 3600
+
+
+@lru_cache(maxsize=1)
+def shared_session() -> requests.Session:
+    """The process's connection pool. It holds no credentials and no cookies."""
+    return build_session()
+
+
+class InstallObserver:
+    """Keeps calls back that can't succeed, and writes down what an answer says about the install.
+
+    What one worker met (a pause, a dead token) holds for all: the state is read and written in the database.
+    """
+
+    def __init__(self, install: Install) -> None:
+        self._statuses = type(install).Status
+        self._rows = type(install).objects.filter(pk=install.pk)
+
+    def before_call(self) -> None:
+        """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so."""
+        status, paused_until = self._rows.values_list("status", "paused_until").get()
+        if status != self._statuses.ACTIVE:
+            raise Unauthorized(
+                _("OpenTrain no longer accepts this install's token: reconnect it."),
+                status=401,
+                code="UNAUTHORIZED",
+            )
+        now = timezone.now()
+        if paused_until is not None and paused_until > now:
+            raise RateLimited(
+                _("OpenTrain asked for a pause in the calls for this customer."),
+                status=429,
+                code="RATE_LIMITED",
+                retry_after=(paused_until - now).total_seconds(),
+            )
+
+    def after_call(self, error: OpenTrainError | None) -> None:
+        """Record what this outcome says about the install."""
+        if error is None:
+            self._rows.exclude(last_error="").update(last_error="", last_error_code="")
+        elif isinstance(error, Unauthorized):
+            self._rows.filter(status=self._statuses.ACTIVE).update(
+                status=self._statuses.UNAUTHORIZED,
+                last_error=str(error),
+                last_error_code="UNAUTHORIZED",
+            )
+        elif isinstance(error, Forbidden):
+            self._rows.update(last_error=str(error), last_error_code=_forbidden_code(error))
+        elif isinstance(error, RateLimited):
+            seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
+            pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
+            self._rows.update(paused_until=timezone.now() + pause)
+
+
+def _forbidden_code(error: Forbidden) -> str:
+    """Which kind of 403 this is: a scope that the customer didn't grant, or one of the four conditions."""
+    return f"MISSING_SCOPE:{error.scope}" if isinstance(error, MissingScope) else "FORBIDDEN"
+
+
+def unobserved_client(token: str) -> PlatformClient:
+    """A client for a token that no install is known for yet, or whose install is to be tried again."""
+    return PlatformClient(
+        conf.base_url,
+        token,
+        connect_timeout=conf.connect_timeout,
+        read_timeout=conf.read_timeout,
+        max_retries=conf.max_retries,
+        session=shared_session(),
+    )
+
+
+def client_for(install: Install) -> PlatformClient:
+    """The client that acts for this install. Raises ``UndecryptableError`` when its token's key is lost."""
+    return PlatformClient(
+        conf.base_url,
+        install.token or "",
+        connect_timeout=conf.connect_timeout,
+        read_timeout=conf.read_timeout,
+        max_retries=conf.max_retries,
+        session=shared_session(),
+        scopes=install.scopes,
+        observer=InstallObserver(install),
+    )

@@ -1,0 +1,21 @@
+"""What we remember, one module per aggregate."""
+
+from django_opentrain.models.access import AccessGrant, TrainerAccount
+from django_opentrain.models.contracts import Contract, Participant
+from django_opentrain.models.installs import ConsentRequest, Install
+from django_opentrain.models.links import ProjectLink
+from django_opentrain.models.usage import DailyUsage
+from django_opentrain.models.webhooks import WebhookEndpoint, WebhookEvent
+
+__all__ = [
+    "AccessGrant",
+    "ConsentRequest",
+    "Contract",
+    "DailyUsage",
+    "Install",
+    "Participant",
+    "ProjectLink",
+    "TrainerAccount",
+    "WebhookEndpoint",
+    "WebhookEvent",
+]

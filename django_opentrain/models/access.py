@@ -1,0 +1,106 @@
+"""Who should have access, who has it, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.fields import IdField
+from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.contracts import Contract, Participant
+from django_opentrain.models.links import ProjectLink
+
+
+class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
+    """Grants by what is left to do for them."""
+
+    def unsettled(self) -> AccessGrantQuerySet:
+        """Grants whose state is not what is desired."""
+        return self.exclude(state=F("desired"))
+
+    def due(self, now: datetime) -> AccessGrantQuerySet:
+        """Unsettled grants whose next attempt's time has come."""
+        return self.unsettled().filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+
+    def wanted(self) -> AccessGrantQuerySet:
+        """Grants that should stand."""
+        return self.filter(desired=AccessGrant.Desired.GRANTED)
+
+
+class AccessGrant(TimestampedModel):
+    """One trainer's access to one linked project under one contract: what is desired, and what is."""
+
+    class Desired(models.TextChoices):
+        GRANTED = "GRANTED", _("granted")
+        REVOKED = "REVOKED", _("revoked")
+
+    class State(models.TextChoices):
+        PENDING = "PENDING", _("pending")
+        WAITING_FOR_EMAIL = "WAITING_FOR_EMAIL", _("waiting for a Work Email")
+        GRANTED = "GRANTED", _("granted")
+        REVOKED = "REVOKED", _("revoked")
+        FAILED = "FAILED", _("failed, will be tried again")
+
+    contract = models.ForeignKey(Contract, on_delete=models.CASCADE, related_name="grants")
+    link = models.ForeignKey(ProjectLink, on_delete=models.CASCADE, related_name="grants")
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="grants")
+    desired = models.CharField(max_length=16, choices=Desired.choices, default=Desired.GRANTED)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.PENDING)
+    host_user_ref = IdField(blank=True, db_index=True, help_text=_("The host's key of the account"))
+    cause = models.CharField(max_length=300, blank=True, help_text=_("What made it desired"))
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    desired_at = models.DateTimeField(null=True, blank=True)
+    granted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AccessGrantQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("access grant")
+        verbose_name_plural = _("access grants")
+        constraints = [
+            models.UniqueConstraint(fields=["contract", "link", "participant"], name="opentrain_grant_once"),
+        ]
+        indexes = [models.Index(fields=["state", "next_attempt_at"], name="opentrain_grant_due")]
+
+    def __str__(self) -> str:
+        return f"{self.participant} → {self.link}"
+
+    @property
+    def tenant(self) -> str:
+        """The host's customer whose project this opens."""
+        return self.link.install.tenant
+
+    @property
+    def external_project_id(self) -> str:
+        """The host's id of the project this opens."""
+        return self.link.external_project_id
+
+
+class TrainerAccount(models.Model):
+    """Which of the site's users is which trainer: one to one, whoever hires them."""
+
+    opentrain_user_id = IdField(unique=True)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opentrain_account"
+    )
+    created_by_us = models.BooleanField(
+        default=False, help_text=_("The account was made for the trainer, not found.")
+    )
+    deactivated_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When it was deactivated because no grant was left")
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("trainer account")
+        verbose_name_plural = _("trainer accounts")
+
+    def __str__(self) -> str:
+        return self.opentrain_user_id

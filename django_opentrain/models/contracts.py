@@ -1,0 +1,108 @@
+"""Contracts and the people in them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.fields import EncryptedTextField, IdField
+from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.installs import Install
+from django_opentrain.models.links import ProjectLink
+from django_opentrain.platform import catalog
+
+
+class Participant(TimestampedModel):
+    """An AI trainer, as one install's customer knows them."""
+
+    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="participants")
+    # The one stable key: a display name is masked, not unique, and can change.
+    opentrain_user_id = IdField()
+    display_name = models.CharField(max_length=300, blank=True)
+    country = models.CharField(max_length=100, blank=True)
+    profile_url = models.TextField(blank=True)
+    work_email = EncryptedTextField(null=True, blank=True, editable=False)
+    email_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    purged_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("participant")
+        verbose_name_plural = _("participants")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["install", "opentrain_user_id"], name="opentrain_participant_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.opentrain_user_id
+
+
+class ContractQuerySet(models.QuerySet["Contract"]):
+    """Contracts by where they stand."""
+
+    def active(self) -> ContractQuerySet:
+        """Contracts under which work goes on."""
+        return self.filter(status=Contract.Status.ACTIVE)
+
+
+class Contract(TimestampedModel):
+    """A hire on OpenTrain, with its last known budget."""
+
+    class Status(models.TextChoices):
+        ACTIVE = catalog.CONTRACT_ACTIVE, _("active")
+        ENDED = catalog.CONTRACT_HAS_ENDED, _("ended")
+
+    class BudgetState(models.TextChoices):
+        OK = catalog.BUDGET_OK, _("funded")
+        LOW = catalog.BUDGET_LOW, _("low")
+        DEPLETED = catalog.BUDGET_DEPLETED, _("depleted")
+
+    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="contracts")
+    opentrain_id = IdField(_("OpenTrain id"))
+    job_id = IdField(blank=True)
+    title = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    start_date = models.DateField(null=True, blank=True)
+    end_date = models.DateField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True, help_text=_("When we learned of its end"))
+    links = models.ManyToManyField(ProjectLink, related_name="contracts", blank=True)
+    trainer = models.ForeignKey(
+        Participant,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="contracts",
+        help_text=_("The hired trainer"),
+    )
+    # The last event that was applied: a late delivery of an older one must not undo it.
+    last_event_id = IdField(blank=True, editable=False)
+
+    payment_type = models.CharField(max_length=32, blank=True)
+    budget_state = models.CharField(max_length=16, choices=BudgetState.choices, default=BudgetState.OK)
+    funded_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    consumed_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    remaining_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
+    consumed_fraction = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    active_milestone = models.JSONField(null=True, blank=True)
+    budget_updated_at = models.DateTimeField(null=True, blank=True)
+    budget_event_id = IdField(blank=True, editable=False)
+
+    usage_collected_at = models.DateTimeField(null=True, blank=True)
+    usage_reported_at = models.DateTimeField(null=True, blank=True)
+    report_attempts = models.PositiveIntegerField(default=0)
+    next_report_at = models.DateTimeField(null=True, blank=True)
+    report_error = models.TextField(blank=True)
+
+    objects = ContractQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("contract")
+        verbose_name_plural = _("contracts")
+        constraints = [
+            models.UniqueConstraint(fields=["install", "opentrain_id"], name="opentrain_contract_once"),
+        ]
+        indexes = [models.Index(fields=["status", "usage_collected_at"], name="opentrain_contract_usage")]
+
+    def __str__(self) -> str:
+        return self.title or self.opentrain_id

@@ -1,0 +1,141 @@
+"""Consent requests and the installs they lead to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.clients import client_for
+from django_opentrain.fields import EncryptedTextField, IdField
+from django_opentrain.models.base import TimestampedModel
+from django_opentrain.platform.catalog import has_scope
+from django_opentrain.platform.client import PlatformClient
+
+
+class ConsentRequest(models.Model):
+    """A customer who was sent to OpenTrain's consent screen and has not come back yet."""
+
+    state = models.CharField(max_length=64, unique=True, help_text=_("SHA-256 of the state"))
+    tenant = IdField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    external_project_id = IdField(blank=True)
+    next_url = models.CharField(max_length=2048, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("consent request")
+        verbose_name_plural = _("consent requests")
+
+    def __str__(self) -> str:
+        return f"{self.tenant} ({self.created_at:%Y-%m-%d %H:%M})"
+
+
+class InstallQuerySet(models.QuerySet["Install"]):
+    """Installs by what can be done with them."""
+
+    def usable(self) -> InstallQuerySet:
+        """Installs whose token may be used."""
+        return self.filter(status=Install.Status.ACTIVE)
+
+    def connected(self) -> InstallQuerySet:
+        """Installs that the customer sees as theirs: in use, or in need of a new token."""
+        return self.filter(status__in=[Install.Status.ACTIVE, Install.Status.UNAUTHORIZED])
+
+    def callable_at(self, now: datetime) -> InstallQuerySet:
+        """Usable installs that OpenTrain's rate limit doesn't hold back."""
+        return self.usable().filter(Q(paused_until=None) | Q(paused_until__lte=now))
+
+
+class Install(TimestampedModel):
+    """One customer's grant to our platform app. Every token belongs to exactly one install."""
+
+    class Status(models.TextChoices):
+        PENDING = "PENDING", _("waiting for its token")
+        ACTIVE = "ACTIVE", _("connected")
+        UNAUTHORIZED = "UNAUTHORIZED", _("OpenTrain refuses the token")
+        REVOKED = "REVOKED", _("revoked on OpenTrain")
+        DISCONNECTED = "DISCONNECTED", _("disconnected here")
+
+    tenant = IdField(db_index=True)
+    opentrain_id = IdField(_("OpenTrain id"), unique=True, null=True, blank=True)
+    expected_id = IdField(
+        blank=True,
+        help_text=_(
+            "The install that the return from the consent screen named: a hint, until a token proves it."
+        ),
+    )
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
+    token = EncryptedTextField(null=True, blank=True, editable=False)
+    token_hint = models.CharField(max_length=4, blank=True, help_text=_("The last characters of the token"))
+    scopes = models.JSONField(default=list, blank=True)
+    pii_consent = models.BooleanField(_("PII consent"), default=False)
+    organization_id = IdField(blank=True)
+    app_slug = IdField(blank=True)
+    requested_project_id = IdField(
+        blank=True, help_text=_("The project from which the customer set out to connect")
+    )
+    connected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    superseded_by = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="supersedes",
+        help_text=_("The install that took over after a reconnect"),
+    )
+    verified_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    last_error_code = models.CharField(
+        max_length=64, blank=True, help_text=_("Machine-readable reason of the last error")
+    )
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text=_("OpenTrain's rate limit: no worker calls before this")
+    )
+    lease = models.UUIDField(null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
+    next_reconcile_at = models.DateTimeField(null=True, blank=True)
+    reconcile_attempts = models.PositiveIntegerField(default=0)
+    reconciled_at = models.DateTimeField(null=True, blank=True)
+    reconcile_summary = models.JSONField(default=dict, blank=True)
+    removals_held = models.PositiveIntegerField(
+        default=0, help_text=_("Removals that the breaker holds back until somebody confirms them")
+    )
+    removals_confirmed = models.BooleanField(default=False, editable=False)
+
+    objects = InstallQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("install")
+        verbose_name_plural = _("installs")
+        indexes = [
+            models.Index(fields=["status", "next_reconcile_at"], name="opentrain_install_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant}: {self.opentrain_id or self.get_status_display()}"
+
+    @property
+    def client(self) -> PlatformClient:
+        """The typed client of the Platform API that acts for this install.
+
+        Raises ``UndecryptableError`` when the token's key is lost.
+        """
+        return client_for(self)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether calls with this install's token can be expected to work."""
+        return self.status == self.Status.ACTIVE
+
+    def has_scope(self, scope: str) -> bool:
+        """Whether the customer granted this scope."""
+        return has_scope(self.scopes, scope)

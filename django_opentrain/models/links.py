@@ -1,0 +1,87 @@
+"""Project links."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.fields import IdField
+from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.installs import Install
+from django_opentrain.platform import catalog
+
+
+class ProjectLinkQuerySet(models.QuerySet["ProjectLink"]):
+    """Links by where they stand."""
+
+    def live(self) -> ProjectLinkQuerySet:
+        """Links that exist, or are about to."""
+        return self.filter(live=True)
+
+    def active(self) -> ProjectLinkQuerySet:
+        """Links that exist and that nobody asked to remove."""
+        return self.filter(status=ProjectLink.Status.ACTIVE, removal_requested_at=None)
+
+    def unfinished(self) -> ProjectLinkQuerySet:
+        """Links whose creation or removal at OpenTrain is still owed."""
+        return self.live().filter(
+            Q(status=ProjectLink.Status.PENDING) | Q(removal_requested_at__isnull=False)
+        )
+
+
+class ProjectLink(TimestampedModel):
+    """One of the host's projects, linked to one of the customer's OpenTrain jobs."""
+
+    class Status(models.TextChoices):
+        PENDING = "PENDING", _("being created")
+        ACTIVE = "ACTIVE", _("active")
+        REMOVED = "REMOVED", _("removed")
+
+    class ProvisioningMode(models.TextChoices):
+        PARTNER_WEBHOOK = catalog.PARTNER_WEBHOOK, _("we give access")
+        MANAGED_ADAPTER = catalog.MANAGED_ADAPTER, _("OpenTrain gives access")
+
+    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="project_links")
+    opentrain_id = IdField(_("OpenTrain id"), null=True, blank=True)
+    external_project_id = IdField(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    external_project_name = models.CharField(max_length=catalog.MAX_EXTERNAL_PROJECT_NAME, blank=True)
+    external_project_url = models.TextField(blank=True)
+    job_id = IdField(blank=True)
+    provisioning_mode = models.CharField(
+        max_length=32, choices=ProvisioningMode.choices, default=ProvisioningMode.PARTNER_WEBHOOK
+    )
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
+    # True while the link stands, null afterwards. Null is distinct in a unique constraint on every database,
+    # and MySQL has no conditional ones: so a project has one live link and any number of removed ones.
+    live = models.BooleanField(null=True, default=True, editable=False)
+    removal_requested_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+
+    objects = ProjectLinkQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("project link")
+        verbose_name_plural = _("project links")
+        constraints = [
+            models.UniqueConstraint(fields=["install", "opentrain_id"], name="opentrain_link_once"),
+            models.UniqueConstraint(
+                fields=["install", "external_project_id", "live"], name="opentrain_one_live_link"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_project_name or self.external_project_id
+
+    @property
+    def grants_access(self) -> bool:
+        """Whether trainers of this link's job get access through us.
+
+        With ``MANAGED_ADAPTER`` OpenTrain provisions the accounts itself and the platform must not.
+        """
+        return (
+            self.status == self.Status.ACTIVE
+            and self.removal_requested_at is None
+            and self.provisioning_mode != self.ProvisioningMode.MANAGED_ADAPTER
+        )

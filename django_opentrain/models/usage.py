@@ -1,0 +1,58 @@
+"""What was worked, by day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.fields import IdField
+from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.contracts import Contract
+
+
+class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
+    """Usage by what is left to report."""
+
+    def due(self, today: date) -> DailyUsageQuerySet:
+        """Totals that OpenTrain doesn't have yet. It refuses days in the future: they wait."""
+        return self.filter(status=DailyUsage.Status.DUE, work_date__lte=today)
+
+
+class DailyUsage(TimestampedModel):
+    """One worker's cumulative totals of one day under one contract."""
+
+    class Status(models.TextChoices):
+        DUE = "DUE", _("to be reported")
+        REPORTED = "REPORTED", _("reported")
+        REFUSED = "REFUSED", _("refused by OpenTrain")
+
+    contract = models.ForeignKey(Contract, on_delete=models.CASCADE, related_name="usage")
+    worker_id = IdField(blank=True, help_text=_("OpenTrain's user id; empty: the hired trainer"))
+    work_date = models.DateField()
+    total_seconds = models.PositiveIntegerField(null=True, blank=True)
+    tasks_completed = models.PositiveIntegerField(null=True, blank=True)
+    labels_completed = models.PositiveIntegerField(null=True, blank=True)
+    external_report_id = IdField(blank=True)
+    # Each change makes a new revision; a report marks the one it carried. What changed meanwhile stays due.
+    revision = models.PositiveIntegerField(default=1)
+    reported_revision = models.PositiveIntegerField(default=0)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.DUE)
+    error = models.TextField(blank=True)
+    reported_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DailyUsageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("daily usage")
+        verbose_name_plural = _("daily usage")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["contract", "worker_id", "work_date"], name="opentrain_usage_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "work_date"], name="opentrain_usage_due")]
+
+    def __str__(self) -> str:
+        return f"{self.contract_id} {self.worker_id} {self.work_date}"

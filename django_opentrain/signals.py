@@ -1,0 +1,48 @@
+"""News, for whoever wants it. Decisions are the adapter's.
+
+Each is sent after commit, at least once per change of state. A receiver that raises is logged and stops nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+logger = logging.getLogger(__name__)
+
+#: A token was captured. Arguments: ``install``.
+install_connected = Signal()
+#: The install no longer works: revoked on OpenTrain, or disconnected here. Arguments: ``install``.
+install_revoked = Signal()
+#: A contract is known to be active. Arguments: ``contract``.
+contract_started = Signal()
+#: A contract is known to have ended. Arguments: ``contract``.
+contract_ended = Signal()
+#: The adapter let somebody in. Arguments: ``grant``.
+access_granted = Signal()
+#: The adapter shut somebody out. Arguments: ``grant``.
+access_revoked = Signal()
+#: The adapter failed to give or remove access; it is tried again. Arguments: ``grant``, ``error`` (text).
+access_failed = Signal()
+#: A budget crossed a threshold or was funded. Arguments: ``contract``, ``previous_state``.
+budget_changed = Signal()
+#: An event took effect, or was ignored. Arguments: ``event``.
+event_received = Signal()
+
+
+def send_on_commit(signal: Signal, sender: type, **arguments: Any) -> None:
+    """Send once the transaction that surrounds the caller has committed."""
+    transaction.on_commit(partial(_send, signal, sender, arguments))
+
+
+def _send(signal: Signal, sender: type, arguments: dict[str, Any]) -> None:
+    for receiver, result in signal.send_robust(sender=sender, **arguments):
+        if isinstance(result, Exception):
+            # The traceback's lines could show a Work Email: the type says enough to find the receiver's fault.
+            logger.error(
+                "A receiver of a django_opentrain signal failed: %r: %s", receiver, type(result).__name__
+            )
