@@ -1,0 +1,152 @@
+"""Funded work, and the reports that use it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django_opentrain.platform.resources.base import Resource
+from django_opentrain.platform.values import (
+    NAME_LENGTH,
+    Fields,
+    as_count,
+    as_datetime,
+    as_decimal,
+    as_id,
+    as_text,
+    as_word,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consumed(Resource):
+    """Work reported under a contract so far; None where OpenTrain doesn't say."""
+
+    seconds: int | None = None
+    hours: Decimal | None = None
+    labels: int | None = None
+    tasks: int | None = None
+
+    @classmethod
+    def from_json(cls, data: object) -> Consumed:
+        """Raises ``MalformedResource`` when ``data`` is not an object."""
+        fields = Fields(data, "consumed")
+        return cls(
+            seconds=as_count(fields.get("seconds")),
+            hours=as_decimal(fields.get("hours")),
+            labels=as_count(fields.get("labels")),
+            tasks=as_count(fields.get("tasks")),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MilestoneInfo(Resource):
+    """A piece of funded work. ``volume`` is hours or labels by the contract's payment type."""
+
+    id: str
+    name: str = ""
+    amount_usd: Decimal | None = None
+    volume: Decimal | None = None
+    status: str = ""
+
+    @classmethod
+    def from_json(cls, data: object) -> MilestoneInfo:
+        """Raises ``MalformedResource`` without ``id``."""
+        fields = Fields(data, "milestone")
+        return cls(
+            id=fields.required("id", as_id),
+            name=as_text(fields.get("name"), NAME_LENGTH),
+            amount_usd=as_decimal(fields.get("amountUsd")),
+            volume=as_decimal(fields.get("volume")),
+            status=as_word(fields.get("status")),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetInfo(Resource):
+    """How much of a contract's funded work is used up. Volumes are hours or labels by ``payment_type``.
+
+    ``contract_id`` is "" where a webhook's budget doesn't repeat it.
+    """
+
+    contract_id: str = ""
+    payment_type: str = ""
+    state: str
+    funded_volume: Decimal | None = None
+    funded_amount_usd: Decimal | None = None
+    consumed: Consumed = Consumed()
+    consumed_volume: Decimal | None = None
+    remaining_volume: Decimal | None = None
+    consumed_fraction: Decimal | None = None
+    active_milestone: MilestoneInfo | None = None
+    last_usage_at: datetime | None = None
+
+    @classmethod
+    def from_json(cls, data: object) -> BudgetInfo:
+        """Raises ``MalformedResource`` without ``state``."""
+        fields = Fields(data, "budget")
+        return cls(
+            contract_id=as_id(fields.get("contractId")),
+            payment_type=as_word(fields.get("paymentType")),
+            state=fields.required("state", as_word),
+            funded_volume=as_decimal(fields.get("fundedVolume")),
+            funded_amount_usd=as_decimal(fields.get("fundedAmountUsd")),
+            consumed=fields.optional("consumed", Consumed.from_json) or Consumed(),
+            consumed_volume=as_decimal(fields.get("consumedVolume")),
+            remaining_volume=as_decimal(fields.get("remainingVolume")),
+            consumed_fraction=as_decimal(fields.get("consumedFraction")),
+            active_milestone=fields.optional("activeMilestone", MilestoneInfo.from_json),
+            last_usage_at=as_datetime(fields.get("lastUsageAt")),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageResult(Resource):
+    """The answer to a usage report: how many entries were accepted, and the budget after them."""
+
+    contract_id: str
+    accepted: int | None = None
+    budget: BudgetInfo | None = None
+
+    @classmethod
+    def from_json(cls, data: object) -> UsageResult:
+        """Raises ``MalformedResource`` without ``contractId``."""
+        fields = Fields(data, "usage")
+        return cls(
+            contract_id=fields.required("contractId", as_id),
+            accepted=as_count(fields.get("accepted")),
+            budget=fields.optional("budget", BudgetInfo.from_json),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageEntry:
+    """One worker's cumulative totals of one day: they replace what OpenTrain has stored for that day.
+
+    A field that is None or "" is not sent, and keeps its stored value. ``worker_opentrain_user_id`` "" is the
+    hired trainer.
+    """
+
+    work_date: date
+    total_seconds: int | None = None
+    tasks_completed: int | None = None
+    labels_completed: int | None = None
+    worker_opentrain_user_id: str = ""
+    external_report_id: str = ""
+
+    def as_json(self) -> dict[str, str | int]:
+        """The entry as OpenTrain takes it."""
+        members = {
+            "workDate": self.work_date.isoformat(),
+            "totalSeconds": self.total_seconds,
+            "tasksCompleted": self.tasks_completed,
+            "labelsCompleted": self.labels_completed,
+            "workerOpentrainUserId": self.worker_opentrain_user_id,
+            "externalReportId": self.external_report_id,
+        }
+        return {name: value for name, value in members.items() if value is not None and value != ""}
