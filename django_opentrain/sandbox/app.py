@@ -1,0 +1,87 @@
+"""The whole sandbox behind one function, whatever the transport."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+
+from django_opentrain.platform.catalog import API_PATH
+from django_opentrain.sandbox import api
+from django_opentrain.sandbox.delivery import DeliveryEngine
+from django_opentrain.sandbox.errors import ApiError, not_found
+from django_opentrain.sandbox.faults import Faults, refusal, spoil
+from django_opentrain.sandbox.http import Request, Response, error_response, json_response
+from django_opentrain.sandbox.store import Store
+
+SPEC_FILE = Path(__file__).parent / "openapi.json"
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """One call of the API that came in, for tests that count them."""
+
+    method: str
+    path: str
+    status: int
+
+
+class SandboxApp:
+    """Answers requests. Everything that it knows is in ``store``."""
+
+    def __init__(self, store: Store, engine: DeliveryEngine, base_url: str) -> None:
+        self.store = store
+        self.engine = engine
+        self.base_url = base_url
+        self.faults = Faults(store)
+        #: The latest API calls, oldest first; faults that replaced them included.
+        self.calls: deque[ApiCall] = deque(maxlen=10_000)
+
+    def handle(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Answer one request; header names may be in any case."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        request = Request(method=method, path=path, query=query, headers=lower, body=body)
+        return self._route(request)
+
+    def _route(self, request: Request) -> Response:
+        try:
+            if request.path.startswith(API_PATH + "/"):
+                return self._api(request)
+            raise not_found("There is no such page")
+        except ApiError as error:
+            return error_response(error)
+
+    def _api(self, request: Request) -> Response:
+        path = request.path[len(API_PATH) :]
+        fault = self.faults.take(request.method, path)
+        response = None if fault is None else refusal(fault)
+        if response is None:
+            response = self._answer(request, path)
+            if fault is not None:
+                response = spoil(response, fault)
+        self.calls.append(ApiCall(request.method, path, response.status))
+        return response
+
+    def _answer(self, request: Request, path: str) -> Response:
+        if (request.method, path) == ("GET", "/openapi.json"):
+            return json_response(self.spec())
+        try:
+            status, value = api.handle(
+                self.store, request.method, path, request.query, request.headers, request.body
+            )
+        except ApiError as error:
+            return error_response(error)
+        return json_response(value, status=status)
+
+    def spec(self) -> dict[str, object]:
+        """The served OpenAPI document, with this sandbox as its server."""
+        spec: dict[str, object] = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
+        return {**spec, "servers": [{"url": self.base_url + API_PATH}]}
+
+
+def date_header() -> str:
+    """The wall clock's time, as HTTP writes it."""
+    return formatdate(usegmt=True)

@@ -1,0 +1,146 @@
+"""Consent: which redirects are allowed, what approving creates, what a disconnect ends.
+
+Source: platform-api, "Consent". Reconnecting revokes the old install, as the documentation implies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from django_opentrain.platform.catalog import INSTALL_ACTIVE, TOKEN_PREFIX
+from django_opentrain.sandbox.events import emit_revoked
+from django_opentrain.sandbox.models import (
+    INSTALL_REVOKED,
+    App,
+    Install,
+    Organization,
+    Token,
+    new_id,
+)
+from django_opentrain.sandbox.store import Store
+from django_opentrain.sandbox.validation import is_web_url
+
+#: As a registered URI's port: any port. A liberty of the sandbox, for hosts on changing ports.
+ANY_PORT = ":*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A fresh grant. The token exists here and nowhere else: it can't be shown again."""
+
+    install: Install
+    token: str = field(repr=False)
+    return_url: str | None
+
+
+def token_digest(token: str) -> str:
+    """What the sandbox keeps of a token."""
+    return hashlib.sha256(token.encode("utf-8", errors="backslashreplace")).hexdigest()
+
+
+def approve(
+    store: Store,
+    app: App,
+    organization: Organization,
+    *,
+    scopes: Sequence[str] | None = None,
+    pii_consent: bool = False,
+    redirect_uri: str | None = None,
+    state: str | None = None,
+    external_project_id: str | None = None,
+) -> Approval:
+    """Grant ``app`` access to ``organization``; an earlier grant of the two is revoked.
+
+    :param scopes: those granted; the app's when None.
+    """
+    with store.transaction():
+        for earlier in store.owned(Install, organization.id):
+            if earlier.app_slug == app.slug and earlier.status == INSTALL_ACTIVE:
+                revoke(store, earlier, "reconnected")
+        granted = list(app.scopes if scopes is None else scopes)
+        install = Install(
+            id=new_id("ins"),
+            app_slug=app.slug,
+            organization_id=organization.id,
+            scopes=granted,
+            pii_consent=pii_consent,
+            created_at=store.clock.now(),
+        )
+        store.put(install)
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        store.put(
+            Token(
+                id=new_id("tok"),
+                install_id=install.id,
+                name=f"{app.name} for {organization.name}",
+                digest=token_digest(token),
+                scopes=list(granted),
+            )
+        )
+    url = return_url(redirect_uri, state, external_project_id, install_id=install.id)
+    return Approval(install=install, token=token, return_url=url)
+
+
+def revoke(store: Store, install: Install, reason: str) -> None:
+    """End an install: its token dies, and its endpoints hear ``install.revoked`` as the last."""
+    with store.transaction():
+        now = store.clock.now()
+        install.status = INSTALL_REVOKED
+        install.revoked_at = now
+        store.put(install)
+        for token in store.owned(Token, install.id):
+            token.revoked_at = now
+            store.put(token)
+        emit_revoked(store, install, reason)
+
+
+def return_url(
+    redirect_uri: str | None,
+    state: str | None,
+    external_project_id: str | None,
+    *,
+    install_id: str | None = None,
+) -> str | None:
+    """Where the customer goes back to, or None without a ``redirect_uri``. Never has the token.
+
+    Without ``install_id`` it is the return after a decline.
+    """
+    if redirect_uri is None:
+        return None
+    ours = {
+        "opentrain_install_id": install_id,
+        "state": state,
+        "external_project_id": external_project_id,
+    }
+    parts = urlsplit(redirect_uri)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in ours]
+    added = [(key, value) for key, value in ours.items() if value is not None]
+    return urlunsplit(parts._replace(query=urlencode(kept + added)))
+
+
+def redirect_allowed(app: App, redirect_uri: str) -> bool:
+    """Whether a registered URI has the same origin and a path that ``redirect_uri`` is under."""
+    if not is_web_url(redirect_uri) or "#" in redirect_uri or "\\" in redirect_uri:
+        return False
+    if ".." in unquote(urlsplit(redirect_uri).path).split("/"):
+        return False
+    return any(_is_under(redirect_uri, registered) for registered in app.redirect_uris)
+
+
+def _is_under(redirect_uri: str, registered: str) -> bool:
+    uri, base = urlsplit(redirect_uri), urlsplit(registered.replace(ANY_PORT, "", 1))
+    if (uri.scheme, uri.hostname) != (base.scheme, base.hostname):
+        return False
+    if ANY_PORT not in registered and _port(redirect_uri) != _port(registered):
+        return False
+    root = base.path.rstrip("/")
+    return uri.path == root or uri.path.startswith(root + "/")
+
+
+def _port(url: str) -> int | None:
+    parts = urlsplit(url)
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,57 @@
+"""Requests in, responses out: what both transports speak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django_opentrain.sandbox.errors import ApiError
+from django_opentrain.sandbox.models import new_id
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """``path`` is still percent-encoded; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An answer, and what is to go wrong on its way (see :mod:`.faults`)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    #: Real seconds to wait before sending it.
+    delay_seconds: float = 0.0
+    #: Close the connection instead of sending it.
+    drop: bool = False
+    #: Send half of the body, then close.
+    truncate: bool = False
+
+
+def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    base = {"Content-Type": JSON, "Cache-Control": "no-store"}
+    return Response(status=status, headers={**base, **(headers or {})}, body=body)
+
+
+def error_response(error: ApiError) -> Response:
+    """OpenTrain's error envelope."""
+    request_id = new_id("req")
+    envelope = {
+        "error": error.message,
+        "code": error.code,
+        "requestId": request_id,
+        "details": error.details,
+    }
+    headers = {**error.headers, "X-Request-Id": request_id}
+    return json_response(envelope, status=error.status, headers=headers)
