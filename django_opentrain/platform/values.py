@@ -7,6 +7,8 @@ it sends.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, timezone
@@ -40,6 +42,29 @@ _TIMESTAMP = re.compile(
 
 class MalformedResource(ValueError):  # noqa: N818 - names the condition, as the errors of this package do
     """JSON from OpenTrain lacks what its kind can't do without; the message names the field."""
+
+
+def load_json(content: bytes) -> Any:
+    """What ``content`` holds. Raises ``ValueError`` for all that isn't JSON in UTF-8.
+
+    Stricter than ``json.loads``: NaN, Infinity and numbers that overflow to them are refused (RFC 8259,
+    section 6), and so is what is nested too deep to be read.
+    """
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number too large")
+    return number
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def as_id(value: object) -> str:

@@ -1,0 +1,196 @@
+"""Reads one HTTP response of OpenTrain's: its bounded body, its JSON, and what it means.
+
+Source: OpenTrain's developer documentation, "Errors". Rate limits are not documented: Retry-After is read as
+RFC 9110, section 10.2.3, has it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import requests
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
+
+from django_opentrain.platform.credentials import BearerToken
+from django_opentrain.platform.errors import (
+    BY_STATUS,
+    Forbidden,
+    MissingScope,
+    OpenTrainAPIError,
+    OpenTrainError,
+    ServerError,
+    UnusableResponse,
+)
+from django_opentrain.platform.operations import Operation
+from django_opentrain.platform.redaction import redact, redact_all
+from django_opentrain.platform.values import load_json
+
+MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+MAX_RETRY_AFTER_SECONDS: Final = 86_400
+_CHUNK_BYTES: Final = 16 * 1024
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,12}")
+# Only the form that senders must use: the parser of the standard library guesses at everything else.
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+
+_LEADS: Final = {
+    400: "OpenTrain refused the request",
+    401: "OpenTrain doesn't accept the token",
+    403: "OpenTrain doesn't allow this",
+    404: "OpenTrain doesn't know it",
+    409: "OpenTrain reports a conflict",
+    429: "OpenTrain limits the rate of calls",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success: its JSON, or None for a 204. ``gone``: a DELETE's repetition found nothing left to delete."""
+
+    status: int
+    request_id: str = ""
+    document: object = field(default=None, repr=False)
+    gone: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Anything else. ``transient``: the same request may succeed a moment later."""
+
+    error: OpenTrainError
+    transient: bool
+
+
+@dataclass(frozen=True)
+class Body:
+    """A response's body, or why there is none."""
+
+    content: bytes = field(repr=False)
+    problem: str = ""
+    transient: bool = False
+
+
+def read_body(response: requests.Response, seconds: float) -> Body:
+    """The body, if it is whole, within ``MAX_BODY_BYTES``, and here in ``seconds``."""
+    deadline = time.monotonic() + seconds
+    content = bytearray()
+    try:
+        for chunk in _chunks(response):
+            content += chunk
+            if len(content) > MAX_BODY_BYTES:
+                return Body(b"", f"is larger than {MAX_BODY_BYTES} bytes")
+            if time.monotonic() > deadline:
+                return Body(b"", f"took longer than {seconds:g} s to arrive", transient=True)
+    except (OSError, HTTPError) as exc:
+        return Body(b"", f"broke off ({type(exc).__name__})", transient=True)
+    return Body(bytes(content))
+
+
+def understand(
+    operation: Operation, response: requests.Response, body: Body, token: BearerToken
+) -> Answer | Failure:
+    """What a response means."""
+    status = response.status_code
+    document = _parse(body.content)
+    envelope = document if isinstance(document, dict) else {}
+    request_id = _request_id(envelope, response.headers, token)
+    if not 200 <= status < 300:
+        error = _refusal(operation, response, envelope, request_id, token)
+        return Failure(error, transient=status == 429 or status >= 500)
+    problem = body.problem or ("" if document is not None or status == 204 else "is not usable JSON")
+    if problem:
+        message = f"OpenTrain's answer {problem}: whether {operation.name} took effect is not certain."
+        return Failure(UnusableResponse(message, status=status, request_id=request_id), body.transient)
+    return Answer(status, request_id, document)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that ``Retry-After`` asks for (0 to ``MAX_RETRY_AFTER_SECONDS``); None when it doesn't say.
+
+    A date is measured from the response's own ``Date``, so that a wrong clock here doesn't matter.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(min(int(value), MAX_RETRY_AFTER_SECONDS))
+    until = _http_date(value)
+    if until is None:
+        return None
+    now = _http_date(headers.get("Date", "")) or datetime.now(timezone.utc)
+    return min(max((until - now).total_seconds(), 0.0), float(MAX_RETRY_AFTER_SECONDS))
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    raw = response.raw
+    if isinstance(raw, HTTPResponse) and hasattr(raw, "read1"):  # urllib3 2.x
+        # What is there, at once: read() would wait for a whole chunk, however slowly it drips in.
+        return iter(lambda: raw.read1(_CHUNK_BYTES, decode_content=True), b"")
+    chunks: Iterator[bytes] = response.iter_content(_CHUNK_BYTES)
+    return chunks
+
+
+def _parse(content: bytes) -> object:
+    try:
+        return load_json(content)
+    except ValueError:
+        return None
+
+
+def _refusal(
+    operation: Operation,
+    response: requests.Response,
+    envelope: Mapping[str, Any],
+    request_id: str,
+    token: BearerToken,
+) -> OpenTrainAPIError:
+    status = response.status_code
+    text, code, details = envelope.get("error"), envelope.get("code"), envelope.get("details")
+    said = redact(text, token) if isinstance(text, str) else ""
+    answer: dict[str, Any] = {
+        "status": status,
+        "code": code if isinstance(code, str) and _CODE.fullmatch(code) else "",
+        "request_id": request_id,
+        "details": redact_all(details, token) if isinstance(details, dict) else {},
+        "retry_after": retry_after(response.headers),
+    }
+    message = _sentence(status, said, response.headers)
+    kind = ServerError if status >= 500 else BY_STATUS.get(status, OpenTrainAPIError)
+    if kind is Forbidden and operation.scope and operation.scope in f"{said} {answer['details']}":
+        return MissingScope(message, scope=operation.scope, **answer)
+    return kind(message, **answer)
+
+
+def _sentence(status: int, said: str, headers: Mapping[str, str]) -> str:
+    if 300 <= status < 400:
+        return f"OpenTrain answered {status}, a redirect, which is not followed: the token would go along."
+    lead = _LEADS.get(status, "OpenTrain failed" if status >= 500 else "OpenTrain refused the request")
+    if said:
+        return f"{lead} ({status}): {said}"
+    media_type = _MEDIA_TYPE.match(headers.get("Content-Type", ""))
+    form = f" in {media_type.group()}" if media_type else ""
+    return f"{lead} ({status}), without a reason that can be read{form}."
+
+
+def _request_id(envelope: Mapping[str, Any], headers: Mapping[str, str], token: BearerToken) -> str:
+    for value in (envelope.get("requestId"), headers.get("X-Request-Id")):
+        if isinstance(value, str) and _REQUEST_ID.fullmatch(value) and redact(value, token) == value:
+            return value
+    return ""
+
+
+def _http_date(value: str) -> datetime | None:
+    if not _HTTP_DATE.fullmatch(value):
+        return None
+    try:
+        return parsedate_to_datetime(value).replace(tzinfo=timezone.utc)
+    except ValueError:  # no such day or time
+        return None

@@ -1,0 +1,197 @@
+"""The wire: a pooled session, one request, and the repetitions that a repeatable one may have."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProxyError,
+)
+
+from django_opentrain import __version__
+from django_opentrain.platform.answers import Answer, Failure, read_body, understand
+from django_opentrain.platform.catalog import API_PATH
+from django_opentrain.platform.credentials import BearerToken
+from django_opentrain.platform.errors import (
+    InvalidRequest,
+    NotFound,
+    OpenTrainAPIError,
+    OpenTrainConnectionError,
+    OpenTrainError,
+)
+from django_opentrain.platform.operations import Operation
+
+USER_AGENT: Final = f"django-opentrain/{__version__}"
+POOL_SIZE: Final = 10
+BACKOFF_SECONDS: Final = 0.5
+MAX_BACKOFF_SECONDS: Final = 8.0
+#: A worker sleeps through a shorter Retry-After; a longer one is for rescheduling.
+MAX_SLEPT_RETRY_AFTER_SECONDS: Final = 2.0
+
+NO_TOKEN: Final = BearerToken("")
+_NEVER_SENT = (requests.ConnectTimeout, requests.exceptions.ProxyError)
+_NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError, ProxyError)
+
+
+def build_session(*, pool_size: int = POOL_SIZE) -> requests.Session:
+    """A session to share between the threads of a process, and between clients: it holds no credentials.
+
+    Keeps up to ``pool_size`` connections open. Takes no cookies. Proxies and CA bundles come from the
+    environment, as usual with requests.
+    """
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation with its arguments, ready to be sent."""
+
+    operation: Operation
+    path: str
+    query: Mapping[str, str | int] = MappingProxyType({})
+    body: bytes | None = field(default=None, repr=False)
+
+
+class Transport:
+    """Sends calls to one base URL with one token. Safe to share between threads as far as its session is."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: BearerToken,
+        *,
+        timeout: tuple[float, float],
+        max_retries: int,
+        session: requests.Session,
+        sleep: Callable[[float], None],
+    ) -> None:
+        """``timeout``: seconds to connect, and seconds for each read and for the whole body."""
+        self._root = _checked_base_url(base_url) + API_PATH
+        self._token = token
+        self._timeout = timeout
+        self._max_retries = max_retries
+        self._session = session
+        self._sleep = sleep
+
+    def send(self, call: Call) -> Answer:
+        """The answer, after up to ``max_retries`` repetitions where they can do no harm."""
+        if call.operation.authenticated and not self._token.present:
+            raise InvalidRequest("There is no token to call OpenTrain with.")
+        repetitions = self._max_retries if call.operation.repeatable else 0
+        outcome_unknown = False
+        for repetition in range(repetitions + 1):
+            outcome = self._send_once(call)
+            if isinstance(outcome, Answer):
+                return outcome
+            error = outcome.error
+            if outcome_unknown and _deleted_before(call.operation, error):
+                return Answer(404, gone=True)
+            outcome_unknown = error.outcome_unknown = outcome_unknown or error.outcome_unknown
+            pause = _pause(outcome, repetition)
+            if pause is None or repetition == repetitions:
+                break
+            self._sleep(pause)
+        raise error
+
+    def _send_once(self, call: Call) -> Answer | Failure:
+        # Failures are returned and raised elsewhere: raised here, they would drag requests' exceptions along,
+        # and with them the request and its token.
+        try:
+            response = self._session.request(
+                call.operation.method,
+                self._root + call.path,
+                params=dict(call.query),
+                data=call.body,
+                headers=_headers(call),
+                auth=self._token if call.operation.authenticated else NO_TOKEN,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+        except ValueError as exc:  # requests' InvalidURL, InvalidHeader and the like are ValueErrors
+            return Failure(
+                InvalidRequest(f"The request can't be sent ({type(exc).__name__})."), transient=False
+            )
+        except (OSError, HTTPError) as exc:
+            return _no_answer(exc)
+        with response:
+            body = read_body(response, self._timeout[1])
+            return understand(call.operation, response, body, self._token)
+
+
+def _checked_base_url(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidRequest("OpenTrain's base URL must be an absolute http(s) URL.")
+    return base_url.rstrip("/")
+
+
+def _headers(call: Call) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+def _deleted_before(operation: Operation, error: OpenTrainError) -> bool:
+    """Whether a repeated DELETE finds that the first one, whose answer was lost, did it.
+
+    Only OpenTrain's own 404 says so: a load balancer without a backend answers 404 as well.
+    """
+    return operation.method == "DELETE" and isinstance(error, NotFound) and error.code == "NOT_FOUND"
+
+
+def _pause(failure: Failure, repetition: int) -> float | None:
+    """Seconds to sleep before the next repetition; None: don't repeat now."""
+    if not failure.transient:
+        return None
+    asked = failure.error.retry_after if isinstance(failure.error, OpenTrainAPIError) else None
+    if asked is not None:
+        return asked if asked <= MAX_SLEPT_RETRY_AFTER_SECONDS else None
+    ceiling = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**repetition)
+    return random.uniform(0, ceiling)  # noqa: S311 - full jitter needs no secrecy
+
+
+def _no_answer(exc: Exception) -> Failure:
+    causes = list(_causes(exc))
+    kind = type(exc).__name__
+    if isinstance(exc, requests.exceptions.SSLError):
+        refused = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
+        message = (
+            f"No secure connection to OpenTrain ({kind}): check the certificates and the system's clock."
+        )
+        return Failure(OpenTrainConnectionError(message, outcome_unknown=not refused), transient=False)
+    if isinstance(exc, _NEVER_SENT) or any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
+        message = f"OpenTrain can't be reached ({kind})."
+        return Failure(OpenTrainConnectionError(message, outcome_unknown=False), transient=True)
+    message = f"OpenTrain didn't answer ({kind}): whether the request took effect is not certain."
+    return Failure(OpenTrainConnectionError(message), transient=True)
+
+
+def _causes(exc: object) -> Iterator[BaseException]:
+    """``exc`` and what requests and urllib3 wrapped in it. Not ``__context__``: it may be the caller's."""
+    if isinstance(exc, BaseException):
+        yield exc
+        for wrapped in (*exc.args, getattr(exc, "reason", None)):
+            yield from _causes(wrapped)
