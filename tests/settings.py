@@ -1,9 +1,11 @@
-"""Settings of the test suite: SQLite in memory, or what ``TEST_DATABASE`` names."""
+"""Settings of the test suite: SQLite in memory, or what ``TEST_DATABASE`` names (postgresql, mariadb)."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
+
+import pymysql
 
 DATABASE_SERVERS: dict[str, dict[str, Any]] = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
@@ -25,6 +27,10 @@ DATABASE_SERVERS: dict[str, dict[str, Any]] = {
 }
 
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+if DATABASE == "mariadb":
+    # Django asks for MySQLdb, whose C extension needs MariaDB's headers; PyMySQL answers to that name.
+    pymysql.install_as_MySQLdb()
+
 DATABASES = {
     "default": {
         **DATABASE_SERVERS[DATABASE],
@@ -79,7 +85,6 @@ TEMPLATES = [
         },
     }
 ]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 OPENTRAIN = {
     "APP_SLUG": "annotation-demo",

@@ -1,0 +1,1 @@
+"""Tools with which a host project tests its adapter and pages against a local OpenTrain."""

@@ -1,0 +1,41 @@
+"""What all tests share: a missing service skips a test here, and fails it in CI."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import socket
+from typing import NoReturn
+
+import pytest
+
+#: The port on 127.0.0.1 of each service that a test can be marked with.
+PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379, "rabbitmq": 5672}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@functools.cache
+def listens(port: int) -> bool:
+    """Whether something accepts connections on ``port`` of this machine."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def leave_out(reason: str) -> NoReturn:
+    """Skip the running test; in CI, where everything has to be there, fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (CI=true: nothing may be skipped)", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a marked test whose service isn't there."""
+    for service, port in PORTS.items():
+        if item.get_closest_marker(service) and not listens(port):
+            leave_out(f"{service} doesn't listen on 127.0.0.1:{port}")
+    if item.get_closest_marker("browser") and not any(map(shutil.which, BROWSERS)):
+        leave_out("no Chromium on PATH")
