@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -65,7 +64,7 @@ class Call:
 
     operation: Operation
     path: str
-    query: Mapping[str, str | int] = MappingProxyType({})
+    query: Mapping[str, str | int] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
 
 
