@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.services.dispatch import remember_celery_app
+
 
 class DjangoOpenTrainConfig(AppConfig):
     """``django_opentrain`` in ``INSTALLED_APPS``."""
@@ -14,3 +16,6 @@ class DjangoOpenTrainConfig(AppConfig):
     verbose_name = _("OpenTrain")
     # Pinned: hosts that default to AutoField would otherwise see a migration of ours missing.
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        remember_celery_app()

@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-from django_opentrain.platform.client import PlatformClient, build_session
+from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.transport import build_session
 from django_opentrain.platform.errors import (
     Forbidden,
     MissingScope,
@@ -48,7 +49,8 @@ class InstallObserver:
     def before_call(self) -> None:
         """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so."""
         status, paused_until = self._rows.values_list("status", "paused_until").get()
-        if status != self._statuses.ACTIVE:
+        if status not in (self._statuses.ACTIVE, self._statuses.DISCONNECTED):
+            # Disconnected here: until the last usage is reported, the token is still there to do it with.
             raise Unauthorized(
                 _("OpenTrain no longer accepts this install's token: reconnect it."),
                 status=401,

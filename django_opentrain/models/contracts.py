@@ -75,7 +75,7 @@ class Contract(TimestampedModel):
         related_name="contracts",
         help_text=_("The hired trainer"),
     )
-    # The last event that was applied: a late delivery of an older one must not undo it.
+    # The newest event that was applied: a late delivery of an older one must not undo what it said.
     last_event_id = IdField(blank=True, editable=False)
 
     payment_type = models.CharField(max_length=32, blank=True)
@@ -83,10 +83,16 @@ class Contract(TimestampedModel):
     funded_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     consumed_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     remaining_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
-    consumed_fraction = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    consumed_fraction = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
     active_milestone = models.JSONField(null=True, blank=True)
     budget_updated_at = models.DateTimeField(null=True, blank=True)
     budget_event_id = IdField(blank=True, editable=False)
+    announced_budget_state = models.CharField(
+        max_length=16,
+        choices=BudgetState.choices,
+        default=BudgetState.OK,
+        help_text=_("The state that the adapter was told last"),
+    )
 
     usage_collected_at = models.DateTimeField(null=True, blank=True)
     usage_reported_at = models.DateTimeField(null=True, blank=True)

@@ -43,9 +43,9 @@ class InstallQuerySet(models.QuerySet["Install"]):
         """Installs whose token may be used."""
         return self.filter(status=Install.Status.ACTIVE)
 
-    def connected(self) -> InstallQuerySet:
-        """Installs that the customer sees as theirs: in use, or in need of a new token."""
-        return self.filter(status__in=[Install.Status.ACTIVE, Install.Status.UNAUTHORIZED])
+    def live(self) -> InstallQuerySet:
+        """Installs whose grant stands, even if the token needs renewing."""
+        return self.filter(status__in=Install.LIVE)
 
     def callable_at(self, now: datetime) -> InstallQuerySet:
         """Usable installs that OpenTrain's rate limit doesn't hold back."""
@@ -61,6 +61,9 @@ class Install(TimestampedModel):
         UNAUTHORIZED = "UNAUTHORIZED", _("OpenTrain refuses the token")
         REVOKED = "REVOKED", _("revoked on OpenTrain")
         DISCONNECTED = "DISCONNECTED", _("disconnected here")
+
+    #: The customer's grant stands, even if its token needs renewing.
+    LIVE = (Status.ACTIVE, Status.UNAUTHORIZED)
 
     tenant = IdField(db_index=True)
     opentrain_id = IdField(_("OpenTrain id"), unique=True, null=True, blank=True)
@@ -135,6 +138,11 @@ class Install(TimestampedModel):
     def is_usable(self) -> bool:
         """Whether calls with this install's token can be expected to work."""
         return self.status == self.Status.ACTIVE
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the customer's grant stands, even if its token needs renewing."""
+        return self.status in self.LIVE
 
     def has_scope(self, scope: str) -> bool:
         """Whether the customer granted this scope."""

@@ -1,0 +1,202 @@
+"""Convergence: the one step that makes desired access true.
+
+It is idempotent and repeated until it succeeds, so that the order of events, repeats and crashes can not matter.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain import signals
+from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import AccessGrant, Participant
+from django_opentrain.models.access import AccessGrantQuerySet
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.services import participants
+from django_opentrain.services.locks import lock
+from django_opentrain.text import describe
+
+logger = logging.getLogger(__name__)
+
+#: Minutes between questions for a missing Work Email; then hourly.
+EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
+LATER_EMAIL_RETRY_MINUTES: Final = 60
+FIRST_RETRY_SECONDS: Final = 15
+LONGEST_RETRY_SECONDS: Final = 3600
+#: Grants of one customer that are tried before the next customer's turn.
+TURN: Final = 20
+
+
+def converge(row: AccessGrant, *, reassert: bool = False) -> AccessGrant:
+    """Make what is desired true, if that is still to do, and return the grant as it now is.
+
+    The adapter is called in the transaction that saves the new state. The participant's row is locked meanwhile,
+    so that of several grants of one trainer each sees what became of the others; when another worker holds it,
+    nothing is done. With ``reassert`` the adapter is called even if the state is right already: somebody may
+    have changed the host by hand.
+    """
+    if row.state == AccessGrant.State.WAITING_FOR_EMAIL and _lacks_email(row):
+        _ask_for_email(row)
+    with transaction.atomic():
+        if lock(Participant.objects.filter(pk=row.participant_id), skip_locked=True) is not None:
+            current = _load(row.pk)
+            if current is not None and (reassert or current.state != current.desired):
+                _attempt(current)
+    row.refresh_from_db()
+    return row
+
+
+def converge_due() -> int:
+    """Converge every grant that is due, removals first, the customers in turn; returns how many were tried."""
+    total = 0
+    while True:
+        tried = sum(_try(row) for row in _next_turn())
+        total += tried
+        if not tried:
+            return total
+
+
+def _try(row: AccessGrant) -> bool:
+    before = (row.state, row.attempts)
+    converge(row)
+    return (row.state, row.attempts) != before
+
+
+def _next_turn() -> Iterator[AccessGrant]:
+    """Some due grants of each customer, so that a flood for one doesn't starve the others."""
+    due = AccessGrant.objects.due(timezone.now())
+    for install_id in due.order_by().values_list("contract__install", flat=True).distinct():
+        rows = due.filter(contract__install=install_id).select_related("participant", "contract__install")
+        yield from rows.order_by("-desired", "pk")[:TURN]
+
+
+def _load(pk: int) -> AccessGrant | None:
+    related = ("participant", "contract__install", "link__install")
+    return AccessGrant.objects.select_related(*related).filter(pk=pk).first()
+
+
+def _attempt(row: AccessGrant) -> None:
+    """One call of the adapter, in the caller's transaction."""
+    removal = row.desired == AccessGrant.Desired.REVOKED
+    if not removal and _lacks_email(row):
+        _wait_for_email(row)
+        return
+    was = row.state
+    try:
+        with transaction.atomic():
+            if removal:
+                _remove(row)
+            else:
+                _give(row)
+    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is tried again until it works
+        _failed(row, error)
+    else:
+        _succeeded(row, changed=was != row.state)
+
+
+def _give(row: AccessGrant) -> None:
+    adapter = get_adapter()
+    if adapter.get_project(row.tenant, row.external_project_id) is None:
+        # A link can be made on OpenTrain, with any project id in it.
+        raise AdapterError(
+            _("Project %(id)s is not one of this customer's projects.") % {"id": row.external_project_id}
+        )
+    row.host_user_ref = str(adapter.grant_access(row))
+    row.state = AccessGrant.State.GRANTED
+    row.granted_at = row.granted_at if row.granted_at and not row.revoked_at else timezone.now()
+    row.revoked_at = None
+
+
+def _remove(row: AccessGrant) -> None:
+    if not others_wanted(row).exists():
+        get_adapter().revoke_access(row)
+    row.state = AccessGrant.State.REVOKED
+    row.revoked_at = row.revoked_at or timezone.now()
+
+
+def others_wanted(row: AccessGrant) -> AccessGrantQuerySet:
+    """The other grants that want the same access: a trainer loses a project with the last of them."""
+    return (
+        AccessGrant.objects.wanted()
+        .filter(
+            participant__opentrain_user_id=row.participant.opentrain_user_id,
+            link__install__tenant=row.tenant,
+            link__external_project_id=row.external_project_id,
+        )
+        .exclude(pk=row.pk)
+    )
+
+
+def _succeeded(row: AccessGrant, *, changed: bool) -> None:
+    row.attempts, row.next_attempt_at, row.last_error = 0, None, ""
+    row.save()
+    if changed:
+        granted = row.state == AccessGrant.State.GRANTED
+        signal = signals.access_granted if granted else signals.access_revoked
+        signals.send_on_commit(signal, AccessGrant, grant=row)
+
+
+def _failed(row: AccessGrant, error: Exception) -> None:
+    text = describe(error, participants.readable_email(row.participant))
+    row.state = AccessGrant.State.FAILED
+    row.attempts += 1
+    row.next_attempt_at = timezone.now() + backoff(row.attempts)
+    row.last_error = text
+    row.save()
+    level = logging.ERROR if row.desired == AccessGrant.Desired.REVOKED else logging.WARNING
+    logger.log(
+        level,
+        "Access grant %s should be %s, attempt %d failed: %s",
+        row.pk,
+        row.desired,
+        row.attempts,
+        text,
+    )
+    signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=text)
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after this many failures: exponential, at most an hour, with jitter."""
+    seconds = min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), LONGEST_RETRY_SECONDS)
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.0))  # noqa: S311 - jitter, not a secret
+
+
+def _lacks_email(row: AccessGrant) -> bool:
+    wanted = row.desired == AccessGrant.Desired.GRANTED
+    return wanted and not participants.readable_email(row.participant)
+
+
+def _ask_for_email(row: AccessGrant) -> None:
+    """Ask OpenTrain, outside of any transaction. An error leaves the next question where the schedule has it."""
+    install = row.contract.install
+    if not participants.can_learn_emails(install):
+        reason = _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
+    else:
+        try:
+            participants.fetch(row.contract)
+            reason = _("OpenTrain has no Work Email for this trainer yet.")
+        except (OpenTrainError, UndecryptableError) as error:
+            reason = describe(error)
+    AccessGrant.objects.filter(pk=row.pk).update(last_error=reason)
+
+
+def _wait_for_email(row: AccessGrant) -> None:
+    row.state = AccessGrant.State.WAITING_FOR_EMAIL
+    row.next_attempt_at = next_question(row.attempts, timezone.now())
+    row.attempts += 1
+    row.save()
+
+
+def next_question(attempts: int, now: datetime) -> datetime:
+    """When to ask for a Work Email that was missing this many times before."""
+    known = attempts < len(EMAIL_RETRY_MINUTES)
+    return now + timedelta(minutes=EMAIL_RETRY_MINUTES[attempts] if known else LATER_EMAIL_RETRY_MINUTES)

@@ -1,0 +1,71 @@
+"""Row locks for what happens in this database, leases for what happens at OpenTrain.
+
+A row lock ends with its transaction, so with the process that held it. A call to OpenTrain can take a minute, too
+long to keep a transaction open: those are serialised per install by a lease in the install's row, which ends by
+itself when its holder dies.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+from django.db import connections, models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from django_opentrain.models import Install
+
+M = TypeVar("M", bound=models.Model)
+
+#: Longer than the longest single call (timeouts times retries), so that a live holder never loses it in one.
+LEASE = timedelta(minutes=5)
+
+
+def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None:
+    """The one row of ``queryset``, locked until the transaction ends; None when there is none.
+
+    With ``skip_locked``, also None when another worker holds it (waits on databases that can't skip). SQLite has no
+    row locks: there the first writer takes the whole database, so a write that changes nothing stands in.
+    """
+    features = connections[queryset.select_for_update().db].features
+    if not features.has_select_for_update:
+        queryset.update(pk=F("pk"))
+        return queryset.first()
+    skip = skip_locked and features.has_select_for_update_skip_locked
+    return queryset.select_for_update(skip_locked=skip).first()
+
+
+class LeaseLostError(Exception):
+    """Another worker took the lease over, because this one was too slow."""
+
+
+class Lease:
+    """The right to call OpenTrain for one install."""
+
+    def __init__(self, install_id: int, token: uuid.UUID) -> None:
+        self.install_id = install_id
+        self.token = token
+
+    def renew(self) -> None:
+        """Before each call of a long run. Raises ``LeaseLostError``."""
+        mine = Install.objects.filter(pk=self.install_id, lease=self.token)
+        if not mine.update(leased_until=timezone.now() + LEASE):
+            raise LeaseLostError
+
+
+@contextmanager
+def lease(install_id: int) -> Iterator[Lease | None]:
+    """Hold the install's lease for the block; None when somebody else holds it."""
+    now, token = timezone.now(), uuid.uuid4()
+    free = Install.objects.filter(pk=install_id).filter(Q(leased_until=None) | Q(leased_until__lte=now))
+    if not free.update(lease=token, leased_until=now + LEASE):
+        yield None
+        return
+    try:
+        yield Lease(install_id, token)
+    finally:
+        Install.objects.filter(pk=install_id, lease=token).update(lease=None, leased_until=None)

@@ -1,0 +1,91 @@
+"""After a reconnect: the new install takes over what the old one of the same customer had.
+
+OpenTrain revokes the old install and starts the new one empty, while the contracts go on. So the contracts, the
+people, the grants and the usage move over, and each link is created again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from django_opentrain.conf import conf
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
+from django_opentrain.services import grants
+
+
+def from_predecessors(install: Install) -> None:
+    """Take over from every other install of this tenant at the same organization. Within a transaction."""
+    others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
+    predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
+    for old in predecessors.filter(superseded_by=None).order_by("pk"):
+        _retire(old, install)
+        for link in ProjectLink.objects.live().filter(install=old):
+            _recreate(link, install)
+        _move(old, install)
+
+
+def _retire(old: Install, new: Install) -> None:
+    was_live = old.status in Install.LIVE
+    Install.objects.filter(pk=old.pk).update(
+        superseded_by=new,
+        status=Install.Status.REVOKED if was_live else old.status,
+        revoked_at=old.revoked_at or timezone.now(),
+        token=None,
+    )
+    WebhookEndpoint.objects.live().filter(install=old).update(status=WebhookEndpoint.Status.REMOVED)
+
+
+def _recreate(link: ProjectLink, new: Install) -> None:
+    """A link row in the new install, to be created at OpenTrain; its grants go on without a break."""
+    successor, _created = ProjectLink.objects.get_or_create(
+        install=new,
+        external_project_id=link.external_project_id,
+        live=True,
+        defaults={
+            "external_project_name": link.external_project_name,
+            "external_project_url": link.external_project_url,
+            "job_id": link.job_id,
+            "provisioning_mode": link.provisioning_mode,
+            "removal_requested_at": link.removal_requested_at,
+        },
+    )
+    for contract in link.contracts.all():
+        contract.links.remove(link)
+        contract.links.add(successor)
+    AccessGrant.objects.filter(link=link).update(link=successor)
+    ProjectLink.objects.filter(pk=link.pk).update(
+        status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
+    )
+
+
+def _move(old: Install, new: Install) -> None:
+    """Move what the new install has no rows of its own for."""
+    people = set(Participant.objects.filter(install=new).values_list("opentrain_user_id", flat=True))
+    Participant.objects.filter(install=old).exclude(opentrain_user_id__in=people).update(install=new)
+    hires = set(Contract.objects.filter(install=new).values_list("opentrain_id", flat=True))
+    Contract.objects.filter(install=old).exclude(opentrain_id__in=hires).update(install=new)
+
+
+def abandoned(now: datetime) -> Q:
+    """Installs that were revoked on OpenTrain, and whose customer did not come back within the grace period."""
+    return Q(
+        status=Install.Status.REVOKED,
+        superseded_by=None,
+        revoked_at__lte=now - timedelta(seconds=conf.revoke_grace),
+    )
+
+
+def end_abandoned() -> int:
+    """Withdraw the access that abandoned installs gave; returns how many grants that were."""
+    total = 0
+    wanted = AccessGrant.objects.wanted().values("contract__install")
+    for install in Install.objects.filter(abandoned(timezone.now()), pk__in=wanted):
+        with transaction.atomic():
+            mine = AccessGrant.objects.filter(contract__install=install)
+            total += grants.withdraw(mine, f"{grants.INSTALL_CAUSE} revoked")
+    return total
+
