@@ -20,7 +20,6 @@ from django_opentrain.platform.catalog import (
 from django_opentrain.sandbox import models
 from django_opentrain.sandbox.errors import bad_request, conflict
 from django_opentrain.sandbox.events import emit_contract, emit_milestone
-from django_opentrain.sandbox.lookup import default_job
 from django_opentrain.sandbox.models import (
     Contract,
     Freelancer,
@@ -101,28 +100,32 @@ def create_freelancer(
     return freelancer
 
 
-def hire(store: Store, freelancer: Freelancer | None, job: Job | None = None) -> Hired:
+def hire(store: Store, freelancer: Freelancer | None, job: Job) -> Hired:
     """Start a contract; emits ``contract.started`` for each link of the job.
 
     :param freelancer: None makes a contract with nobody hired yet.
-    :param job: the most recently linked one when None.
     """
     with store.transaction():
-        chosen = default_job(store) if job is None else job
-        contract = Contract(
-            id=new_id("ctr"),
-            job_id=chosen.id,
-            title=chosen.title,
-            payment_type=chosen.payment_type,
-            start_date=store.clock.today(),
-            created_at=store.clock.now(),
-        )
-        if freelancer is not None:
-            contract.freelancer_id = freelancer.opentrain_user_id
-            contract.participant_ids.append(freelancer.opentrain_user_id)
-        store.put(contract)
+        contract = new_contract(store, freelancer, job)
         emit_contract(store, contract, CONTRACT_STARTED)
         return Hired(contract, freelancer)
+
+
+def new_contract(store: Store, freelancer: Freelancer | None, job: Job) -> Contract:
+    """A contract that starts now. Nothing is emitted."""
+    contract = Contract(
+        id=new_id("ctr"),
+        job_id=job.id,
+        title=job.title,
+        payment_type=job.payment_type,
+        start_date=store.clock.today(),
+        created_at=store.clock.now(),
+    )
+    if freelancer is not None:
+        contract.freelancer_id = freelancer.opentrain_user_id
+        contract.participant_ids.append(freelancer.opentrain_user_id)
+    store.put(contract)
+    return contract
 
 
 def add_participant(store: Store, contract: Contract, freelancer: Freelancer) -> None:
@@ -137,11 +140,16 @@ def end(store: Store, contract: Contract) -> Contract:
     with store.transaction():
         if contract.status != CONTRACT_ACTIVE:
             raise conflict("The contract has ended already")
-        contract.status = CONTRACT_HAS_ENDED
-        contract.end_date = store.clock.today()
-        store.put(contract)
+        mark_ended(store, contract)
         emit_contract(store, contract, CONTRACT_ENDED)
         return contract
+
+
+def mark_ended(store: Store, contract: Contract) -> None:
+    """End a contract. Nothing is emitted."""
+    contract.status = CONTRACT_HAS_ENDED
+    contract.end_date = store.clock.today()
+    store.put(contract)
 
 
 def fund(
@@ -159,20 +167,33 @@ def fund(
     if volume is None and contract.payment_type in {PAY_PER_HOUR, PAY_PER_LABEL}:
         raise bad_request(f"A {contract.payment_type} milestone needs a volume")
     with store.transaction():
-        earlier = store.owned(Milestone, contract.id)
-        for milestone in earlier:
-            milestone.status = models.MILESTONE_COMPLETED
-            store.put(milestone)
-        funded = Milestone(
-            id=new_id("mil"),
-            contract_id=contract.id,
-            name=name or f"Milestone {len(earlier) + 1}",
-            amount_usd=amount_usd,
-            volume=volume,
-        )
-        store.put(funded)
-        emit_milestone(store, contract, MILESTONE_FUNDED, funded)
-        return funded
+        milestone = new_milestone(store, contract, amount_usd, volume, name=name)
+        emit_milestone(store, contract, MILESTONE_FUNDED, milestone)
+        return milestone
+
+
+def new_milestone(
+    store: Store,
+    contract: Contract,
+    amount_usd: Decimal,
+    volume: Decimal | None,
+    *,
+    name: str | None = None,
+) -> Milestone:
+    """A funded milestone, which completes those before. Nothing is emitted."""
+    earlier = store.owned(Milestone, contract.id)
+    for each in earlier:
+        each.status = models.MILESTONE_COMPLETED
+        store.put(each)
+    milestone = Milestone(
+        id=new_id("mil"),
+        contract_id=contract.id,
+        name=name or f"Milestone {len(earlier) + 1}",
+        amount_usd=amount_usd,
+        volume=volume,
+    )
+    store.put(milestone)
+    return milestone
 
 
 def release_email(store: Store, contract: Contract) -> Freelancer:

@@ -10,13 +10,14 @@ from email.utils import formatdate
 from pathlib import Path
 
 from django_opentrain.platform.catalog import API_PATH
-from django_opentrain.sandbox import api
-from django_opentrain.sandbox.delivery import DeliveryEngine
+from django_opentrain.sandbox import api, control
 from django_opentrain.sandbox.errors import ApiError, not_found
-from django_opentrain.sandbox.faults import Faults, refusal, spoil
+from django_opentrain.sandbox.faults import refusal, spoil
 from django_opentrain.sandbox.http import Request, Response, error_response, json_response
-from django_opentrain.sandbox.store import Store
+from django_opentrain.sandbox.marketplace import Marketplace
+from django_opentrain.sandbox.validation import read_json
 
+CONTROL_PATH = "/control/api/"
 SPEC_FILE = Path(__file__).parent / "openapi.json"
 
 
@@ -30,13 +31,10 @@ class ApiCall:
 
 
 class SandboxApp:
-    """Answers requests. Everything that it knows is in ``store``."""
+    """Answers requests. Everything that it knows is the marketplace's."""
 
-    def __init__(self, store: Store, engine: DeliveryEngine, base_url: str) -> None:
-        self.store = store
-        self.engine = engine
-        self.base_url = base_url
-        self.faults = Faults(store)
+    def __init__(self, marketplace: Marketplace) -> None:
+        self.marketplace = marketplace
         #: The latest API calls, oldest first; faults that replaced them included.
         self.calls: deque[ApiCall] = deque(maxlen=10_000)
 
@@ -50,13 +48,24 @@ class SandboxApp:
         try:
             if request.path.startswith(API_PATH + "/"):
                 return self._api(request)
+            if request.path.startswith(CONTROL_PATH):
+                return self._control(request)
             raise not_found("There is no such page")
         except ApiError as error:
             return error_response(error)
 
+    def _control(self, request: Request) -> Response:
+        verb = request.path[len(CONTROL_PATH) :]
+        if request.method == "GET" and verb == "state":
+            return json_response(control.state(self.marketplace))
+        if request.method != "POST":
+            raise ApiError("BAD_REQUEST", "Use POST", status=405, headers={"Allow": "POST"})
+        body = read_json(request.headers, request.body)
+        return json_response(control.run(self.marketplace, verb, body))
+
     def _api(self, request: Request) -> Response:
         path = request.path[len(API_PATH) :]
-        fault = self.faults.take(request.method, path)
+        fault = self.marketplace.faults.take(request.method, path)
         response = None if fault is None else refusal(fault)
         if response is None:
             response = self._answer(request, path)
@@ -70,7 +79,7 @@ class SandboxApp:
             return json_response(self.spec())
         try:
             status, value = api.handle(
-                self.store, request.method, path, request.query, request.headers, request.body
+                self.marketplace.store, request.method, path, request.query, request.headers, request.body
             )
         except ApiError as error:
             return error_response(error)
@@ -79,7 +88,7 @@ class SandboxApp:
     def spec(self) -> dict[str, object]:
         """The served OpenAPI document, with this sandbox as its server."""
         spec: dict[str, object] = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
-        return {**spec, "servers": [{"url": self.base_url + API_PATH}]}
+        return {**spec, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
 
 
 def date_header() -> str:

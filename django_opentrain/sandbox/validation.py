@@ -94,6 +94,14 @@ class Fields:
             return value
         return None
 
+    def raw_text(self, key: str) -> str | None:
+        """A string with anything in it."""
+        value = self._take(key, required=False)
+        if value is not None and not isinstance(value, str):
+            self.wrong(key, "Must be a string")
+            return None
+        return value
+
     def url(self, key: str, *, required: bool = False, max_length: int = 2048) -> str | None:
         """An absolute http(s) URL without credentials."""
         value = self.text(key, required=required, max_length=max_length)

@@ -1,0 +1,81 @@
+"""``python -m django_opentrain.sandbox``: the sandbox as a server."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from django_opentrain.sandbox.journal import JournalError
+from django_opentrain.sandbox.runner import DeliveryRunner
+from django_opentrain.sandbox.sandbox import Sandbox
+from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
+from django_opentrain.sandbox.server import SandboxServer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options, also for the management command."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8800, help="0 takes a free one")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="how many times faster its clock runs")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="where everything survives a restart")
+    parser.add_argument("--app-slug", default=DEFAULT_APP_SLUG, help="slug of the platform app")
+    parser.add_argument(
+        "--redirect-uri",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="one more base URI that consent may return to (repeatable; this machine may always)",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse ``argv`` (the process's by default) and serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m django_opentrain.sandbox", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return _serve(options, stop)
+    except (JournalError, OSError) as error:
+        sys.stderr.write(f"The sandbox can't start: {error}\n")
+        return 1
+
+
+def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
+    with ExitStack() as stack:
+        sandbox = Sandbox(
+            speed=options.speed,
+            state_file=options.state,
+            app_slug=options.app_slug,
+            redirect_uris=options.redirect_uri,
+        )
+        stack.enter_context(closing(sandbox))
+        server = SandboxServer(sandbox.app, options.host, options.port)
+        sandbox.base_url = server.url
+        runner = DeliveryRunner(sandbox.engine)
+        server.start()
+        stack.callback(server.stop)
+        runner.start()
+        stack.callback(runner.stop)
+        sys.stdout.write(f"Sandbox OpenTrain at {server.url}\n")
+        sys.stdout.flush()
+        stop.wait()
+    return 0
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError("from 0 (stopped) to 1000000")
+    return value
