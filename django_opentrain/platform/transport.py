@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    InvalidHeader,
     NewConnectionError,
     ProxyError,
 )
@@ -85,7 +86,7 @@ class Transport:
         self._root = _checked_base_url(base_url) + API_PATH
         self._token = token
         self._timeout = timeout
-        self._max_retries = max_retries
+        self._max_retries = max(0, max_retries)
         self._session = session
         self._sleep = sleep
 
@@ -124,11 +125,7 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
-        except ValueError as exc:  # requests' InvalidURL, InvalidHeader and the like are ValueErrors
-            return Failure(
-                InvalidRequest(f"The request can't be sent ({type(exc).__name__})."), transient=False
-            )
-        except (OSError, HTTPError) as exc:
+        except (ValueError, OSError, HTTPError) as exc:  # all of requests' are among these
             return _no_answer(exc)
         with response:
             body = read_body(response, self._timeout[1])
@@ -175,6 +172,9 @@ def _pause(failure: Failure, repetition: int) -> float | None:
 def _no_answer(exc: Exception) -> Failure:
     causes = list(_causes(exc))
     kind = type(exc).__name__
+    if isinstance(exc, ValueError) and not any(isinstance(cause, InvalidHeader) for cause in causes):
+        # InvalidURL, UnicodeError and the like. urllib3's InvalidHeader is about the answer's headers.
+        return Failure(InvalidRequest(f"The request can't be sent ({kind})."), transient=False)
     if isinstance(exc, requests.exceptions.SSLError):
         refused = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
         message = (

@@ -1,0 +1,1 @@
+"""Tests of the client, signatures and parsers. They need no Django."""
