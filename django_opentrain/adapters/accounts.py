@@ -1,0 +1,150 @@
+"""Which of the site's accounts is which trainer's: found, adopted or made, and kept up to date."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser, User
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters.base import AdapterError
+from django_opentrain.models import TrainerAccount
+
+#: Room that is kept in a username for what tells two trainers apart.
+_SUFFIX_LENGTH: Final = 8
+
+
+def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
+    """The trainer's account, locked until the transaction ends; None when they have none here yet.
+
+    The lock is an UPDATE that changes nothing: every database knows it, SQLite too. Two workers that remove a
+    trainer's last two grants at once so see each other's work.
+    """
+    rows = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id)
+    rows.update(opentrain_user_id=F("opentrain_user_id"))
+    return rows.select_related("user").first()
+
+
+def bind(opentrain_user_id: str, email: str, *, adopt: bool) -> tuple[TrainerAccount, bool]:
+    """Give a trainer an account: the one that has this Work Email, if it may be adopted, or else a new one.
+
+    Returns it, and whether it was made. Raises ``AdapterError`` where a person has to decide.
+    """
+    user = adoptable_user(email) if adopt else None
+    created = user is None
+    try:
+        with transaction.atomic():
+            owner = user or create_user(email, opentrain_user_id)
+            account = TrainerAccount.objects.create(
+                opentrain_user_id=opentrain_user_id, user=owner, created_by_us=created
+            )
+    except IntegrityError:
+        # Another worker was faster: with this trainer, or with this account.
+        return _the_faster_ones(opentrain_user_id), False
+    return account, created
+
+
+def _the_faster_ones(opentrain_user_id: str) -> TrainerAccount:
+    account = bound_account(opentrain_user_id)
+    if account is None:
+        raise AdapterError(
+            _("No account can be made for this trainer: another one has their Work Email or username.")
+        )
+    return account
+
+
+def adoptable_user(email: str) -> User | None:
+    """The one account with this e-mail (upper and lower case are the same) that may become the trainer's.
+
+    Staff, superusers and other trainers' accounts are passed over: a Work Email must not open what they open.
+    Raises ``AdapterError`` for two candidates, and for one that somebody deactivated: a second account would
+    get around that decision.
+    """
+    candidates = [user for user in _users_with(email) if not is_privileged(user)]
+    active = [user for user in candidates if user.is_active]
+    if len(active) > 1:
+        raise AdapterError(
+            _(
+                "Several accounts have this trainer's Work Email: %(ids)s. Leave it to one of them, then retry."
+            )
+            % {"ids": ", ".join(str(user.pk) for user in active)}
+        )
+    if candidates and not active:
+        raise deactivated(candidates[0])
+    return active[0] if active else None
+
+
+def deactivated(user: AbstractUser) -> AdapterError:
+    """Somebody here deactivated the trainer's account: that stands until somebody here takes it back."""
+    return AdapterError(
+        _(
+            "Account %(id)s of this trainer was deactivated on this site. Activate it to let them in, then retry."
+        )
+        % {"id": user.pk}
+    )
+
+
+def is_privileged(user: AbstractUser) -> bool:
+    """Whether the account may do more than a trainer ever should."""
+    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))
+
+
+def _users_with(email: str) -> QuerySet[User]:
+    same_email = {f"{get_user_model().get_email_field_name()}__iexact": email}
+    return _users().filter(**same_email, opentrain_account__isnull=True).order_by("pk")
+
+
+def _users() -> QuerySet[User]:
+    """All accounts of the site, whatever its user model is and calls its managers."""
+    return get_user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
+
+
+def create_user(email: str, opentrain_user_id: str) -> User:
+    """A new account with this e-mail and no usable password."""
+    model = get_user_model()
+    user = model(**{model.get_email_field_name(): email})
+    if model.get_email_field_name() != model.USERNAME_FIELD:
+        setattr(user, model.USERNAME_FIELD, free_username(email, opentrain_user_id))
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+def free_username(email: str, opentrain_user_id: str) -> str:
+    """The e-mail as a username; with a suffix of the trainer's own where another account has that name."""
+    model = get_user_model()
+    longest = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None) or 150
+    name = model.normalize_username(email)
+    if len(name) <= longest and not _name_is_taken(name):
+        return name
+    suffix = hashlib.sha256(opentrain_user_id.encode("utf-8", "surrogatepass")).hexdigest()[:_SUFFIX_LENGTH]
+    return f"{name[: longest - _SUFFIX_LENGTH - 1]}-{suffix}"
+
+
+def _name_is_taken(name: str) -> bool:
+    return _users().filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists()
+
+
+def follow_email(account: TrainerAccount, email: str) -> None:
+    """The trainer's Work Email may have changed: so does that of an account that was made for them.
+
+    Its username follows if it was the old e-mail. An adopted account is its owner's to change.
+    """
+    user = account.user
+    field = user.get_email_field_name()
+    known = getattr(user, field)
+    if not account.created_by_us or known == email:
+        return
+    changed = {field: email}
+    name_field = user.USERNAME_FIELD
+    # The same letters in another case are no news for a name: its owner types it as they know it.
+    named_so = user.get_username().lower() == known.lower() != email.lower()
+    if name_field != field and named_so:
+        changed[name_field] = free_username(email, account.opentrain_user_id)
+    for name, value in changed.items():
+        setattr(user, name, value)
+    user.save(update_fields=list(changed))

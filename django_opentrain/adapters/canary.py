@@ -1,0 +1,79 @@
+"""Proof that removal works: a made-up trainer is let in, shut out, and tries to get in again.
+
+Many tools let a plain token create users and refuse to remove them, so offboarding breaks unnoticed: OpenTrain's
+guide advises to test the removal path first. All of it happens in a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.contrib.auth import get_backends
+from django.contrib.auth.models import AbstractUser
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
+from django_opentrain.models import TrainerAccount as Account
+from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
+
+if TYPE_CHECKING:
+    from django_opentrain.adapters.users import DjangoUsersAdapter
+
+
+def check(adapter: DjangoUsersAdapter) -> str | None:
+    """None when the canary was locked out; else what it still reached, or why it couldn't be tried."""
+    with transaction.atomic():
+        try:
+            return _try(adapter)
+        finally:
+            transaction.set_rollback(True)
+
+
+def _try(adapter: DjangoUsersAdapter) -> str | None:
+    grant = _canary_grant()
+    adapter.grant_access(grant)
+    user = Account.objects.get(opentrain_user_id=grant.participant.opentrain_user_id).user
+    if not adapter.has_project(user, grant) or not _logins(user):
+        return _("The canary account was given access and didn't get it, so removal could not be tried.")
+    AccessGrant.objects.filter(pk=grant.pk).update(desired=AccessGrant.Desired.REVOKED)
+    grant.refresh_from_db()
+    adapter.revoke_access(grant)
+    user.refresh_from_db()
+    return _what_is_left(adapter, user, grant)
+
+
+def _what_is_left(adapter: DjangoUsersAdapter, user: AbstractUser, grant: AccessGrant) -> str | None:
+    if adapter.has_project(user, grant):
+        return _("A removed trainer still has the project.")
+    if user.is_active:
+        return _("A removed trainer's account is still active: its sessions and API tokens go on.")
+    backends = _logins(user)
+    if backends:
+        return _("A deactivated account's sessions still work, by %(backends)s.") % {
+            "backends": ", ".join(backends)
+        }
+    return None
+
+
+def _logins(user: AbstractUser) -> list[str]:
+    """The authentication backends by which a session of this user is accepted."""
+    return [type(backend).__name__ for backend in get_backends() if backend.get_user(user.pk) is not None]
+
+
+def _canary_grant() -> AccessGrant:
+    """A grant for a made-up trainer, to a project that is linked if there is one."""
+    name = f"canary-{uuid.uuid4().hex}"
+    known = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
+    install = Install.objects.create(tenant=known.install.tenant if known else name)
+    link = ProjectLink.objects.create(
+        install=install, external_project_id=known.external_project_id if known else name
+    )
+    return AccessGrant.objects.create(
+        contract=Contract.objects.create(install=install, opentrain_id=name),
+        link=link,
+        participant=Participant.objects.create(
+            install=install, opentrain_user_id=name, work_email=f"{name}@{WORK_EMAIL_DOMAIN}"
+        ),
+    )

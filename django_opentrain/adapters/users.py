@@ -1,0 +1,149 @@
+"""The default adapter: trainers are users of the site's Django user model, and access is a group per project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from django.contrib.auth.models import AbstractUser, Group
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import accounts, canary, first_login
+from django_opentrain.adapters.base import AdapterError, OpenTrainAdapter, Project
+from django_opentrain.adapters.naming import group_name
+from django_opentrain.models import AccessGrant, TrainerAccount
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_NO_PROJECTS: Final = (
+    "OPENTRAIN['ADAPTER'] must name a subclass of DjangoUsersAdapter that says which projects a customer has:"
+    " list_projects() and get_project()."
+)
+
+
+class DjangoUsersAdapter(OpenTrainAdapter):
+    """Finds or makes a Django user for each trainer, and puts them into the project's group.
+
+    A site subclasses it and says which projects there are; where access is something else than a group, it
+    overrides ``open_project`` and ``close_project``. No account is ever deleted and no work is touched. One that
+    was made for a trainer is deactivated with their last grant, which ends its sessions and API tokens.
+    """
+
+    #: Whether an account that already has a trainer's Work Email becomes theirs. Turn it off where people can
+    #: register with an e-mail that isn't theirs: who did so would wait there for the trainer's access.
+    adopt_existing_accounts = True
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        """Each user is a customer of their own. Sites with teams or organizations override this."""
+        return str(request.user.pk) if request.user.is_authenticated else None
+
+    def can_manage(self, request: HttpRequest, tenant: str) -> bool:
+        """Whether ``tenant`` is the one for whom this request's user acts."""
+        return tenant == self.get_tenant(request)
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        """Raises ``ImproperlyConfigured``: only the site knows its projects."""
+        raise ImproperlyConfigured(_NO_PROJECTS)
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        """Raises ``ImproperlyConfigured``: only the site knows its projects."""
+        raise ImproperlyConfigured(_NO_PROJECTS)
+
+    # What access is ---------------------------------------------------------------------------
+
+    def project_group(self, tenant: str, external_project_id: str) -> Group:
+        """The group whose members may work in this project; it is made when it isn't there."""
+        return Group.objects.get_or_create(name=group_name(tenant, external_project_id))[0]
+
+    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        """Let this user into the grant's project. Idempotent."""
+        user.groups.add(self.project_group(grant.tenant, grant.external_project_id))
+
+    def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        """Shut this user out of the grant's project. Idempotent."""
+        user.groups.remove(self.project_group(grant.tenant, grant.external_project_id))
+
+    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
+        """Whether the grant's project is open to this user. Used to prove that removal works."""
+        return user.groups.filter(name=group_name(grant.tenant, grant.external_project_id)).exists()
+
+    # Giving and removing it ---------------------------------------------------------------------
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        """Let the trainer in, with an account that is found or made, and return the account's key.
+
+        Raises ``AdapterError`` when somebody has to decide: the account was deactivated here, or several
+        accounts have the Work Email.
+        """
+        email, trainer = grant.participant.work_email, grant.participant.opentrain_user_id
+        if not email:
+            raise AdapterError(_("This trainer has no Work Email yet."))
+        account, created = accounts.bound_account(trainer), False
+        if account is None:
+            account, created = accounts.bind(trainer, email, adopt=self.adopt_existing_accounts)
+        returned = self._reactivate(account)
+        accounts.follow_email(account, email)
+        self.open_project(account.user, grant)
+        if created or returned:
+            transaction.on_commit(partial(self.invite, account.user))
+        return str(account.user.pk)
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        """Take the project away, and deactivate an account that was made for the trainer with its last grant."""
+        trainer = grant.participant.opentrain_user_id
+        account = accounts.bound_account(trainer)
+        if account is None:
+            return
+        # Asked again under the account's lock: another worker may have given the same access since.
+        others = (
+            AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer).exclude(pk=grant.pk)
+        )
+        if not others.filter(
+            link__install__tenant=grant.tenant, link__external_project_id=grant.external_project_id
+        ).exists():
+            self.close_project(account.user, grant)
+        if account.created_by_us and not others.exists():
+            self._deactivate(account)
+
+    def _reactivate(self, account: TrainerAccount) -> bool:
+        """Take back a deactivation of ours; whether there was one."""
+        user = account.user
+        if not user.is_active and account.deactivated_at is None:
+            raise accounts.deactivated(user)
+        returned = not user.is_active
+        if returned:
+            user.is_active = True
+            user.save(update_fields=["is_active"])
+        if account.deactivated_at is not None:
+            account.deactivated_at = None
+            account.save(update_fields=["deactivated_at"])
+        return returned
+
+    def _deactivate(self, account: TrainerAccount) -> None:
+        user = account.user
+        # Somebody may have given it rights of their own since: then it is not ours to close.
+        if not user.is_active or accounts.is_privileged(user):
+            return
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+        account.deactivated_at = timezone.now()
+        account.save(update_fields=["deactivated_at"])
+
+    # The first login ----------------------------------------------------------------------------
+
+    def set_password_url(self, user: AbstractUser) -> str:
+        """Where this user chooses a password: an absolute URL. Sites with a page of their own override this."""
+        return first_login.set_password_url(user)
+
+    def invite(self, user: AbstractUser) -> bool:
+        """Send the set-password link to the user's Work Email, for the first time or again; whether it went out."""
+        return first_login.send_first_login(user, self.set_password_url(user))
+
+    def check_revocation(self) -> str | None:
+        """Give a canary account access, remove it, and see what it still reaches. Everything is rolled back."""
+        return canary.check(self)
