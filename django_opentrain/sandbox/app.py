@@ -10,8 +10,8 @@ from email.utils import formatdate
 from pathlib import Path
 
 from django_opentrain.platform.catalog import API_PATH
-from django_opentrain.sandbox import api, control
-from django_opentrain.sandbox.errors import ApiError, not_found
+from django_opentrain.sandbox import api, control, pages
+from django_opentrain.sandbox.errors import ApiError, forbidden
 from django_opentrain.sandbox.faults import refusal, spoil
 from django_opentrain.sandbox.http import Request, Response, error_response, json_response
 from django_opentrain.sandbox.marketplace import Marketplace
@@ -48,9 +48,11 @@ class SandboxApp:
         try:
             if request.path.startswith(API_PATH + "/"):
                 return self._api(request)
+            if request.method == "POST" and not _from_here(request):
+                raise forbidden("This was sent from another site")
             if request.path.startswith(CONTROL_PATH):
                 return self._control(request)
-            raise not_found("There is no such page")
+            return pages.handle(self.marketplace, request)
         except ApiError as error:
             return error_response(error)
 
@@ -89,6 +91,12 @@ class SandboxApp:
         """The served OpenAPI document, with this sandbox as its server."""
         spec: dict[str, object] = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
         return {**spec, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
+
+
+def _from_here(request: Request) -> bool:
+    """Browsers name the origin of a POST: no other site may press our buttons."""
+    origin = request.headers.get("origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("host")
 
 
 def date_header() -> str:

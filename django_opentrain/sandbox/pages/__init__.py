@@ -1,0 +1,72 @@
+"""The sandbox's pages: consent, control, and their stylesheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+from django_opentrain.sandbox import control
+from django_opentrain.sandbox.errors import ApiError, not_found
+from django_opentrain.sandbox.http import Request, Response
+from django_opentrain.sandbox.marketplace import Marketplace
+from django_opentrain.sandbox.pages import consent
+from django_opentrain.sandbox.pages.dashboard import dashboard
+from django_opentrain.sandbox.pages.layout import STYLESHEET, redirect
+from django_opentrain.sandbox.validation import Fields
+
+STYLESHEET_FILE = Path(__file__).parent.parent / "assets" / "sandbox.css"
+FORM_PATH = "/control/"
+
+
+def _flag(text: str) -> bool:
+    return text == "true"
+
+
+def _number(text: str) -> object:
+    """A form's number; what isn't one stays text, for the validation to refuse."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return int(value) if value.is_integer() else value
+
+
+_TYPES: dict[str, Callable[[str], object]] = {
+    "active": _flag,
+    "seconds": _number,
+    "amountUsd": _number,
+    "volume": _number,
+    "times": _number,
+    "status": _number,
+}
+
+
+def handle(market: Marketplace, request: Request) -> Response:
+    """A page, the stylesheet, or what a button does; 404 for anything else."""
+    found = consent.PATH.fullmatch(request.path)
+    reading = request.method in {"GET", "HEAD"}
+    if not (reading or request.method == "POST"):
+        raise ApiError("BAD_REQUEST", "Use GET or POST", status=405, headers={"Allow": "GET, POST"})
+    if found is not None:
+        return consent.consent_page(market.store, unquote(found[1]), request)
+    if request.path == "/" and reading:
+        return dashboard(market)
+    if request.path == STYLESHEET and reading:
+        headers = {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=60"}
+        return Response(status=200, headers=headers, body=STYLESHEET_FILE.read_bytes())
+    if request.path.startswith(FORM_PATH) and not reading:
+        return _press(market, request)
+    raise not_found("There is no such page")
+
+
+def _press(market: Marketplace, request: Request) -> Response:
+    """Do one of the control API's verbs from a form, and go back to where it stood."""
+    pairs = parse_qsl(request.body.decode("utf-8", errors="replace"))
+    values = {key: _TYPES.get(key, str)(value) for key, value in pairs}
+    try:
+        control.run(market, request.path[len(FORM_PATH) :], Fields(values))
+    except ApiError as error:
+        return dashboard(market, problem=error.message, status=error.status)
+    section = dict(parse_qsl(request.query)).get("section", "")
+    return redirect("/#" + "".join(each for each in section if each.isalpha()))

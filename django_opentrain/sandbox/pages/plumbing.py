@@ -1,0 +1,104 @@
+"""The control page's technical half: webhook endpoints, their deliveries, and faults."""
+
+from __future__ import annotations
+
+from django_opentrain.sandbox import faults
+from django_opentrain.sandbox.clock import iso
+from django_opentrain.sandbox.models import Delivery, Endpoint, Event, Fault
+from django_opentrain.sandbox.pages.html import Markup, join, tag
+from django_opentrain.sandbox.pages.layout import (
+    action,
+    badge,
+    field,
+    row,
+    select,
+    table,
+    text_input,
+)
+from django_opentrain.sandbox.store import Store
+
+LATEST_DELIVERIES = 50
+
+
+def endpoints_section(store: Store) -> Markup:
+    """Each endpoint with its latest deliveries, the newest first."""
+    endpoints = [_endpoint(store, each) for each in reversed(store.all(Endpoint))]
+    empty = tag("p", "No webhook endpoint is registered yet.", class_="empty")
+    return tag("section", tag("h2", "Webhooks"), *(endpoints or [empty]), id="webhooks")
+
+
+def _endpoint(store: Store, endpoint: Endpoint) -> Markup:
+    latest = reversed(store.owned(Delivery, endpoint.id)[-LATEST_DELIVERIES:])
+    rows = [_delivery(store, endpoint, each) for each in latest]
+    reason = f" ({endpoint.disabled_reason})" if endpoint.disabled_reason else ""
+    again = action("redeliver", "Redeliver all failed", section="webhooks", endpointId=endpoint.id)
+    caption = f"Deliveries to {endpoint.url}"
+    columns = ("Event", "State", "Attempts", "Next", "")
+    return tag(
+        "article",
+        tag("h3", tag("code", endpoint.url)),
+        tag(
+            "div",
+            tag(
+                "p",
+                badge(endpoint.status),
+                f"{reason} · {endpoint.consecutive_failures} failures in a row · "
+                f"{len(endpoint.event_types)} event types",
+            ),
+            again,
+            class_="row",
+        ),
+        table(caption, columns, rows, "Nothing was sent here yet."),
+    )
+
+
+def _delivery(store: Store, endpoint: Endpoint, delivery: Delivery) -> Markup:
+    event = store.get(Event, delivery.event_id)
+    outcomes = [
+        tag("li", tag("time", iso(each.at)), " ", each.error or f"HTTP {each.status}")
+        for each in delivery.attempts
+    ]
+    pending = delivery.status == "PENDING"
+    again = action(
+        "redeliver",
+        "Redeliver",
+        section="webhooks",
+        endpointId=endpoint.id,
+        deliveryId=delivery.id,
+    )
+    summary = tag("summary", f"{len(outcomes)}")
+    return row(
+        f"{delivery.event_id} {event.type if event else ''}",
+        badge(delivery.status),
+        tag("details", summary, tag("ol", *outcomes)) if outcomes else "0",
+        iso(delivery.next_attempt_at) if pending else None,
+        None if pending else again,
+    )
+
+
+def faults_section(store: Store) -> Markup:
+    """Trouble for the next API calls: what is on order, and a form for more."""
+    rows = [
+        row(each.kind, tag("code", each.match), str(each.times), f"{each.status}, {each.seconds:g} s")
+        for each in store.all(Fault)
+    ]
+    order = action(
+        "fault",
+        "Order",
+        field("Kind", select("kind", [(each, each) for each in faults.KINDS])),
+        field("Calls (METHOD /path, a regular expression)", text_input("match", value=".*")),
+        field("Times", text_input("times", value="1", kind="number")),
+        field("Status", text_input("status", kind="number", required=False)),
+        field("Seconds", text_input("seconds", kind="number", required=False)),
+        section="faults",
+    )
+    clear = action("clear_faults", "Clear", section="faults")
+    columns = ("Kind", "Calls", "Times left", "Status, delay")
+    return tag(
+        "section",
+        tag("h2", "Faults"),
+        tag("p", "Make the next API calls fail, hang or lose their answers."),
+        table("Faults on order", columns, rows, "None on order."),
+        tag("div", order, join(clear) if rows else None, class_="row"),
+        id="faults",
+    )
