@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Lookup
 
+    Field = models.Field[Any, Any]
+else:
+    Field = object
+
 #: The longest id, OpenTrain's or the host's, that a column takes. The form of OpenTrain's is not documented;
 #: what is longer is refused where it arrives, with a reason, instead of being cut.
 MAX_ID = 200
@@ -61,19 +65,16 @@ class EncryptedAttribute(DeferredAttribute):
     field: EncryptedTextField | EncryptedBinaryField
 
     def __get__(self, instance: models.Model | None, cls: type[models.Model] | None = None) -> Any:
-        value = super().__get__(instance, cls)  # type: ignore[arg-type] # stubs: cls isn't optional
+        value = super().__get__(instance, cls)
         if isinstance(value, Ciphertext):
             return self.field.from_plain(crypto.decrypt(value.data))
         return value
 
 
-class EncryptedMixin:
+class EncryptedMixin(Field):
     """What both encrypted fields share: everything but how plaintext becomes bytes."""
 
     descriptor_class = EncryptedAttribute
-
-    attname: str
-    name: str
 
     def to_plain(self, value: Any) -> bytes:
         raise NotImplementedError
@@ -88,7 +89,7 @@ class EncryptedMixin:
             return None
         return value.data if isinstance(value, Ciphertext) else crypto.encrypt(self.to_plain(value))
 
-    def pre_save(self, model_instance: models.Model, _add: bool) -> Any:
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         # Not through the attribute: a ciphertext that is unchanged is written back as it is.
         return model_instance.__dict__.get(self.attname)
 
@@ -106,9 +107,12 @@ class EncryptedMixin:
             return None
         return Ciphertext(value.encode() if isinstance(value, str) else bytes(value))
 
-    def value_to_string(self, obj: models.Model) -> str | None:
-        data = self.ciphertext(obj)
-        return None if data is None else SERIALISED_PREFIX + data.decode()
+    def value_from_object(self, obj: models.Model) -> Any:
+        # For serializers, which must neither show plaintext nor stumble over a lost key.
+        return obj.__dict__.get(self.attname)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return SERIALISED_PREFIX + (self.ciphertext(obj) or b"").decode()
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value.startswith(SERIALISED_PREFIX):
@@ -119,7 +123,7 @@ class EncryptedMixin:
         if lookup_name != "isnull":
             # Each encryption differs, so a comparison could only ever be false.
             raise FieldError(f"{self.name} is encrypted: it can't be searched or compared.")
-        return super().get_lookup(lookup_name)  # type: ignore[misc] # from models.Field beside us
+        return super().get_lookup(lookup_name)
 
 
 class EncryptedTextField(EncryptedMixin, models.TextField):  # type: ignore[type-arg] # generic in the stubs only

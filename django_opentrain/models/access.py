@@ -75,12 +75,12 @@ class AccessGrant(TimestampedModel):
     @property
     def tenant(self) -> str:
         """The host's customer whose project this opens."""
-        return self.link.install.tenant
+        return str(self.link.install.tenant)
 
     @property
     def external_project_id(self) -> str:
         """The host's id of the project this opens."""
-        return self.link.external_project_id
+        return str(self.link.external_project_id)
 
 
 class TrainerAccount(models.Model):
@@ -103,4 +103,4 @@ class TrainerAccount(models.Model):
         verbose_name_plural = _("trainer accounts")
 
     def __str__(self) -> str:
-        return self.opentrain_user_id
+        return str(self.opentrain_user_id)

@@ -92,7 +92,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         alias = router.db_for_write(WebhookEvent)
         connection = connections[alias]
         fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]
-        names = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+        names = ", ".join(connection.ops.quote_name(field.column or field.name) for field in fields)
         marks = ", ".join(["%s"] * len(fields))
         table = connection.ops.quote_name(self.model._meta.db_table)
         values = [field.get_db_prep_save(field.pre_save(event, True), connection) for field in fields]

@@ -70,9 +70,9 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     Raises ``PermissionDenied`` when the user may not connect, ``ConnectError`` for a project that isn't the
     tenant's. ``next_url`` (on this site) is where the customer goes after all is done.
     """
-    adapter = get_adapter()
+    adapter, user = get_adapter(), request.user
     tenant = adapter.get_tenant(request)
-    if tenant is None or not adapter.can_manage(request, tenant):
+    if user.pk is None or tenant is None or not adapter.can_manage(request, tenant):
         raise PermissionDenied
     if external_project_id and adapter.get_project(tenant, external_project_id) is None:
         raise ConnectError(_("That project is not one of yours."))
@@ -80,7 +80,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     ConsentRequest.objects.create(
         state=_digest(state),
         tenant=tenant,
-        user_id=request.user.pk,
+        user_id=user.pk,
         external_project_id=external_project_id or "",
         next_url=_local_url(next_url),
         expires_at=timezone.now() + CONSENT_LIFETIME,
@@ -102,14 +102,14 @@ def complete_return(
     mine = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk, tenant=tenant)
     with transaction.atomic():
         if not mine.filter(used_at=None, expires_at__gt=now).update(used_at=now):
-            raise StateError(_("This return from OpenTrain was used before or is too old. Please connect again."))
+            raise StateError(
+                _("This return from OpenTrain was used before or is too old. Please connect again.")
+            )
         consent = mine.get()
         install = None
         if expected_id := as_id(opentrain_install_id):
             install = _pending_install(user, tenant, expected_id, consent.external_project_id)
-    return Return(
-        install=install, external_project_id=consent.external_project_id, next_url=consent.next_url
-    )
+    return Return(install=install, external_project_id=consent.external_project_id, next_url=consent.next_url)
 
 
 def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:
@@ -177,9 +177,7 @@ def _whose(token: str) -> InstallInfo:
             % {"error": error}
         ) from None
     except Forbidden as error:
-        raise TokenRefused(
-            _("OpenTrain refuses this token for now: %(error)s") % {"error": error}
-        ) from None
+        raise TokenRefused(_("OpenTrain refuses this token for now: %(error)s") % {"error": error}) from None
 
 
 def _check_ownership(install: Install, info: InstallInfo) -> None:

@@ -25,8 +25,10 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
         in_the_way = ProjectLink.objects.live().filter(
             install=install, external_project_id=info.external_project_id
         )
-        link = in_the_way.first() or ProjectLink(install=install)
-        if link.opentrain_id is not None or not _same_job(link, info):
+        link = in_the_way.first()
+        if link is None:
+            link = ProjectLink(install=install)
+        elif link.opentrain_id is not None or not _same_job(link, info):
             return None
     elif not link.live:
         return link
@@ -38,7 +40,7 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
 
 
 def _same_job(link: ProjectLink, info: ProjectLinkInfo) -> bool:
-    return link.pk is None or not link.job_id or not info.job_id or link.job_id == info.job_id
+    return not link.job_id or not info.job_id or link.job_id == info.job_id
 
 
 def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:

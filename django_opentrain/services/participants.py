@@ -14,9 +14,10 @@ from django_opentrain.services import grants
 def readable_email(participant: Participant) -> str | None:
     """The Work Email; None when there is none, or its key is lost: then OpenTrain is asked again."""
     try:
-        return participant.work_email
+        email: str | None = participant.work_email
     except UndecryptableError:
         return None
+    return email
 
 
 def save(install: Install, info: ParticipantInfo) -> Participant:

@@ -63,11 +63,9 @@ def _recreate(link: ProjectLink, new: Install) -> None:
 
 
 def _move(old: Install, new: Install) -> None:
-    """Move what the new install has no rows of its own for."""
-    people = set(Participant.objects.filter(install=new).values_list("opentrain_user_id", flat=True))
-    Participant.objects.filter(install=old).exclude(opentrain_user_id__in=people).update(install=new)
-    hires = set(Contract.objects.filter(install=new).values_list("opentrain_id", flat=True))
-    Contract.objects.filter(install=old).exclude(opentrain_id__in=hires).update(install=new)
+    """The new install starts empty, so nothing of its own can be in the way."""
+    Participant.objects.filter(install=old).update(install=new)
+    Contract.objects.filter(install=old).update(install=new)
 
 
 def abandoned(now: datetime) -> Q:
@@ -88,4 +86,3 @@ def end_abandoned() -> int:
             mine = AccessGrant.objects.filter(contract__install=install)
             total += grants.withdraw(mine, f"{grants.INSTALL_CAUSE} revoked")
     return total
-

@@ -1,0 +1,165 @@
+"""The difference between a survey and what we remember, as changes that can be shown or made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform.resources import ContractInfo
+from django_opentrain.services import contracts, grants, linking, links, participants
+from django_opentrain.services.survey import Survey
+
+CAUSE: Final = "reconcile"
+#: Unknown contracts that ended longer ago are history.
+RECENT_END: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that differs, and the step that mends it."""
+
+    #: "+" appears, "-" goes, "~" differs.
+    sign: str
+    text: str
+    make: Callable[[], object]
+    #: How many grants it takes away.
+    removes: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.text}"
+
+
+def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
+    """What to do about links: removals first, since a project has one link at a time."""
+    rows = {row.opentrain_id: row for row in install.project_links.all()}
+    for row in ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links):
+        yield Change(
+            sign="-",
+            text=f"link {row.opentrain_id} of project {row.external_project_id} is gone at OpenTrain",
+            make=partial(links.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
+            removes=AccessGrant.objects.wanted().filter(link=row).count(),
+        )
+    for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
+        yield _unfinished_link(row, seen)
+    for info in seen.links:
+        if info.id not in rows:
+            yield Change(
+                sign="+",
+                text=f"link {info.id} of project {info.external_project_id} to job {info.job_id or '-'}",
+                make=partial(links.save, install, info),
+            )
+
+
+def _unfinished_link(row: ProjectLink, seen: Survey) -> Change:
+    if row.removal_requested_at:
+        return Change(
+            sign="~",
+            text=f"project {row.external_project_id} is still to be unlinked",
+            make=partial(linking.finish_removal, row),
+        )
+    return Change(
+        sign="~",
+        text=f"project {row.external_project_id} is still to be linked to job {row.job_id or '-'}",
+        make=partial(linking.complete, row, seen.links),
+    )
+
+
+def contract_changes(install: Install, seen: Survey) -> Iterator[Change]:
+    """What to do about contracts. One that is known, listed as before, and has its grants costs nothing."""
+    rows = {row.opentrain_id: row for row in install.contracts.all()}
+    granted = _granted_links(install)
+    link_ids = {row.opentrain_id: row.pk for row in install.project_links.all() if row.grants_access}
+    for info in seen.ended.values():
+        yield from _ended(install, rows.get(info.id), info)
+    for info in seen.active.values():
+        if info.id in seen.ended:
+            continue  # it ended between the two lists
+        row = rows.get(info.id)
+        if row is None or row.status == Contract.Status.ACTIVE:
+            wanted = {link_ids.get(link_id, -1) for link_id in info.project_link_ids} - {-1}
+            yield from _active(install, row, info, wanted - granted.get(info.id, set()))
+
+
+def _granted_links(install: Install) -> dict[str, set[int]]:
+    """By contract, the links for which there is a grant that needs nothing from us."""
+    found: dict[str, set[int]] = {}
+    mine = AccessGrant.objects.filter(contract__install=install).select_related("contract")
+    for row in mine:
+        if not grants.is_revivable(row):
+            found.setdefault(row.contract.opentrain_id, set()).add(row.link_id)
+    return found
+
+
+def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterator[Change]:
+    if row is None:
+        recent = info.end_date is None or info.end_date >= timezone.localdate() - RECENT_END
+        if recent:
+            yield Change(
+                sign="+",
+                text=f"contract {info.id} ({info.title}), ended",
+                make=partial(record_ended, install, info),
+            )
+    elif row.status == Contract.Status.ACTIVE:
+        yield Change(
+            sign="-",
+            text=f"contract {info.id} ({info.title}) has ended",
+            make=partial(_end, install, info),
+            removes=AccessGrant.objects.wanted().filter(contract=row).count(),
+        )
+
+
+def _end(install: Install, info: ContractInfo) -> None:
+    contracts.end(contracts.save(install, info), f"{CAUSE}: OpenTrain lists the contract as ended")
+
+
+def record_ended(install: Install, info: ContractInfo) -> None:
+    """A contract whose end and start were missed, or whose row was deleted: access it gave must be taken away."""
+    contract = contracts.save(install, info)
+    for person in participants.fetch(contract):
+        for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
+            contract.links.add(link)
+            grants.grant(contract, link, person, CAUSE)
+    _end(install, info)
+
+
+def _active(
+    install: Install, row: Contract | None, info: ContractInfo, missing: set[int]
+) -> Iterator[Change]:
+    if row is None or missing:
+        yield Change(
+            sign="+",
+            text=f"contract {info.id} ({info.title}), active"
+            + ("" if row is None else ": access is missing"),
+            make=partial(start, install, info),
+        )
+    elif _differs(row, info):
+        yield Change(
+            sign="~",
+            text=f"contract {info.id}: title, job or dates",
+            make=partial(contracts.save, install, info),
+        )
+
+
+def _differs(row: Contract, info: ContractInfo) -> bool:
+    names = ("job_id", "title", "start_date", "end_date")
+    return any(getattr(info, name) not in ("", None, getattr(row, name)) for name in names)
+
+
+def start(install: Install, info: ContractInfo) -> None:
+    """An active contract is new to us, or lacks grants: ask who was hired, and want access for them."""
+    contract = contracts.save(install, info)
+    people = participants.fetch(contract)
+    contract.refresh_from_db()
+    if contract.status == Contract.Status.ENDED:
+        return  # an event was faster than this poll
+    for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
+        contract.links.add(link)
+        if link.grants_access:
+            for person in people:
+                grants.grant(contract, link, person, CAUSE)

@@ -1,0 +1,232 @@
+"""Webhook endpoints: one that works per install, whatever happened to it.
+
+Source: OpenTrain's documentation, "Webhook endpoints". The secret is told once, in the answer to the creation: an
+endpoint whose answer was lost is deleted and made again. Callers hold the install's lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.conf import conf
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import Install, WebhookEndpoint
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import NotFound, OpenTrainError
+from django_opentrain.platform.resources import WebhookEndpointInfo
+from django_opentrain.services import schedule
+from django_opentrain.services.locks import lease
+from django_opentrain.text import describe
+
+logger = logging.getLogger(__name__)
+
+Status = WebhookEndpoint.Status
+
+#: How long a replaced endpoint lives on: OpenTrain's last retry of a delivery comes 156 minutes after the first.
+RETIREMENT: Final = timedelta(hours=3)
+
+
+class BusyError(Exception):
+    """Another worker is talking to OpenTrain for this install; try again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
+
+
+# What people ask for --------------------------------------------------------------------------
+
+
+def subscribe(install: Install) -> WebhookEndpoint:
+    """See to it that the install has an endpoint that works. Raises ``BusyError`` or ``OpenTrainError``."""
+    with lease(install.pk) as held:
+        if held is None:
+            raise BusyError
+        return ensure(install)
+
+
+def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Replace an endpoint by one with a new secret; returns the new one.
+
+    OpenTrain can't change a secret, so this makes a second endpoint. Both are accepted until the old one's retries
+    are over; an event that comes through both takes effect once. Raises ``BusyError`` or ``OpenTrainError``.
+    """
+    with lease(endpoint.install.pk) as held:
+        if held is None:
+            raise BusyError
+        successor = _create(endpoint.install)
+        _retire(endpoint)
+        return successor
+
+
+def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Enable an endpoint again, have its failed deliveries sent again, and look for what was missed.
+
+    In this order: OpenTrain redelivers only to an active endpoint. Raises ``OpenTrainError``.
+    """
+    client = endpoint.install.client
+    info = client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_ACTIVE)
+    client.redeliver(endpoint.opentrain_id)
+    schedule.request_reconcile(endpoint.install)
+    _remember(endpoint, info, Status.RETIRING if endpoint.status == Status.RETIRING else Status.ACTIVE)
+    return endpoint
+
+
+def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """An operator stops an endpoint on purpose: it is not recovered by itself. Raises ``OpenTrainError``."""
+    info = endpoint.install.client.update_webhook_endpoint(
+        endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED
+    )
+    _remember(endpoint, info, Status.PAUSED)
+    return endpoint
+
+
+# What keeps one working -----------------------------------------------------------------------
+
+
+def ensure(install: Install) -> WebhookEndpoint:
+    """Compare with OpenTrain's list and mend what differs. Raises ``OpenTrainError``."""
+    remote = {info.id: info for info in install.client.list_webhook_endpoints()}
+    _remove_strays(install, remote)
+    working = None
+    for endpoint in WebhookEndpoint.objects.live().filter(install=install).order_by("pk"):
+        info = remote.get(endpoint.opentrain_id)
+        if info is None:
+            _mark_removed(endpoint, _("It was gone at OpenTrain."))
+        elif endpoint.status == Status.RETIRING:
+            _finish_retirement(endpoint)
+        elif not _has_secret(endpoint):
+            _delete(endpoint)
+        elif working is None:
+            working = endpoint
+            _mend(endpoint, info)
+        else:
+            _retire(endpoint)
+    return working or _create(install)
+
+
+def check_all() -> int:
+    """Mend the endpoints of every install that can be called; returns how many were looked at."""
+    checked = 0
+    for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
+        if not install.has_scope(catalog.WEBHOOKS_MANAGE):
+            continue
+        try:
+            subscribe(install)
+        except BusyError:
+            continue
+        except (OpenTrainError, UndecryptableError) as error:
+            logger.warning("Checking the endpoints of %s failed: %s", install.opentrain_id, describe(error))
+        checked += 1
+    return checked
+
+
+def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
+    """Delete endpoints of ours whose creation was never answered: nobody knows their secret."""
+    waiting = WebhookEndpoint.objects.filter(install=install, status=Status.PENDING)
+    own = set(WebhookEndpoint.objects.filter(install=install).values_list("opentrain_id", flat=True))
+    ours = _receiver_prefix()
+    for info in remote.values():
+        if info.id not in own and info.url.startswith(ours):
+            install.client.delete_webhook_endpoint(info.id)
+    for endpoint in waiting:
+        _mark_removed(endpoint, _("Its creation was not answered."))
+
+
+def _receiver_prefix() -> str:
+    blank = WebhookEndpoint()
+    return blank.expected_url.split(str(blank.key))[0]
+
+
+def _has_secret(endpoint: WebhookEndpoint) -> bool:
+    try:
+        return bool(endpoint.secret)
+    except UndecryptableError:
+        return False
+
+
+def _create(install: Install) -> WebhookEndpoint:
+    endpoint = WebhookEndpoint(install=install, event_types=list(conf.event_types))
+    endpoint.url = endpoint.expected_url
+    endpoint.save()
+    try:
+        created = install.client.create_webhook_endpoint(url=endpoint.url, event_types=endpoint.event_types)
+    except OpenTrainError as error:
+        if error.outcome_unknown:
+            endpoint.last_error = str(error)
+            endpoint.save(update_fields=["last_error", "updated_at"])
+        else:
+            endpoint.delete()
+        raise
+    endpoint.secret = created.secret
+    _remember(endpoint, created.endpoint, Status.ACTIVE)
+    return endpoint
+
+
+def _mend(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
+    client = endpoint.install.client
+    wanted_url, wanted_types = endpoint.expected_url, conf.event_types
+    if info.url != wanted_url or set(info.event_types) != set(wanted_types):
+        info = client.update_webhook_endpoint(info.id, url=wanted_url, event_types=list(wanted_types))
+    disabled = info.status == catalog.ENDPOINT_DISABLED
+    if disabled and endpoint.status != Status.PAUSED and _was_disabled_by_opentrain(info):
+        logger.error("OpenTrain disabled webhook endpoint %s: recovering it.", endpoint.key)
+        recover(endpoint)
+    else:
+        _remember(endpoint, info, Status.PAUSED if disabled else Status.ACTIVE)
+
+
+def _was_disabled_by_opentrain(info: WebhookEndpointInfo) -> bool:
+    """Or by somebody on purpose. The form of ``disabledReason`` is not documented; the count of failures is."""
+    return info.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
+
+
+def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str) -> None:
+    endpoint.opentrain_id = info.id
+    endpoint.url = info.url or endpoint.url
+    endpoint.event_types = list(info.event_types) or endpoint.event_types
+    endpoint.consecutive_failures = info.consecutive_failures
+    endpoint.disabled_at = info.disabled_at
+    endpoint.disabled_reason = info.disabled_reason
+    endpoint.status = status
+    endpoint.checked_at = timezone.now()
+    endpoint.last_error = ""
+    endpoint.save()
+
+
+def _retire(endpoint: WebhookEndpoint) -> None:
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+        status=Status.RETIRING, retire_at=timezone.now() + RETIREMENT, updated_at=timezone.now()
+    )
+
+
+def _finish_retirement(endpoint: WebhookEndpoint) -> None:
+    if endpoint.retire_at is None or endpoint.retire_at <= timezone.now():
+        _delete(endpoint)
+        schedule.request_reconcile(endpoint.install)
+
+
+def _delete(endpoint: WebhookEndpoint) -> None:
+    try:
+        endpoint.install.client.delete_webhook_endpoint(endpoint.opentrain_id)
+    except NotFound:
+        logger.info("Webhook endpoint %s was gone at OpenTrain already.", endpoint.key)
+    _mark_removed(endpoint, "")
+
+
+def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
+    # The row stays, with its secret: its events hang on it, and a delivery may be on its way.
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+        status=Status.REMOVED, last_error=reason, updated_at=timezone.now()
+    )
+
+
+def remove_all(install: Install) -> None:
+    """Delete every endpoint of an install that is being disconnected. Raises ``OpenTrainError``."""
+    for endpoint in WebhookEndpoint.objects.live().filter(install=install).exclude(opentrain_id=""):
+        _delete(endpoint)

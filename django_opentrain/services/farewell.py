@@ -1,0 +1,49 @@
+"""The last things after a customer has disconnected here: nobody's hours are lost with the token."""
+
+from __future__ import annotations
+
+import logging
+
+from django.utils import timezone
+
+from django_opentrain.models import DailyUsage, Install
+from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.services import endpoints, reporting
+from django_opentrain.services.access import backoff
+from django_opentrain.services.locks import lease
+from django_opentrain.text import describe
+
+logger = logging.getLogger(__name__)
+
+#: Tries (over about a day) after which a customer's token is forgotten although something is left.
+MAX_ATTEMPTS = 30
+
+
+def finish(install: Install) -> None:
+    """Report what is left, remove the endpoints, forget the token. Raises ``BusyError`` or ``OpenTrainError``."""
+    with lease(install.pk) as held:
+        if held is None:
+            raise endpoints.BusyError
+        try:
+            reporting.report_install(install, held)
+            endpoints.remove_all(install)
+        except OpenTrainError as error:
+            if not isinstance(error, (Unauthorized, Forbidden)) and install.reconcile_attempts < MAX_ATTEMPTS:
+                _postpone(install)
+                raise
+            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
+        _forget_token(install)
+
+
+def _postpone(install: Install) -> None:
+    attempts = install.reconcile_attempts + 1
+    Install.objects.filter(pk=install.pk).update(
+        reconcile_attempts=attempts, next_reconcile_at=timezone.now() + backoff(attempts)
+    )
+
+
+def _forget_token(install: Install) -> None:
+    owed = DailyUsage.objects.filter(contract__install=install, status=DailyUsage.Status.DUE).count()
+    if owed:
+        logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
+    Install.objects.filter(pk=install.pk).update(token=None, next_reconcile_at=None, reconcile_attempts=0)

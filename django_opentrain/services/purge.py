@@ -1,0 +1,96 @@
+"""Forgetting: event bodies and people's data, once nothing needs them any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from django_opentrain.conf import conf
+from django_opentrain.models import (
+    AccessGrant,
+    ConsentRequest,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    WebhookEvent,
+)
+
+#: Rows changed by one statement, so that no lock is held for long.
+BATCH: Final = 500
+
+
+@dataclass(kw_only=True)
+class Purged:
+    """How many rows were emptied or deleted."""
+
+    event_bodies: int = 0
+    people: int = 0
+    consent_requests: int = 0
+    pending_installs: int = 0
+
+
+def run() -> Purged:
+    """Forget everything whose retention is over. Never what is still to be processed, removed or reported."""
+    now = timezone.now()
+    return Purged(
+        event_bodies=_in_batches(_old_bodies(now), _empty_bodies),
+        people=_in_batches(_former_trainers(now), forget),
+        consent_requests=_delete(ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1))),
+        pending_installs=_delete(_abandoned_installs(now)),
+    )
+
+
+def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
+    settled = (WebhookEvent.Status.PROCESSED, WebhookEvent.Status.IGNORED)
+    before = now - timedelta(days=conf.event_retention_days)
+    return WebhookEvent.objects.filter(status__in=settled, received_at__lte=before, body__isnull=False)
+
+
+def _empty_bodies(ids: list[int]) -> int:
+    return WebhookEvent.objects.filter(pk__in=ids).update(body=None)
+
+
+def _former_trainers(now: datetime) -> QuerySet[Participant]:
+    """People all of whose contracts ended long enough ago, whose access is gone and whose hours are reported."""
+    before = now - timedelta(days=conf.pii_retention_days)
+    hires = Contract.objects.filter(grants__participant=OuterRef("pk")) | Contract.objects.filter(
+        trainer=OuterRef("pk")
+    )
+    current = hires.exclude(status=Contract.Status.ENDED, ended_at__lte=before)
+    unsettled = AccessGrant.objects.filter(participant=OuterRef("pk")).exclude(
+        desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
+    )
+    owed = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
+    old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
+    return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(owed))
+
+
+def forget(ids: list[int]) -> int:
+    """Forget what is personal about these participants: name, country, profile, Work Email. The id stays."""
+    return Participant.objects.filter(pk__in=ids).update(
+        display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
+    )
+
+
+def _abandoned_installs(now: datetime) -> QuerySet[Install]:
+    return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
+
+
+def _in_batches(
+    rows: QuerySet[WebhookEvent] | QuerySet[Participant], step: Callable[[list[int]], int]
+) -> int:
+    total = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        total += step(ids)
+    return total
+
+
+def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
+    deleted, _by_model = rows.delete()
+    return deleted

@@ -1,0 +1,236 @@
+"""Reconciliation: everything a webhook would have told us is found by asking, too.
+
+Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run costs four lists
+when nothing changed. Nothing is taken away because it is absent from a list: a contract must be listed as ended, a
+link must answer 404. Many removals at once stop and wait until somebody confirms them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Q
+from django.utils import timezone
+
+from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import AccessGrant, Contract, Install
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import (
+    Forbidden,
+    NotFound,
+    OpenTrainAPIError,
+    OpenTrainError,
+    RateLimited,
+    Unauthorized,
+)
+from django_opentrain.services import access, connect, contracts, endpoints, farewell, schedule
+from django_opentrain.services.comparison import Change, contract_changes, link_changes
+from django_opentrain.services.endpoints import BusyError
+from django_opentrain.services.linking import LinkConflict
+from django_opentrain.services.locks import Lease, LeaseLostError, lease
+from django_opentrain.services.survey import survey
+from django_opentrain.text import describe
+
+logger = logging.getLogger(__name__)
+
+#: A budget that nothing has told us about for this long is asked for.
+BUDGET_AGE: Final = timedelta(days=1)
+#: One that is low or used up, sooner: new funding sends its news only once.
+WARNED_BUDGET_AGE: Final = timedelta(hours=1)
+BUDGETS_AT_ONCE: Final = 50
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a run found, and what it did about it."""
+
+    changes: list[Change] = field(default_factory=list)
+    #: Changes that the removal breaker holds back.
+    held: list[Change] = field(default_factory=list)
+    #: What could not be seen or done, in words.
+    problems: list[str] = field(default_factory=list)
+
+
+def install(row: Install, *, dry_run: bool = False) -> Outcome:
+    """Restore the truth for one install; with ``dry_run`` only say what differs.
+
+    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain can't be asked.
+    """
+    with lease(row.pk) as held:
+        if held is None:
+            raise BusyError
+        if dry_run:
+            return _compare(row, held)
+        return _run(row, held)
+
+
+def confirm_removals(row: Install) -> None:
+    """Somebody has looked at the removals that the breaker holds, and they are right."""
+    Install.objects.filter(pk=row.pk).update(removals_confirmed=True)
+    schedule.request_reconcile(row)
+
+
+# One run --------------------------------------------------------------------------------------
+
+
+def _compare(row: Install, held: Lease) -> Outcome:
+    seen = survey(row, held)
+    changes = [*link_changes(row, seen), *contract_changes(row, seen)]
+    return Outcome(changes=changes, problems=list(seen.unseen))
+
+
+def _run(row: Install, held: Lease) -> Outcome:
+    started = timezone.now()
+    try:
+        outcome = _restore(row, held)
+    except (OpenTrainError, UndecryptableError) as error:
+        _postpone(row, error)
+        raise
+    Install.objects.filter(pk=row.pk).update(
+        reconciled_at=timezone.now(),
+        reconcile_attempts=0,
+        reconcile_summary={
+            "changes": [str(change) for change in outcome.changes[:100]],
+            "problems": outcome.problems[:100],
+        },
+        removals_held=sum(change.removes for change in outcome.held),
+        removals_confirmed=False,
+    )
+    # Not when somebody asked for another run meanwhile.
+    Install.objects.filter(pk=row.pk, next_reconcile_at__lte=started).update(next_reconcile_at=None)
+    row.refresh_from_db()
+    return outcome
+
+
+def _restore(row: Install, held: Lease) -> Outcome:
+    row.refresh_from_db()
+    outcome = Outcome()
+    seen = survey(row, held)
+    outcome.problems.extend(seen.unseen)
+    # The links first: which of a contract's links give access is known only then.
+    for compare in (link_changes, contract_changes):
+        changes = list(compare(row, seen))
+        _make(_within_breaker(row, changes, outcome), held, outcome)
+        outcome.changes.extend(changes)
+    _refresh_budgets(row, held, outcome)
+    if row.has_scope(catalog.WEBHOOKS_MANAGE):
+        held.renew()
+        endpoints.ensure(row)
+    _reassert(row)
+    return outcome
+
+
+def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
+    """Everything, or without the removals when they are too many to be believed."""
+    removals = sum(change.removes for change in changes)
+    wanted = AccessGrant.objects.wanted().filter(contract__install=row).count()
+    unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > wanted * conf.removal_breaker
+    if not unusual or row.removals_confirmed:
+        return changes
+    outcome.held.extend(change for change in changes if change.removes)
+    logger.error(
+        "Install %s: OpenTrain's lists would take away %d of %d grants. Nothing is removed until it is confirmed.",
+        row.opentrain_id,
+        removals,
+        wanted,
+    )
+    return [change for change in changes if not change.removes]
+
+
+def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
+    for change in changes:
+        held.renew()
+        try:
+            change.make()
+        except (LinkConflict, OpenTrainAPIError) as error:
+            if isinstance(error, (Unauthorized, RateLimited)):
+                raise
+            outcome.problems.append(f"{change.text}: {describe(error)}")
+
+
+def _refresh_budgets(row: Install, held: Lease, outcome: Outcome) -> None:
+    if not row.has_scope(catalog.CONTRACTS_READ):
+        return
+    now = timezone.now()
+    warned = ~Q(budget_state=Contract.BudgetState.OK) & Q(budget_updated_at__lte=now - WARNED_BUDGET_AGE)
+    old = Q(budget_updated_at=None) | Q(budget_updated_at__lte=now - BUDGET_AGE)
+    stale = Contract.objects.active().filter(old | warned, install=row).order_by("budget_updated_at")
+    for contract in stale[:BUDGETS_AT_ONCE]:
+        held.renew()
+        try:
+            contracts.save_budget(contract, row.client.get_budget(contract.opentrain_id))
+        except (Forbidden, NotFound) as error:
+            outcome.problems.append(f"budget of contract {contract.opentrain_id}: {describe(error)}")
+
+
+def _reassert(row: Install) -> None:
+    """Somebody may have given or taken access in the host by hand: say again what should be."""
+    recently = timezone.now() - timedelta(days=conf.pii_retention_days)
+    settled = AccessGrant.objects.filter(contract__install=row).filter(
+        Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
+        | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
+    )
+    for grant in settled.select_related("participant", "contract__install"):
+        access.converge(grant, reassert=True)
+
+
+# When -----------------------------------------------------------------------------------------
+
+
+def _postpone(row: Install, error: Exception) -> None:
+    row.refresh_from_db()
+    attempts = row.reconcile_attempts + 1
+    again = timezone.now() + access.backoff(attempts)
+    if row.paused_until is not None:
+        again = max(again, row.paused_until)
+    Install.objects.filter(pk=row.pk).update(reconcile_attempts=attempts, next_reconcile_at=again)
+    if not row.last_error:
+        Install.objects.filter(pk=row.pk).update(last_error=describe(error), last_error_code="")
+
+
+def due(now: datetime) -> list[Install]:
+    """Installs for which something is to be done at OpenTrain, the longest waiting first."""
+    alive = Q(status__in=Install.LIVE) | Q(status=Install.Status.DISCONNECTED, token__isnull=False)
+    rested = Q(paused_until=None) | Q(paused_until__lte=now)
+    return list(
+        Install.objects.filter(alive, rested, next_reconcile_at__lte=now).order_by("next_reconcile_at")
+    )
+
+
+def run_due() -> int:
+    """Reconcile every install that is due and that no other worker holds; returns how many were tried."""
+    tried = 0
+    for row in due(timezone.now()):
+        try:
+            _visit(row)
+        except BusyError:
+            continue
+        except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
+            logger.warning("Reconciling install %s failed: %s", row.opentrain_id, describe(error))
+        tried += 1
+    return tried
+
+
+def _visit(row: Install) -> None:
+    if row.status == Install.Status.DISCONNECTED:
+        farewell.finish(row)
+        return
+    if row.status == Install.Status.UNAUTHORIZED:
+        try:
+            connect.verify(row)
+        except (OpenTrainError, UndecryptableError) as error:
+            _postpone(row, error)
+            raise
+    install(row)
+
+
+def request_all() -> int:
+    """Make every live install due, as the hourly schedule does; returns how many were not."""
+    now = timezone.now()
+    waiting = Install.objects.live().filter(Q(next_reconcile_at=None) | Q(next_reconcile_at__gt=now))
+    return waiting.update(next_reconcile_at=now)

@@ -1,0 +1,93 @@
+"""When usage is collected and reported: every contract in its turn, a failing one later."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.models.contracts import ContractQuerySet
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import OpenTrainError, RateLimited, Unauthorized
+from django_opentrain.services import usage
+from django_opentrain.services.access import backoff
+from django_opentrain.services.locks import Lease, LeaseLostError, lease
+from django_opentrain.text import describe
+
+logger = logging.getLogger(__name__)
+
+
+def run_due() -> int:
+    """Collect and report the usage of every install whose turn it is; returns how many totals were accepted."""
+    accepted = 0
+    for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
+        with lease(install.pk) as held:
+            if held is None:
+                continue
+            try:
+                accepted += report_install(install, held)
+            except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
+                logger.warning("Reporting for install %s stopped: %s", install.opentrain_id, describe(error))
+    return accepted
+
+
+def report_install(install: Install, held: Lease) -> int:
+    """Collect and report all contracts of one install; returns how many totals were accepted.
+
+    A contract that OpenTrain refuses keeps its totals and is tried again later. Raises ``OpenTrainError`` when it
+    makes no sense to go on with the others.
+    """
+    for contract in _collectable(install, timezone.now()):
+        _collect(contract)
+    if not install.has_scope(catalog.USAGE_WRITE):
+        return 0
+    accepted = 0
+    for contract in _reportable(install, timezone.now()):
+        held.renew()
+        accepted += _report(contract)
+    return accepted
+
+
+def _collectable(install: Install, now: datetime) -> ContractQuerySet:
+    """Contracts under which there can be new work: active ones, and those that ended a short while ago."""
+    recent = Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - usage.COLLECT_AFTER_END)
+    return Contract.objects.filter(recent, install=install).select_related("trainer", "install")
+
+
+def _reportable(install: Install, now: datetime) -> ContractQuerySet:
+    owed = DailyUsage.objects.filter(contract=OuterRef("pk")).due(usage.today())
+    waiting = Q(next_report_at=None) | Q(next_report_at__lte=now)
+    return Contract.objects.filter(waiting, Exists(owed), install=install).select_related(
+        "trainer", "install"
+    )
+
+
+def _collect(contract: Contract) -> None:
+    try:
+        usage.collect(contract)
+    except Exception as error:  # noqa: BLE001 - host code: one contract's fault must not keep others from their pay
+        logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
+        Contract.objects.filter(pk=contract.pk).update(report_error=describe(error))
+
+
+def _report(contract: Contract) -> int:
+    mine = Contract.objects.filter(pk=contract.pk)
+    try:
+        result = usage.report(contract)
+    except OpenTrainError as error:
+        attempts = contract.report_attempts + 1
+        mine.update(
+            report_attempts=attempts,
+            next_report_at=timezone.now() + backoff(attempts),
+            report_error=describe(error),
+        )
+        if isinstance(error, (Unauthorized, RateLimited)):
+            raise
+        logger.warning("Reporting contract %s failed: %s", contract.opentrain_id, describe(error))
+        return 0
+    mine.update(report_attempts=0, next_report_at=None, report_error="\n".join(result.errors[:20]))
+    return result.accepted

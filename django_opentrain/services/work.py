@@ -1,0 +1,46 @@
+"""Everything that is due, once: what the sweep, ``opentrain_work`` and the test kit run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django_opentrain.services import access, contracts, inbox, reconcile, reporting, takeover
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkReport:
+    """How much there was to do."""
+
+    events: int
+    grants: int
+    installs: int
+    budgets: int
+    usage: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.events, self.grants, self.installs, self.budgets, self.usage))
+
+
+def react() -> WorkReport:
+    """What an event or a person has set off: events, access, reconciliations and budget news."""
+    events = inbox.drain()
+    takeover.end_abandoned()
+    grants = access.converge_due()
+    installs = reconcile.run_due()
+    if installs:
+        grants += access.converge_due()
+    return WorkReport(events=events, grants=grants, installs=installs, budgets=contracts.announce_budgets())
+
+
+def run(*, usage: bool = True) -> WorkReport:
+    """All of it, with the usage that is to be collected and reported unless that has a schedule of its own."""
+    done = react()
+    accepted = reporting.run_due() if usage else 0
+    budgets = contracts.announce_budgets() if accepted else 0
+    return WorkReport(
+        events=done.events,
+        grants=done.grants,
+        installs=done.installs,
+        budgets=done.budgets + budgets,
+        usage=accepted,
+    )

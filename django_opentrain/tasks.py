@@ -1,0 +1,58 @@
+"""Celery tasks: names for the services. They take ids, carry no state, and may run twice or side by side."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from django_opentrain.models import AccessGrant, Install
+from django_opentrain.services import access, endpoints, purge as purging, reconcile, reporting, work
+from django_opentrain.services.dispatch import DRAIN_TASK
+
+
+@shared_task(name=DRAIN_TASK, ignore_result=True)
+def drain() -> None:
+    """Process what has come in. Sent, coalesced, whenever there is something."""
+    work.react()
+
+
+@shared_task(name="django_opentrain.sweep", ignore_result=True)
+def sweep() -> None:
+    """Find what no nudge announced. Scheduled."""
+    work.react()
+
+
+@shared_task(name="django_opentrain.converge_access", ignore_result=True)
+def converge_access(grant_id: int) -> None:
+    """Try one grant now."""
+    access.converge(AccessGrant.objects.get(pk=grant_id))
+
+
+@shared_task(name="django_opentrain.collect_and_report_usage", ignore_result=True)
+def collect_and_report_usage() -> None:
+    """Collect usage from the host and report it. Scheduled."""
+    reporting.run_due()
+
+
+@shared_task(name="django_opentrain.reconcile_install", ignore_result=True)
+def reconcile_install(install_id: int) -> None:
+    """Reconcile one install now."""
+    reconcile.install(Install.objects.get(pk=install_id))
+
+
+@shared_task(name="django_opentrain.reconcile_all", ignore_result=True)
+def reconcile_all() -> None:
+    """Reconcile every install; other workers that sweep meanwhile share the work. Scheduled."""
+    reconcile.request_all()
+    reconcile.run_due()
+
+
+@shared_task(name="django_opentrain.check_endpoints", ignore_result=True)
+def check_endpoints() -> None:
+    """See to it that every install's events arrive. Scheduled."""
+    endpoints.check_all()
+
+
+@shared_task(name="django_opentrain.purge", ignore_result=True)
+def purge() -> None:
+    """Forget what is past its retention. Scheduled."""
+    purging.run()
