@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from django_opentrain.models import AccessGrant, Install
-from django_opentrain.services import access, endpoints, purge as purging, reconcile, reporting, work
+from django_opentrain.services import access, endpoints, reconcile, reporting, work
+from django_opentrain.services import purge as purging
 from django_opentrain.services.dispatch import DRAIN_TASK
 
 
