@@ -1,0 +1,36 @@
+"""URLs, in the namespace ``opentrain``.
+
+Include them before the host's own: some hosts end with a pattern that matches everything.
+"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from django_opentrain.web import actions, assets, connect, contracts, home, passwords, receiver
+
+app_name = "opentrain"
+
+urlpatterns = [
+    path("webhooks/<uuid:key>/", receiver.receive, name="webhook"),
+    # A redirect would be a failed delivery.
+    path("webhooks/<uuid:key>", receiver.receive),
+    path("", home.home, name="home"),
+    path("connect/", connect.connect, name="connect"),
+    path("callback/", connect.callback, name="callback"),
+    path("start/", connect.start, name="start"),
+    path("installs/<int:pk>/token/", connect.token, name="token"),
+    path("installs/<int:pk>/verify/", actions.verify, name="verify"),
+    path("installs/<int:pk>/disconnect/", actions.disconnect, name="disconnect"),
+    path("installs/<int:pk>/removals/", actions.confirm_removals, name="confirm-removals"),
+    path("installs/<int:pk>/links/", actions.link, name="link"),
+    path("links/<int:pk>/unlink/", actions.unlink, name="unlink"),
+    path("endpoints/<int:pk>/recover/", actions.recover, name="recover"),
+    path("endpoints/<int:pk>/rotate/", actions.rotate, name="rotate"),
+    path("grants/<int:pk>/retry/", actions.retry, name="retry"),
+    path("contracts/", contracts.index, name="contracts"),
+    path("contracts/<int:pk>/", contracts.detail, name="contract"),
+    path("set-password/done/", passwords.done, name="set-password-done"),
+    path("set-password/<uidb64>/<token>/", passwords.set_password, name="set-password"),
+    path("assets/<str:digest>/<str:name>", assets.serve, name="asset"),
+]

@@ -1,0 +1,1 @@
+"""The customer's pages, the consent flow, and the receiver of webhooks."""

@@ -1,0 +1,70 @@
+"""The customer's forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.adapters import Project
+from django_opentrain.crypto import SecretStr
+from django_opentrain.fields import MAX_ID
+from django_opentrain.models import ProjectLink
+from django_opentrain.services.connect import MAX_TOKEN
+
+
+class TokenForm(forms.Form):
+    """The one-time token. It is never written back into the page, and no browser is to remember it."""
+
+    token = forms.CharField(
+        label=_("Token"),
+        max_length=MAX_TOKEN,
+        widget=forms.PasswordInput(
+            attrs={
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                "placeholder": "ot_ptk_…",
+                # Password managers offer to save what looks like a password.
+                "data-1p-ignore": "",
+                "data-lpignore": "true",
+                "data-bwignore": "",
+            },
+        ),
+        error_messages={"required": _("Paste the token that OpenTrain shows you.")},
+    )
+
+    def clean_token(self) -> SecretStr:
+        return SecretStr(self.cleaned_data["token"])
+
+
+class LinkForm(forms.Form):
+    """A project of the customer's and the OpenTrain job whose trainers work in it."""
+
+    project = forms.ChoiceField(label=_("Project"))
+    job_id = forms.CharField(
+        label=_("OpenTrain job id"),
+        max_length=MAX_ID,
+        required=False,
+        help_text=_(
+            "You find it on the job's page on OpenTrain. You can leave it empty and choose the job there."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    provisioning_mode = forms.ChoiceField(
+        label=_("Who gives trainers their access"),
+        choices=[
+            (
+                ProjectLink.ProvisioningMode.PARTNER_WEBHOOK,
+                _("This site, when a contract starts (recommended)"),
+            ),
+            (ProjectLink.ProvisioningMode.MANAGED_ADAPTER, _("OpenTrain, by its own means")),
+        ],
+        initial=ProjectLink.ProvisioningMode.PARTNER_WEBHOOK,
+    )
+
+    def __init__(self, projects: Iterable[Project], data: object = None, **kwargs: object) -> None:
+        super().__init__(data, **kwargs)  # type: ignore[arg-type] # Form's own, unnamed here
+        choices = [(project.id, project.name or project.id) for project in projects]
+        self.fields["project"].choices = [("", _("Choose a project")), *choices]  # type: ignore[attr-defined] # a ChoiceField

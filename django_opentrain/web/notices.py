@@ -1,0 +1,58 @@
+"""What was done, told on the next page.
+
+A code in that page's URL says it: ``django.contrib.messages`` may not be installed, and a session may be a cookie
+that anybody can read. The vocabulary is closed, so that a forged link can't put words into the page.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.conf import conf
+
+DONE: Final[dict[str, Promise]] = {
+    "connected": _("Connected to OpenTrain."),
+    "disconnected": _(
+        "Disconnected. The trainers you hired lose their access now. To end the connection on OpenTrain's side too,"
+        " remove this site in your OpenTrain settings."
+    ),
+    "verified": _("OpenTrain confirms this connection."),
+    "linked": _("The project is linked. Trainers you hire for its job get access by themselves."),
+    "link-pending": _(
+        "OpenTrain hasn't confirmed the link yet. It is completed by itself; you needn't do anything."
+    ),
+    "unlinked": _("The project is unlinked, and the access that came with the link ends now."),
+    "unlink-pending": _(
+        "The access that came with the link ends now. OpenTrain couldn't be told yet; that is tried again by itself."
+    ),
+    "recovered": _("Notifications are on again. What was missed is being fetched."),
+    "rotated": _(
+        "Notifications have a new secret. The old one is accepted until its last deliveries are through."
+    ),
+    "retried": _("It is tried again now. Reload the page in a moment to see how it went."),
+    "removals-confirmed": _("Confirmed. Access is being taken away."),
+}
+
+
+def notice(request: HttpRequest) -> Promise | None:
+    """What the page is to say was done."""
+    return DONE.get(request.GET.get("done", ""))
+
+
+def redirect_with_notice(done: str, to: str | None = None, **parameters: str | int) -> HttpResponse:
+    """Go to a page (the home page, if no other is named) that then says that this was done."""
+    query = urlencode({"done": done, **parameters})
+    return HttpResponseRedirect(f"{to or reverse('opentrain:home')}?{query}")
+
+
+def local_url(url: str | None) -> str:
+    """A URL on this site, as it is; anything else becomes ""."""
+    host = urlsplit(conf.public_url).netloc
+    return url if url and url_has_allowed_host_and_scheme(url, {host}) else ""
