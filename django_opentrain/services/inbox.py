@@ -80,7 +80,11 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     """
     endpoint = _endpoint(key)
     signature = headers.get(catalog.SIGNATURE_HEADER, "")
-    if not signing.verify(endpoint.secret, signature, body, tolerance=conf.signature_tolerance):
+    now = timezone.now()
+    verified = signing.verify(
+        endpoint.secret, signature, body, tolerance=conf.signature_tolerance, now=now.timestamp()
+    )
+    if not verified:
         raise BadSignature
     event = Event.from_body(body)
     reason = _reason_to_ignore(event)
@@ -95,7 +99,7 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
         body=body,
         status=WebhookEvent.Status.IGNORED if reason else WebhookEvent.Status.PENDING,
         error=reason,
-        received_at=timezone.now(),
+        received_at=now,
     )
     inserted = WebhookEvent.objects.insert(row)
     if inserted and not reason:
