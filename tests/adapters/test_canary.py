@@ -1,0 +1,72 @@
+"""The proof that removal works, and that it notices when it doesn't."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import AbstractUser, User
+from django.core import mail
+
+from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.models import AccessGrant, Install, TrainerAccount
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_default_adapter_locks_the_canary_out(adapter: DjangoUsersAdapter) -> None:
+    assert adapter.check_revocation() is None
+
+
+def test_nothing_is_left_of_it(adapter: DjangoUsersAdapter) -> None:
+    adapter.check_revocation()
+    assert not User.objects.exists()
+    assert not Install.objects.exists()
+    assert not TrainerAccount.objects.exists()
+    assert not mail.outbox
+
+
+def test_it_tries_a_project_that_is_linked() -> None:
+    opened: list[tuple[str, str]] = []
+
+    class Recording(DjangoUsersAdapter):
+        def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+            opened.append((grant.tenant, grant.external_project_id))
+            super().open_project(user, grant)
+
+    factories.make_link(factories.make_install("zeta"), external_project_id="9")
+    assert Recording().check_revocation() is None
+    assert opened == [("zeta", "9")]
+
+
+def test_a_removal_that_does_nothing_is_noticed() -> None:
+    class Forgetful(DjangoUsersAdapter):
+        def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+            """Forget it."""
+
+    assert "still has the project" in str(Forgetful().check_revocation())
+
+
+def test_an_account_that_stays_active_is_noticed() -> None:
+    class Lenient(DjangoUsersAdapter):
+        def revoke_access(self, grant: AccessGrant) -> None:
+            user = User.objects.get(opentrain_account__opentrain_user_id=grant.participant.opentrain_user_id)
+            self.close_project(user, grant)
+
+    assert "still active" in str(Lenient().check_revocation())
+
+
+def test_a_backend_that_lets_the_deactivated_in_is_noticed(
+    adapter: DjangoUsersAdapter, settings: pytest.FixtureRequest
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = [  # type: ignore[attr-defined] # pytest-django's wrapper of the settings
+        "django.contrib.auth.backends.AllowAllUsersModelBackend"
+    ]
+    assert "AllowAllUsersModelBackend" in str(adapter.check_revocation())
+
+
+def test_access_that_was_never_given_proves_nothing() -> None:
+    class Blind(DjangoUsersAdapter):
+        def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+            """Forget it."""
+
+    assert "could not be tried" in str(Blind().check_revocation())

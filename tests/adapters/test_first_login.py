@@ -1,0 +1,94 @@
+"""How trainers get in for the first time."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.tokens import default_token_generator
+from django.core import mail
+from django.utils.http import urlsafe_base64_decode
+
+from django_opentrain.adapters.users import DjangoUsersAdapter
+from tests import factories
+from tests.adapters.conftest import EMAIL, MakeGrant, user_of, withdraw
+
+pytestmark = pytest.mark.django_db
+
+# The fixture of pytest-django that runs what waits for a commit; its own type isn't public.
+Callbacks = Any
+
+
+def test_a_new_account_gets_a_link_by_mail(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, django_capture_on_commit_callbacks: Callbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        adapter.grant_access(make_grant())
+        assert not mail.outbox
+    (message,) = mail.outbox
+    assert message.to == [EMAIL]
+    assert message.subject == "Your access to annotate.example"
+    assert f"username: {EMAIL}" in message.body
+    assert "within 3 days" in message.body
+    assert re.search(r"^  https://annotate\.example/\S+$", str(message.body), re.MULTILINE)
+
+
+def test_the_link_is_good_for_this_user(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    adapter.grant_access(make_grant())
+    *_rest, uid, token, _end = adapter.set_password_url(user_of()).split("/")
+    assert urlsafe_base64_decode(uid).decode() == str(user_of().pk)
+    assert default_token_generator.check_token(user_of(), token)
+
+
+def test_giving_again_sends_nothing(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, django_capture_on_commit_callbacks: Callbacks
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        adapter.grant_access(grant)
+        adapter.grant_access(make_grant("zeta"))
+    assert callbacks == []
+
+
+def test_an_adopted_account_is_sent_nothing(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, django_capture_on_commit_callbacks: Callbacks
+) -> None:
+    factories.make_user("maria", email=EMAIL)
+    with django_capture_on_commit_callbacks(execute=True):
+        adapter.grant_access(make_grant())
+    assert not mail.outbox
+
+
+def test_a_trainer_who_comes_back_gets_a_link_again(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, django_capture_on_commit_callbacks: Callbacks
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    with django_capture_on_commit_callbacks(execute=True):
+        adapter.grant_access(make_grant(email="new@opentrain.work"))
+    assert [message.to for message in mail.outbox] == [["new@opentrain.work"]]
+
+
+def test_a_mail_that_fails_undoes_nothing_and_names_nobody(
+    adapter: DjangoUsersAdapter,
+    make_grant: MakeGrant,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: Callbacks,
+) -> None:
+    def refuse(*_arguments: object) -> int:
+        raise OSError(f"550 {EMAIL} is not here")
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+    with caplog.at_level(logging.ERROR), django_capture_on_commit_callbacks(execute=True):
+        adapter.grant_access(make_grant())
+    assert user_of().groups.exists()
+    assert "was not sent: OSError" in caplog.text
+    assert EMAIL not in caplog.text
+    assert not adapter.invite(user_of())
+    monkeypatch.undo()
+    assert adapter.invite(user_of())

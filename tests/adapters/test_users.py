@@ -1,0 +1,343 @@
+"""What the default adapter does to the site's users."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory
+
+from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.models import TrainerAccount
+from tests import factories
+from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, user_of, withdraw
+
+pytestmark = pytest.mark.django_db
+
+
+def groups_of(user: User) -> set[str]:
+    return set(user.groups.values_list("name", flat=True))
+
+
+# Tenants and projects -------------------------------------------------------------------------
+
+
+def test_it_is_the_default() -> None:
+    assert type(get_adapter()) is DjangoUsersAdapter
+
+
+def test_each_user_is_a_customer_of_their_own(adapter: DjangoUsersAdapter, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = factories.make_user()
+    assert adapter.get_tenant(request) == str(request.user.pk)
+    assert adapter.can_manage(request, str(request.user.pk))
+    assert not adapter.can_manage(request, str(factories.make_user().pk))
+
+
+def test_nobody_is_nobodys_customer(adapter: DjangoUsersAdapter, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    assert adapter.get_tenant(request) is None
+    assert not adapter.can_manage(request, "None")
+
+
+def test_a_site_has_to_say_which_projects_it_has(adapter: DjangoUsersAdapter) -> None:
+    with pytest.raises(ImproperlyConfigured, match="subclass of DjangoUsersAdapter"):
+        adapter.list_projects("acme")
+    with pytest.raises(ImproperlyConfigured, match="get_project"):
+        adapter.get_project("acme", "1")
+
+
+# Giving access --------------------------------------------------------------------------------
+
+
+def test_an_account_is_made_for_a_new_trainer(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    reference = adapter.grant_access(make_grant("acme", "7"))
+    user = user_of()
+    assert reference == str(user.pk)
+    assert (user.username, user.email, user.is_active) == (EMAIL, EMAIL, True)
+    assert not user.has_usable_password()
+    assert not user.is_staff
+    assert not user.is_superuser
+    assert groups_of(user) == {"opentrain:acme:7"}
+    assert account_of().created_by_us
+
+
+def test_giving_again_changes_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    first = adapter.grant_access(grant)
+    assert adapter.grant_access(grant) == first
+    assert User.objects.count() == 1
+    assert len(groups_of(user_of())) == 1
+
+
+def test_all_customers_see_the_same_account(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    adapter.grant_access(make_grant("acme", "1"))
+    adapter.grant_access(make_grant("zeta", "1"))
+    assert groups_of(user_of()) == {"opentrain:acme:1", "opentrain:zeta:1"}
+
+
+@pytest.mark.parametrize("email", [None, ""])
+def test_without_a_work_email_nothing_is_made(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, email: str | None
+) -> None:
+    with pytest.raises(AdapterError, match="Work Email"):
+        adapter.grant_access(make_grant(email=email))
+    assert not User.objects.exists()
+
+
+# Adopting -------------------------------------------------------------------------------------
+
+
+def test_an_account_with_the_work_email_is_adopted(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    known = factories.make_user("maria", email="Maria@OpenTrain.work")
+    known.set_password("her own")
+    known.save()
+    adapter.grant_access(make_grant())
+    assert user_of() == known
+    assert not account_of().created_by_us
+    assert authenticate(username="maria", password="her own") == known
+
+
+@pytest.mark.parametrize("right", ["is_staff", "is_superuser"])
+def test_a_privileged_account_is_never_adopted(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, right: str
+) -> None:
+    privileged = factories.make_user(EMAIL, email=EMAIL, **{right: True})
+    adapter.grant_access(make_grant())
+    assert user_of() != privileged
+    assert groups_of(privileged) == set()
+    assert user_of().username.startswith(f"{EMAIL}-")
+
+
+def test_another_trainers_account_is_never_adopted(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    adapter.grant_access(make_grant(trainer="usr_other"))
+    adapter.grant_access(make_grant())
+    assert user_of() != user_of("usr_other")
+
+
+def test_adopting_can_be_turned_off(make_grant: MakeGrant) -> None:
+    class Careful(DjangoUsersAdapter):
+        adopt_existing_accounts = False
+
+    known = factories.make_user("maria", email=EMAIL)
+    Careful().grant_access(make_grant())
+    assert user_of() != known
+
+
+def test_two_candidates_are_for_a_person_to_decide(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    candidates = [factories.make_user(email=EMAIL), factories.make_user(email=EMAIL.upper())]
+    with pytest.raises(AdapterError, match="Several accounts") as caught:
+        adapter.grant_access(make_grant())
+    assert all(str(user.pk) in str(caught.value) for user in candidates)
+    assert EMAIL not in str(caught.value).lower()
+    assert not TrainerAccount.objects.exists()
+
+
+def test_a_deactivated_account_is_not_got_around(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    banned = factories.make_user(email=EMAIL, is_active=False)
+    with pytest.raises(AdapterError, match=f"Account {banned.pk} .* was deactivated"):
+        adapter.grant_access(make_grant())
+    assert list(User.objects.all()) == [banned]
+
+
+def test_an_active_account_is_preferred_to_a_deactivated_one(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    factories.make_user(email=EMAIL, is_active=False)
+    known = factories.make_user(email=EMAIL)
+    adapter.grant_access(make_grant())
+    assert user_of() == known
+
+
+# Usernames ------------------------------------------------------------------------------------
+
+
+def test_a_taken_username_gets_a_suffix(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    squatter = factories.make_user(EMAIL.upper(), email="someone@site.example")
+    adapter.grant_access(make_grant())
+    assert user_of() != squatter
+    assert user_of().username.startswith(f"{EMAIL}-")
+    assert user_of().email == EMAIL
+
+
+def test_a_long_work_email_is_cut_in_the_username_only(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    email = "m" * 180 + "@opentrain.work"
+    adapter.grant_access(make_grant(email=email))
+    assert len(user_of().username) == 150
+    assert user_of().email == email
+
+
+# A new Work Email -----------------------------------------------------------------------------
+
+
+def test_an_account_that_was_made_follows_the_work_email(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    adapter.grant_access(make_grant())
+    adapter.grant_access(make_grant(email="maria.silva@opentrain.work"))
+    assert (user_of().username, user_of().email) == ("maria.silva@opentrain.work",) * 2
+    assert User.objects.count() == 1
+
+
+def test_a_chosen_username_stays(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    adapter.grant_access(make_grant())
+    User.objects.update(username="maria")
+    adapter.grant_access(make_grant(email="new@opentrain.work"))
+    assert (user_of().username, user_of().email) == ("maria", "new@opentrain.work")
+
+
+def test_another_case_of_the_email_leaves_the_username(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    adapter.grant_access(make_grant())
+    adapter.grant_access(make_grant(email=EMAIL.upper()))
+    assert (user_of().username, user_of().email) == (EMAIL, EMAIL.upper())
+
+
+def test_an_adopted_account_keeps_its_email(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    factories.make_user("maria", email=EMAIL)
+    adapter.grant_access(make_grant())
+    adapter.grant_access(make_grant(email="new@opentrain.work"))
+    assert user_of().email == EMAIL
+
+
+# Removing access ------------------------------------------------------------------------------
+
+
+def test_a_project_goes_and_the_others_stay(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    first, second = make_grant("acme", "1"), make_grant("acme", "2")
+    adapter.grant_access(first)
+    adapter.grant_access(second)
+    withdraw(adapter, first)
+    assert groups_of(user_of()) == {"opentrain:acme:2"}
+    assert user_of().is_active
+
+
+def test_the_account_goes_with_the_last_grant(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grants = [make_grant("acme", "1"), make_grant("zeta", "2")]
+    for grant in grants:
+        adapter.grant_access(grant)
+    for grant in grants:
+        assert user_of().is_active
+        withdraw(adapter, grant)
+    assert not user_of().is_active
+    assert groups_of(user_of()) == set()
+    assert account_of().deactivated_at is not None
+
+
+def test_removing_again_changes_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    before = account_of().deactivated_at
+    withdraw(adapter, grant)
+    assert account_of().deactivated_at == before
+    assert User.objects.count() == 1
+
+
+def test_removing_before_giving_is_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    withdraw(adapter, make_grant())
+    assert not User.objects.exists()
+
+
+def test_the_same_access_by_two_contracts_goes_with_the_second(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grants = [make_grant("acme", "1"), make_grant("acme", "1")]
+    for grant in grants:
+        adapter.grant_access(grant)
+    withdraw(adapter, grants[0])
+    assert groups_of(user_of()) == {"opentrain:acme:1"}
+    withdraw(adapter, grants[1])
+    assert groups_of(user_of()) == set()
+
+
+def test_a_grant_that_waits_keeps_the_account(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant("acme", "1")
+    make_grant("acme", "2", state="PENDING")
+    adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    assert user_of().is_active
+
+
+def test_an_adopted_account_stays_active(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    factories.make_user("maria", email=EMAIL)
+    grant = make_grant()
+    adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    assert user_of().is_active
+    assert groups_of(user_of()) == set()
+
+
+def test_an_account_that_got_rights_since_stays_active(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    User.objects.update(is_staff=True)
+    withdraw(adapter, grant)
+    assert user_of().is_active
+    assert groups_of(user_of()) == set()
+
+
+# Coming back ----------------------------------------------------------------------------------
+
+
+def test_a_trainer_who_comes_back_gets_the_old_account(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    reference = adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    assert adapter.grant_access(make_grant("zeta", "9")) == reference
+    assert user_of().is_active
+    assert account_of().deactivated_at is None
+    assert groups_of(user_of()) == {"opentrain:zeta:9"}
+
+
+def test_a_deactivation_by_somebody_else_stands(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    adapter.grant_access(make_grant())
+    User.objects.update(is_active=False)
+    with pytest.raises(AdapterError, match="was deactivated on this site"):
+        adapter.grant_access(make_grant("acme", "2"))
+    assert not user_of().is_active
+
+
+def test_it_stands_also_after_the_last_grant_went(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    User.objects.update(is_active=False)
+    withdraw(adapter, grant)
+    with pytest.raises(AdapterError, match="was deactivated on this site"):
+        adapter.grant_access(make_grant())
+
+
+def test_an_account_that_was_activated_by_hand_is_taken_as_it_is(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    withdraw(adapter, grant)
+    User.objects.update(is_active=True)
+    adapter.grant_access(make_grant())
+    assert account_of().deactivated_at is None
+
+
+def test_the_trainers_id_decides_and_not_the_email(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    adapter.grant_access(make_grant())
+    factories.make_user("impostor", email="new@opentrain.work")
+    adapter.grant_access(make_grant(email="new@opentrain.work", trainer=TRAINER))
+    assert user_of().username != "impostor"
