@@ -7,6 +7,9 @@ key is lost still opens, saves and deletes. Whatever leaves the database by anot
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldError
@@ -59,6 +62,20 @@ class Ciphertext:
         self.data = data
 
 
+#: Set while a row is read again: Django copies attribute by attribute, and none needs decrypting for that.
+_copying: ContextVar[bool] = ContextVar("copying", default=False)
+
+
+@contextmanager
+def copying_ciphertext() -> Iterator[None]:
+    """Within the block, encrypted attributes give their ciphertext."""
+    token = _copying.set(True)
+    try:
+        yield
+    finally:
+        _copying.reset(token)
+
+
 class EncryptedAttribute(DeferredAttribute):
     """Decrypts on access. Raises ``UndecryptableError`` when the key is lost."""
 
@@ -66,9 +83,13 @@ class EncryptedAttribute(DeferredAttribute):
 
     def __get__(self, instance: models.Model | None, cls: type[models.Model] | None = None) -> Any:
         value = super().__get__(instance, cls)
-        if isinstance(value, Ciphertext):
+        if isinstance(value, Ciphertext) and not _copying.get():
             return self.field.from_plain(crypto.decrypt(value.data))
         return value
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        # A descriptor that can't be set would be hidden by the instance's own dictionary.
+        instance.__dict__[self.field.attname] = value
 
 
 class EncryptedMixin(Field):

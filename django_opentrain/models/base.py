@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
+from django_opentrain.fields import copying_ciphertext
 
-class TimestampedModel(models.Model):
+
+class SecretKeepingModel(models.Model):
+    """A row with encrypted columns: it can be read again also when their key is lost."""
+
+    class Meta:
+        abstract = True
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        with copying_ciphertext():
+            super().refresh_from_db(*args, **kwargs)
+
+
+class TimestampedModel(SecretKeepingModel):
     """A row that knows when it was made and last saved."""
 
     created_at = models.DateTimeField(auto_now_add=True)

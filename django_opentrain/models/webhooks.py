@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.conf import conf
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField, IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import SecretKeepingModel, TimestampedModel
 from django_opentrain.models.installs import Install
 from django_opentrain.platform.payloads import parse_body
 
@@ -108,7 +108,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         return True
 
 
-class WebhookEvent(models.Model):
+class WebhookEvent(SecretKeepingModel):
     """One verified delivery, as it came. Written once by the receiver, then only marked."""
 
     class Status(models.TextChoices):

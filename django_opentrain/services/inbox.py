@@ -79,7 +79,7 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     A body that was stored before is not stored again, whatever delivery id comes with it.
     """
     endpoint = _endpoint(key)
-    signature = headers.get(catalog.SIGNATURE_HEADER, "")
+    signature = _header(headers, catalog.SIGNATURE_HEADER)
     now = timezone.now()
     verified = signing.verify(
         endpoint.secret, signature, body, tolerance=conf.signature_tolerance, now=now.timestamp()
@@ -90,7 +90,7 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     reason = _reason_to_ignore(event)
     row = WebhookEvent(
         endpoint_id=endpoint.pk,
-        delivery_id=as_id(headers.get(catalog.DELIVERY_HEADER)),
+        delivery_id=as_id(_header(headers, catalog.DELIVERY_HEADER)),
         digest=hashlib.sha256(body).hexdigest(),
         event_id=event.id if event else "",
         type=event.type if event else "",
@@ -105,6 +105,11 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     if inserted and not reason:
         dispatch.nudge()
     return Receipt(duplicate=not inserted, status=row.status)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    """Header names have no case (RFC 9110, section 5.1); a plain dict's keys do."""
+    return headers.get(name) or headers.get(name.lower(), "")
 
 
 def _reason_to_ignore(event: Event | None) -> str:

@@ -33,7 +33,8 @@ def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None
     """
     features = connections[queryset.select_for_update().db].features
     if not features.has_select_for_update:
-        queryset.update(pk=F("pk"))
+        key = queryset.model._meta.pk.attname
+        queryset.update(**{key: F(key)})
         return queryset.first()
     skip = skip_locked and features.has_select_for_update_skip_locked
     return queryset.select_for_update(skip_locked=skip).first()
