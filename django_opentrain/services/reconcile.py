@@ -50,7 +50,7 @@ class Outcome:
     """What a run found, and what it did about it."""
 
     changes: list[Change] = field(default_factory=list)
-    #: Changes that the removal breaker holds back.
+    #: Removals that the breaker holds back.
     held: list[Change] = field(default_factory=list)
     #: What could not be seen or done, in words.
     problems: list[str] = field(default_factory=list)
@@ -116,7 +116,6 @@ def _restore(row: Install, held: Lease) -> Outcome:
     for compare in (link_changes, contract_changes):
         changes = list(compare(row, seen))
         _make(_within_breaker(row, changes, outcome), held, outcome)
-        outcome.changes.extend(changes)
     _refresh_budgets(row, held, outcome)
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
         held.renew()
@@ -151,6 +150,8 @@ def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
             if isinstance(error, (Unauthorized, RateLimited)):
                 raise
             outcome.problems.append(f"{change.text}: {describe(error)}")
+        else:
+            outcome.changes.append(change)
 
 
 def _refresh_budgets(row: Install, held: Lease, outcome: Outcome) -> None:
@@ -234,3 +235,10 @@ def request_all() -> int:
     now = timezone.now()
     waiting = Install.objects.live().filter(Q(next_reconcile_at=None) | Q(next_reconcile_at__gt=now))
     return waiting.update(next_reconcile_at=now)
+
+
+def request_older_than(age: timedelta) -> int:
+    """Make every live install due that was not reconciled for this long; returns how many."""
+    now = timezone.now()
+    stale = Install.objects.live().filter(Q(reconciled_at=None) | Q(reconciled_at__lte=now - age))
+    return stale.filter(next_reconcile_at=None).update(next_reconcile_at=now)

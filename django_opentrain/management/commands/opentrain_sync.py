@@ -1,0 +1,82 @@
+"""``manage.py opentrain_sync``: compare with OpenTrain now, and mend what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
+
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import Install
+from django_opentrain.models.installs import InstallQuerySet
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.services import access, connect, reconcile
+from django_opentrain.services.endpoints import BusyError
+from django_opentrain.services.locks import LeaseLostError
+from django_opentrain.services.reconcile import Outcome
+from django_opentrain.text import describe
+
+
+class Command(BaseCommand):
+    help = "Reconcile with OpenTrain now: everything that a missed webhook would have told."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--install", metavar="ID", help="only this one: its id here, or OpenTrain's")
+        parser.add_argument("--dry-run", action="store_true", help="only show what differs")
+        parser.add_argument(
+            "--confirm-removals",
+            action="store_true",
+            help="make also those removals that are held because they are so many at once",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rows = list(self._chosen(options["install"]))
+        failed = 0
+        for number, row in enumerate(rows, 1):
+            self.stdout.write(f"[{number}/{len(rows)}] {row} … ", ending="")
+            self.stdout.flush()
+            try:
+                outcome = self._reconcile(row, **options)
+            except (OpenTrainError, UndecryptableError, BusyError, LeaseLostError) as error:
+                failed += 1
+                self.stdout.write(self.style.ERROR(describe(error)))
+            else:
+                self._show(outcome)
+        if not options["dry_run"]:
+            self._converge()
+        if failed:
+            raise CommandError(f"{failed} of {len(rows)} installs could not be reconciled.")
+
+    def _chosen(self, wanted: str | None) -> InstallQuerySet:
+        rows = Install.objects.live().order_by("pk")
+        if wanted is None:
+            return rows
+        here = Q(pk=int(wanted)) if wanted.isascii() and wanted.isdigit() else Q()
+        rows = rows.filter(here | Q(opentrain_id=wanted)) if here else rows.filter(opentrain_id=wanted)
+        if not rows:
+            raise CommandError("No connected install has this id.")
+        return rows
+
+    def _reconcile(self, row: Install, *, dry_run: bool, confirm_removals: bool, **_others: Any) -> Outcome:
+        if row.status == Install.Status.UNAUTHORIZED:
+            connect.verify(row)
+        if confirm_removals and not dry_run:
+            reconcile.confirm_removals(row)
+        return reconcile.install(row, dry_run=dry_run)
+
+    def _show(self, outcome: Outcome) -> None:
+        count = len(outcome.changes)
+        self.stdout.write("nothing differs" if not count else f"{count} difference{'s' * (count > 1)}")
+        for change in outcome.changes:
+            style = {"+": self.style.SUCCESS, "-": self.style.ERROR}.get(change.sign, self.style.WARNING)
+            held = " (held: --confirm-removals makes it)" if change in outcome.held else ""
+            self.stdout.write(style(f"  {change}{held}"))
+        for problem in outcome.problems:
+            self.stdout.write(self.style.WARNING(f"  ! {problem}"))
+
+    def _converge(self) -> None:
+        """Give and take away what the comparison showed, now."""
+        tried = access.converge_due()
+        if tried:
+            self.stdout.write(f"{tried} grants of access settled or tried")

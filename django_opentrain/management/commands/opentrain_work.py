@@ -1,0 +1,67 @@
+"""``manage.py opentrain_work``: what Celery's worker and beat do, for a site that has neither."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import astuple
+from datetime import timedelta
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from django_opentrain.services import purge, reconcile, work
+
+#: As often as Celery beat asks for it; see ``schedule.py``.
+RECONCILE_EVERY: Final = timedelta(hours=1)
+DEFAULT_PAUSE: Final = 15.0
+
+
+class Command(BaseCommand):
+    help = "Do everything that is due, once: from cron, each minute. Or go on with --forever."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--forever", action="store_true", help="go on until SIGTERM or SIGINT")
+        parser.add_argument(
+            "--pause",
+            type=float,
+            default=DEFAULT_PAUSE,
+            metavar="SECONDS",
+            help=f"between two rounds of --forever (default {DEFAULT_PAUSE:g})",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["forever"]:
+            self._forever(options["pause"])
+        else:
+            self._round()
+
+    def _forever(self, pause: float) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.is_set():
+            close_old_connections()
+            try:
+                self._round()
+            except DatabaseError as error:
+                # What was under way is rolled back and still due: the next round finds it.
+                self.stderr.write(f"The database failed ({type(error).__name__}); next try in {pause:g} s.")
+            stop.wait(pause)
+
+    def _round(self) -> None:
+        reconcile.request_older_than(RECONCILE_EVERY)
+        done = work.run()
+        forgotten = purge.run()
+        if done:
+            self.stdout.write(
+                f"{done.events} events, {done.grants} grants, {done.installs} installs reconciled,"
+                f" {done.budgets} budgets announced, {done.usage} daily totals reported"
+            )
+        if any(astuple(forgotten)):
+            self.stdout.write(
+                f"forgotten: {forgotten.event_bodies} event bodies, {forgotten.people} people's data,"
+                f" {forgotten.consent_requests + forgotten.pending_installs} unfinished connections"
+            )
