@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.services import contracts, grants, linking, links, participants
+from django_opentrain.services.locks import one_at_a_time
 from django_opentrain.services.survey import Survey
 
 CAUSE: Final = "reconcile"
@@ -121,11 +122,13 @@ def _end(install: Install, info: ContractInfo) -> None:
 def record_ended(install: Install, info: ContractInfo) -> None:
     """A contract whose end and start were missed, or whose row was deleted: access it gave must be taken away."""
     contract = contracts.save(install, info)
-    for person in participants.fetch(contract):
+    people = participants.fetch(contract)
+    with one_at_a_time(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
-            grants.grant(contract, link, person, CAUSE)
-    _end(install, info)
+            for person in people:
+                grants.grant(contract, link, person, CAUSE)
+        _end(install, info)
 
 
 def _active(
@@ -147,19 +150,19 @@ def _active(
 
 
 def _differs(row: Contract, info: ContractInfo) -> bool:
-    names = ("job_id", "title", "start_date", "end_date")
-    return any(getattr(info, name) not in ("", None, getattr(row, name)) for name in names)
+    return any(getattr(info, name) not in ("", None, getattr(row, name)) for name in contracts.DETAILS)
 
 
 def start(install: Install, info: ContractInfo) -> None:
     """An active contract is new to us, or lacks grants: ask who was hired, and want access for them."""
     contract = contracts.save(install, info)
     people = participants.fetch(contract)
-    contract.refresh_from_db()
-    if contract.status == Contract.Status.ENDED:
-        return  # an event was faster than this poll
-    for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
-        contract.links.add(link)
-        if link.grants_access:
-            for person in people:
-                grants.grant(contract, link, person, CAUSE)
+    with one_at_a_time(install):
+        contract.refresh_from_db()
+        if contract.status == Contract.Status.ENDED:
+            return  # an event was faster than this poll
+        for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
+            contract.links.add(link)
+            if link.grants_access:
+                for person in people:
+                    grants.grant(contract, link, person, CAUSE)

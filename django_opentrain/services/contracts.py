@@ -18,10 +18,13 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event, order_key
 from django_opentrain.platform.resources import BudgetInfo, ContractInfo
 from django_opentrain.services import grants
-from django_opentrain.services.locks import lock
+from django_opentrain.services.locks import lock, one_at_a_time
 from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
+
+#: What OpenTrain tells of a contract besides its status.
+DETAILS: Final = ("job_id", "title", "start_date", "end_date")
 
 _SCALE: Final = Decimal("0.0001")
 #: By how much OpenTrain's clock and ours may differ.
@@ -33,27 +36,29 @@ def save(install: Install, info: ContractInfo, *, event: Event | None = None) ->
 
     With ``event``, older news than what was applied before only fills in what is not known yet.
     """
-    contract, created = Contract.objects.get_or_create(install=install, opentrain_id=info.id)
-    stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
-    for name in ("job_id", "title", "start_date", "end_date"):
-        news, known = getattr(info, name), getattr(contract, name)
-        setattr(contract, name, (known or news) if stale else (news or known))
-    if event is not None and not stale:
-        contract.last_event_id = event.id
-    contract.save()
-    if created and info.status != catalog.CONTRACT_HAS_ENDED:
-        signals.send_on_commit(signals.contract_started, Contract, contract=contract)
+    with one_at_a_time(install):
+        contract, created = Contract.objects.get_or_create(install=install, opentrain_id=info.id)
+        stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
+        for name in DETAILS:
+            news, known = getattr(info, name), getattr(contract, name)
+            setattr(contract, name, (known or news) if stale else (news or known))
+        if event is not None and not stale:
+            contract.last_event_id = event.id
+        contract.save(update_fields=[*DETAILS, "last_event_id", "updated_at"])
+        if created and info.status != catalog.CONTRACT_HAS_ENDED:
+            signals.send_on_commit(signals.contract_started, Contract, contract=contract)
     return contract
 
 
 def end(contract: Contract, cause: str) -> int:
     """The contract is over, for good: every grant under it is to be removed. Returns how many were not yet."""
     now = timezone.now()
-    ended = Contract.objects.filter(pk=contract.pk).exclude(status=Contract.Status.ENDED)
-    if ended.update(status=Contract.Status.ENDED, ended_at=now, updated_at=now):
-        contract.status, contract.ended_at = Contract.Status.ENDED, now
-        signals.send_on_commit(signals.contract_ended, Contract, contract=contract)
-    return grants.withdraw(AccessGrant.objects.filter(contract=contract), cause)
+    with one_at_a_time(contract.install):
+        ended = Contract.objects.filter(pk=contract.pk).exclude(status=Contract.Status.ENDED)
+        if ended.update(status=Contract.Status.ENDED, ended_at=now, updated_at=now):
+            contract.status, contract.ended_at = Contract.Status.ENDED, now
+            signals.send_on_commit(signals.contract_ended, Contract, contract=contract)
+        return grants.withdraw(AccessGrant.objects.filter(contract=contract), cause)
 
 
 def save_budget(contract: Contract, budget: BudgetInfo, *, event: Event | None = None) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from django_opentrain.models import DailyUsage, Install
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
-from django_opentrain.services import endpoints, reporting
+from django_opentrain.services import endpoints, reporting, usage
 from django_opentrain.services.access import backoff
 from django_opentrain.services.locks import lease
 from django_opentrain.text import describe
@@ -27,12 +27,23 @@ def finish(install: Install) -> None:
         try:
             reporting.report_install(install, held)
             endpoints.remove_all(install)
-        except OpenTrainError as error:
-            if not isinstance(error, (Unauthorized, Forbidden)) and install.reconcile_attempts < MAX_ATTEMPTS:
+        except (Unauthorized, Forbidden) as error:
+            # The token is of no use any more: there is nothing to wait for.
+            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
+        except OpenTrainError:
+            if install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install)
                 raise
-            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
+        else:
+            if _owed(install) and install.reconcile_attempts < MAX_ATTEMPTS:
+                _postpone(install)
+                return
         _forget_token(install)
+
+
+def _owed(install: Install) -> int:
+    """Days of usage that OpenTrain doesn't have."""
+    return DailyUsage.objects.filter(contract__install=install).due(usage.today()).count()
 
 
 def _postpone(install: Install) -> None:
@@ -43,7 +54,6 @@ def _postpone(install: Install) -> None:
 
 
 def _forget_token(install: Install) -> None:
-    owed = DailyUsage.objects.filter(contract__install=install, status=DailyUsage.Status.DUE).count()
-    if owed:
+    if owed := _owed(install):
         logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
     Install.objects.filter(pk=install.pk).update(token=None, next_reconcile_at=None, reconcile_attempts=0)

@@ -161,6 +161,10 @@ def _apply(pk: int, install: Install) -> None:
     if row.status != WebhookEvent.Status.PENDING:
         return
     install.refresh_from_db()
+    if install.superseded_by_id is not None:
+        # A reconnect was faster than this lock.
+        _apply(pk, events.subject(install))
+        return
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
         ignored = _("The body is gone or is not a JSON object.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.db.models import Q
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import MalformedResource, ProjectLinkInfo
 from django_opentrain.services import grants
+from django_opentrain.services.locks import one_at_a_time
 
 
 def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
@@ -20,23 +20,27 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     no answer is recognised by its project. None when another link stands in the way: OpenTrain allows one
     per project, so one of the two is gone, and only a look at OpenTrain's list tells which.
     """
-    link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
-    if link is None:
-        in_the_way = ProjectLink.objects.live().filter(
-            install=install, external_project_id=info.external_project_id
-        )
-        link = in_the_way.first()
-        if link is None:
-            link = ProjectLink(install=install)
-        elif link.opentrain_id is not None or not _same_job(link, info):
-            return None
-    elif not link.live:
-        return link
-    _fill(link, info)
-    link.status = ProjectLink.Status.ACTIVE
-    link.last_error = ""
-    link.save()
+    with one_at_a_time(install):
+        link = _row_for(install, info)
+        if link is not None and link.live:
+            _fill(link, info)
+            link.status = ProjectLink.Status.ACTIVE
+            link.last_error = ""
+            link.save()
     return link
+
+
+def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
+    """The row of this link: known, ours without an answer yet, or new; None when another is in the way."""
+    link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
+    if link is not None:
+        return link
+    live = ProjectLink.objects.live().filter(install=install)
+    in_the_way = live.filter(external_project_id=info.external_project_id).first()
+    if in_the_way is None:
+        return ProjectLink(install=install)
+    unanswered = in_the_way.opentrain_id is None and _same_job(in_the_way, info)
+    return in_the_way if unanswered else None
 
 
 def _same_job(link: ProjectLink, info: ProjectLinkInfo) -> bool:
@@ -78,8 +82,8 @@ def bury(install: Install, link_id: str, snapshot: Mapping[str, object]) -> Proj
 def mark_removed(link: ProjectLink, cause: str) -> int:
     """The link is gone at OpenTrain: access through it is to end. Returns how many grants that were."""
     now = timezone.now()
-    ProjectLink.objects.filter(pk=link.pk).filter(~Q(status=ProjectLink.Status.REMOVED)).update(
-        status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now
-    )
-    link.refresh_from_db()
-    return grants.withdraw(AccessGrant.objects.filter(link=link), cause)
+    with one_at_a_time(link.install):
+        standing = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
+        standing.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
+        link.refresh_from_db()
+        return grants.withdraw(AccessGrant.objects.filter(link=link), cause)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -38,6 +38,17 @@ def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None
         return queryset.first()
     skip = skip_locked and features.has_select_for_update_skip_locked
     return queryset.select_for_update(skip_locked=skip).first()
+
+
+@contextmanager
+def one_at_a_time(install: Install) -> Iterator[None]:
+    """A transaction in which nobody else writes down news of this install.
+
+    What an event says and what a poll has found are then applied one after the other, each to what the other left.
+    """
+    with transaction.atomic():
+        lock(Install.objects.filter(pk=install.pk))
+        yield
 
 
 class LeaseLostError(Exception):

@@ -9,6 +9,7 @@ from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo
 from django_opentrain.services import grants
+from django_opentrain.services.locks import one_at_a_time
 
 
 def readable_email(participant: Participant) -> str | None:
@@ -22,19 +23,20 @@ def readable_email(participant: Participant) -> str | None:
 
 def save(install: Install, info: ParticipantInfo) -> Participant:
     """Remember a trainer; what OpenTrain leaves out stays as it is. A new Work Email wakes their grants."""
-    participant, _created = Participant.objects.get_or_create(
-        install=install, opentrain_user_id=info.opentrain_user_id
-    )
-    for name in ("display_name", "country", "profile_url"):
-        setattr(participant, name, getattr(info, name) or getattr(participant, name))
-    participant.purged_at = None
-    email_is_new = bool(info.work_email) and info.work_email != readable_email(participant)
-    if email_is_new:
-        participant.work_email = info.work_email
-        participant.email_changed_at = timezone.now()
-    participant.save()
-    if email_is_new:
-        grants.email_arrived(participant)
+    with one_at_a_time(install):
+        participant, _created = Participant.objects.get_or_create(
+            install=install, opentrain_user_id=info.opentrain_user_id
+        )
+        for name in ("display_name", "country", "profile_url"):
+            setattr(participant, name, getattr(info, name) or getattr(participant, name))
+        participant.purged_at = None
+        email_is_new = bool(info.work_email) and info.work_email != readable_email(participant)
+        if email_is_new:
+            participant.work_email = info.work_email
+            participant.email_changed_at = timezone.now()
+        participant.save()
+        if email_is_new:
+            grants.email_arrived(participant)
     return participant
 
 

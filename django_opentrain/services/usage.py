@@ -214,6 +214,15 @@ def report(contract: Contract) -> Report:
     return result
 
 
+def report_again(rows: DailyUsageQuerySet) -> int:
+    """Make these totals due, whatever OpenTrain said of them before; returns how many."""
+    contract_ids = list(rows.order_by().values_list("contract_id", flat=True).distinct())
+    Contract.objects.filter(pk__in=contract_ids).update(
+        next_report_at=None, report_attempts=0, report_error=""
+    )
+    return rows.update(status=DailyUsage.Status.DUE, error="", updated_at=timezone.now())
+
+
 def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
     """Send one batch; where OpenTrain refuses it, halve it until the entry to blame stands alone."""
     try:
