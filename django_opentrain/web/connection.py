@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
@@ -14,24 +13,10 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.services.connect import missing_scopes
+from django_opentrain.web.statements import Statement, moment
 
 #: For how long an unfinished connection is offered to be finished.
 UNFINISHED: timedelta = timedelta(days=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """Where something stands, and what to do about it.
-
-    :param tone: ``ok``, ``wait``, ``warn``, ``bad`` or ``off``: how it looks.
-    """
-
-    tone: str
-    title: str
-    text: str = ""
-    advice: str = ""
-    #: Whether connecting again is what helps.
-    reconnect: bool = False
 
 
 def describe(install: Install | None) -> Statement:
@@ -77,7 +62,7 @@ def _active(install: Install) -> Statement:
             tone="wait",
             title=_("Connected, pausing"),
             text=_("OpenTrain asked us to call less often. We go on at %(time)s; nothing is lost.")
-            % {"time": _moment(install.paused_until)},
+            % {"time": moment(install.paused_until)},
         )
     if install.last_error:
         return Statement(
@@ -126,7 +111,7 @@ def _revoked(install: Install) -> Statement:
         return Statement(
             tone="bad",
             title=_("The connection was ended on OpenTrain"),
-            text=_("The trainers you hired lose their access at %(time)s.") % {"time": _moment(deadline)},
+            text=_("The trainers you hired lose their access at %(time)s.") % {"time": moment(deadline)},
             advice=_("Connect again before then and they keep it."),
             reconnect=True,
         )
@@ -154,10 +139,6 @@ def access_ends_at(install: Install) -> datetime | None:
     if install.status != Install.Status.REVOKED or install.revoked_at is None:
         return None
     return install.revoked_at + timedelta(seconds=conf.revoke_grace)
-
-
-def _moment(at: datetime) -> str:
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 def shortcomings(install: Install) -> list[Statement]:

@@ -1,0 +1,43 @@
+"""Template tags for a host's own pages: ``{% load opentrain %}``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.models import Contract, ProjectLink
+from django_opentrain.web import budgets
+from django_opentrain.web.connection import describe
+
+register = template.Library()
+
+
+@register.inclusion_tag("opentrain/parts/project_status.html", takes_context=True)
+def opentrain_project_status(context: Context, project_id: object) -> dict[str, Any]:
+    """How a project stands with OpenTrain: its link, and the budget of each contract under way.
+
+    Shows nothing to visitors for whom the adapter knows no tenant, or who don't manage it. Needs the ``request``
+    context processor. Its markup has classes (``opentrain-status…``) and no style: the page is the host's.
+    """
+    request: HttpRequest = context["request"]
+    adapter = get_adapter()
+    tenant = adapter.get_tenant(request)
+    if tenant is None or not adapter.can_manage(request, tenant):
+        return {"show": False}
+    links = ProjectLink.objects.live().filter(install__tenant=tenant, external_project_id=str(project_id))
+    link = links.select_related("install").order_by("-pk").first()
+    contracts = Contract.objects.active().filter(links=link).select_related("trainer") if link else ()
+    return {
+        "show": True,
+        "project_id": project_id,
+        "link": link,
+        "state": describe(link.install) if link else None,
+        "contracts": [(contract, budgets.describe(contract)) for contract in contracts],
+        "here": request.get_full_path(),
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+    }

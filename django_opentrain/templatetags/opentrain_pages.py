@@ -1,0 +1,61 @@
+"""What our own pages are made with. Hosts use ``{% load opentrain %}``."""
+
+from __future__ import annotations
+
+from django import template
+
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
+from django_opentrain.web import access, assets, budgets, endpoints
+from django_opentrain.web.statements import Statement
+
+register = template.Library()
+
+_USAGE_TONES = {
+    DailyUsage.Status.DUE: "wait",
+    DailyUsage.Status.REPORTED: "ok",
+    DailyUsage.Status.REFUSED: "bad",
+}
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """The URL of a file of ours."""
+    return assets.asset_url(name)
+
+
+@register.filter
+def budget(contract: Contract) -> budgets.BudgetWords:
+    """A contract's budget in words."""
+    return budgets.describe(contract)
+
+
+@register.filter
+def access_state(grant: AccessGrant) -> Statement:
+    """How a trainer's access stands."""
+    return access.describe(grant)
+
+
+@register.filter
+def endpoint_state(endpoint: WebhookEndpoint) -> Statement:
+    """How a webhook endpoint stands."""
+    return endpoints.describe(endpoint)
+
+
+@register.filter
+def usage_tone(entry: DailyUsage) -> str:
+    """How an entry's status looks."""
+    return _USAGE_TONES[DailyUsage.Status(entry.status)]
+
+
+@register.filter
+def web_url(url: str) -> str:
+    """A link that OpenTrain sent; "" unless it leads to a web page. It could be ``javascript:…``."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def hours(seconds: int | None) -> str:
+    """A duration as hours and minutes: ``3:07``."""
+    if seconds is None:
+        return ""
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02}"

@@ -1,0 +1,72 @@
+"""A contract's budget, in words and as a bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from django_opentrain.models import Contract
+from django_opentrain.platform import catalog
+
+_TONES = {
+    Contract.BudgetState.OK: "ok",
+    Contract.BudgetState.LOW: "warn",
+    Contract.BudgetState.DEPLETED: "bad",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetWords:
+    """What to show of a budget.
+
+    :param fraction: of the bar, as HTML writes numbers, from 0 to 1; "" where a bar would say nothing.
+    """
+
+    tone: str
+    label: str
+    text: str
+    fraction: str = ""
+
+
+def describe(contract: Contract) -> BudgetWords:
+    """The budget as OpenTrain last told it."""
+    if contract.payment_type == catalog.FIXED_PRICE:
+        return BudgetWords(
+            tone="off", label=_("Fixed price"), text=_("The price doesn't depend on the work done.")
+        )
+    if contract.budget_updated_at is None:
+        return BudgetWords(
+            tone="off", label=_("Not known yet"), text=_("OpenTrain hasn't told this budget yet.")
+        )
+    if not contract.funded_volume:
+        return BudgetWords(tone="off", label=_("Not funded"), text=_("No milestone is funded yet."))
+    fraction = contract.consumed_fraction or Decimal(0)
+    return BudgetWords(
+        tone=_TONES[Contract.BudgetState(contract.budget_state)],
+        label=contract.get_budget_state_display().capitalize(),
+        text=_volume_text(contract)
+        % {
+            "used": _amount(contract.consumed_volume),
+            "funded": _amount(contract.funded_volume),
+            "percent": number_format(int(fraction * 100)),
+        },
+        fraction=f"{min(max(fraction, Decimal(0)), Decimal(1)):.4f}",
+    )
+
+
+def _volume_text(contract: Contract) -> str:
+    if contract.payment_type == catalog.PAY_PER_HOUR:
+        return _("%(used)s of %(funded)s funded hours used (%(percent)s %%)")
+    if contract.payment_type == catalog.PAY_PER_LABEL:
+        return _("%(used)s of %(funded)s funded labels used (%(percent)s %%)")
+    return _("%(used)s of %(funded)s used (%(percent)s %%)")
+
+
+def _amount(volume: Decimal | None) -> str:
+    """At most one decimal, and none where there is nothing behind the point. Never more than there is."""
+    rounded = (volume or Decimal(0)).quantize(Decimal("0.1"), ROUND_DOWN)
+    whole = rounded.to_integral_value()
+    return number_format(int(whole) if whole == rounded else rounded, force_grouping=True)

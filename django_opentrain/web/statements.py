@@ -1,0 +1,29 @@
+"""What the pages say about the state of something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """Where something stands, and what to do about it.
+
+    :param tone: ``ok``, ``wait``, ``warn``, ``bad`` or ``off``: how it looks.
+    """
+
+    tone: str
+    title: str
+    text: str = ""
+    advice: str = ""
+    #: Whether connecting again is what helps.
+    reconnect: bool = False
+
+
+def moment(at: datetime) -> str:
+    """A time, in the reader's language and the current time zone."""
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT")

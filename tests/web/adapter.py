@@ -1,0 +1,35 @@
+"""A host with two customers, whose users' names say whom they act for: ``acme-boss``, ``acme-clerk``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.http import HttpRequest
+
+from django_opentrain.adapters import OpenTrainAdapter, Project
+
+
+class NamesAdapter(OpenTrainAdapter):
+    """``<tenant>-boss`` manages ``<tenant>``; ``<tenant>-clerk`` belongs to it; a name without a hyphen to nobody."""
+
+    projects = 3
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        tenant, hyphen, _role = request.user.get_username().partition("-")
+        return tenant if hyphen else None
+
+    def can_manage(self, request: HttpRequest, tenant: str) -> bool:
+        return request.user.get_username() == f"{tenant}-boss"
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        return [self._project(tenant, number) for number in range(1, self.projects + 1)]
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        return next((p for p in self.list_projects(tenant) if p.id == external_project_id), None)
+
+    def _project(self, tenant: str, number: int) -> Project:
+        return Project(
+            id=f"{tenant}-{number}",
+            name=f"{tenant.title()} project {number}",
+            url=f"https://annotate.example/projects/{number}/",
+        )
