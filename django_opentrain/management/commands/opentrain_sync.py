@@ -66,12 +66,13 @@ class Command(BaseCommand):
         return reconcile.install(row, dry_run=dry_run)
 
     def _show(self, outcome: Outcome) -> None:
-        count = len(outcome.changes)
+        count = len(outcome.changes) + len(outcome.held)
         self.stdout.write("nothing differs" if not count else f"{count} difference{'s' * (count > 1)}")
         for change in outcome.changes:
             style = {"+": self.style.SUCCESS, "-": self.style.ERROR}.get(change.sign, self.style.WARNING)
-            held = " (held: --confirm-removals makes it)" if change in outcome.held else ""
-            self.stdout.write(style(f"  {change}{held}"))
+            self.stdout.write(style(f"  {change}"))
+        for change in outcome.held:
+            self.stdout.write(self.style.ERROR(f"  {change} (held: --confirm-removals makes it)"))
         for problem in outcome.problems:
             self.stdout.write(self.style.WARNING(f"  ! {problem}"))
 
