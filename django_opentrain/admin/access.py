@@ -1,0 +1,196 @@
+"""Access grants, and which of the site's users is which trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
+from django.db.models import F, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    Tone,
+    age,
+    age_column,
+    badge,
+    column,
+    masked_column,
+    problem_column,
+    tenant_column,
+    whole_problem_column,
+)
+from django_opentrain.admin.masking import mask
+from django_opentrain.admin.operations import Selection, operation
+from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.services import grants
+
+Desired, State = AccessGrant.Desired, AccessGrant.State
+
+GRANT_TONES: Final[Mapping[str, Tone]] = {
+    State.PENDING: "busy",
+    State.WAITING_FOR_EMAIL: "warn",
+    State.GRANTED: "good",
+    State.FAILED: "bad",
+}
+
+
+def access(grant: AccessGrant) -> str:
+    """What is, and what should be where that differs: an ended contract's open access must catch the eye."""
+    if grant.desired == Desired.REVOKED and grant.state != State.REVOKED:
+        failing = grant.state == State.FAILED
+        return badge(_("removal fails") if failing else _("to be removed"), "bad" if failing else "warn")
+    return badge(grant.get_state_display(), GRANT_TONES.get(grant.state, "off"))
+
+
+access_column = column(gettext_lazy("access"), access, ordering="state")
+
+
+class GrantRows(LatestRows):
+    """The newest grants that a row has to do with."""
+
+    model = AccessGrant
+    verbose_name_plural = gettext_lazy("newest access grants")
+    fields: ClassVar[tuple[str, ...]] = ("participant", "link", "contract", "access", "cause_shown", "trouble")
+    access = access_column
+    cause_shown = masked_column("cause", gettext_lazy("cause"))
+    trouble = problem_column("last_error")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("participant", "link", "contract")
+
+
+class GrantAttention(AttentionFilter):
+    condition = ~Q(state=F("desired"))
+    description = gettext_lazy("not as it should be")
+
+
+class GrantCustomer(CustomerFilter):
+    path = "contract__install"
+
+
+class AccessGrantAdmin(OpenTrainAdmin):
+    """Who has access to what, who should, and why."""
+
+    list_display = (
+        "participant",
+        "link",
+        "customer",
+        "access",
+        "cause_shown",
+        "attempts",
+        "next_attempt",
+        "trouble",
+    )
+    list_select_related = ("participant", "link", "contract__install")
+    list_filter = (
+        GrantAttention,
+        "desired",
+        "state",
+        GrantCustomer,
+    )
+    search_fields = (
+        "participant__display_name",
+        "participant__opentrain_user_id",
+        "host_user_ref",
+        "link__external_project_id",
+        "link__external_project_name",
+        "contract__opentrain_id",
+        "contract__install__tenant",
+    )
+    ordering = ("-pk",)
+    actions = ("retry_now", "withdraw", "restore")
+    fieldsets = (
+        (None, {"fields": ("participant", "link", "contract", "customer", "account")}),
+        (gettext_lazy("Access"), {"fields": ("access", "desired", "state", "cause_shown")}),
+        (gettext_lazy("Attempts"), {"fields": ("attempts", "next_attempt", "last_error_shown")}),
+        (gettext_lazy("Times"), {"fields": ("created_at", "desired_at", "granted_at", "revoked_at")}),
+    )
+
+    customer = tenant_column("contract__install")
+    access = access_column
+    account = masked_column("host_user_ref", gettext_lazy("the host's account"))
+    cause_shown = masked_column("cause", gettext_lazy("cause"))
+    next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
+    trouble = problem_column("last_error")
+    last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+
+    @operation(
+        gettext_lazy("Try again now"),
+        consequence=gettext_lazy(
+            "The next attempt of those that are not as they should be is due at once: a worker gives or removes"
+            " their access."
+        ),
+    )
+    def retry_now(self, selection: Selection[AccessGrant]) -> int:
+        return selection.in_bulk(grants.retry_now)
+
+    @operation(
+        gettext_lazy("Withdraw access"),
+        consequence=gettext_lazy(
+            "These trainers lose the project, although OpenTrain says that they work on it. No event and no"
+            " reconciliation brings the access back: only an operator."
+        ),
+        asks_reason=True,
+    )
+    def withdraw(self, selection: Selection[AccessGrant]) -> int:
+        return selection.in_bulk(lambda rows: grants.withdraw(rows, selection.cause))
+
+    @operation(
+        gettext_lazy("Give access back"),
+        consequence=gettext_lazy(
+            "These trainers get the project again that was taken from them, where their contract and its link"
+            " still stand."
+        ),
+        asks_reason=True,
+    )
+    def restore(self, selection: Selection[AccessGrant]) -> int:
+        return selection.each(lambda grant: grants.restore(grant, selection.cause), desired=Desired.REVOKED)
+
+
+class TrainerAccountAdmin(OpenTrainAdmin):
+    """Which of the site's users is which trainer."""
+
+    list_display = ("opentrain_user_id", "account", "made_here", "deactivated")
+    list_select_related = ("user",)
+    list_filter = ("created_by_us",)
+    ordering = ("-pk",)
+    # Deleting one, or its user, is an erasure: possible once it takes no record of access with it.
+    deletable = True
+    fields = ("opentrain_user_id", "account", "created_by_us", "created_at", "deactivated_at")
+
+    deactivated = column(gettext_lazy("deactivated"), lambda row: age(row.deactivated_at))
+
+    @admin.display(description=gettext_lazy("made for the trainer"), boolean=True, ordering="created_by_us")
+    def made_here(self, account: TrainerAccount) -> bool:
+        return account.created_by_us
+
+    @admin.display(description=gettext_lazy("user"))
+    def account(self, account: TrainerAccount) -> str:
+        """The user's name, masked: the default adapter makes it of the Work Email."""
+        name = mask(account.user.get_username())
+        opts = account.user._meta
+        if not self.admin_site.is_registered(type(account.user)):
+            return name
+        view = f"admin:{opts.app_label}_{opts.model_name}_change"
+        url = reverse(view, args=[quote(account.user.pk)], current_app=self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, name)
+
+    def get_search_fields(self, _request: HttpRequest) -> tuple[str, ...]:
+        return ("opentrain_user_id", f"user__{get_user_model().USERNAME_FIELD}")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not while the trainer has access anywhere: it could not be taken away any more."""
+        return super().has_delete_permission(request, obj) and (obj is None or not _has_access(obj))
+
+
+def _has_access(account: TrainerAccount) -> bool:
+    mine = AccessGrant.objects.filter(participant__opentrain_user_id=account.opentrain_user_id)
+    return mine.exclude(desired=Desired.REVOKED, state=State.REVOKED).exists()

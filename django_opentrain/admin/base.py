@@ -1,0 +1,178 @@
+"""What the admin pages share: rows are looked at and operated on here, never edited.
+
+OpenTrain or the services own them: a row written by hand would say something that isn't so. Adding, changing and
+deleting are therefore closed (deleting would lose the record of who has access), and operators act through actions,
+which need the model's ``change`` permission.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.auth import get_permission_codename
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.models import Install
+
+if TYPE_CHECKING:
+    from django_opentrain.admin.columns import Label
+
+STYLESHEET: Final = "opentrain/admin.css"
+#: Rows of an inline: the page of a customer with 100,000 contracts must open too.
+INLINE_ROWS: Final = 20
+#: More than a primary key can have.
+MAX_DIGITS: Final = 19
+
+
+class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
+    """A model that can be searched, looked at and operated on."""
+
+    #: Whether rows may be deleted by those who have the permission: only where no record of access is lost.
+    deletable = False
+    change_form_template = "admin/django_opentrain/change_form.html"
+    list_per_page = 50
+    # On big tables the second count of a page costs more than its rows.
+    show_full_result_count = False
+
+    @property
+    def media(self) -> forms.Media:
+        """With our stylesheet, unless a manifest says that it has not been collected: words do without it."""
+        media = super().media
+        try:
+            static(STYLESHEET)
+        except ValueError:
+            return media
+        return media + forms.Media(css={"all": [STYLESHEET]})
+
+    def has_add_permission(self, _request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return self.deletable and super().has_delete_permission(request, obj)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may run the actions: the model's ``change`` permission."""
+        codename = get_permission_codename("change", self.opts)
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A row's page, with a button for each action."""
+        buttons = self.action_buttons() if self.has_operate_permission(request) else []
+        return super().change_view(
+            request, object_id, form_url, {"opentrain_actions": buttons, **(extra_context or {})}
+        )
+
+    def action_buttons(self) -> list[tuple[str, Any]]:
+        """Name and description of each action of this model."""
+        names = [name for name in self.actions or () if isinstance(name, str)]
+        return [(name, getattr(self, name).short_description) for name in names]
+
+    def rows_link(self, model: type[models.Model], **lookups: Any) -> str:
+        """A link to another model's list, limited to what belongs to this row.
+
+        Plain text where the admin site leaves that model out.
+        """
+        opts = model._meta
+        if not self.admin_site.is_registered(model):
+            return str(opts.verbose_name_plural)
+        url = reverse(
+            f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=self.admin_site.name
+        )
+        return format_html('<a href="{}?{}">{}</a>', url, urlencode(lookups), opts.verbose_name_plural)
+
+
+class LatestRowsFormSet(BaseInlineFormSet):  # type: ignore[type-arg] # not generic at run time
+    """The first rows of an inline, in its order."""
+
+    @cached_property
+    def shown(self) -> QuerySet[Any]:
+        return super().get_queryset()[:INLINE_ROWS]
+
+    def get_queryset(self) -> QuerySet[Any]:
+        # One evaluated queryset: the admin asks for it once per row.
+        return self.shown
+
+
+class LatestRows(admin.TabularInline):  # type: ignore[type-arg] # not generic at run time
+    """The newest rows that belong to another."""
+
+    formset = LatestRowsFormSet
+    ordering: ClassVar[tuple[str, ...]] = ("-pk",)
+    show_change_link = True
+    can_delete = False
+    extra = 0
+    max_num = 0
+
+    def has_add_permission(self, _request: HttpRequest, _obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: models.Model | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, _request: HttpRequest, _obj: models.Model | None = None) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.fields or ())
+
+
+class AttentionFilter(admin.SimpleListFilter):
+    """Rows that a person should look at."""
+
+    title = _("attention")
+    parameter_name = "attention"
+    #: Which rows those are.
+    condition: Q
+    description: Label = _("needs attention")
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", self.description)]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(self.condition) if self.value() == "yes" else queryset
+
+
+class CustomerFilter(admin.SimpleListFilter):
+    """Rows of one install, for links from its page. Not a choice among all customers: they may be thousands."""
+
+    title = _("customer")
+    parameter_name = "install"
+    #: The lookup from the row to its install.
+    path = "install"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
+        install = Install.objects.filter(pk=self.key).first() if self.key else None
+        return [(str(self.key), str(install))] if install else []
+
+    @property
+    def key(self) -> int | None:
+        """The primary key in the URL; None when there is none, or something else."""
+        value = self.value() or ""
+        return int(value) if value.isascii() and value.isdigit() and len(value) < MAX_DIGITS else None
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.path: self.key}) if self.key else queryset

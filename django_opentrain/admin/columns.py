@@ -1,0 +1,139 @@
+"""What rows look like: badges with words, ages, problems, and links between pages.
+
+Each ``…_column`` makes a method for ``list_display`` or a fieldset, of a ``ModelAdmin`` or an inline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from django.contrib import admin
+from django.db import models
+from django.utils import timezone
+from django.utils.formats import localize
+from django.utils.html import format_html
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.masking import mask
+from django_opentrain.crypto import UndecryptableError
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+    Label = _StrOrPromise
+
+EMPTY: Final = "—"
+MAX_PROBLEM: Final = 200
+MAX_WHOLE_PROBLEM: Final = 2000
+
+Tone = Literal["good", "busy", "warn", "bad", "off"]
+Column = Callable[[Any, Any], str]
+
+
+def badge(words: Label, tone: Tone) -> str:
+    """A state in words; the colour only repeats what they say."""
+    return format_html('<span class="opentrain-badge opentrain-{}">{}</span>', tone, words)
+
+
+def age(moment: datetime | None) -> str:
+    """How long ago a moment was, or how far off it is; the moment itself as the title."""
+    if moment is None:
+        return EMPTY
+    now = timezone.now()
+    words = _("%(time)s ago") if moment <= now else _("in %(time)s")
+    distance = timesince(moment, now) if moment <= now else timeuntil(moment, now)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        localize(timezone.localtime(moment)),
+        words % {"time": distance},
+    )
+
+
+def problem(text: str, limit: int = MAX_PROBLEM) -> str:
+    """An error message; whatever address or secret has got into it is masked."""
+    if not text:
+        return EMPTY
+    text = mask(text)
+    return format_html(
+        '<span class="opentrain-problem">{}</span>', text if len(text) <= limit else text[:limit] + "…"
+    )
+
+
+def web_link(url: str) -> str:
+    """A link to a page of the host or of OpenTrain; any other scheme stays text."""
+    if not url.lower().startswith(("https://", "http://")):
+        return url or EMPTY
+    return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', url, url)
+
+
+def sealed(read: Callable[[], Any], show: Callable[[Any], str]) -> str:
+    """What ``show`` says of an encrypted value, or why it can't be read: the page opens all the same."""
+    try:
+        value = read()
+    except UndecryptableError as error:
+        return format_html('<span class="opentrain-problem">{}</span>', str(error))
+    return show(value) if value else EMPTY
+
+
+def follow(row: models.Model, path: str) -> Any:
+    """The attribute at the end of ``path``, a lookup such as ``contract__install``."""
+    value: Any = row
+    for name in path.split("__"):
+        value = getattr(value, name)
+    return value
+
+
+def column(description: Label, show: Callable[[Any], str], ordering: str | None = None) -> Column:
+    """A column that shows what ``show`` makes of the row."""
+
+    @admin.display(description=description, ordering=ordering)
+    def cell(_admin: Any, row: Any) -> str:
+        return show(row)
+
+    return cell
+
+
+def tenant_column(install: str) -> Column:
+    """The host's customer, by the path to the row's install."""
+    return column(
+        gettext_lazy("customer"), lambda row: follow(row, install).tenant, ordering=f"{install}__tenant"
+    )
+
+
+def age_column(name: str, description: Label) -> Column:
+    """A moment as its age."""
+    return column(description, lambda row: age(getattr(row, name)), ordering=name)
+
+
+def problem_column(name: str) -> Column:
+    """An error, cut to the width of a list."""
+    return column(gettext_lazy("problem"), lambda row: problem(getattr(row, name)))
+
+
+def whole_problem_column(name: str, description: Label) -> Column:
+    """An error at length, for the row's own page."""
+    return column(description, lambda row: problem(getattr(row, name), MAX_WHOLE_PROBLEM))
+
+
+def link_column(name: str, description: Label) -> Column:
+    """A URL that can be followed."""
+    return column(description, lambda row: web_link(getattr(row, name)))
+
+
+def badge_column(name: str, description: Label, tones: Mapping[str, Tone]) -> Column:
+    """A field with choices as a badge."""
+    return column(
+        description,
+        lambda row: badge(getattr(row, f"get_{name}_display")(), tones.get(getattr(row, name), "off")),
+        ordering=name,
+    )
+
+
+def masked_column(name: str, description: Label) -> Column:
+    """A text in which a host may have put an address."""
+    return column(description, lambda row: mask(getattr(row, name)) or EMPTY, ordering=name)

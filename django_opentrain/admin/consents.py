@@ -1,0 +1,44 @@
+"""Consent requests: who set out for OpenTrain's consent screen."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import OpenTrainAdmin
+from django_opentrain.admin.columns import age_column, badge, column
+from django_opentrain.models import ConsentRequest
+
+
+def _outcome(request: ConsentRequest) -> str:
+    if request.used_at is not None:
+        return badge(_("returned"), "good")
+    if request.expires_at <= timezone.now():
+        return badge(_("never returned"), "off")
+    return badge(_("on the consent screen"), "busy")
+
+
+class ConsentRequestAdmin(OpenTrainAdmin):
+    """Customers on OpenTrain's consent screen. The state itself is only there as a hash, and not shown."""
+
+    # Nothing depends on one, and a user who has one must stay deletable.
+    deletable = True
+
+    list_display = ("tenant", "user", "external_project_id", "sent", "outcome")
+    list_select_related = ("user",)
+    search_fields = ("tenant", "external_project_id")
+    ordering = ("-pk",)
+    fields = (
+        "tenant",
+        "user",
+        "external_project_id",
+        "next_url",
+        "outcome",
+        "created_at",
+        "expires_at",
+        "used_at",
+    )
+
+    sent = age_column("created_at", gettext_lazy("sent"))
+    outcome = column(gettext_lazy("outcome"), _outcome)

@@ -1,0 +1,187 @@
+"""Contracts and participants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.access import GrantRows
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    EMPTY,
+    Tone,
+    age,
+    age_column,
+    badge,
+    badge_column,
+    column,
+    link_column,
+    problem_column,
+    sealed,
+    tenant_column,
+    whole_problem_column,
+)
+from django_opentrain.admin.masking import mask
+from django_opentrain.admin.usage import UsageRows
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant
+
+BUDGET_TONES: Final[Mapping[str, Tone]] = {
+    Contract.BudgetState.OK: "good",
+    Contract.BudgetState.LOW: "warn",
+    Contract.BudgetState.DEPLETED: "bad",
+}
+
+
+class ContractAttention(AttentionFilter):
+    condition = ~Q(report_error="") | Q(
+        status=Contract.Status.ACTIVE,
+        budget_state__in=[Contract.BudgetState.LOW, Contract.BudgetState.DEPLETED],
+    )
+
+
+class GrantsOfContract(GrantRows):
+    fields: ClassVar[tuple[str, ...]] = ("participant", "link", "access", "cause_shown", "trouble")
+
+
+class ContractAdmin(OpenTrainAdmin):
+    """Hires on OpenTrain, with their last known budget."""
+
+    list_display = (
+        "__str__",
+        "opentrain_id",
+        "customer",
+        "trainer",
+        "state",
+        "budget",
+        "start_date",
+        "end_date",
+        "reported",
+        "trouble",
+    )
+    list_select_related = ("install", "trainer")
+    list_filter = (ContractAttention, CustomerFilter, "status", "budget_state")
+    # A DateField: the hierarchy of a moment needs time zone tables that MariaDB may not have.
+    date_hierarchy = "start_date"
+    search_fields = (
+        "title",
+        "opentrain_id",
+        "job_id",
+        "install__tenant",
+        "trainer__display_name",
+        "trainer__opentrain_user_id",
+    )
+    ordering = ("-pk",)
+    inlines = (GrantsOfContract, UsageRows)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "title",
+                    "install",
+                    "opentrain_id",
+                    "job_id",
+                    "state",
+                    "trainer",
+                    "projects",
+                    "rows",
+                )
+            },
+        ),
+        (gettext_lazy("Dates"), {"fields": ("start_date", "end_date", "created_at", "ended_at")}),
+        (
+            gettext_lazy("Budget"),
+            {
+                "fields": (
+                    "budget",
+                    "payment_type",
+                    "funded_volume",
+                    "consumed_volume",
+                    "remaining_volume",
+                    "milestone",
+                    "budget_updated",
+                    "announced_budget_state",
+                )
+            },
+        ),
+        (
+            gettext_lazy("Usage"),
+            {"fields": ("collected", "reported", "report_attempts", "next_report_at", "report_error_shown")},
+        ),
+    )
+
+    customer = tenant_column("install")
+    state = badge_column("status", gettext_lazy("state"), {Contract.Status.ACTIVE: "good"})
+    reported = age_column("usage_reported_at", gettext_lazy("usage reported"))
+    collected = age_column("usage_collected_at", gettext_lazy("usage collected"))
+    budget_updated = age_column("budget_updated_at", gettext_lazy("budget as of"))
+    trouble = problem_column("report_error")
+    report_error_shown = whole_problem_column("report_error", gettext_lazy("problem"))
+
+    @admin.display(description=gettext_lazy("budget"), ordering="consumed_fraction")
+    def budget(self, contract: Contract) -> str:
+        words = contract.get_budget_state_display()
+        if contract.consumed_fraction is not None:
+            words = _("%(state)s, %(percent)d %% used") % {
+                "state": words,
+                "percent": contract.consumed_fraction * 100,
+            }
+        return badge(words, BUDGET_TONES.get(contract.budget_state, "off"))
+
+    @admin.display(description=gettext_lazy("active milestone"))
+    def milestone(self, contract: Contract) -> str:
+        known = contract.active_milestone
+        return str(known.get("name") or known.get("id") or EMPTY) if isinstance(known, dict) else EMPTY
+
+    @admin.display(description=gettext_lazy("projects"))
+    def projects(self, contract: Contract) -> str:
+        names = ((str(link),) for link in contract.links.order_by("pk")[:20])
+        return format_html_join(", ", "{}", names) or EMPTY
+
+    @admin.display(description=gettext_lazy("all its"))
+    def rows(self, contract: Contract) -> str:
+        links = (
+            self.rows_link(model, contract__id__exact=contract.pk) for model in (AccessGrant, DailyUsage)
+        )
+        return format_html_join(" · ", "{}", ((link,) for link in links))
+
+
+class ParticipantAdmin(OpenTrainAdmin):
+    """AI trainers, as each install's customer knows them."""
+
+    list_display = ("__str__", "opentrain_user_id", "customer", "country", "known_email", "purged")
+    list_select_related = ("install",)
+    list_filter = (CustomerFilter,)
+    search_fields = ("display_name", "opentrain_user_id", "install__tenant")
+    ordering = ("-pk",)
+    inlines = (GrantRows,)
+    fields = (
+        "install",
+        "opentrain_user_id",
+        "display_name",
+        "country",
+        "profile",
+        "masked_email",
+        "created_at",
+        "email_changed_at",
+        "purged_at",
+    )
+
+    customer = tenant_column("install")
+    profile = link_column("profile_url", gettext_lazy("profile"))
+    purged = column(gettext_lazy("personal data deleted"), lambda row: age(row.purged_at))
+
+    @admin.display(description=gettext_lazy("Work Email"))
+    def masked_email(self, participant: Participant) -> str:
+        return sealed(lambda: participant.work_email, mask)
+
+    @admin.display(description=gettext_lazy("Work Email known"), boolean=True)
+    def known_email(self, participant: Participant) -> bool:
+        field: Any = Participant._meta.get_field("work_email")
+        return field.ciphertext(participant) is not None

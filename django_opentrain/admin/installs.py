@@ -1,0 +1,222 @@
+"""Installs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    EMPTY,
+    Tone,
+    age,
+    age_column,
+    badge,
+    badge_column,
+    column,
+    problem_column,
+    sealed,
+    whole_problem_column,
+)
+from django_opentrain.admin.links import LINK_TONES
+from django_opentrain.admin.masking import mask
+from django_opentrain.admin.operations import OperationRefused, Selection, operation
+from django_opentrain.admin.webhooks import ENDPOINT_TONES
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.services import connect, reconcile, schedule
+
+INSTALL_TONES: Final[Mapping[str, Tone]] = {
+    Install.Status.PENDING: "busy",
+    Install.Status.ACTIVE: "good",
+    Install.Status.UNAUTHORIZED: "bad",
+}
+
+#: Whose lists an install's page links to; each has a ``CustomerFilter``.
+INSTALL_ROWS: Final = (
+    ProjectLink,
+    Contract,
+    Participant,
+    AccessGrant,
+    DailyUsage,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+
+
+class InstallAttention(AttentionFilter):
+    condition = Q(status=Install.Status.UNAUTHORIZED) | Q(removals_held__gt=0) | ~Q(last_error="")
+
+
+class LinkRows(LatestRows):
+    model = ProjectLink
+    verbose_name_plural = gettext_lazy("newest project links")
+    fields = ("external_project_id", "job_id", "state", "provisioning_mode", "trouble")
+    state = badge_column("status", gettext_lazy("state"), LINK_TONES)
+    trouble = problem_column("last_error")
+
+
+class ContractRows(LatestRows):
+    model = Contract
+    verbose_name_plural = gettext_lazy("newest contracts")
+    fields = ("opentrain_id", "trainer_name", "status", "budget_state", "start_date", "end_date")
+    trainer_name = column(gettext_lazy("trainer"), lambda row: str(row.trainer or EMPTY))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Contract]:
+        return super().get_queryset(request).select_related("trainer")
+
+
+class EndpointRows(LatestRows):
+    model = WebhookEndpoint
+    verbose_name_plural = gettext_lazy("newest webhook endpoints")
+    fields = ("key", "opentrain_id", "state", "consecutive_failures", "trouble")
+    state = badge_column("status", gettext_lazy("state"), ENDPOINT_TONES)
+    trouble = problem_column("last_error")
+
+
+class InstallAdmin(OpenTrainAdmin):
+    """The customers' grants to our platform app."""
+
+    list_display = ("tenant", "state", "opentrain_id", "verified", "reconciled", "held", "trouble")
+    list_filter = (InstallAttention, "status", "pii_consent")
+    search_fields = ("tenant", "opentrain_id", "expected_id", "organization_id")
+    ordering = ("-pk",)
+    inlines = (LinkRows, ContractRows, EndpointRows)
+    actions = ("verify", "reconcile_now", "confirm_held_removals", "disconnect")
+    fieldsets = (
+        (None, {"fields": ("tenant", "state", "last_error_shown", "rows")}),
+        (
+            gettext_lazy("Grant"),
+            {
+                "fields": (
+                    "opentrain_id",
+                    "organization_id",
+                    "app_slug",
+                    "token_shown",
+                    "granted_scopes",
+                    "missing_scopes",
+                    "pii_consent",
+                    "expected_id",
+                    "requested_project_id",
+                    "connected_by",
+                    "superseded_by",
+                )
+            },
+        ),
+        (
+            gettext_lazy("Health"),
+            {"fields": ("verified", "paused", "last_error_code", "created_at", "revoked_at")},
+        ),
+        (
+            gettext_lazy("Reconciliation"),
+            {
+                "fields": (
+                    "reconciled",
+                    "next_reconcile_at",
+                    "reconcile_attempts",
+                    "removals_held",
+                    "last_changes",
+                    "last_problems",
+                )
+            },
+        ),
+    )
+
+    state = badge_column("status", gettext_lazy("state"), INSTALL_TONES)
+    verified = age_column("verified_at", gettext_lazy("verified"))
+    reconciled = age_column("reconciled_at", gettext_lazy("reconciled"))
+    trouble = problem_column("last_error")
+    last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+    paused = column(gettext_lazy("paused by OpenTrain's rate limit"), lambda row: age(row.paused_until))
+    granted_scopes = column(gettext_lazy("scopes"), lambda row: ", ".join(map(str, row.scopes)) or EMPTY)
+    last_changes = column(gettext_lazy("last changes"), lambda row: _summary(row, "changes"))
+    last_problems = column(gettext_lazy("last problems"), lambda row: _summary(row, "problems"))
+
+    @admin.display(description=gettext_lazy("held removals"), ordering="removals_held")
+    def held(self, install: Install) -> str:
+        if not install.removals_held:
+            return EMPTY
+        return badge(_("%(count)d wait to be confirmed") % {"count": install.removals_held}, "bad")
+
+    @admin.display(description=gettext_lazy("token"))
+    def token_shown(self, install: Install) -> str:
+        return sealed(lambda: install.token, lambda _token: f"••••{install.token_hint}")
+
+    @admin.display(description=gettext_lazy("missing scopes"))
+    def missing_scopes(self, install: Install) -> str:
+        missing = connect.missing_scopes(install)
+        return badge(", ".join(missing), "warn") if missing else EMPTY
+
+    @admin.display(description=gettext_lazy("all its"))
+    def rows(self, install: Install) -> str:
+        links = (self.rows_link(model, install=install.pk) for model in INSTALL_ROWS)
+        return format_html_join(" · ", "{}", ((link,) for link in links))
+
+    @operation(
+        gettext_lazy("Verify with OpenTrain"),
+        consequence=gettext_lazy(
+            "OpenTrain is asked how each install stands. One whose token is accepted again is healed; one whose"
+            " token is refused is marked so."
+        ),
+    )
+    def verify(self, selection: Selection[Install]) -> int:
+        return selection.each(connect.verify)
+
+    @operation(
+        gettext_lazy("Reconcile now"),
+        consequence=gettext_lazy(
+            "A worker compares links, contracts, trainers and endpoints with OpenTrain and restores what differs."
+            " What it found is shown on the install's page."
+        ),
+    )
+    def reconcile_now(self, selection: Selection[Install]) -> int:
+        return selection.each(_reconcile)
+
+    @operation(
+        gettext_lazy("Confirm held removals"),
+        consequence=gettext_lazy(
+            "OpenTrain's lists would take away an unusual share of these customers' access, so it was held back."
+            " Confirm it only after a look at OpenTrain: the trainers lose their access."
+        ),
+    )
+    def confirm_held_removals(self, selection: Selection[Install]) -> int:
+        return selection.each(reconcile.confirm_removals, removals_held__gt=0)
+
+    @operation(
+        gettext_lazy("Disconnect"),
+        consequence=gettext_lazy(
+            "Every trainer of these customers loses access. The last usage is reported, the webhook endpoints are"
+            " removed and the token is forgotten; to come back, the customer has to connect again."
+        ),
+    )
+    def disconnect(self, selection: Selection[Install]) -> int:
+        return selection.each(connect.disconnect, status__in=Install.LIVE)
+
+
+def _reconcile(install: Install) -> None:
+    if not install.is_usable:
+        raise OperationRefused(_("It is not connected, so OpenTrain can't be asked: verify or reconnect it."))
+    schedule.request_reconcile(install)
+
+
+def _summary(install: Install, key: str) -> str:
+    lines = install.reconcile_summary.get(key) or ()
+    return (
+        format_html_join("", '<div class="opentrain-line">{}</div>', ((mask(str(line)),) for line in lines))
+        or EMPTY
+    )

@@ -1,0 +1,91 @@
+"""Project links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.access import GrantRows
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    Tone,
+    badge,
+    badge_column,
+    link_column,
+    problem_column,
+    tenant_column,
+    whole_problem_column,
+)
+from django_opentrain.admin.operations import Selection, operation
+from django_opentrain.models import ProjectLink
+from django_opentrain.services import linking
+
+LINK_TONES: Final[Mapping[str, Tone]] = {
+    ProjectLink.Status.PENDING: "busy",
+    ProjectLink.Status.ACTIVE: "good",
+}
+
+
+class LinkAttention(AttentionFilter):
+    condition = Q(live=True) & (
+        Q(status=ProjectLink.Status.PENDING) | Q(removal_requested_at__isnull=False) | ~Q(last_error="")
+    )
+
+
+class GrantsOfLink(GrantRows):
+    fk_name = "link"
+
+
+class ProjectLinkAdmin(OpenTrainAdmin):
+    """The host's projects, linked to OpenTrain jobs."""
+
+    list_display = ("__str__", "external_project_id", "customer", "job_id", "state", "mode", "trouble")
+    list_select_related = ("install",)
+    list_filter = (LinkAttention, CustomerFilter, "status", "provisioning_mode")
+    search_fields = (
+        "external_project_id",
+        "external_project_name",
+        "opentrain_id",
+        "job_id",
+        "install__tenant",
+    )
+    ordering = ("-pk",)
+    inlines = (GrantsOfLink,)
+    actions = ("unlink",)
+    fieldsets = (
+        (None, {"fields": ("install", "state", "last_error_shown")}),
+        (
+            gettext_lazy("Project"),
+            {"fields": ("external_project_id", "external_project_name", "project_url")},
+        ),
+        (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "job_id", "mode")}),
+        (gettext_lazy("Times"), {"fields": ("created_at", "removal_requested_at", "removed_at")}),
+    )
+
+    customer = tenant_column("install")
+    mode = badge_column("provisioning_mode", gettext_lazy("provisioning"), {})
+    project_url = link_column("external_project_url", gettext_lazy("project's page"))
+    trouble = problem_column("last_error")
+    last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+
+    @admin.display(description=gettext_lazy("state"), ordering="status")
+    def state(self, link: ProjectLink) -> str:
+        if link.live and link.removal_requested_at:
+            return badge(_("being removed"), "busy")
+        return badge(link.get_status_display(), LINK_TONES.get(link.status, "off"))
+
+    @operation(
+        gettext_lazy("Unlink"),
+        consequence=gettext_lazy(
+            "The link is deleted on OpenTrain and every trainer loses the access that it gave. There is no undo:"
+            " a project is linked again by a new link."
+        ),
+        asks_reason=True,
+    )
+    def unlink(self, selection: Selection[ProjectLink]) -> int:
+        return selection.each(lambda link: linking.unlink(link, selection.cause), live=True)

@@ -1,0 +1,125 @@
+"""What was worked, by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    EMPTY,
+    Tone,
+    age_column,
+    badge_column,
+    column,
+    problem_column,
+    tenant_column,
+    whole_problem_column,
+)
+from django_opentrain.admin.operations import Selection, operation
+from django_opentrain.models import DailyUsage
+from django_opentrain.services import usage
+
+USAGE_TONES: Final[Mapping[str, Tone]] = {
+    DailyUsage.Status.DUE: "busy",
+    DailyUsage.Status.REPORTED: "good",
+    DailyUsage.Status.REFUSED: "bad",
+}
+
+
+def worked(row: DailyUsage) -> str:
+    """Hours and minutes."""
+    if row.total_seconds is None:
+        return EMPTY
+    hours, seconds = divmod(row.total_seconds, 3600)
+    return f"{hours}:{seconds // 60:02}"
+
+
+def worker(row: DailyUsage) -> str:
+    """OpenTrain's user id, or that it is the contract's trainer."""
+    return row.worker_id or _("hired trainer")
+
+
+class UsageRows(LatestRows):
+    model = DailyUsage
+    verbose_name_plural = gettext_lazy("last days")
+    ordering: ClassVar[tuple[str, ...]] = ("-work_date", "-pk")
+    fields = ("work_date", "who", "time", "tasks_completed", "labels_completed", "state", "trouble")
+    who = column(gettext_lazy("worker"), worker)
+    time = column(gettext_lazy("hours"), worked)
+    state = badge_column("status", gettext_lazy("state"), USAGE_TONES)
+    trouble = problem_column("error")
+
+
+class UsageAttention(AttentionFilter):
+    condition = Q(status=DailyUsage.Status.REFUSED)
+
+
+class UsageCustomer(CustomerFilter):
+    path = "contract__install"
+
+
+class DailyUsageAdmin(OpenTrainAdmin):
+    """Each worker's totals of each day, and whether OpenTrain has them."""
+
+    list_display = (
+        "work_date",
+        "contract",
+        "customer",
+        "who",
+        "time",
+        "tasks_completed",
+        "labels_completed",
+        "state",
+        "reported",
+        "trouble",
+    )
+    list_select_related = ("contract__install",)
+    list_filter = (UsageAttention, UsageCustomer, "status")
+    date_hierarchy = "work_date"
+    search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")
+    ordering = ("-work_date", "-pk")
+    actions = ("report_again",)
+    fieldsets = (
+        (None, {"fields": ("contract", "customer", "work_date", "who")}),
+        (
+            gettext_lazy("Totals"),
+            {"fields": ("time", "total_seconds", "tasks_completed", "labels_completed")},
+        ),
+        (
+            gettext_lazy("Report"),
+            {
+                "fields": (
+                    "state",
+                    "error_shown",
+                    "reported_at",
+                    "external_report_id",
+                    "revision",
+                    "reported_revision",
+                )
+            },
+        ),
+        (gettext_lazy("Times"), {"fields": ("created_at", "updated_at")}),
+    )
+
+    customer = tenant_column("contract__install")
+    who = column(gettext_lazy("worker"), worker, ordering="worker_id")
+    time = column(gettext_lazy("hours"), worked, ordering="total_seconds")
+    state = badge_column("status", gettext_lazy("state"), USAGE_TONES)
+    reported = age_column("reported_at", gettext_lazy("reported"))
+    trouble = problem_column("error")
+    error_shown = whole_problem_column("error", gettext_lazy("problem"))
+
+    @operation(
+        gettext_lazy("Report again"),
+        consequence=gettext_lazy(
+            "Workers send these totals to OpenTrain once more. They replace what it has of these days, so it costs"
+            " nothing when it has them already."
+        ),
+    )
+    def report_again(self, selection: Selection[DailyUsage]) -> int:
+        return selection.in_bulk(usage.report_again)

@@ -1,0 +1,227 @@
+"""Webhook endpoints and the inbox of their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
+from django_opentrain.admin.columns import (
+    EMPTY,
+    Tone,
+    age_column,
+    badge,
+    badge_column,
+    column,
+    problem_column,
+    sealed,
+    tenant_column,
+    whole_problem_column,
+)
+from django_opentrain.admin.masking import readable_body
+from django_opentrain.admin.operations import OperationRefused, Selection, operation
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog
+from django_opentrain.services import endpoints, inbox
+
+ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
+    WebhookEndpoint.Status.PENDING: "busy",
+    WebhookEndpoint.Status.ACTIVE: "good",
+    WebhookEndpoint.Status.DISABLED: "bad",
+    WebhookEndpoint.Status.PAUSED: "warn",
+    WebhookEndpoint.Status.RETIRING: "busy",
+}
+EVENT_TONES: Final[Mapping[str, Tone]] = {
+    WebhookEvent.Status.PENDING: "busy",
+    WebhookEvent.Status.PROCESSED: "good",
+    WebhookEvent.Status.FAILED: "bad",
+}
+#: Endpoints that exist at OpenTrain and that an operator may change there.
+CHANGEABLE: Final = (
+    WebhookEndpoint.Status.ACTIVE,
+    WebhookEndpoint.Status.DISABLED,
+    WebhookEndpoint.Status.PAUSED,
+)
+
+
+class EndpointAttention(AttentionFilter):
+    condition = (
+        Q(status__in=[WebhookEndpoint.Status.PENDING, WebhookEndpoint.Status.DISABLED])
+        | Q(consecutive_failures__gt=0)
+        | ~Q(last_error="")
+    )
+
+
+class EventRows(LatestRows):
+    model = WebhookEvent
+    verbose_name_plural = gettext_lazy("last events")
+    fields = ("type", "event_id", "resource_id", "state", "received", "trouble")
+    state = badge_column("status", gettext_lazy("state"), EVENT_TONES)
+    received = age_column("received_at", gettext_lazy("received"))
+    trouble = problem_column("error")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        return _without_body(super().get_queryset(request))
+
+
+class WebhookEndpointAdmin(OpenTrainAdmin):
+    """Where OpenTrain sends each install's events."""
+
+    list_display = ("key", "customer", "opentrain_id", "state", "consecutive_failures", "checked", "trouble")
+    list_select_related = ("install",)
+    list_filter = (EndpointAttention, CustomerFilter, "status")
+    search_fields = ("key", "opentrain_id", "url", "install__tenant")
+    ordering = ("-pk",)
+    inlines = (EventRows,)
+    actions = ("recover", "pause", "rotate_secret")
+    fieldsets = (
+        (None, {"fields": ("install", "key", "url", "state", "last_error_shown")}),
+        (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "types", "secret_shown")}),
+        (
+            gettext_lazy("Health"),
+            {"fields": ("consecutive_failures", "disabled_at", "disabled_reason_shown", "checked")},
+        ),
+        (gettext_lazy("Times"), {"fields": ("created_at", "retire_at")}),
+        (None, {"fields": ("rows",)}),
+    )
+
+    customer = tenant_column("install")
+    state = badge_column("status", gettext_lazy("state"), ENDPOINT_TONES)
+    checked = age_column("checked_at", gettext_lazy("checked"))
+    trouble = problem_column("last_error")
+    last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+    disabled_reason_shown = whole_problem_column("disabled_reason", gettext_lazy("reason"))
+    types = column(gettext_lazy("event types"), lambda row: ", ".join(map(str, row.event_types)) or EMPTY)
+
+    @admin.display(description=gettext_lazy("secret"))
+    def secret_shown(self, endpoint: WebhookEndpoint) -> str:
+        return sealed(lambda: endpoint.secret, lambda _secret: badge(_("stored, encrypted"), "good"))
+
+    @admin.display(description=gettext_lazy("all its"))
+    def rows(self, endpoint: WebhookEndpoint) -> str:
+        return self.rows_link(WebhookEvent, endpoint__id__exact=endpoint.pk)
+
+    @operation(
+        gettext_lazy("Recover"),
+        consequence=gettext_lazy(
+            "OpenTrain enables each endpoint again and sends its failed deliveries once more; then a worker looks"
+            " for what was missed."
+        ),
+    )
+    def recover(self, selection: Selection[WebhookEndpoint]) -> int:
+        return selection.each(endpoints.recover, status__in=CHANGEABLE)
+
+    @operation(
+        gettext_lazy("Pause"),
+        consequence=gettext_lazy(
+            "OpenTrain sends these endpoints nothing until somebody recovers them. Events from now on are not kept"
+            " for later: only a reconciliation finds what they would have said."
+        ),
+    )
+    def pause(self, selection: Selection[WebhookEndpoint]) -> int:
+        return selection.each(endpoints.pause, status__in=CHANGEABLE)
+
+    @operation(
+        gettext_lazy("Rotate secret"),
+        consequence=gettext_lazy(
+            "A new endpoint with a new secret replaces each of these. The old one is accepted until OpenTrain's"
+            " last retries to it are over; an event that comes through both takes effect once."
+        ),
+    )
+    def rotate_secret(self, selection: Selection[WebhookEndpoint]) -> int:
+        return selection.each(endpoints.rotate_secret, status__in=CHANGEABLE)
+
+
+class EventAttention(AttentionFilter):
+    condition = Q(status=WebhookEvent.Status.FAILED) | Q(status=WebhookEvent.Status.PENDING, attempts__gt=0)
+
+
+class EventTypeFilter(admin.SimpleListFilter):
+    """By the documented types: to ask the table for its own would read all of it."""
+
+    title = gettext_lazy("type")
+    parameter_name = "type"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in catalog.EVENT_TYPES]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class EventCustomer(CustomerFilter):
+    path = "endpoint__install"
+
+
+class WebhookEventAdmin(OpenTrainAdmin):
+    """Verified deliveries, and what became of them."""
+
+    list_display = ("__str__", "customer", "resource_id", "state", "attempts", "received", "trouble")
+    list_select_related = ("endpoint__install",)
+    list_filter = (EventAttention, EventCustomer, "status", EventTypeFilter, "received_at")
+    search_fields = ("event_id", "delivery_id", "resource_id", "job_id", "endpoint__install__tenant")
+    ordering = ("-pk",)
+    actions = ("process_now", "replay")
+    fieldsets = (
+        (None, {"fields": ("type", "customer", "endpoint", "state", "error_shown")}),
+        (gettext_lazy("Ids"), {"fields": ("event_id", "delivery_id", "resource_id", "job_id")}),
+        (
+            gettext_lazy("Processing"),
+            {"fields": ("received_at", "processed_at", "attempts", "next_attempt")},
+        ),
+        (gettext_lazy("Body"), {"fields": ("body_shown",)}),
+    )
+
+    customer = tenant_column("endpoint__install")
+    state = badge_column("status", gettext_lazy("state"), EVENT_TONES)
+    received = age_column("received_at", gettext_lazy("received"))
+    next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
+    trouble = problem_column("error")
+    error_shown = whole_problem_column("error", gettext_lazy("problem"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        return _without_body(super().get_queryset(request))
+
+    @admin.display(description=gettext_lazy("as received, addresses masked"))
+    def body_shown(self, event: WebhookEvent) -> str:
+        return sealed(
+            lambda: event.body,
+            lambda body: format_html('<pre class="opentrain-body">{}</pre>', readable_body(body)),
+        )
+
+    @operation(
+        gettext_lazy("Process now"),
+        consequence=gettext_lazy(
+            "Pending events take effect while you wait: they may decide who gets or loses access."
+        ),
+    )
+    def process_now(self, selection: Selection[WebhookEvent]) -> int:
+        return selection.each(_process, status=WebhookEvent.Status.PENDING)
+
+    @operation(
+        gettext_lazy("Replay"),
+        consequence=gettext_lazy(
+            "Whatever became of these events, workers process them again. What has been superseded since (an ended"
+            " contract, a removed link) stays as it is. Events whose body was purged can't be replayed."
+        ),
+    )
+    def replay(self, selection: Selection[WebhookEvent]) -> int:
+        return selection.in_bulk(inbox.replay)
+
+
+def _without_body(events: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
+    """A body may have 256 KiB: a list of fifty has no use for them."""
+    return events.defer("body")
+
+
+def _process(event: WebhookEvent) -> None:
+    processed = inbox.process(event)
+    if processed.status in (WebhookEvent.Status.PENDING, WebhookEvent.Status.FAILED):
+        raise OperationRefused(processed.error or _("Another worker is at it."))
