@@ -35,9 +35,9 @@ SERIALISED_PREFIX = "fernet:"
 
 
 class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stubs only
-    """An id that is compared byte by byte on every database.
+    """An id that is compared character by character on every database.
 
-    MySQL's default collations hold ``abc``, ``ABC`` and ``abc `` to be equal: two contracts would be one.
+    MySQL's default collations hold ``abc``, ``ABC`` and ``äbc`` to be equal: two contracts would be one.
     """
 
     description = "Case-sensitive id"
