@@ -10,8 +10,8 @@ from typing import Final
 API_PATH: Final = "/api/partner/v1"
 API_VERSION: Final = "v1"
 
-TOKEN_PREFIX: Final = "ot_ptk_"
-WEBHOOK_SECRET_PREFIX: Final = "whsec_"
+TOKEN_PREFIX: Final = "ot_ptk_"  # noqa: S105 - what tokens and secrets begin with
+WEBHOOK_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what tokens and secrets begin with
 WORK_EMAIL_DOMAIN: Final = "opentrain.work"
 
 # Scopes ---------------------------------------------------------------------------------------

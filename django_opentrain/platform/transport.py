@@ -96,7 +96,8 @@ class Transport:
             raise InvalidRequest("There is no token to call OpenTrain with.")
         repetitions = self._max_retries if call.operation.repeatable else 0
         outcome_unknown = False
-        for repetition in range(repetitions + 1):
+        repetition = 0
+        while True:
             outcome = self._send_once(call)
             if isinstance(outcome, Answer):
                 return outcome
@@ -104,11 +105,11 @@ class Transport:
             if outcome_unknown and _deleted_before(call.operation, error):
                 return Answer(404, gone=True)
             outcome_unknown = error.outcome_unknown = outcome_unknown or error.outcome_unknown
-            pause = _pause(outcome, repetition)
-            if pause is None or repetition == repetitions:
-                break
+            pause = _pause(outcome, repetition) if repetition < repetitions else None
+            if pause is None:
+                raise error
             self._sleep(pause)
-        raise error
+            repetition += 1
 
     def _send_once(self, call: Call) -> Answer | Failure:
         # Failures are returned and raised elsewhere: raised here, they would drag requests' exceptions along,

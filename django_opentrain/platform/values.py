@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 Resource = TypeVar("Resource")
@@ -106,10 +106,7 @@ def as_decimal(value: object) -> Decimal | None:
         return None  # before str(), which refuses integers of thousands of digits
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
+    number = Decimal(str(value))
     return number if number.is_finite() and abs(number) < NUMBER_BOUND else None
 
 

@@ -45,9 +45,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def make_client(server: ScriptedServer, session: requests.Session, pauses: list[float]) -> ClientFactory:
-    return partial(
-        PlatformClient, server.url, TOKEN, session=session, sleep=pauses.append, read_timeout=5
-    )
+    return partial(PlatformClient, server.url, TOKEN, session=session, sleep=pauses.append, read_timeout=5)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -38,12 +38,12 @@ Answering = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class ScriptedServer:
-    """``script`` is what the next requests get, in order; whatever comes after gets a 418."""
+    """``script`` is what the next requests get, in order; whatever comes after gets no answer."""
 
     url: str = ""
     script: deque[Answering] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
-    connections: int = 0
+    connections: list[socket.socket] = field(default_factory=list)
 
     def answers(self, status: int, document: object, **headers: str) -> None:
         """Answer the next request with JSON. ``headers`` by their names, with _ for -."""
@@ -89,12 +89,10 @@ class ScriptedServer:
             handler.send_response(200)
             handler.send_header("Content-Length", "100000")
             handler.end_headers()
-            for _ in range(1000):
-                try:
+            with suppress(OSError):  # the client hangs up
+                while True:
                     handler.wfile.write(b" ")
-                except OSError:
-                    break
-                time.sleep(pause)
+                    time.sleep(pause)
             handler.close_connection = True
 
         self.script.append(answer)
@@ -112,21 +110,19 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         timeout = 10
 
         def setup(self) -> None:
-            server.connections += 1
+            server.connections.append(self.request)
             super().setup()
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             server.received.append(Received(self.command, self.path, dict(self.headers.items()), body))
-            if not server.script:
-                server.sends(418)
             server.script.popleft()(self)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.handle_any)
     return Handler
 
 
@@ -139,7 +135,7 @@ class _QuietServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
-    """A server on a free port. Close the clients' connections before leaving."""
+    """A server on a free port."""
     scripted = ScriptedServer()
     server = _QuietServer(("127.0.0.1", 0), _handler(scripted))
     if tls:
@@ -152,4 +148,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
     finally:
         server.shutdown()
         thread.join()
+        for connection in scripted.connections:  # that a client keeps open
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         server.server_close()

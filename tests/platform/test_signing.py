@@ -151,7 +151,9 @@ def test_no_header_raises_or_passes(header: str, body: bytes) -> None:
 
 @given(
     parts=st.lists(
-        st.tuples(st.sampled_from(["t", "v1", "v0", "", " t"]), any_text | st.just(str(NOW)) | st.just("a" * 64)),
+        st.tuples(
+            st.sampled_from(["t", "v1", "v0", "", " t"]), any_text | st.just(str(NOW)) | st.just("a" * 64)
+        ),
         max_size=5,
     )
 )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from django_opentrain.platform.answers import MAX_RETRY_AFTER_SECONDS, retry_after
+
+NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("999999999999", MAX_RETRY_AFTER_SECONDS),
+        ("Sun, 22 Nov 2026 10:00:30 GMT", 30.0),
+        ("Sun, 22 Nov 2026 09:00:00 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("7²", None),
+        ("٧", None),  # noqa: RUF001 - Arabic, which int() takes
+        ("9" * 5000, None),
+        ("soon", None),
+        ("Sun, 31 Feb 2026 10:00:00 GMT", None),
+        ("Sun, 22 Nov 2026 10:00:30 +0000", None),
+        ("Sun, 22 Xyz 2026 10:00:30 GMT", None),
+    ],
+)
+@time_machine.travel(NOW, tick=False)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}) == seconds
+
+
+@time_machine.travel(NOW, tick=False)
+def test_a_date_is_measured_by_the_servers_clock() -> None:
+    headers = {"Retry-After": "Sun, 22 Nov 2026 12:00:30 GMT", "Date": "Sun, 22 Nov 2026 12:00:00 GMT"}
+    assert retry_after(headers) == 30.0
+
+
+def test_no_header_no_seconds() -> None:
+    assert retry_after(CaseInsensitiveDict()) is None
+
+
+@given(st.text(), st.text())
+def test_any_header_is_seconds_or_nothing(value: str, date: str) -> None:
+    seconds = retry_after({"Retry-After": value, "Date": date})
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS

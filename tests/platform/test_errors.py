@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+
+import pytest
+
+from django_opentrain.platform import errors
+from django_opentrain.platform.catalog import ERROR_STATUSES
+from django_opentrain.platform.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    MissingScope,
+    OpenTrainAPIError,
+    OpenTrainConnectionError,
+    OpenTrainError,
+    RateLimited,
+    ServerError,
+    UnusableResponse,
+)
+
+EVERY_KIND: list[OpenTrainError] = [
+    OpenTrainError("No."),
+    InvalidRequest("limit must be from 1 to 200."),
+    OpenTrainConnectionError("Unreachable.", outcome_unknown=False),
+    OpenTrainConnectionError("Lost."),
+    *(
+        kind("No.", status=418, code="TEAPOT", request_id="req_1", details={"index": [3]}, retry_after=1.5)
+        for kind in (OpenTrainAPIError, *errors.BY_STATUS.values(), ServerError, UnusableResponse)
+    ),
+    MissingScope("No scope.", scope="usage:write", status=403, request_id="req_2"),
+]
+
+
+def _pickled(error: OpenTrainError) -> OpenTrainError:
+    twin = pickle.loads(pickle.dumps(error))
+    assert isinstance(twin, OpenTrainError)
+    return twin
+
+
+@pytest.mark.parametrize("error", EVERY_KIND, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, _pickled])
+def test_survives_copying_and_pickling(
+    error: OpenTrainError, clone: Callable[[OpenTrainError], OpenTrainError]
+) -> None:
+    twin = clone(error)
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert vars(twin) == vars(error)
+    assert twin.outcome_unknown is error.outcome_unknown
+
+
+def test_a_raised_outcome_survives_pickling() -> None:
+    error = RateLimited("Slow down.", status=429)
+    error.outcome_unknown = True  # an earlier attempt of the same operation was lost
+    assert _pickled(error).outcome_unknown is True
+
+
+@pytest.mark.parametrize(
+    ("error", "unknown"),
+    [
+        (InvalidRequest("x"), False),
+        (OpenTrainConnectionError("x"), True),
+        (OpenTrainConnectionError("x", outcome_unknown=False), False),
+        (OpenTrainAPIError("x", status=302), False),
+        (Conflict("x", status=409), False),
+        (RateLimited("x", status=429), False),
+        (ServerError("x", status=503), True),
+        (UnusableResponse("x", status=200), True),
+    ],
+)
+def test_tells_whether_the_request_may_have_taken_effect(error: OpenTrainError, *, unknown: bool) -> None:
+    assert error.outcome_unknown is unknown
+
+
+def test_the_text_ends_with_the_request_id() -> None:
+    assert str(Conflict("OpenTrain reports a conflict.", request_id="req_9")) == (
+        "OpenTrain reports a conflict. (request req_9)"
+    )
+    assert str(Conflict("OpenTrain reports a conflict.")) == "OpenTrain reports a conflict."
+
+
+def test_the_details_are_the_errors_own() -> None:
+    details = {"index": 1}
+    error = OpenTrainAPIError("No.", details=details)
+    details["index"] = 2
+    assert error.details == {"index": 1}
+
+
+def test_what_is_refused_here_is_a_value_error_and_what_lacks_a_scope_is_forbidden() -> None:
+    assert issubclass(InvalidRequest, ValueError)
+    assert issubclass(MissingScope, Forbidden)
+
+
+def test_every_documented_status_has_its_error() -> None:
+    assert {status for status in ERROR_STATUSES.values() if status < 500} == set(errors.BY_STATUS)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    assert errors.__doc__ is not None
+    drawn = re.findall(r"^    ([│├└─ ]*)(\w+)", errors.__doc__, re.MULTILINE)
+    parents: dict[str, str] = {}
+    path: list[str] = []
+    for branches, name in drawn:
+        depth = len(branches) // 4
+        path[depth:] = [name]
+        if depth:
+            parents[name] = path[depth - 1]
+    defined = {
+        name: kind.__bases__[0].__name__
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, OpenTrainError) and kind is not OpenTrainError
+    }
+    assert parents == defined
