@@ -1,0 +1,316 @@
+"""The inbox: what is stored of a delivery, and how often it takes effect."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog
+from django_opentrain.services import events, inbox
+from tests.factories import make_endpoint, make_event, make_install
+
+pytestmark = pytest.mark.django_db
+
+PENDING, PROCESSED, IGNORED, FAILED = WebhookEvent.Status.values
+
+
+def signed(endpoint: WebhookEndpoint, body: bytes, *, age: int = 0, **headers: str) -> dict[str, str]:
+    """Headers as OpenTrain sends them, made by hand and not by the code under test."""
+    stamp = int(timezone.now().timestamp()) - age
+    digest = hmac.new(endpoint.secret.encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
+    return {
+        "X-OpenTrain-Event": "contract.started",
+        "X-OpenTrain-Delivery": "del_1",
+        "X-OpenTrain-Signature": f"t={stamp},v1={digest}",
+        **headers,
+    }
+
+
+def body_of(**members: Any) -> bytes:
+    event = {"id": "evt_1", "type": "contract.ended", "apiVersion": "v1", "resourceId": "ctr_1", "data": {}}
+    return json.dumps({**event, **members}).encode()
+
+
+@pytest.fixture
+def endpoint() -> WebhookEndpoint:
+    return make_endpoint(make_install())
+
+
+# Receiving ------------------------------------------------------------------------------------
+
+
+def test_a_delivery_is_stored_as_it_came(endpoint: WebhookEndpoint) -> None:
+    body = body_of(jobId="job_7")
+    receipt = inbox.receive(endpoint.key, signed(endpoint, body), body)
+    assert (receipt.duplicate, receipt.status) == (False, PENDING)
+    row = WebhookEvent.objects.get()
+    assert (row.endpoint, row.body, row.delivery_id) == (endpoint, body, "del_1")
+    assert (row.event_id, row.type, row.resource_id, row.job_id) == (
+        "evt_1",
+        "contract.ended",
+        "ctr_1",
+        "job_7",
+    )
+
+
+@pytest.mark.parametrize("delivery", ["del_1", "del_2", ""])
+def test_a_repeat_is_one_row_whatever_its_unsigned_header_says(
+    endpoint: WebhookEndpoint, delivery: str
+) -> None:
+    body = body_of()
+    inbox.receive(endpoint.key, signed(endpoint, body), body)
+    again = signed(endpoint, body, age=-30, **{"X-OpenTrain-Delivery": delivery})
+    assert inbox.receive(endpoint.key, again, body).duplicate
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_a_forged_delivery_header_does_not_hide_another_event(endpoint: WebhookEndpoint) -> None:
+    first, second = body_of(id="evt_1"), body_of(id="evt_2")
+    inbox.receive(endpoint.key, signed(endpoint, first, **{"X-OpenTrain-Delivery": "del_2"}), first)
+    receipt = inbox.receive(
+        endpoint.key, signed(endpoint, second, **{"X-OpenTrain-Delivery": "del_2"}), second
+    )
+    assert not receipt.duplicate
+    assert WebhookEvent.objects.count() == 2
+
+
+def test_the_same_body_at_two_endpoints_is_two_rows(endpoint: WebhookEndpoint) -> None:
+    other = make_endpoint(endpoint.install)
+    body = body_of()
+    for each in (endpoint, other):
+        assert not inbox.receive(each.key, signed(each, body), body).duplicate
+
+
+def test_the_type_comes_from_the_body(endpoint: WebhookEndpoint) -> None:
+    body = body_of(type="contract.ended")
+    inbox.receive(endpoint.key, signed(endpoint, body, **{"X-OpenTrain-Event": "install.revoked"}), body)
+    assert WebhookEvent.objects.get().type == "contract.ended"
+
+
+@pytest.mark.parametrize("age", [301, -301, 86400])
+def test_old_and_future_signatures_are_refused(endpoint: WebhookEndpoint, age: int) -> None:
+    body = body_of()
+    with pytest.raises(inbox.BadSignature):
+        inbox.receive(endpoint.key, signed(endpoint, body, age=age), body)
+    assert not WebhookEvent.objects.exists()
+
+
+def test_nothing_forged_is_stored(endpoint: WebhookEndpoint) -> None:
+    body = body_of()
+    for headers in ({}, {"X-OpenTrain-Signature": "t=1,v1=00"}, signed(make_endpoint(make_install()), body)):
+        with pytest.raises(inbox.BadSignature):
+            inbox.receive(endpoint.key, headers, body)
+    with pytest.raises(inbox.BadSignature):
+        inbox.receive(endpoint.key, signed(endpoint, body), body + b" ")
+    assert not WebhookEvent.objects.exists()
+
+
+def test_an_unknown_key_and_an_endpoint_without_a_secret_are_unknown() -> None:
+    waiting = make_endpoint(make_install(), secret=None, status=WebhookEndpoint.Status.PENDING)
+    for key in (uuid.uuid4(), waiting.key):
+        with pytest.raises(inbox.UnknownEndpoint):
+            inbox.receive(key, {}, b"{}")
+
+
+HELL = {
+    "not JSON": b"{",
+    "empty": b"",
+    "a list": b"[]",
+    "NaN": b'{"id": NaN}',
+    "too large a number": b'{"id": 1e999}',
+    "5,000 digits": b'{"id": ' + b"9" * 5000 + b"}",
+    "deeply nested": b"[" * 100_000,
+    "not UTF-8": b"\xff\xfe",
+    "unknown type": b'{"id": "1", "type": "contract.paused"}',
+    "no type": b'{"id": "1"}',
+    "type is a list": b'{"id": "1", "type": ["contract.started"]}',
+    "a NUL": b'{"id": "1", "type": "a\\u0000b"}',
+    "a lone surrogate": b'{"id": "1", "type": "a\\ud800b"}',
+}
+
+
+@pytest.mark.parametrize("body", HELL.values(), ids=HELL.keys())
+def test_signed_nonsense_is_kept_and_ignored(endpoint: WebhookEndpoint, body: bytes) -> None:
+    receipt = inbox.receive(endpoint.key, signed(endpoint, body), body)
+    assert receipt.status == IGNORED
+    row = WebhookEvent.objects.get()
+    assert row.body == body
+    assert row.error
+    assert inbox.drain() == 0
+
+
+ODD = {
+    "no data": {"data": None},
+    "data is a list": {"data": [1]},
+    "no resource": {"resourceId": None},
+    "an id that is a number": {"id": 7},
+    "an endless id": {"id": "x" * 100_000},
+    "an endless resource": {"resourceId": "x" * 10_000},
+    "a NUL in the id": {"id": "a\0b"},
+    "a surrogate in the resource": {"resourceId": "\ud800"},
+    "strange parts": {
+        "data": {"contract": 7, "freelancer": [], "projectLink": "no", "budget": {"state": {}}}
+    },
+    "strange members": {
+        "data": {
+            "contract": {"id": "ctr_1", "title": "\0" * 5000, "startDate": "31/12/2026", "status": 1},
+            "freelancer": {"opentrainUserId": "usr_1", "displayName": "\ud800" * 999, "workEmail": "@"},
+            "projectLink": {"id": "lnk_1", "externalProjectId": "p" * 1000, "provisioningMode": None},
+            "budget": {"state": "LOW", "consumedFraction": 1e300, "fundedVolume": "1e9999"},
+            "contractId": {"$ne": None},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("event_type", catalog.EVENT_TYPES)
+@pytest.mark.parametrize("members", ODD.values(), ids=ODD.keys())
+def test_odd_bodies_of_known_types_are_processed(
+    endpoint: WebhookEndpoint, event_type: str, members: dict[str, Any]
+) -> None:
+    body = body_of(**{"type": event_type, **members})
+    inbox.receive(endpoint.key, signed(endpoint, body), body)
+    assert inbox.drain() == 1
+    assert WebhookEvent.objects.get().status in (PROCESSED, IGNORED)
+
+
+def test_a_ten_megabyte_string_is_processed(endpoint: WebhookEndpoint) -> None:
+    body = body_of(data={"contract": {"id": "ctr_1", "title": "x" * 10_000_000}})
+    inbox.receive(endpoint.key, signed(endpoint, body), body)
+    assert inbox.drain() == 1
+    assert endpoint.install.contracts.get().title == "x" * 500
+
+
+def test_a_stranger_to_the_table_is_not_taken_for_a_repeat() -> None:
+    """An IntegrityError that is not the digest's must reach the caller: OpenTrain then tries again."""
+    gone = make_endpoint(make_install())
+    row = WebhookEvent(endpoint_id=gone.pk, digest="d" * 64, received_at=None, body=b"{}")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        WebhookEvent.objects.insert(row)
+
+
+def test_a_forged_request_costs_no_statement_once_the_endpoint_is_known(
+    endpoint: WebhookEndpoint, django_assert_num_queries: Any
+) -> None:
+    body = body_of()
+    inbox.receive(endpoint.key, signed(endpoint, body), body)
+    with django_assert_num_queries(0), pytest.raises(inbox.BadSignature):
+        inbox.receive(endpoint.key, {}, body)
+
+
+# Processing -----------------------------------------------------------------------------------
+
+
+def test_an_event_through_two_endpoints_takes_effect_once(endpoint: WebhookEndpoint) -> None:
+    other = make_endpoint(endpoint.install)
+    body = body_of(id="evt_9")
+    for each in (endpoint, other):
+        inbox.receive(each.key, signed(each, body), body)
+    inbox.drain()
+    assert sorted(WebhookEvent.objects.values_list("status", flat=True)) == [IGNORED, PROCESSED]
+    assert "already" in WebhookEvent.objects.get(status=IGNORED).error
+
+
+def test_the_same_id_of_another_customer_is_another_event(endpoint: WebhookEndpoint) -> None:
+    other = make_endpoint(make_install("globex"))
+    body = body_of(id="evt_9")
+    for each in (endpoint, other):
+        inbox.receive(each.key, signed(each, body), body)
+    inbox.drain()
+    assert WebhookEvent.objects.filter(status=PROCESSED).count() == 2
+
+
+def test_processing_twice_changes_nothing(endpoint: WebhookEndpoint) -> None:
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    first = inbox.process(row).processed_at
+    assert inbox.process(row).processed_at == first
+    assert row.attempts == 1
+
+
+def test_a_failure_is_kept_and_tried_again(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+
+    def fail(*_arguments: object) -> str:
+        Install.objects.filter(pk=endpoint.install.pk).update(last_error="half-written")
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(events, "apply", fail)
+    inbox.process(row)
+    assert (row.status, row.attempts, row.error) == (PENDING, 1, "RuntimeError: out of luck")
+    assert row.next_attempt_at is not None
+    assert row.next_attempt_at > timezone.now()
+    endpoint.install.refresh_from_db()
+    assert endpoint.install.last_error == ""
+    assert inbox.drain() == 0
+    WebhookEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    monkeypatch.undo()
+    assert inbox.drain() == 1
+    row.refresh_from_db()
+    assert (row.status, row.error) == (PROCESSED, "")
+
+
+def test_after_many_failures_an_event_waits_for_a_person(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+
+    def fail(*_arguments: object) -> str:
+        raise RuntimeError
+
+    monkeypatch.setattr(events, "apply", fail)
+    for _attempt in range(inbox.MAX_ATTEMPTS):
+        inbox.process(row)
+    assert row.status == FAILED
+    monkeypatch.undo()
+    assert inbox.replay(WebhookEvent.objects.all()) == 1
+    assert inbox.drain() == 1
+    row.refresh_from_db()
+    assert row.status == PROCESSED
+
+
+def test_an_event_whose_key_is_lost_waits_for_the_key(endpoint: WebhookEndpoint, settings: Any) -> None:
+    from django_opentrain.crypto import generate_key
+
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    known = settings.OPENTRAIN
+    settings.OPENTRAIN = {**known, "ENCRYPTION_KEYS": [generate_key()]}
+    row = WebhookEvent.objects.get(pk=row.pk)
+    inbox.process(row)
+    assert row.status == PENDING
+    assert "ENCRYPTION_KEYS" in row.error
+    settings.OPENTRAIN = known
+    assert inbox.process(WebhookEvent.objects.get(pk=row.pk)).status == PROCESSED
+
+
+def test_a_purged_event_is_not_replayed(endpoint: WebhookEndpoint) -> None:
+    make_event(endpoint, body=None, status=PROCESSED)
+    assert inbox.replay(WebhookEvent.objects.all()) == 0
+
+
+def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = make_endpoint(make_install("globex"))
+    for number in range(5):
+        make_event(endpoint, type="contract.ended", event_id=f"a{number}", resource_id=f"a{number}")
+    make_event(other, type="contract.ended", event_id="b", resource_id="b")
+    monkeypatch.setattr(inbox, "TURN", 2)
+    order: list[str] = []
+    process = inbox.process
+
+    def spy(row: WebhookEvent) -> WebhookEvent:
+        order.append(row.endpoint.install.tenant)
+        return process(row)
+
+    monkeypatch.setattr(inbox, "process", spy)
+    assert inbox.drain() == 6
+    assert "globex" in order[:3]
