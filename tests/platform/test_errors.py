@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -21,6 +22,12 @@ from django_opentrain.platform.errors import (
     UnusableResponse,
 )
 
+ANSWERED: list[type[OpenTrainAPIError]] = [
+    OpenTrainAPIError,
+    *errors.BY_STATUS.values(),
+    ServerError,
+    UnusableResponse,
+]
 EVERY_KIND: list[OpenTrainError] = [
     OpenTrainError("No."),
     InvalidRequest("limit must be from 1 to 200."),
@@ -28,7 +35,7 @@ EVERY_KIND: list[OpenTrainError] = [
     OpenTrainConnectionError("Lost."),
     *(
         kind("No.", status=418, code="TEAPOT", request_id="req_1", details={"index": [3]}, retry_after=1.5)
-        for kind in (OpenTrainAPIError, *errors.BY_STATUS.values(), ServerError, UnusableResponse)
+        for kind in ANSWERED
     ),
     MissingScope("No scope.", scope="usage:write", status=403, request_id="req_2"),
 ]
