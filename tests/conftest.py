@@ -10,6 +10,9 @@ from typing import NoReturn
 
 import pytest
 
+#: The fixture `opentrain`. Where the package is installed it is there already.
+pytest_plugins = ["django_opentrain.testing.plugin"]
+
 #: The port on 127.0.0.1 of each service that a test can be marked with.
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379, "rabbitmq": 5672}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -1,0 +1,68 @@
+"""What a test needs around it: a clock that stands still, settings without surprises, and commits that happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+from unittest import mock
+
+from django.conf import settings
+from django.db import connections, router
+
+from django_opentrain.conf import OpenTrainSettings
+from django_opentrain.models import Install
+from django_opentrain.sandbox import Clock
+
+
+class StoppedClock(Clock):
+    """OpenTrain's time and ours: it stands still until it is moved, so that no test depends on its own speed."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__(speed=0, start=start)
+
+    def wall(self) -> float:
+        """What webhooks are stamped with: here everybody's clock is the same."""
+        return self.now()
+
+    def datetime(self) -> datetime:
+        """What ``django.utils.timezone.now()`` answers while the kit is in use."""
+        return datetime.fromtimestamp(self.now(), tz=timezone.utc if settings.USE_TZ else None)
+
+
+@contextmanager
+def django_clock(clock: StoppedClock) -> Iterator[None]:
+    """Let ``timezone.now()`` tell the time of ``clock``."""
+    with mock.patch("django.utils.timezone.now", clock.datetime):
+        yield
+
+
+@contextmanager
+def forced_settings(values: Mapping[str, Any]) -> Iterator[None]:
+    """Keep keys of ``OPENTRAIN`` at these values, whatever the site or the test sets.
+
+    Not ``override_settings``: a test that changes the setting again would unwind the two in the wrong order.
+    """
+    configured = OpenTrainSettings.__getitem__
+
+    def get(self: OpenTrainSettings, key: str) -> Any:
+        return values[key] if key in values else configured(self, key)
+
+    with mock.patch.object(OpenTrainSettings, "__getitem__", get):
+        yield
+
+
+@contextmanager
+def committing() -> Iterator[None]:
+    """Run, at the end of the block, what it left for after the commit.
+
+    The transaction around a ``TestCase``'s test never commits, and neither do those within it.
+    """
+    connection = connections[router.db_for_write(Install)]
+    start = len(connection.run_on_commit)
+    yield
+    while len(connection.run_on_commit) > start:
+        # Taken out, so that Django's own captureOnCommitCallbacks around us doesn't run it once more.
+        _savepoints, callback, *_robust = connection.run_on_commit.pop(start)
+        callback()
