@@ -1,16 +1,114 @@
-"""What the repository promises about itself: its documents, its version and its migrations agree with its code."""
+"""What the repository promises about itself: its documents, version and migrations agree with its code."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.dispatch import Signal
+
 import django_opentrain
+from django_opentrain import signals
+from django_opentrain.conf import DEFAULTS, REQUIRED
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Defaults that the documents say in words.
+IN_WORDS = {"SCOPES": "all seven", "EVENT_TYPES": "all eight"}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def named(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+# Documents ------------------------------------------------------------------------------------
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = dict(ROW.findall(read("docs/settings.md")))
+    expected = dict.fromkeys(REQUIRED, "required")
+    for key, default in DEFAULTS.items():
+        shown = f'"{default}"' if isinstance(default, str) else str(default)
+        expected[key] = IN_WORDS.get(key, f"`{shown}`")
+    assert documented == expected
+
+
+def test_every_signal_is_documented() -> None:
+    documented = {name for name, _ in ROW.findall(read("docs/adapters.md").partition("## Signals")[2])}
+    assert documented == {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+
+
+def test_every_command_is_documented() -> None:
+    documented = {name for name, _ in ROW.findall(read("docs/operations.md").partition("## Commands")[2])}
+    folder = ROOT / "django_opentrain" / "management" / "commands"
+    assert {name for name in documented if name.startswith("opentrain_")} == {
+        path.stem for path in folder.glob("opentrain_*.py")
+    }
+
+
+def anchor(heading: str) -> str:
+    """The fragment that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in LINK.findall(document.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        path, _, fragment = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.is_file(), target
+        if fragment:
+            headings = HEADING.findall(file.read_text(encoding="utf-8"))
+            assert fragment in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_examples_are_python(document: Path) -> None:
+    for block in PYTHON_BLOCK.findall(document.read_text(encoding="utf-8")):
+        ast.parse(block)
 
 
 def test_the_changelog_knows_this_version() -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    headings = re.findall(r"^## (\S+)", changelog, re.MULTILINE)
+    headings = re.findall(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
     assert headings[0] == django_opentrain.__version__
+
+
+# Migrations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_no_model_has_changed_without_its_migration() -> None:
+    call_command("makemigrations", "django_opentrain", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_go_back_and_forth() -> None:
+    def tables() -> set[str]:
+        names = connection.introspection.table_names()
+        return {name for name in names if name.startswith("django_opentrain_")}
+
+    before = tables()
+    call_command("migrate", "django_opentrain", "zero", verbosity=0)
+    assert tables() == set()
+    call_command("migrate", "django_opentrain", verbosity=0)
+    assert tables() == before
+
+
+def test_migrations_are_numbered_in_one_line() -> None:
+    names = sorted(name for app, name in MigrationLoader(None).disk_migrations if app == "django_opentrain")
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
