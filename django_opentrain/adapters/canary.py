@@ -22,17 +22,22 @@ if TYPE_CHECKING:
     from django_opentrain.adapters.users import DjangoUsersAdapter
 
 
-def check(adapter: DjangoUsersAdapter) -> str | None:
-    """None when the canary was locked out; else what it still reached, or why it couldn't be tried."""
+def check(adapter: DjangoUsersAdapter, *, any_project_will_do: bool) -> str | None:
+    """None when the canary was locked out; else what it still reached, or why it didn't get in.
+
+    Raises ``NotImplementedError`` when it takes one of the site's projects and none is linked.
+    """
+    known = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
+    if known is None and not any_project_will_do:
+        raise NotImplementedError("No project is linked that removal could be tried with.")
     with transaction.atomic():
         try:
-            return _try(adapter)
+            return _try(adapter, _canary_grant(known))
         finally:
             transaction.set_rollback(True)
 
 
-def _try(adapter: DjangoUsersAdapter) -> str | None:
-    grant = _canary_grant()
+def _try(adapter: DjangoUsersAdapter, grant: AccessGrant) -> str | None:
     adapter.grant_access(grant)
     user = Account.objects.get(opentrain_user_id=grant.participant.opentrain_user_id).user
     if not adapter.has_project(user, grant) or not _logins(user):
@@ -62,10 +67,9 @@ def _logins(user: AbstractUser) -> list[str]:
     return [type(backend).__name__ for backend in get_backends() if backend.get_user(user.pk) is not None]
 
 
-def _canary_grant() -> AccessGrant:
-    """A grant for a made-up trainer, to a project that is linked if there is one."""
+def _canary_grant(known: ProjectLink | None) -> AccessGrant:
+    """A grant for a made-up trainer, to the same project as ``known``, if there is one."""
     name = f"canary-{uuid.uuid4().hex}"
-    known = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
     install = Install.objects.create(tenant=known.install.tenant if known else name)
     link = ProjectLink.objects.create(
         install=install, external_project_id=known.external_project_id if known else name

@@ -145,5 +145,10 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         return first_login.send_first_login(user, self.set_password_url(user))
 
     def check_revocation(self) -> str | None:
-        """Give a canary account access, remove it, and see what it still reaches. Everything is rolled back."""
-        return canary.check(self)
+        """Give a canary account access, remove it, and see what it still reaches. Everything is rolled back.
+
+        Raises ``NotImplementedError`` while no project is linked and access is more than a group here: then
+        there is no project to try it with.
+        """
+        any_project_will_do = type(self).open_project is DjangoUsersAdapter.open_project
+        return canary.check(self, any_project_will_do=any_project_will_do)

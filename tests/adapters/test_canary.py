@@ -38,6 +38,15 @@ def test_it_tries_a_project_that_is_linked() -> None:
     assert opened == [("zeta", "9")]
 
 
+def test_without_a_linked_project_there_may_be_nothing_to_try_it_with() -> None:
+    class Elsewhere(DjangoUsersAdapter):
+        def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+            pytest.fail("There is no project that could be opened")
+
+    with pytest.raises(NotImplementedError, match="No project is linked"):
+        Elsewhere().check_revocation()
+
+
 def test_a_removal_that_does_nothing_is_noticed() -> None:
     class Forgetful(DjangoUsersAdapter):
         def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
@@ -69,4 +78,5 @@ def test_access_that_was_never_given_proves_nothing() -> None:
         def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
             """Forget it."""
 
+    factories.make_link(factories.make_install())
     assert "could not be tried" in str(Blind().check_revocation())

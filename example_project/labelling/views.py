@@ -1,0 +1,115 @@
+"""The pages: projects, one project for its team, and labelling for whoever has a seat."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AbstractBaseUser
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from django_opentrain.models import AccessGrant, Contract
+from example_project.labelling.models import Annotation, Project, Seat, TextTask
+
+#: The longest time that one label counts for: who goes for lunch isn't at work.
+LONGEST_SECONDS: Final = 600
+_SALT: Final = "example_project.labelling"
+
+
+@login_required
+@require_safe
+def projects(request: HttpRequest) -> HttpResponse:
+    """What this user manages, and where they may label."""
+    mine = Project.objects.filter(team__managers=request.user.pk).annotate(
+        tasks_count=Count("tasks", distinct=True), labels_count=Count("tasks__annotations", distinct=True)
+    )
+    seats = (
+        Seat.objects.filter(user=request.user.pk).select_related("project__team").order_by("project__name")
+    )
+    context = {"projects": mine, "seats": seats, "is_manager": mine.exists()}
+    return render(request, "labelling/projects.html", context)
+
+
+@login_required
+@require_safe
+def project(request: HttpRequest, pk: int) -> HttpResponse:
+    """One project, for its team: how far it is, who works in it, and how it stands with OpenTrain."""
+    found = get_object_or_404(Project, pk=pk, team__managers=request.user.pk)
+    annotations = Annotation.objects.filter(task__project=found)
+    work = annotations.order_by("user__username").values("user__username")
+    context = {
+        "project": found,
+        "tasks_count": found.tasks.count(),
+        "done_count": found.tasks.filter(annotations__isnull=False).distinct().count(),
+        "seats": found.seats.select_related("user").order_by("user__username"),
+        "workers": work.annotate(labels=Count("pk"), seconds=Sum("seconds")),
+        "latest": annotations.select_related("task", "user")[:10],
+    }
+    return render(request, "labelling/project.html", context)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def label(request: HttpRequest, pk: int) -> HttpResponse:
+    """One text after the other. Without a seat there is nothing to see."""
+    seat = Seat.objects.select_related("project").filter(project=pk, user=request.user.pk).first()
+    if seat is None:
+        raise PermissionDenied
+    if request.method == "POST" and not seat.paused:
+        _save(request, seat)
+        return redirect("label", pk=pk)
+    task = None if seat.paused else open_tasks(seat).first()
+    context: dict[str, Any] = {
+        "project": seat.project,
+        "paused": seat.paused,
+        "task": task,
+        "shown": signing.dumps([task.pk, int(time.time())], salt=_SALT) if task else "",
+        "done_count": Annotation.objects.filter(user=seat.user_id, task__project=seat.project).count(),
+        "tasks_count": seat.project.tasks.count(),
+    }
+    return render(request, "labelling/label.html", context)
+
+
+def open_tasks(seat: Seat) -> QuerySet[TextTask]:
+    """The texts that whoever has this seat has not labelled yet."""
+    return TextTask.objects.filter(project=seat.project).exclude(annotations__user=seat.user_id)
+
+
+def _save(request: HttpRequest, seat: Seat) -> None:
+    """Keep the label that was chosen; how long it took is by our clock, from when the text was shown.
+
+    What is forged, stale or sent twice changes nothing: the next text is shown.
+    """
+    try:
+        task_id, shown_at = signing.loads(request.POST.get("shown", ""), salt=_SALT)
+    except signing.BadSignature:
+        return
+    choice = request.POST.get("label", "")
+    task = seat.project.tasks.filter(pk=task_id).first()
+    if task is None or choice not in seat.project.choices:
+        return
+    seconds = min(max(int(time.time()) - shown_at, 1), LONGEST_SECONDS)
+    Annotation.objects.get_or_create(
+        task=task,
+        user_id=seat.user_id,
+        defaults={"label": choice, "seconds": seconds, "contract": contract_of(seat.user, seat.project)},
+    )
+
+
+def contract_of(user: AbstractBaseUser, project: Project) -> Contract | None:
+    """The contract under which this user works in this project now; None for the team's own people."""
+    grants = AccessGrant.objects.wanted().filter(
+        host_user_ref=str(user.pk),
+        link__external_project_id=str(project.pk),
+        link__install__tenant=str(project.team_id),
+    )
+    newest = grants.select_related("contract").order_by("-pk").first()
+    return newest.contract if newest else None

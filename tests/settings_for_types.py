@@ -1,0 +1,8 @@
+"""Settings for mypy's Django plugin, which knows the models of installed apps only."""
+
+from __future__ import annotations
+
+from tests.settings import *  # noqa: F403 - the same settings, with one more app
+from tests.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "example_project.labelling"]
