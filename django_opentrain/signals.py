@@ -1,18 +1,16 @@
 """News, for whoever wants it. Decisions are the adapter's.
 
-Each is sent after commit, at least once per change of state. A receiver that raises is logged and stops nothing.
+Each is sent after commit, at least once per change of state. A receiver that raises is logged (by Django, as
+``django.dispatch``) and stops nothing.
 """
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
-
-logger = logging.getLogger(__name__)
 
 #: A token was captured. Arguments: ``install``.
 install_connected = Signal()
@@ -36,13 +34,4 @@ event_received = Signal()
 
 def send_on_commit(signal: Signal, sender: type, **arguments: Any) -> None:
     """Send once the transaction that surrounds the caller has committed."""
-    transaction.on_commit(partial(_send, signal, sender, arguments))
-
-
-def _send(signal: Signal, sender: type, arguments: dict[str, Any]) -> None:
-    for receiver, result in signal.send_robust(sender=sender, **arguments):
-        if isinstance(result, Exception):
-            # The traceback's lines could show a Work Email: the type says enough to find the receiver's fault.
-            logger.error(
-                "A receiver of a django_opentrain signal failed: %r: %s", receiver, type(result).__name__
-            )
+    transaction.on_commit(partial(signal.send_robust, sender=sender, **arguments))

@@ -1,0 +1,339 @@
+"""Desired access and its convergence, with a host that may fail."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain import signals
+from django_opentrain.adapters import AdapterError
+from django_opentrain.models import AccessGrant, Contract
+from django_opentrain.services import access, grants, linking, work
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+State, Desired = AccessGrant.State, AccessGrant.Desired
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain) -> OpenTrain:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return opentrain
+
+
+def test_hired_trainers_get_in_and_ended_ones_get_out(linked: OpenTrain, site: Host) -> None:
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    linked.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1"), (ken.opentrain_user_id, "p1")}
+    assert maria.grant.host_user_ref == f"user-{maria.opentrain_user_id}"
+    assert "contract.started" in maria.grant.cause
+    linked.end(maria)
+    linked.run()
+    assert site.inside == {(ken.opentrain_user_id, "p1")}
+    assert (maria.grant.state, maria.grant.desired) == (State.REVOKED, Desired.REVOKED)
+    assert "contract.ended" in maria.grant.cause
+
+
+def test_a_converged_grant_costs_no_call(linked: OpenTrain, site: Host) -> None:
+    linked.hire()
+    linked.run()
+    calls = len(site.calls)
+    linked.run()
+    work.run()
+    assert len(site.calls) == calls
+
+
+def test_several_links_give_several_grants(linked: OpenTrain, site: Host) -> None:
+    linked.link("p2")
+    maria = linked.hire()
+    linked.run()
+    assert {project for _trainer, project in site.inside} == {"p1", "p2"}
+    linked.end(maria)
+    linked.run()
+    assert site.inside == set()
+
+
+def test_a_project_is_lost_with_the_last_grant_to_it(linked: OpenTrain, site: Host) -> None:
+    first = linked.hire()
+    second = linked.hire(again=first)
+    linked.run()
+    linked.end(first)
+    linked.run()
+    assert site.inside == {(first.opentrain_user_id, "p1")}
+    assert first.grant.state == State.REVOKED
+    linked.end(second)
+    linked.run()
+    assert site.inside == set()
+
+
+def test_unlinking_takes_access_away(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    linking.unlink(maria.grant.link)
+    linked.run()
+    assert site.inside == set()
+    assert "unlinked" in maria.grant.cause
+
+
+def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None:
+    opentrain.connect("acme")
+    opentrain.link("p1", provisioning_mode="MANAGED_ADAPTER")
+    maria = opentrain.hire()
+    opentrain.run()
+    assert site.calls == []
+    assert maria.contract.status == Contract.Status.ACTIVE
+    assert not maria.grants.exists()
+
+
+def test_a_link_made_on_opentrain_does_not_open_another_tenants_project(
+    opentrain: OpenTrain, site: Host
+) -> None:
+    install = opentrain.connect("acme")
+    job = opentrain.sandbox.create_job("theirs", organization_id=install.organization_id)
+    install.client.create_project_link(external_project_id="g1", job_id=job.id)
+    opentrain.run()
+    maria = opentrain.hire(job="theirs")
+    opentrain.run()
+    assert site.inside == set()
+    assert maria.grant.state == State.FAILED
+    assert "not one of this customer's" in maria.grant.last_error
+
+
+# When the host fails --------------------------------------------------------------------------
+
+
+def test_a_failing_removal_is_loud_and_tried_until_it_works(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def listen(error: str, **_arguments: object) -> None:
+        heard.append(error)
+
+    maria = linked.hire()
+    linked.run()
+    linked.end(maria)
+    site.failing["revoke_access"] = PermissionError("403 for this token")
+    signals.access_failed.connect(listen)
+    try:
+        with caplog.at_level(logging.ERROR, "django_opentrain"):
+            linked.run()
+    finally:
+        signals.access_failed.disconnect(listen)
+    assert maria.grant.state == State.FAILED
+    assert maria.grant.last_error == "PermissionError: 403 for this token"
+    assert heard == ["PermissionError: 403 for this token"]
+    assert "should be REVOKED" in caplog.text
+    for _hour in range(30):
+        linked.travel(hours=1)
+        linked.run()
+    assert maria.grant.attempts > 25
+    assert site.inside
+    site.failing.clear()
+    linked.travel(hours=1)
+    linked.run()
+    assert site.inside == set()
+    assert (maria.grant.state, maria.grant.attempts, maria.grant.last_error) == (State.REVOKED, 0, "")
+
+
+def test_a_failure_rolls_back_what_the_host_wrote(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.services.conftest import RecordingAdapter
+
+    def half(_adapter: object, grant: AccessGrant) -> str:
+        Contract.objects.filter(pk=grant.contract.pk).update(title="half-written")
+        raise RuntimeError
+
+    monkeypatch.setattr(RecordingAdapter, "grant_access", half)
+    maria = linked.hire()
+    linked.run()
+    assert maria.grant.state == State.FAILED
+    assert maria.contract.title != "half-written"
+
+
+def test_no_work_email_in_what_is_kept_of_an_error(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    maria = linked.hire(work_email="maria.s@opentrain.work")
+    site.failing["grant_access"] = ValueError("no such mailbox: maria.s@opentrain.work")
+    linked.run()
+    assert maria.grant.last_error == "ValueError: no such mailbox: [redacted]"
+    assert "maria.s@" not in caplog.text
+
+
+def test_retry_now_makes_a_failed_grant_due(linked: OpenTrain, site: Host) -> None:
+    site.failing["grant_access"] = RuntimeError("down")
+    maria = linked.hire()
+    linked.run()
+    site.failing.clear()
+    assert grants.retry_now(maria.grants) == 1
+    linked.run()
+    assert maria.grant.state == State.GRANTED
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5, 50, 5000])
+def test_backoff_grows_to_an_hour(attempts: int) -> None:
+    wait = access.backoff(attempts).total_seconds()
+    ideal = min(access.FIRST_RETRY_SECONDS * 2 ** (attempts - 1), access.LONGEST_RETRY_SECONDS)
+    assert 0.75 * ideal <= wait <= ideal
+
+
+# Operators ------------------------------------------------------------------------------------
+
+
+def test_what_an_operator_took_away_stays_away(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    grants.withdraw(maria.grants, "operator ann")
+    linked.run()
+    linked.travel(hours=2)
+    linked.sandbox.emit("contract.started", contract_id=maria.id)
+    from django_opentrain.services import reconcile
+
+    reconcile.request_all()
+    linked.run()
+    assert site.inside == set()
+    assert maria.grant.cause == "operator ann"
+    grants.restore(maria.grant, "operator ann: a mistake")
+    linked.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+def test_nothing_is_restored_after_the_end(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.end(maria)
+    linked.run()
+    with pytest.raises(AdapterError, match="has ended"):
+        grants.restore(maria.grant, "operator")
+
+
+def test_nothing_is_restored_through_a_removed_link(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.run()
+    linking.unlink(maria.grant.link)
+    with pytest.raises(AdapterError, match="not linked"):
+        grants.restore(maria.grant, "operator")
+
+
+# Work Emails ----------------------------------------------------------------------------------
+
+
+def test_a_missing_work_email_is_asked_for_on_the_documented_schedule(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire(work_email="later")
+    linked.run()
+    assert maria.grant.state == State.WAITING_FOR_EMAIL
+    asked: list[int] = []
+    questions = [("GET", f"/contracts/{maria.id}/participants")]
+    for minute in range(1, 60 * 6):
+        linked.travel(minutes=1)
+        before = len(linked.sandbox.calls)
+        linked.run()
+        calls = list(linked.sandbox.calls)[before:]
+        if any((call.method, call.path) in questions for call in calls):
+            asked.append(minute)
+    # 1, 5, 30, 120 minutes after one another, then hourly.
+    assert asked == [1, 6, 36, 156, 216, 276, 336]
+    assert "no Work Email" in maria.grant.last_error
+    linked.release_email(maria)
+    linked.travel(hours=1)
+    linked.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert site.emails[maria.opentrain_user_id] == maria.work_email
+    assert maria.grant.last_error == ""
+
+
+def test_without_the_pii_consent_nobody_is_asked(opentrain: OpenTrain) -> None:
+    opentrain.connect("acme", pii=False)
+    opentrain.link("p1")
+    maria = opentrain.hire()
+    opentrain.run()
+    before = [call for call in opentrain.sandbox.calls if "participants" in call.path]
+    opentrain.travel(minutes=2)
+    opentrain.run()
+    assert [call for call in opentrain.sandbox.calls if "participants" in call.path] == before
+    assert "PII consent" in maria.grant.last_error
+
+
+def test_ending_ends_the_waiting(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire(work_email=None)
+    linked.run()
+    linked.end(maria)
+    linked.run()
+    assert maria.grant.state == State.REVOKED
+    assert site.inside == set()
+
+
+def test_a_changed_work_email_reaches_the_host(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    linked.change_email(maria, "maria.new@opentrain.work")
+    linked.hire(again=maria)
+    linked.run()
+    assert site.emails[maria.opentrain_user_id] == "maria.new@opentrain.work"
+    assert maria.grant.state == State.GRANTED
+
+
+def test_a_lost_key_makes_us_ask_again(linked: OpenTrain, site: Host, settings: Any) -> None:
+    from django_opentrain.crypto import generate_key
+    from django_opentrain.services import participants
+
+    maria = linked.hire()
+    linked.run()
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}
+    assert participants.readable_email(maria.participant) is None
+
+
+# By hand --------------------------------------------------------------------------------------
+
+
+def test_reasserting_undoes_what_was_done_by_hand(linked: OpenTrain, site: Host) -> None:
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    linked.end(ken)
+    linked.run()
+    site.inside = {(ken.opentrain_user_id, "p1")}
+    for row in AccessGrant.objects.all():
+        access.converge(row, reassert=True)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+def test_signals_are_sent_after_commit_and_survive_a_bad_receiver(
+    linked: OpenTrain, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def listen(grant: AccessGrant, **_arguments: object) -> None:
+        heard.append((grant.state, AccessGrant.objects.get(pk=grant.pk).state))
+
+    def fail(**_arguments: object) -> None:
+        raise RuntimeError("the host's own fault")
+
+    signals.access_granted.connect(fail)
+    signals.access_granted.connect(listen)
+    try:
+        linked.hire()
+        linked.run()
+    finally:
+        signals.access_granted.disconnect(fail)
+        signals.access_granted.disconnect(listen)
+    assert heard == [("GRANTED", "GRANTED")]
+    assert "the host's own fault" in caplog.text
+
+
+def test_a_grant_that_is_due_later_is_left_alone(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    calls = len(site.calls)
+    AccessGrant.objects.filter(pk=maria.grant.pk).update(
+        state=State.FAILED, next_attempt_at=timezone.now() + timedelta(minutes=5)
+    )
+    assert access.converge_due() == 0
+    assert len(site.calls) == calls
