@@ -39,7 +39,7 @@ _CHUNK_BYTES: Final = 16 * 1024
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.IGNORECASE)
-_SECONDS = re.compile(r"[0-9]{1,12}")
+_DIGITS = re.compile(r"[0-9]{1,12}")
 # Only the form that senders must use: the parser of the standard library guesses at everything else.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 
@@ -93,6 +93,8 @@ def read_body(response: requests.Response, seconds: float) -> Body:
                 return Body(b"", f"took longer than {seconds:g} s to arrive", transient=True)
     except (OSError, HTTPError) as exc:
         return Body(b"", f"broke off ({type(exc).__name__})", transient=True)
+    if _is_cut_short(response):
+        return Body(b"", "broke off", transient=True)
     return Body(bytes(content))
 
 
@@ -120,7 +122,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     A date is measured from the response's own ``Date``, so that a wrong clock here doesn't matter.
     """
     value = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(value):
+    if _DIGITS.fullmatch(value):
         return float(min(int(value), MAX_RETRY_AFTER_SECONDS))
     until = _http_date(value)
     if until is None:
@@ -136,6 +138,14 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         return iter(lambda: raw.read1(_CHUNK_BYTES, decode_content=True), b"")
     chunks: Iterator[bytes] = response.iter_content(_CHUNK_BYTES)
     return chunks
+
+
+def _is_cut_short(response: requests.Response) -> bool:
+    """Whether less came than was announced. urllib3 2 raises for that; 1.26 takes the body for whole."""
+    announced = response.headers.get("Content-Length", "")
+    if "Transfer-Encoding" in response.headers or not _DIGITS.fullmatch(announced):
+        return False
+    return isinstance(response.raw, HTTPResponse) and response.raw.tell() < int(announced)
 
 
 def _parse(content: bytes) -> object:

@@ -65,6 +65,22 @@ class ScriptedServer:
 
         self.script.append(answer)
 
+    def sends_chunks(self, *chunks: bytes, ends: bool = True) -> None:
+        """Answer the next request in chunks, and without ``ends`` hang up before the last."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(200)
+            handler.send_header("Transfer-Encoding", "chunked")
+            handler.end_headers()
+            for chunk in chunks:
+                handler.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            if ends:
+                handler.wfile.write(b"0\r\n\r\n")
+            else:
+                _hang_up(handler)
+
+        self.script.append(answer)
+
     def drops(self) -> None:
         """Take the next request and close the connection without an answer."""
         self.script.append(_hang_up)

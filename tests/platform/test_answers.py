@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import io
 from datetime import datetime, timezone
 
 import pytest
+import requests
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPResponse
 
-from django_opentrain.platform.answers import MAX_RETRY_AFTER_SECONDS, retry_after
+from django_opentrain.platform.answers import MAX_RETRY_AFTER_SECONDS, Body, read_body, retry_after
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone.utc)
 
@@ -48,6 +51,16 @@ def test_a_date_is_measured_by_the_servers_clock() -> None:
 
 def test_no_header_no_seconds() -> None:
     assert retry_after(CaseInsensitiveDict()) is None
+
+
+def test_a_short_body_is_broken_where_urllib3_does_not_say_so() -> None:
+    """urllib3 1.26 doesn't compare with Content-Length."""
+    response = requests.Response()
+    response.headers["Content-Length"] = "10"
+    response.raw = HTTPResponse(
+        io.BytesIO(b"{}"), response.headers, preload_content=False, enforce_content_length=False
+    )
+    assert read_body(response, 1) == Body(b"", "broke off", transient=True)
 
 
 @given(st.text(), st.text())

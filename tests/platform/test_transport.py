@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3 import HTTPResponse
 
 from django_opentrain.platform import answers
 from django_opentrain.platform.client import PlatformClient, build_session
@@ -351,6 +352,18 @@ def test_a_redirect_is_not_followed(client: PlatformClient, server: ScriptedServ
 # Bodies: size, time, compression -------------------------------------------------------------------
 
 
+def test_a_chunked_body_is_read(client: PlatformClient, server: ScriptedServer) -> None:
+    server.sends_chunks(b'{"install": ', b'{"id": "ins_1"}}')
+    assert client.get_install().id == "ins_1"
+
+
+def test_a_chunked_body_cut_short_is_broken(make_client: ClientFactory, server: ScriptedServer) -> None:
+    server.sends_chunks(b'{"install": {"id": "ins_1"}}', ends=False)
+    error = caught_from(PlatformClient.get_install, make_client(max_retries=0))
+    assert isinstance(error, UnusableResponse)
+    assert "broke off" in str(error)
+
+
 def test_an_endless_body_is_given_up(
     client: PlatformClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +395,7 @@ def test_broken_compression_is_a_broken_body(make_client: ClientFactory, server:
     assert isinstance(error, UnusableResponse)
 
 
+@pytest.mark.skipif(not hasattr(HTTPResponse, "read1"), reason="urllib3 1.26 waits for whole chunks")
 def test_a_body_that_drips_in_is_given_up(make_client: ClientFactory, server: ScriptedServer) -> None:
     server.drips(0.05)
     error = caught_from(PlatformClient.get_install, make_client(read_timeout=0.4, max_retries=0))
