@@ -70,7 +70,9 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
         stack.callback(runner.stop)
         sys.stdout.write(f"Sandbox OpenTrain at {server.url}\n")
         sys.stdout.flush()
-        stop.wait()
+        # Not for ever: the signal may reach another thread, which doesn't wake this one.
+        while not stop.wait(0.2):
+            continue
     return 0
 
 

@@ -40,11 +40,15 @@ class Clock:
         with self._lock:
             self._anchor += seconds
 
-    def resume_from(self, last_seen: float) -> None:
-        """After a restart: go on from ``last_seen`` if that is ahead of now."""
+    def resume_from(self, last_seen: float, at_wall: float) -> None:
+        """After a restart: go on as if it had never stopped since ``last_seen``.
+
+        :param at_wall: what :meth:`wall` said then.
+        """
         with self._lock:
-            elapsed = (time.time() - self._wall_anchor) * self.speed
-            self._anchor = max(self._anchor, last_seen - elapsed)
+            away = max(0.0, self.wall() - at_wall)
+            elapsed = (self.wall() - self._wall_anchor) * self.speed
+            self._anchor = max(self._anchor, last_seen + away * self.speed - elapsed)
 
     def wall_seconds_until(self, moment: float) -> float | None:
         """How long to really wait for ``moment``; None: for ever, the clock stands still."""

@@ -23,9 +23,13 @@ class JournalError(Exception):
 
 @dataclass
 class Transaction:
-    """What one step changed: whole entities put, ids removed, at a time of the clock."""
+    """What one step changed: whole entities put, ids removed.
+
+    ``at`` is the sandbox's clock, ``wall`` everybody else's.
+    """
 
     at: float
+    wall: float
     put: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     removed: list[tuple[str, str]] = field(default_factory=list)
 

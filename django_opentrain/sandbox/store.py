@@ -54,7 +54,7 @@ class Store:
                     self.changed.notify_all()
 
     def _commit(self) -> None:
-        transaction = Transaction(at=self.clock.now())
+        transaction = self._transaction()
         for (kind, key), entity in self._dirty.items():
             if entity is None:
                 transaction.removed.append((kind.__name__, key))
@@ -64,11 +64,14 @@ class Store:
         if self._journal is not None:
             self._journal.append(transaction)
 
+    def _transaction(self) -> Transaction:
+        return Transaction(at=self.clock.now(), wall=self.clock.wall())
+
     def record_time(self) -> None:
         """Write down how late it is, so that a restart doesn't turn an advanced clock back."""
         with self.changed:
             if self._journal is not None:
-                self._journal.append(Transaction(at=self.clock.now()))
+                self._journal.append(self._transaction())
             self.changed.notify_all()
 
     def close(self) -> None:
@@ -87,10 +90,13 @@ class Store:
                 if gone is not None:  # None: it came and went within one transaction
                     self.remove(gone)
         if transactions:
-            self.clock.resume_from(transactions[-1].at)
+            last = transactions[-1]
+            self.clock.resume_from(last.at, last.wall)
         self._dirty.clear()
         everything = [entity for table in self._tables.values() for entity in table.values()]
-        journal.start(Transaction(at=self.clock.now(), put=[document_of(e) for e in everything]))
+        snapshot = self._transaction()
+        snapshot.put = [document_of(entity) for entity in everything]
+        journal.start(snapshot)
 
     # Entities ---------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from django_opentrain.sandbox.errors import bad_request
 
 MAX_BODY_BYTES = 1_000_000
 MAX_INTEGER = 2**31 - 1
+MAX_TEXT = 2048
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 #: What no database or log takes gladly: control characters and lone surrogates.
@@ -82,17 +83,11 @@ class Fields:
         value = self._take(key, required=required)
         if value is None:
             return None
-        if not isinstance(value, str):
-            self.wrong(key, "Must be a string")
-        elif not 1 <= len(value) <= max_length:
-            self.wrong(key, f"Must have 1 to {max_length} characters")
-        elif _UNPRINTABLE.search(value):
-            self.wrong(key, "Must not contain control characters")
-        elif choices is not None and value not in choices:
-            self.wrong(key, f"Must be one of {', '.join(choices)}")
-        else:
-            return value
-        return None
+        problem = _text_problem(value, max_length, choices)
+        if problem:
+            self.wrong(key, problem)
+            return None
+        return str(value)
 
     def raw_text(self, key: str) -> str | None:
         """A string with anything in it."""
@@ -102,7 +97,7 @@ class Fields:
             return None
         return value
 
-    def url(self, key: str, *, required: bool = False, max_length: int = 2048) -> str | None:
+    def url(self, key: str, *, required: bool = False, max_length: int = MAX_TEXT) -> str | None:
         """An absolute http(s) URL without credentials."""
         value = self.text(key, required=required, max_length=max_length)
         if value is not None and not is_web_url(value):
@@ -166,11 +161,11 @@ class Fields:
         if not isinstance(value, list) or not value:
             self.wrong(key, "Must be a list with at least one entry")
             return None
-        found = []
         for index, each in enumerate(value):
-            entry = Fields({key: each}, path=(*self._path, index), issues=self.issues)
-            found.append(entry.text(key, max_length=2048, choices=choices))
-        return list(dict.fromkeys(text for text in found if text is not None))
+            problem = _text_problem(each, MAX_TEXT, choices)
+            if problem:
+                self.issues.append({"path": [*self._path, key, index], "message": problem})
+        return list(dict.fromkeys(map(str, value)))
 
     def objects(self, key: str, *, maximum: int) -> Sequence[Fields]:
         """A required list of 1 to ``maximum`` objects."""
@@ -196,6 +191,19 @@ class Fields:
             self.wrong(key, "Must be an object")
             return None
         return value
+
+
+def _text_problem(value: object, max_length: int, choices: Collection[str] | None) -> str:
+    """What is wrong with ``value`` as a text; "" if nothing is."""
+    if not isinstance(value, str):
+        return "Must be a string"
+    if not 1 <= len(value) <= max_length:
+        return f"Must have 1 to {max_length} characters"
+    if _UNPRINTABLE.search(value):
+        return "Must not contain control characters"
+    if choices is not None and value not in choices:
+        return f"Must be one of {', '.join(choices)}"
+    return ""
 
 
 def refuse(issues: Sequence[Mapping[str, object]]) -> None:

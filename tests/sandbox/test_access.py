@@ -70,8 +70,6 @@ def test_an_install_of_another_app_or_organization_stays(api: Api, sandbox: Sand
 
 
 def test_inactive_install_app_or_feature_is_403(api: Api, sandbox: Sandbox) -> None:
-    sandbox.set_install(status="SUSPENDED", install_id=sandbox.approve().install.id)
-    api.token = sandbox.approve().token
     install_id = api.get("/installs/current").body["install"]["id"]
     for off, on in (
         (
