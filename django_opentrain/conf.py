@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse
+from django.utils.translation import override
 
 from django_opentrain.platform import catalog
 
@@ -142,6 +144,15 @@ class OpenTrainSettings:
     def dispatch(self) -> str:
         """``"celery"`` wakes workers by Celery; ``"none"`` leaves all to sweeps and ``opentrain_work``."""
         return str(self["DISPATCH"])
+
+    def view_url(self, name: str, **arguments: object) -> str:
+        """The public URL of the view ``opentrain:<name>``, the same in every language.
+
+        Under ``i18n_patterns`` a path begins with the language of whoever asks. OpenTrain compares a redirect URI
+        with a registered one, and we compare an endpoint's URL with the one it has there.
+        """
+        with override(django_settings.LANGUAGE_CODE):
+            return self.absolute_url(reverse(f"opentrain:{name}", kwargs=arguments))
 
     def absolute_url(self, path: str) -> str:
         """The public URL of ``path`` (a path that ``reverse()`` made) on this site.

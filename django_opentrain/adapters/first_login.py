@@ -10,7 +10,6 @@ from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
@@ -25,7 +24,7 @@ def set_password_url(user: AbstractUser) -> str:
         "uidb64": urlsafe_base64_encode(force_bytes(user.pk)),
         "token": default_token_generator.make_token(user),  # type: ignore[arg-type] # any user model works
     }
-    return conf.absolute_url(reverse("opentrain:set-password", kwargs=parts))
+    return conf.view_url("set-password", **parts)
 
 
 def send_first_login(user: AbstractUser, url: str) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Q
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.conf import conf
@@ -71,7 +70,7 @@ class WebhookEndpoint(TimestampedModel):
     @property
     def expected_url(self) -> str:
         """The URL at which this site receives the endpoint's deliveries now."""
-        return conf.absolute_url(reverse("opentrain:webhook", kwargs={"key": self.key}))
+        return conf.view_url("webhook", key=self.key)
 
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):

@@ -18,7 +18,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -85,7 +84,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
         next_url=_local_url(next_url),
         expires_at=timezone.now() + CONSENT_LIFETIME,
     )
-    parameters = {"redirect_uri": conf.absolute_url(reverse("opentrain:callback")), "state": state}
+    parameters = {"redirect_uri": conf.view_url("callback"), "state": state}
     if external_project_id:
         parameters["external_project_id"] = external_project_id
     return f"{conf.base_url}/integrations/{quote(conf.app_slug, safe='')}/connect?{urlencode(parameters)}"

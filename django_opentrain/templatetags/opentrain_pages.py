@@ -6,6 +6,7 @@ from django import template
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.web import access, assets, budgets, endpoints
+from django_opentrain.web.reasons import readable
 from django_opentrain.web.statements import Statement
 
 register = template.Library()
@@ -39,6 +40,12 @@ def access_state(grant: AccessGrant) -> Statement:
 def endpoint_state(endpoint: WebhookEndpoint) -> Statement:
     """How a webhook endpoint stands."""
     return endpoints.describe(endpoint)
+
+
+@register.filter
+def reason(stored: str) -> str:
+    """A stored reason, as far as it is for a customer."""
+    return readable(stored)
 
 
 @register.filter

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.models import AccessGrant
+from django_opentrain.web.reasons import readable
 from django_opentrain.web.statements import Statement, moment
 
 State = AccessGrant.State
@@ -22,7 +23,7 @@ def describe(grant: AccessGrant) -> Statement:
         return Statement(
             tone="bad",
             title=_("Access could not be removed") if removal else _("Access could not be given"),
-            text=grant.last_error,
+            text=readable(grant.last_error),
             advice=_next_attempt(grant),
         )
     if removal:
@@ -31,7 +32,7 @@ def describe(grant: AccessGrant) -> Statement:
         return Statement(
             tone="warn",
             title=_("Waiting for a Work Email"),
-            text=grant.last_error,
+            text=readable(grant.last_error),
             advice=_next_attempt(grant),
         )
     return Statement(tone="wait", title=_("Access is being given"))
@@ -51,4 +52,4 @@ def _next_attempt(grant: AccessGrant) -> str:
     at = grant.next_attempt_at
     if at is None or at <= timezone.now():
         return _("It is being tried again now.")
-    return _("Next attempt at %(time)s.") % {"time": moment(at)}
+    return _("Next attempt: %(time)s") % {"time": moment(at)}

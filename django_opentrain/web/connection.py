@@ -13,6 +13,7 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.services.connect import missing_scopes
+from django_opentrain.web.reasons import readable
 from django_opentrain.web.statements import Statement, moment
 
 #: For how long an unfinished connection is offered to be finished.
@@ -52,7 +53,7 @@ def _active(install: Install) -> Statement:
         return Statement(
             tone="bad",
             title=_("OpenTrain refuses this connection for now"),
-            text=install.last_error,
+            text=readable(install.last_error),
             advice=_(
                 "Check on OpenTrain that the connection and your account's annotation platform feature are active."
             ),
@@ -68,7 +69,8 @@ def _active(install: Install) -> Statement:
         return Statement(
             tone="warn",
             title=_("Connected"),
-            text=_("The last exchange with OpenTrain failed: %(error)s") % {"error": install.last_error},
+            text=_("The last exchange with OpenTrain failed: %(error)s")
+            % {"error": readable(install.last_error)},
             advice=_("It is tried again by itself."),
         )
     return Statement(
@@ -97,7 +99,7 @@ def _unauthorized(install: Install) -> Statement:
     return Statement(
         tone="bad",
         title=_("OpenTrain no longer accepts this connection"),
-        text=install.last_error or _("Its token has been revoked."),
+        text=readable(install.last_error) or _("Its token has been revoked."),
         advice=_(
             "Trainers keep their access, but new hires, budgets and reports have to wait until you connect again."
         ),

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_opentrain.models import WebhookEndpoint
+from django_opentrain.web.reasons import readable
 from django_opentrain.web.statements import Statement
 
 Status = WebhookEndpoint.Status
@@ -16,7 +17,7 @@ def describe(endpoint: WebhookEndpoint) -> Statement:
     if endpoint.status == Status.ACTIVE:
         return _active(endpoint)
     return {
-        Status.PENDING: Statement(tone="wait", title=_("Being set up"), text=endpoint.last_error),
+        Status.PENDING: Statement(tone="wait", title=_("Being set up"), text=readable(endpoint.last_error)),
         Status.DISABLED: Statement(
             tone="bad",
             title=_("Switched off by OpenTrain"),

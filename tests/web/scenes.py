@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -61,7 +61,7 @@ def _hire(install: Install, link: ProjectLink, number: int) -> AccessGrant:
     for day, status in enumerate(DailyUsage.Status.values):
         factories.make_usage(
             contract,
-            date.today() - timedelta(days=day),
+            timezone.now().date() - timedelta(days=day),
             status=status,
             error="totalSeconds is out of range" if status == DailyUsage.Status.REFUSED else "",
         )

@@ -2,24 +2,347 @@
 
 from __future__ import annotations
 
-from django.test import Client
-from django.urls import reverse
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.template import Context, Template
+from django.test import Client, RequestFactory, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from django_opentrain.crypto import generate_key
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from tests import factories
+from tests.web.adapter import NamesAdapter
+from tests.web.conftest import Visitor
+from tests.web.markup import text_of
 from tests.web.scenes import full_scene
 
+HOME = "/opentrain/"
+SOON = timedelta(minutes=5)
 
-def test_home_shows_something_of_everything(boss: Client) -> None:
+
+def home(client: Client, query: str = "") -> str:
+    response = client.get(HOME + query)
+    assert response.status_code == 200
+    return text_of(response)
+
+
+# The connection -------------------------------------------------------------------------------
+
+
+def test_a_new_customer_is_told_how_it_works(boss: Client) -> None:
+    text = home(boss)
+    assert "Not connected" in text
+    assert "Connect to OpenTrain" in text
+    assert "I have a token already" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        pytest.param({}, ["Connected", "Check the connection", "Disconnect"], id="works"),
+        pytest.param(
+            {"status": "PENDING", "token": None}, ["Almost connected", "Paste the token"], id="pending"
+        ),
+        pytest.param(
+            {"status": "UNAUTHORIZED", "last_error": "Unauthorized: It was revoked. (request req_1)"},
+            ["no longer accepts", "It was revoked. (request req_1)", "keep their access", "Connect again"],
+            id="unauthorized",
+        ),
+        pytest.param(
+            {"status": "REVOKED", "revoked_at": timezone.now()},
+            ["ended on OpenTrain", "lose their access at", "Connect again"],
+            id="revoked, in the period of grace",
+        ),
+        pytest.param(
+            {"status": "REVOKED", "revoked_at": timezone.now() - timedelta(days=1)},
+            ["ended on OpenTrain", "has ended with it", "Connect again"],
+            id="revoked for good",
+        ),
+        pytest.param({"status": "DISCONNECTED"}, ["You disconnected", "Connect again"], id="disconnected"),
+        pytest.param(
+            {"paused_until": timezone.now() + timedelta(days=3650)},
+            ["call less often", "nothing is lost"],
+            id="paused",
+        ),
+        pytest.param(
+            {"last_error_code": "FORBIDDEN", "last_error": "The feature is off."},
+            ["refuses this connection", "The feature is off."],
+            id="forbidden",
+        ),
+        pytest.param(
+            {"last_error": "OpenTrain can't be reached."}, ["can't be reached", "by itself"], id="failing"
+        ),
+        pytest.param({"scopes": ["contracts:read"]}, ["didn't grant", "usage:write"], id="scopes missing"),
+        pytest.param(
+            {"pii_consent": False}, ["Work Emails are not shared", "not shared"], id="no PII consent"
+        ),
+        pytest.param({"removals_held": 7}, ["7 removals of access wait"], id="removals held"),
+    ],
+)
+def test_each_state_is_told_in_words(boss: Client, values: dict[str, Any], words: list[str]) -> None:
+    factories.make_install("acme", **values)
+    text = home(boss)
+    assert [word for word in words if word not in text] == []
+
+
+def test_a_lost_key_is_explained(boss: Client) -> None:
     full_scene()
-    response = boss.get(reverse("opentrain:home"))
-    assert response.status_code == 200
-    open("/tmp/home.html","w").write(response.content.decode())
-    print(response.content.decode())
+    with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
+        assert "can't read the connection's token" in home(boss)
 
-def test_contract(boss: Client) -> None:
+
+def test_the_token_is_only_hinted_at(boss: Client) -> None:
     scene = full_scene()
-    response = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
-    assert response.status_code == 200
-    for u in ("token","disconnect","confirm-removals"):
-        assert boss.get(reverse("opentrain:"+u, args=[scene.pending.pk])).status_code==200
-    assert boss.get(reverse("opentrain:unlink", args=[scene.link.pk])).status_code==200
-    assert boss.get(reverse("opentrain:contracts")).status_code==200
+    text = home(boss)
+    assert f"••••{scene.install.token_hint}" in text
+    assert str(scene.install.token) not in boss.get(HOME).content.decode()
+
+
+def test_an_unfinished_connection_beside_a_working_one_can_be_finished(boss: Client) -> None:
+    scene = full_scene()
+    assert "A connection is waiting for its token" in home(boss)
+    Install.objects.filter(pk=scene.pending.pk).update(created_at=timezone.now() - timedelta(days=2))
+    assert "A connection is waiting" not in home(boss)
+
+
+def test_each_of_several_connections_can_be_chosen(boss: Client) -> None:
+    first = factories.make_install("acme", organization_id="org_a")
+    second = factories.make_install("acme", organization_id="org_b")
+    foreign = factories.make_install("other")
+    assert str(second.opentrain_id) in home(boss)
+    response = boss.get(HOME, {"install": first.pk})
+    assert response.context["install"] == first
+    assert boss.get(HOME, {"install": foreign.pk}).context["install"] == second
+
+
+# Projects, contracts, work ----------------------------------------------------------------------
+
+
+def test_linked_projects_come_first_and_unknown_ones_are_named(boss: Client) -> None:
+    install = factories.make_install("acme")
+    factories.make_link(install, external_project_id="acme-3")
+    factories.make_link(install, external_project_id="gone", external_project_name="Gone project")
+    rows = list(boss.get(HOME).context["projects"])
+    assert [(row.project and row.project.id, row.link is not None) for row in rows] == [
+        (None, True),
+        ("acme-3", True),
+        ("acme-1", False),
+        ("acme-2", False),
+    ]
+    assert "not a project of yours here" in home(boss)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"job_id": ""}, "No job chosen yet"),
+        ({"status": ProjectLink.Status.PENDING, "last_error": "No answer."}, "No answer."),
+        ({"removal_requested_at": timezone.now()}, "Being removed"),
+        ({"provisioning_mode": "MANAGED_ADAPTER"}, "OpenTrain gives access"),
+    ],
+)
+def test_a_links_state_is_told(boss: Client, values: dict[str, Any], words: str) -> None:
+    factories.make_link(factories.make_install("acme"), external_project_id="acme-1", **values)
+    assert words in home(boss)
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "bar"),
+    [
+        ({"payment_type": "FIXED_PRICE"}, "Fixed price", None),
+        ({"budget_updated_at": None}, "Not known yet", None),
+        ({"funded_volume": None}, "Not funded", None),
+        ({}, "Low 34.5 of 40 funded hours used (86 %)", "0.8625"),
+        (
+            {"payment_type": "PAY_PER_LABEL", "funded_volume": Decimal(4000)},
+            "34.5 of 4,000 funded labels",
+            "0.8625",
+        ),
+        ({"budget_state": "OK", "consumed_fraction": Decimal("0.25")}, "Funded 34.5", "0.2500"),
+        ({"budget_state": "DEPLETED", "consumed_fraction": Decimal("1.02")}, "Depleted 34.5", "1.0000"),
+        ({"payment_type": "NEW"}, "34.5 of 40 used", "0.8625"),
+    ],
+)
+def test_a_budget_in_words_and_as_a_bar(
+    boss: Client, values: dict[str, Any], words: str, bar: str | None
+) -> None:
+    scene = full_scene()
+    Contract.objects.filter(pk=scene.contract.pk).update(**values)
+    with override_settings(USE_THOUSAND_SEPARATOR=True):
+        response = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
+    assert words in text_of(response)
+    assert (f'value="{bar}"' in response.content.decode()) is (bar is not None)
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_numbers_in_attributes_are_not_translated(boss: Client, language: str) -> None:
+    scene = full_scene()
+    with override_settings(LANGUAGE_CODE=language, USE_THOUSAND_SEPARATOR=True):
+        response = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
+    assert 'value="0.8625"' in response.content.decode()
+    assert f'<html lang="{language}"' in response.content.decode()
+
+
+WANTED, UNWANTED = AccessGrant.Desired.GRANTED, AccessGrant.Desired.REVOKED
+STATE = AccessGrant.State
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"state": STATE.GRANTED, "granted_at": timezone.now()}, ["Has access", "since"]),
+        ({"state": STATE.REVOKED, "desired": UNWANTED}, ["Access ended"]),
+        ({"state": STATE.PENDING, "last_error": ""}, ["Access is being given"]),
+        ({"state": STATE.GRANTED, "desired": UNWANTED}, ["Access is being removed", "Try now"]),
+        ({"state": STATE.FAILED, "next_attempt_at": None}, ["could not be given", "being tried again now"]),
+        (
+            {"state": STATE.FAILED, "desired": UNWANTED},
+            ["could not be removed", "the account was", "Next attempt:"],
+        ),
+        (
+            {"state": STATE.WAITING_FOR_EMAIL, "last_error": "No Work Email."},
+            ["Waiting for a", "No Work Email."],
+        ),
+    ],
+)
+def test_access_in_words(boss: Client, values: dict[str, Any], words: list[str]) -> None:
+    scene = full_scene()
+    AccessGrant.objects.filter(pk=scene.grant.pk).update(**values)
+    text = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
+    assert [word for word in words if word not in text] == []
+
+
+def test_what_broke_inside_the_host_is_for_its_operators(boss: Client) -> None:
+    scene = full_scene()
+    AccessGrant.objects.filter(pk=scene.grant.pk).update(
+        last_error="OperationalError: table secret_inner is locked"
+    )
+    text = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
+    assert "secret_inner" not in text
+    assert "operators of this site can see the reason" in text
+
+
+def test_a_profile_that_is_not_a_web_page_is_no_link(boss: Client) -> None:
+    scene = full_scene()
+    trainer = scene.grant.participant
+    trainer.profile_url, trainer.display_name = "javascript:alert(1)", "<b>Eve</b>"
+    trainer.save()
+    page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk])).content.decode()
+    assert "javascript:" not in page
+    assert "<b>Eve" not in page
+
+
+def test_refused_work_is_shown_with_its_reason(boss: Client) -> None:
+    full_scene()
+    text = home(boss)
+    assert "OpenTrain refused 1 entry." in text
+    assert "totalSeconds is out of range" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"status": "ACTIVE"}, "Arriving"),
+        ({"status": "ACTIVE", "consecutive_failures": 4}, "The last 4 deliveries failed."),
+        ({"status": "DISABLED"}, "Switched off by OpenTrain"),
+        ({"status": "PAUSED"}, "Somebody switched notifications off"),
+        ({"status": "PENDING", "last_error": "No answer."}, "No answer."),
+        ({"status": "RETIRING"}, "Being replaced"),
+    ],
+)
+def test_notifications_in_words(boss: Client, values: dict[str, Any], words: str) -> None:
+    install = factories.make_install("acme")
+    factories.make_endpoint(install, **values)
+    factories.make_endpoint(install, status="REMOVED", last_error="long gone")
+    text = home(boss)
+    assert words in text
+    assert "long gone" not in text
+
+
+# Lists ------------------------------------------------------------------------------------------
+
+
+def test_long_lists_have_pages(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NamesAdapter, "projects", 45)
+    full_scene(contracts=60)
+    assert len(boss.get(HOME, {"projects": 3}).context["projects"].object_list) == 5
+    assert len(boss.get(HOME).context["contracts"]) == 10
+    contracts = reverse("opentrain:contracts")
+    assert len(boss.get(contracts, {"page": 3}).context["page"].object_list) == 10
+    assert len(boss.get(contracts, {"page": "x"}).context["page"].object_list) == 25
+    assert boss.get(contracts, {"status": "ended"}).context["page"].paginator.count == 0
+    assert boss.get(contracts, {"status": "nonsense"}).context["page"].paginator.count == 60
+
+
+def test_pages_keep_their_filter(boss: Client) -> None:
+    full_scene(contracts=30)
+    page = boss.get(reverse("opentrain:contracts"), {"status": "active"}).content.decode()
+    assert 'href="?status=active&amp;page=2"' in page
+
+
+@pytest.mark.parametrize("page", ["home", "contracts"])
+def test_the_number_of_queries_does_not_grow(boss: Client, page: str) -> None:
+    url = reverse(f"opentrain:{page}")
+    full_scene(contracts=1)
+    with CaptureQueriesContext(connection) as few:
+        boss.get(url)
+    Install.objects.all().delete()
+    full_scene(contracts=20)
+    with CaptureQueriesContext(connection) as many:
+        boss.get(url)
+    assert len(many) == len(few)
+    assert len(many) <= 15
+
+
+# On the host's own pages -------------------------------------------------------------------------
+
+TAG = Template("{% load opentrain %}{% opentrain_project_status project %}")
+
+
+def shown(username: str | None, project: str) -> str:
+    request = RequestFactory().get("/projects/1/")
+    request.user = factories.make_user(username) if username else AnonymousUser()
+    return TAG.render(Context({"request": request, "project": project}))
+
+
+def test_the_project_status_tag_shows_link_and_budgets(db: None) -> None:
+    scene = full_scene()
+    html = shown("acme-boss", "acme-1")
+    assert "Linked to OpenTrain" in html
+    assert "34.5 of 40 funded hours used" in html
+    assert f"/opentrain/contracts/{scene.contract.pk}/" in html
+    assert "style=" not in html
+
+
+@pytest.mark.parametrize(
+    ("username", "project", "words"),
+    [
+        pytest.param("acme-boss", "acme-2", "not linked", id="not linked"),
+        pytest.param("other-boss", "acme-1", "not linked", id="another customer's"),
+        pytest.param("acme-clerk", "acme-1", None, id="not a manager"),
+        pytest.param("nobody", "acme-1", None, id="no customer"),
+        pytest.param(None, "acme-1", None, id="anonymous"),
+    ],
+)
+def test_the_project_status_tag_is_for_managers(
+    username: str | None, project: str, words: str | None
+) -> None:
+    full_scene()
+    html = shown(username, project)
+    assert (words in html) if words else not html.strip()
+
+
+def test_the_project_status_tag_without_a_hire_and_with_a_dead_connection(visitor: Visitor) -> None:
+    install = factories.make_install("acme", status="UNAUTHORIZED")
+    factories.make_link(install, external_project_id="acme-1")
+    html = shown("acme-boss", "acme-1")
+    assert "Nobody is hired" in html
+    assert "no longer accepts" in html
