@@ -1,11 +1,11 @@
-"""What a test needs around it: a clock that stands still, settings without surprises, and commits that happen."""
+"""What a test needs around it: a clock of its own, settings without surprises, and commits that happen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Final
 from unittest import mock
 
 from django.conf import settings
@@ -15,9 +15,15 @@ from django_opentrain.conf import OpenTrainSettings
 from django_opentrain.models import Install
 from django_opentrain.sandbox import Clock
 
+#: By how much the clock moves on at each look, in seconds: what comes later is later, as in life.
+TICK: Final = 1e-5
+
 
 class StoppedClock(Clock):
-    """OpenTrain's time and ours: it stands still until it is moved, so that no test depends on its own speed."""
+    """OpenTrain's time and ours: it stands still until it is moved, so that no test depends on its own speed.
+
+    But for a tick at each look of ours: two things that happen one after the other have different times.
+    """
 
     def __init__(self, start: float) -> None:
         super().__init__(speed=0, start=start)
@@ -28,6 +34,7 @@ class StoppedClock(Clock):
 
     def datetime(self) -> datetime:
         """What ``django.utils.timezone.now()`` answers while the kit is in use."""
+        self.advance(TICK)
         return datetime.fromtimestamp(self.now(), tz=timezone.utc if settings.USE_TZ else None)
 
 
@@ -64,5 +71,4 @@ def committing() -> Iterator[None]:
     yield
     while len(connection.run_on_commit) > start:
         # Taken out, so that Django's own captureOnCommitCallbacks around us doesn't run it once more.
-        _savepoints, callback, *_robust = connection.run_on_commit.pop(start)
-        callback()
+        connection.run_on_commit.pop(start)[1]()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Rounds of deliveries and work after which something keeps setting itself off.
 MAX_ROUNDS: Final = 50
+#: The title of the one job that a customer has unless others are named.
+DEFAULT_JOB: Final = "Label data"
 #: API calls that change something.
 CHANGING: Final = "(POST|PATCH|DELETE) .*"
 
@@ -261,7 +263,7 @@ class OpenTrain:
         for each in jobs:
             if job in (None, each.id, each.title):
                 return each
-        return self.sandbox.create_job(job or "Label data", organization_id=organization.id)
+        return self.sandbox.create_job(job or DEFAULT_JOB, organization_id=organization.id)
 
 
 def _restore(adapters: Any, before: dict[str, Any]) -> None:

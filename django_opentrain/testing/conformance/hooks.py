@@ -1,0 +1,54 @@
+"""What the checks have to know of a host."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from django_opentrain.adapters import OpenTrainAdapter, get_adapter
+from django_opentrain.models import AccessGrant
+from django_opentrain.testing.kit import OpenTrain
+
+
+class AdapterHooks:
+    """Override these; make the projects in an autouse fixture, which may set the ids on ``self``."""
+
+    #: A customer of the host, as ``get_tenant`` would name them.
+    tenant: str = "acme"
+    #: Two projects of that customer.
+    project_id: str
+    other_project_id: str
+    #: A customer to whom neither belongs.
+    other_tenant: str = "somebody else"
+    #: The totals that the host counts, of ``DayUsage``'s.
+    totals: tuple[str, ...] = ("total_seconds", "tasks_completed", "labels_completed")
+
+    def can_enter(self, grant: AccessGrant) -> bool:
+        """Whether the grant's trainer gets into the grant's project, right now.
+
+        As a person would find out: log in as ``grant.host_user_ref`` (empty or gone: nobody gets in) and open the
+        project's page.
+        """
+        raise NotImplementedError("Say in can_enter() how to see whether a trainer gets into a project.")
+
+    def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
+        """Let the grant's trainer do so much in the grant's project, at ``at``: the current time.
+
+        Leave it out when the site calls ``services.usage`` itself.
+        """
+        pytest.skip("do_work() is not overridden: the site doesn't collect usage by its adapter")
+
+    # What the checks share ------------------------------------------------------------------------
+
+    @pytest.fixture
+    def adapter(self) -> OpenTrainAdapter:
+        """The site's adapter."""
+        return get_adapter()
+
+    @pytest.fixture
+    def linked(self, opentrain: OpenTrain) -> OpenTrain:
+        """The customer is connected, and has linked ``project_id``."""
+        opentrain.connect(self.tenant)
+        opentrain.link(self.project_id)
+        return opentrain

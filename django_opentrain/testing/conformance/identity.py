@@ -1,0 +1,78 @@
+"""Who a trainer is: neither their name nor their Work Email, but OpenTrain's user id."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_opentrain.testing.conformance.hooks import AdapterHooks
+from django_opentrain.testing.kit import OpenTrain
+
+NAMES = {
+    "one letter": "X",
+    "apostrophe": "Seán O'Brien-Müller",
+    "arabic": "محمد الأحمد",
+    "hebrew": "שרה כהן",
+    "chinese": "王小明",
+    "japanese": "さくら 山田",
+    "hindi": "अनिल कुमार",
+    "emoji": "👩🏽‍💻 Ana 🦜",
+    "right to left override": "Ana \u202ertl\u202c",
+    "combining": "Zoe\u0308 A\u030a",
+    "markup": "<b>Maria</b> & {{ name }} %s",
+    "long": "Maria " + "x" * 294,
+    "long, four bytes each": "🦜" * 300,
+}
+
+
+@pytest.mark.django_db
+class IdentityConformance(AdapterHooks):
+    """Names with every script, the same name twice, a Work Email that changes."""
+
+    @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+    def test_every_name_gets_in(self, linked: OpenTrain, name: str) -> None:
+        trainer = linked.hire(name)
+        linked.run()
+        assert self.can_enter(trainer.grant), trainer.grant.last_error
+        linked.end(trainer)
+        linked.run()
+        assert not self.can_enter(trainer.grant)
+
+    def test_namesakes_are_two_people(self, linked: OpenTrain) -> None:
+        one, other = linked.hire("Maria S."), linked.hire("Maria S.")
+        linked.run()
+        assert one.grant.host_user_ref != other.grant.host_user_ref
+        linked.end(one)
+        linked.run()
+        assert not self.can_enter(one.grant)
+        assert self.can_enter(other.grant)
+
+    def test_a_long_work_email_gets_in(self, linked: OpenTrain) -> None:
+        """64 characters before the @ (RFC 5321, section 4.5.3.1.1)."""
+        trainer = linked.hire(work_email="m" * 64 + "@opentrain.work")
+        linked.run()
+        assert self.can_enter(trainer.grant), trainer.grant.last_error
+
+    def test_another_work_email_is_the_same_trainer(self, linked: OpenTrain) -> None:
+        before = linked.hire("Maria S.", work_email="maria.old@opentrain.work")
+        linked.run()
+        linked.change_email(before, "maria.new@opentrain.work")
+        after = linked.hire(again=before)
+        linked.run()
+        assert after.participant.work_email == "maria.new@opentrain.work"
+        assert after.grant.host_user_ref == before.grant.host_user_ref
+        assert self.can_enter(after.grant), after.grant.last_error
+
+        linked.end(before)
+        linked.end(after)
+        linked.run()
+        assert not self.can_enter(before.grant)
+        assert not self.can_enter(after.grant)
+
+    def test_a_work_email_in_other_letters_is_the_same_trainer(self, linked: OpenTrain) -> None:
+        before = linked.hire("Maria S.", work_email="maria.s@opentrain.work")
+        linked.run()
+        linked.change_email(before, "Maria.S@opentrain.work")
+        after = linked.hire(again=before)
+        linked.run()
+        assert self.can_enter(after.grant), after.grant.last_error
+        assert after.grant.host_user_ref == before.grant.host_user_ref
