@@ -67,7 +67,7 @@ def check_python() -> None:
     if sys.version_info < OLDEST_PYTHON:
         raise BootstrapError(
             f"This is Python {sys.version.split()[0]}, and Python 3.10 or newer is needed. "
-            "Try a newer one by its name, such as: python3.12 -m example_project"
+            "Try one by its name, such as python3.12 in place of python3."
         )
     if any(importlib.util.find_spec(needed) is None for needed in ("venv", "ensurepip")):
         raise BootstrapError(

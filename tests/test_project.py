@@ -83,6 +83,12 @@ def test_examples_are_python(document: Path) -> None:
         ast.parse(block)
 
 
+def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
+    name = "example_project/labelling/adapter.py"
+    shown = [block for block in PYTHON_BLOCK.findall(read("README.md")) if block.startswith(f"# {name}\n")]
+    assert shown == [f"# {name}\n{read(name)}"], f"Copy {name} into the README."
+
+
 def test_the_changelog_knows_this_version() -> None:
     headings = re.findall(r"^## (\S+)", read("CHANGELOG.md"), re.MULTILINE)
     assert headings[0] == django_opentrain.__version__
