@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from urllib3.response import HTTPResponse
 
 from django_opentrain.sandbox.app import SandboxApp, date_header
 from django_opentrain.sandbox.http import Response
@@ -44,7 +44,7 @@ class SandboxAdapter(BaseAdapter):
         self._wait(response, timeout, request)
         if response.drop:
             raise requests.ConnectionError("The connection was closed", request=request)
-        built = self._builder.build_response(request, _raw(response))
+        built = self._builder.build_response(request, _raw(response, request.method))
         if not stream:
             _ = built.content  # read it now, as requests' own adapter does
         return built
@@ -65,11 +65,18 @@ class SandboxAdapter(BaseAdapter):
         time.sleep(response.delay_seconds)
 
 
-def _raw(response: Response) -> HTTPResponse:
-    headers = HTTPHeaderDict({"Date": date_header(), **response.headers})
-    headers["Content-Length"] = str(len(response.body))
-    sent = response.body[: len(response.body) // 2] if response.truncate else response.body
-    return HTTPResponse(body=BytesIO(sent), headers=headers, status=response.status, preload_content=False)
+def _raw(response: Response, method: str | None) -> HTTPResponse:
+    length = len(response.body)
+    headers = {"Date": date_header(), **response.headers, "Content-Length": str(length)}
+    sent = b"" if method == "HEAD" else response.body[: length // 2 if response.truncate else length]
+    return HTTPResponse(
+        body=BytesIO(sent),
+        headers=headers,
+        status=response.status,
+        preload_content=False,
+        request_method=method,
+        enforce_content_length=True,  # not the default before urllib3 2
+    )
 
 
 def _text(value: str | bytes) -> str:

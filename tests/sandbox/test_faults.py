@@ -128,4 +128,5 @@ def test_a_session_goes_elsewhere_for_other_hosts(sandbox: Sandbox, session: req
     response = session.get(sandbox.base_url + "/")
     assert response.headers["Date"].endswith("GMT")
     assert response.headers["Content-Length"] == str(len(response.content))
+    assert session.head(sandbox.base_url + "/").content == b""
     assert session.post(sandbox.base_url + "/control/api/clear_faults", data="{}").status_code == 400
