@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -72,8 +72,8 @@ class RecordingAdapter(OpenTrainAdapter):
 
 
 @pytest.fixture(autouse=True)
-def site(settings: Any) -> Iterator[Host]:
+def site(settings: Any) -> Host:
     """The host, empty."""
     host.__init__()  # type: ignore[misc] # the adapter's module refers to this one object
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.RecordingAdapter"}
-    yield host
+    return host

@@ -1,0 +1,408 @@
+"""Reconciliation: from any drift back to the truth, with few calls, and never too far."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import (
+    Forbidden,
+    OpenTrainConnectionError,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+)
+from django_opentrain.services import comparison, contracts, endpoints, participants, reconcile, work
+from django_opentrain.services.endpoints import BusyError
+from django_opentrain.services.locks import lease
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain) -> OpenTrain:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return opentrain
+
+
+def install() -> Install:
+    return Install.objects.get(status=Install.Status.ACTIVE)
+
+
+def silence(opentrain: OpenTrain) -> None:
+    """From now on no webhook comes: only asking helps."""
+    endpoint = WebhookEndpoint.objects.get(status=WebhookEndpoint.Status.ACTIVE)
+    endpoints.pause(endpoint)
+
+
+def hourly(opentrain: OpenTrain) -> None:
+    opentrain.travel(hours=1)
+    reconcile.request_all()
+    opentrain.run()
+
+
+def paths(opentrain: OpenTrain, since: int) -> list[str]:
+    return [f"{call.method} {call.path}" for call in list(opentrain.sandbox.calls)[since:]]
+
+
+# What events missed ---------------------------------------------------------------------------
+
+
+def test_everything_a_webhook_tells_is_found_without_one(linked: OpenTrain, site: Host) -> None:
+    silence(linked)
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    hourly(linked)
+    assert site.inside == {(maria.opentrain_user_id, "p1"), (ken.opentrain_user_id, "p1")}
+    assert maria.contract.trainer == maria.participant
+    linked.end(maria)
+    hourly(linked)
+    assert site.inside == {(ken.opentrain_user_id, "p1")}
+    assert maria.contract.status == Contract.Status.ENDED
+    assert "ended" in maria.grant.cause
+
+
+def test_a_removed_link_is_believed_once_it_answers_404(linked: OpenTrain, site: Host) -> None:
+    silence(linked)
+    maria = linked.hire()
+    hourly(linked)
+    install().client.delete_project_link(str(ProjectLink.objects.get().opentrain_id))
+    assert site.inside
+    hourly(linked)
+    assert site.inside == set()
+    assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
+    assert "gone at OpenTrain" in maria.grant.cause
+
+
+def test_a_link_made_elsewhere_is_found(linked: OpenTrain) -> None:
+    silence(linked)
+    install().client.create_project_link(external_project_id="p2")
+    hourly(linked)
+    assert ProjectLink.objects.get(external_project_id="p2").status == ProjectLink.Status.ACTIVE
+
+
+def test_new_funding_is_found(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.fund(maria, hours=10)
+    linked.run()
+    linked.consume(maria, hours=9)
+    linked.run()
+    assert maria.contract.budget_state == "LOW"
+    silence(linked)
+    linked.fund(maria, hours=100)
+    hourly(linked)
+    hourly(linked)
+    assert maria.contract.budget_state == "OK"
+    assert site.budgets == [("OK", "LOW"), ("LOW", "OK")]
+
+
+def test_contracts_from_before_the_link_are_found(opentrain: OpenTrain, site: Host) -> None:
+    install = opentrain.connect("acme")
+    job = opentrain.sandbox.create_job("Old job", organization_id=install.organization_id)
+    maria = opentrain.hire(job=job.id)
+    opentrain.link("p1", job=job.id)
+    opentrain.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+# What hands did -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [AccessGrant, Contract, Participant])
+def test_deleted_rows_come_back(linked: OpenTrain, site: Host, model: Any) -> None:
+    maria = linked.hire()
+    linked.run()
+    model.objects.all().delete()
+    site.inside.clear()
+    hourly(linked)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert maria.grant.state == AccessGrant.State.GRANTED
+
+
+def test_access_of_a_contract_whose_row_was_deleted_ends_with_it(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    silence(linked)
+    linked.end(maria)
+    Contract.objects.all().delete()
+    assert site.inside
+    hourly(linked)
+    assert site.inside == set()
+
+
+def test_deleted_links_and_endpoints_come_back(linked: OpenTrain) -> None:
+    linked.hire()
+    linked.run()
+    ProjectLink.objects.all().delete()
+    WebhookEndpoint.objects.all().delete()
+    hourly(linked)
+    assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE
+    assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
+    assert len(install().client.list_webhook_endpoints()) == 1
+
+
+def test_the_host_is_told_again(linked: OpenTrain, site: Host) -> None:
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    linked.end(ken)
+    linked.run()
+    site.inside = {(ken.opentrain_user_id, "p1")}
+    hourly(linked)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+# What it costs, and what it does not do ---------------------------------------------------------
+
+
+def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
+    for _hire in range(5):
+        linked.hire()
+    linked.run()
+    hourly(linked)
+    before = len(linked.sandbox.calls)
+    outcome = reconcile.install(install())
+    assert (outcome.changes, outcome.problems) == ([], [])
+    assert paths(linked, before) == [
+        "GET /project-links",
+        "GET /contracts",
+        "GET /contracts",
+        "GET /webhook-endpoints",
+    ]
+
+
+def test_an_empty_list_removes_nobody(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked.hire()
+    linked.run()
+    from django_opentrain.platform.client import PlatformClient
+
+    monkeypatch.setattr(PlatformClient, "list_contracts", lambda *_a, **_k: [])
+    monkeypatch.setattr(PlatformClient, "list_project_links", lambda *_a, **_k: [])
+    hourly(linked)
+    assert site.inside
+    assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE
+
+
+def test_a_dry_run_says_what_differs_and_changes_nothing(linked: OpenTrain, site: Host) -> None:
+    silence(linked)
+    maria = linked.hire("Maria S.")
+    outcome = reconcile.install(install(), dry_run=True)
+    assert [str(change) for change in outcome.changes] == [
+        f"+ contract {maria.id} ({maria_title(linked, maria.id)}), active"
+    ]
+    assert not Contract.objects.exists()
+    assert site.inside == set()
+
+
+def maria_title(opentrain: OpenTrain, contract_id: str) -> str:
+    return next(info.title for info in install().client.list_contracts() if info.id == contract_id)
+
+
+def test_many_removals_at_once_wait_for_somebody(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    hires = [linked.hire(f"Trainer {number}") for number in range(8)]
+    linked.run()
+    silence(linked)
+    for each in hires[:7]:
+        linked.end(each)
+    with caplog.at_level(logging.ERROR, "django_opentrain"):
+        hourly(linked)
+    assert len(site.inside) == 8
+    assert install().removals_held == 7
+    assert "Nothing is removed until it is confirmed" in caplog.text
+    reconcile.confirm_removals(install())
+    linked.run()
+    assert len(site.inside) == 1
+    assert (install().removals_held, install().removals_confirmed) == (0, False)
+
+
+def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
+    hires = [linked.hire(f"Trainer {number}") for number in range(5)]
+    linked.run()
+    silence(linked)
+    for each in hires:
+        linked.end(each)
+    hourly(linked)
+    assert site.inside == set()
+
+
+# Polls that are old by the time they are used ---------------------------------------------------
+
+
+def test_a_stale_poll_does_not_revive_an_ended_contract(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    stale = install().client.list_contracts(status="active")[0]
+    linked.end(maria)
+    linked.run()
+    comparison.start(install(), stale)
+    contracts.save(install(), stale)
+    linked.run()
+    assert maria.contract.status == Contract.Status.ENDED
+    assert site.inside == set()
+
+
+def test_an_end_during_the_poll_wins(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    silence(linked)
+    maria = linked.hire()
+    fetch = participants.fetch
+
+    def meanwhile(contract: Contract) -> list[Participant]:
+        people = fetch(contract)
+        contracts.end(Contract.objects.get(pk=contract.pk), "event")
+        return people
+
+    monkeypatch.setattr(participants, "fetch", meanwhile)
+    hourly(linked)
+    assert site.inside == set()
+    assert maria.contract.status == Contract.Status.ENDED
+
+
+def test_a_stale_poll_does_not_revive_a_removed_link(linked: OpenTrain) -> None:
+    from django_opentrain.services import linking, links
+
+    info = install().client.list_project_links()[0]
+    linking.unlink(ProjectLink.objects.get())
+    links.save(install(), info)
+    assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
+
+
+# Long lists -----------------------------------------------------------------------------------
+
+
+def test_a_cut_list_is_split_by_link(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "MAX_CONTRACTS_PER_PAGE", 3)
+    linked.link("p2", job="Another job")
+    silence(linked)
+    for number in range(2):
+        linked.hire(f"One {number}", job="Label data")
+        linked.hire(f"Two {number}", job="Another job")
+    hourly(linked)
+    assert len(site.inside) == 4
+    assert install().reconcile_summary["problems"] == []
+
+
+def test_a_list_that_stays_cut_is_said_loudly(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(catalog, "MAX_CONTRACTS_PER_PAGE", 3)
+    silence(linked)
+    for number in range(4):
+        linked.hire(f"Trainer {number}")
+    with caplog.at_level(logging.ERROR, "django_opentrain"):
+        hourly(linked)
+    assert "Only the newest 3 active contracts" in caplog.text
+    assert "Only the newest 3 active contracts" in install().reconcile_summary["problems"][0]
+
+
+# When OpenTrain fails -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_an_outage_postpones_and_heals(linked: OpenTrain, status: int) -> None:
+    linked.fail_next(status=status, times=1, match="GET /project-links")
+    with pytest.raises(ServerError):
+        reconcile.install(install())
+    row = install()
+    assert row.next_reconcile_at is not None
+    assert row.next_reconcile_at > timezone.now()
+    assert row.last_error
+    linked.travel(minutes=5)
+    linked.run()
+    assert install().last_error == ""
+    assert install().next_reconcile_at is None
+
+
+def test_a_dead_token_stops_all_calls_until_it_lives(linked: OpenTrain) -> None:
+    linked.fail_next(status=401, match="GET /project-links")
+    with pytest.raises(Unauthorized):
+        reconcile.install(install())
+    row = Install.objects.get()
+    assert row.status == Install.Status.UNAUTHORIZED
+    before = len(linked.sandbox.calls)
+    with pytest.raises(Unauthorized, match="reconnect"):
+        row.client.list_contracts()
+    work.run()
+    assert len(linked.sandbox.calls) == before
+    hourly(linked)
+    assert install().last_error == ""
+
+
+def test_a_switched_off_feature_is_told_and_heals(linked: OpenTrain) -> None:
+    linked.sandbox.set_organization(install().organization_id, feature_enabled=False)
+    with pytest.raises(Forbidden):
+        reconcile.install(install())
+    assert install().last_error_code == "FORBIDDEN"
+    linked.sandbox.set_organization(install().organization_id, feature_enabled=True)
+    hourly(linked)
+    assert install().last_error == ""
+
+
+def test_a_rate_limit_holds_for_every_worker(linked: OpenTrain) -> None:
+    linked.fail_next(status=429, retry_after="120", match="GET /project-links")
+    with pytest.raises(RateLimited):
+        reconcile.install(install())
+    before = len(linked.sandbox.calls)
+    with pytest.raises(RateLimited) as caught:
+        Install.objects.get().client.list_contracts()
+    assert caught.value.retry_after == pytest.approx(120)
+    work.run()
+    assert len(linked.sandbox.calls) == before
+    linked.travel(seconds=121)
+    linked.run()
+    assert install().reconciled_at == pytest.approx(timezone.now(), abs=timedelta(seconds=1))
+
+
+def test_a_missing_scope_is_a_problem_and_no_obstacle(opentrain: OpenTrain) -> None:
+    scopes = [scope for scope in catalog.SCOPES if scope != catalog.CONTRACTS_READ]
+    row = opentrain.connect("acme", scopes=scopes)
+    assert "contracts:read" in row.reconcile_summary["problems"][0]
+    assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
+
+
+def test_two_workers_do_not_reconcile_at_once(linked: OpenTrain) -> None:
+    with lease(install().pk) as held:
+        assert held is not None
+        with pytest.raises(BusyError):
+            reconcile.install(install())
+        reconcile.request_all()
+        assert reconcile.run_due() == 0
+    assert reconcile.run_due() == 1
+
+
+def test_a_dead_workers_lease_ends(linked: OpenTrain) -> None:
+    Install.objects.update(leased_until=timezone.now() + timedelta(minutes=4))
+    with pytest.raises(BusyError):
+        reconcile.install(install())
+    linked.travel(minutes=5)
+    reconcile.install(install())
+
+
+def test_a_request_during_the_run_is_not_forgotten(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure = endpoints.ensure
+
+    def meanwhile(row: Install) -> WebhookEndpoint:
+        linked.travel(seconds=1)
+        reconcile.request_all()
+        return ensure(row)
+
+    monkeypatch.setattr(endpoints, "ensure", meanwhile)
+    reconcile.install(install())
+    assert install().next_reconcile_at is not None
+
+
+def test_no_answer_is_an_error_that_says_so(linked: OpenTrain) -> None:
+    linked.lose_next_response(match="GET /project-links")
+    with pytest.raises(OpenTrainConnectionError):
+        reconcile.install(install())
+    assert install().last_error
