@@ -5,41 +5,24 @@ Source: OpenTrain's documentation, "Webhooks". A signature proves who sent a bod
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from django_opentrain.platform.values import as_datetime, as_id, as_text, load_json
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number too large")
-    return number
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+#: Longer than any event type there is; an unknown one that is longer is cut, since it is ignored anyway.
+MAX_TYPE: Final = 100
 
 
 def parse_body(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in ``body``, or None when it holds anything else.
-
-    Stricter than ``json.loads``: NaN, Infinity and what overflows to them are refused (RFC 8259, section 6).
-    """
+    """The JSON object in ``body``, or None when it holds anything else, NaN and Infinity included."""
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
+        value = load_json(body)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def text_id(value: object) -> str:
-    """An id as text. OpenTrain doesn't document whether ids are strings or numbers; anything else is ""."""
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def order_key(event_id: str) -> tuple[int, str]:
@@ -60,7 +43,7 @@ class Event:
     type: str
     resource_id: str
     job_id: str
-    created_at: str
+    created_at: datetime | None
     data: Mapping[str, Any]
 
     @classmethod
@@ -69,12 +52,12 @@ class Event:
         payload = parse_body(body)
         if payload is None:
             return None
-        event_type, created_at, data = payload.get("type"), payload.get("createdAt"), payload.get("data")
+        data = payload.get("data")
         return cls(
-            id=text_id(payload.get("id")),
-            type=event_type if isinstance(event_type, str) else "",
-            resource_id=text_id(payload.get("resourceId")),
-            job_id=text_id(payload.get("jobId")),
-            created_at=created_at if isinstance(created_at, str) else "",
+            id=as_id(payload.get("id")),
+            type=as_text(payload.get("type"), MAX_TYPE),
+            resource_id=as_id(payload.get("resourceId")),
+            job_id=as_id(payload.get("jobId")),
+            created_at=as_datetime(payload.get("createdAt")),
             data=data if isinstance(data, dict) else {},
         )
