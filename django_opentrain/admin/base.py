@@ -110,7 +110,11 @@ class LatestRowsFormSet(BaseInlineFormSet):  # type: ignore[type-arg] # not gene
 
     @cached_property
     def shown(self) -> QuerySet[Any]:
-        return super().get_queryset()[:INLINE_ROWS]
+        rows = super().get_queryset()[:INLINE_ROWS]
+        for row in rows:
+            # Known already: no row needs to ask for it.
+            setattr(row, self.fk.name, self.instance)
+        return rows
 
     def get_queryset(self) -> QuerySet[Any]:
         # One evaluated queryset: the admin asks for it once per row.

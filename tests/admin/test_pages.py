@@ -1,0 +1,172 @@
+"""Every page of every model, for everybody who may see it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.db import connection, models
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import escape
+
+from django_opentrain.admin import ADMINS
+from django_opentrain.models import (
+    ConsentRequest,
+    Contract,
+    Install,
+    Participant,
+    ProjectLink,
+    TrainerAccount,
+    WebhookEndpoint,
+)
+from tests import factories
+from tests.admin.conftest import EMAIL, HOSTILE, SECRET, TOKEN, Scene, logged_in, make_scene
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+
+every_model = pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
+
+SECRETS = (TOKEN, "planted-token", SECRET, "planted-secret", EMAIL, "maria.planted")
+#: What a strict Content-Security-Policy refuses.
+INLINE_CODE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*json)|<style|\sstyle=|\son[a-z]+=|javascript:")
+
+
+def url(model: type[models.Model], page: str, *arguments: object, site: str = "admin") -> str:
+    return reverse(
+        f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments, current_app=site
+    )
+
+
+def stored(row: models.Model) -> str:
+    """All columns, secrets as their ciphertext."""
+    return str(serializers.serialize("json", type(row)._default_manager.filter(pk=row.pk)))
+
+
+def text_of(response: Response) -> str:
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def test_every_model_of_the_app_is_registered() -> None:
+    ours = {model for model in admin.site._registry if model._meta.app_label == "django_opentrain"}
+    assert ours == set(ADMINS) == set(apps.get_app_config("django_opentrain").get_models())
+
+
+@every_model
+def test_lists_open_and_show_no_secret(model: type[models.Model], scene: Scene, anyone: Client) -> None:
+    page = text_of(anyone.get(url(model, "changelist")))
+    assert url(model, "change", scene[model].pk) in page
+    assert [secret for secret in SECRETS if secret in page] == []
+    assert not INLINE_CODE.search(page)
+
+
+@every_model
+def test_rows_open_and_show_no_secret(model: type[models.Model], scene: Scene, anyone: Client) -> None:
+    page = text_of(anyone.get(url(model, "change", scene[model].pk)))
+    assert [secret for secret in SECRETS if secret in page] == []
+    assert not INLINE_CODE.search(page)
+    assert "_save" not in page
+
+
+@every_model
+def test_what_people_called_things_is_escaped(model: type[models.Model], superuser: User) -> None:
+    scene, client = make_scene(text=HOSTILE), logged_in(superuser)
+    pages = [client.get(url(model, "changelist")), client.get(url(model, "change", scene[model].pk))]
+    assert not any(HOSTILE in text_of(page) for page in pages)
+    if model is not TrainerAccount:
+        assert any(escape(HOSTILE) in text_of(page) for page in pages)
+
+
+@every_model
+def test_nothing_is_added_or_edited_by_hand(model: type[models.Model], scene: Scene, anyone: Client) -> None:
+    assert anyone.get(url(model, "add")).status_code == 403
+    assert anyone.post(url(model, "add"), {}).status_code == 403
+    before = stored(scene[model])
+    assert anyone.post(url(model, "change", scene[model].pk), {"status": "ACTIVE"}).status_code == 403
+    assert stored(scene[model]) == before
+
+
+@every_model
+def test_only_what_records_no_access_can_be_deleted(
+    model: type[models.Model], scene: Scene, operator: User
+) -> None:
+    response = logged_in(operator).post(url(model, "delete", scene[model].pk), {"post": "yes"})
+    assert response.status_code == (302 if model is ConsentRequest else 403)
+    assert type(scene[model]).objects.filter(pk=scene[model].pk).exists() == (model is not ConsentRequest)
+
+
+@every_model
+def test_every_search_and_filter_works(model: type[models.Model], scene: Scene, superuser: User) -> None:
+    client = logged_in(superuser)
+    model_admin = admin.site._registry[model]
+    assert text_of(client.get(url(model, "changelist"), {"q": "Photos planted"}))
+    page = text_of(client.get(url(model, "changelist")))
+    links = set(re.findall(r'href="(\?[^"]+)"', page))
+    assert len(links) >= len(model_admin.list_filter)
+    for link in links:
+        assert text_of(client.get(url(model, "changelist") + link.replace("&amp;", "&")))
+
+
+@every_model
+def test_the_cost_of_a_list_does_not_grow(model: type[models.Model], scene: Scene, superuser: User) -> None:
+    client = logged_in(superuser)
+    client.get(url(model, "changelist"))
+    with CaptureQueriesContext(connection) as one:
+        client.get(url(model, "changelist"))
+    for _ in range(19):
+        make_another(scene)
+    with CaptureQueriesContext(connection) as twenty:
+        page = text_of(client.get(url(model, "changelist")))
+    assert page.count('name="_selected_action"') in (0, 20)
+    assert len(twenty) == len(one)
+
+
+@every_model
+def test_the_cost_of_a_row_is_bounded(
+    model: type[models.Model], scene: Scene, superuser: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_opentrain.admin.base.INLINE_ROWS", 3)
+    client = logged_in(superuser)
+    client.get(url(model, "change", scene[model].pk))
+    with CaptureQueriesContext(connection) as few:
+        client.get(url(model, "change", scene[model].pk))
+    for _ in range(4):
+        add_to(scene)
+    with CaptureQueriesContext(connection) as many:
+        page = text_of(client.get(url(model, "change", scene[model].pk)))
+    assert len(many) == len(few)
+    assert page.count('class="form-row has_original') == 3 * len(admin.site._registry[model].inlines)
+
+
+def make_another(scene: Scene) -> None:
+    """One more row of each model, each with parents of its own."""
+    install = factories.make_install(tenant="another")
+    user = factories.make_user()
+    factories.make_trainer_account(user)
+    factories.make_consent_request(user)
+    link = factories.make_link(install)
+    person = factories.make_participant(install)
+    contract = factories.make_contract(install, [link], trainer=person)
+    factories.make_grant(contract, link, person)
+    factories.make_usage(contract)
+    factories.make_event(factories.make_endpoint(install))
+
+
+def add_to(scene: Scene) -> None:
+    """One more of everything that belongs to the scene's rows."""
+    install = scene[Install]
+    link, person = factories.make_link(install), factories.make_participant(install)
+    contract = factories.make_contract(install, [scene[ProjectLink]], trainer=person)
+    factories.make_grant(contract, scene[ProjectLink], scene[Participant])
+    factories.make_grant(scene[Contract], link, person)
+    factories.make_usage(scene[Contract])
+    factories.make_endpoint(install)
+    factories.make_event(scene[WebhookEndpoint])
