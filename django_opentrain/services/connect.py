@@ -35,6 +35,7 @@ from django_opentrain.services import dispatch, grants, schedule, takeover
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_TOKEN: Final = 512
+MAX_NEXT_URL: Final = 2048
 _TOKEN = re.compile(rf"{catalog.TOKEN_PREFIX}[!-~]+")
 
 
@@ -81,7 +82,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
         tenant=tenant,
         user_id=user.pk,
         external_project_id=external_project_id or "",
-        next_url=_local_url(next_url),
+        next_url=local_url(next_url),
         expires_at=timezone.now() + CONSENT_LIFETIME,
     )
     parameters = {"redirect_uri": conf.view_url("callback"), "state": state}
@@ -131,9 +132,11 @@ def _digest(state: str) -> str:
     return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
 
 
-def _local_url(url: str | None) -> str:
+def local_url(url: str | None) -> str:
+    """A URL on this site, as it is; anything else becomes ""."""
     host = urlsplit(conf.public_url).netloc
-    return url if url and url_has_allowed_host_and_scheme(url, {host}) else ""
+    fits = url and len(url) <= MAX_NEXT_URL and url.isprintable()
+    return url if url and fits and url_has_allowed_host_and_scheme(url, {host}) else ""
 
 
 # The token ------------------------------------------------------------------------------------

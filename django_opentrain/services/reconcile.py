@@ -33,7 +33,7 @@ from django_opentrain.services.comparison import Change, contract_changes, link_
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.locks import Lease, LeaseLostError, lease
-from django_opentrain.services.survey import survey
+from django_opentrain.services.survey import Survey, survey_contracts, survey_links
 from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
@@ -79,9 +79,11 @@ def confirm_removals(row: Install) -> None:
 
 
 def _compare(row: Install, held: Lease) -> Outcome:
-    seen = survey(row, held)
+    seen = Survey()
+    survey_links(row, seen, held)
+    survey_contracts(row, seen, held)
     changes = [*link_changes(row, seen), *contract_changes(row, seen)]
-    return Outcome(changes=changes, problems=list(seen.unseen))
+    return Outcome(changes=changes, problems=seen.unseen)
 
 
 def _run(row: Install, held: Lease) -> Outcome:
@@ -109,13 +111,12 @@ def _run(row: Install, held: Lease) -> Outcome:
 
 def _restore(row: Install, held: Lease) -> Outcome:
     row.refresh_from_db()
-    outcome = Outcome()
-    seen = survey(row, held)
-    outcome.problems.extend(seen.unseen)
-    # The links first: which of a contract's links give access is known only then.
-    for compare in (link_changes, contract_changes):
+    outcome, seen = Outcome(), Survey()
+    for look, compare in ((survey_links, link_changes), (survey_contracts, contract_changes)):
+        look(row, seen, held)
         changes = list(compare(row, seen))
         _make(_within_breaker(row, changes, outcome), held, outcome)
+    outcome.problems.extend(seen.unseen)
     _refresh_budgets(row, held, outcome)
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
         held.renew()

@@ -30,20 +30,25 @@ class Survey:
     unseen: list[str] = field(default_factory=list)
 
 
-def survey(install: Install, lease: Lease) -> Survey:
-    """Look at everything that reconciliation compares. Raises ``OpenTrainError``."""
-    seen = Survey()
-    if install.has_scope(catalog.PROJECT_LINKS_READ):
-        seen.links = install.client.list_project_links()
-        seen.gone_links = set(_gone_links(install, seen.links, lease))
-    else:
+def survey_links(install: Install, seen: Survey, lease: Lease) -> None:
+    """Look at the project links. Raises ``OpenTrainError``."""
+    if not install.has_scope(catalog.PROJECT_LINKS_READ):
         seen.unseen.append(_("Project links: the scope project-links:read is missing."))
-    if install.has_scope(catalog.CONTRACTS_READ):
-        for status, found in (("active", seen.active), ("ended", seen.ended)):
-            _list_contracts(install, seen, status, found, lease)
-    else:
+        return
+    seen.links = install.client.list_project_links()
+    seen.gone_links = set(_gone_links(install, seen.links, lease))
+
+
+def survey_contracts(install: Install, seen: Survey, lease: Lease) -> None:
+    """Look at the contracts: after missing links were made, since only then they are listed with them.
+
+    Raises ``OpenTrainError``.
+    """
+    if not install.has_scope(catalog.CONTRACTS_READ):
         seen.unseen.append(_("Contracts: the scope contracts:read is missing."))
-    return seen
+        return
+    for status, found in (("active", seen.active), ("ended", seen.ended)):
+        _list_contracts(install, seen, status, found, lease)
 
 
 def _gone_links(install: Install, listed: Iterable[ProjectLinkInfo], lease: Lease) -> Iterable[str]:
@@ -67,9 +72,11 @@ def _list_contracts(
     found.update({info.id: info for info in contracts})
     if len(contracts) < limit:
         return
-    for link in seen.links:
+    for link in ProjectLink.objects.active().filter(install=install):
         lease.renew()
-        contracts = install.client.list_contracts(project_link_id=link.id, status=status, limit=limit)
+        contracts = install.client.list_contracts(
+            project_link_id=link.opentrain_id, status=status, limit=limit
+        )
         found.update({info.id: info for info in contracts})
         if len(contracts) >= limit:
             text = _("Only the newest %(limit)d %(status)s contracts of project %(project)s can be seen.") % {

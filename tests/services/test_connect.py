@@ -1,0 +1,436 @@
+"""Connecting: the way to the consent screen and back, the token, and the end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.test import RequestFactory
+from django.utils import timezone
+
+from django_opentrain.models import (
+    AccessGrant,
+    ConsentRequest,
+    Contract,
+    DailyUsage,
+    Install,
+    ProjectLink,
+    WebhookEndpoint,
+)
+from django_opentrain.platform.errors import ServerError, Unauthorized
+from django_opentrain.services import connect, usage
+from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_install, make_user
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+Status = Install.Status
+
+
+@pytest.fixture
+def customer() -> User:
+    return make_user("customer")
+
+
+@pytest.fixture
+def request_of(customer: User, rf: RequestFactory) -> HttpRequest:
+    request = rf.get("/")
+    request.user = customer
+    return request
+
+
+def state_in(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["state"][0]
+
+
+# There and back -------------------------------------------------------------------------------
+
+
+def test_the_consent_url_is_as_documented(request_of: HttpRequest) -> None:
+    url = urlsplit(connect.begin(request_of, "p1", "/projects/p1/"))
+    assert (url.scheme, url.netloc) == ("https", "app.opentrain.test")
+    assert url.path == "/integrations/annotation-demo/connect"
+    query = parse_qs(url.query)
+    assert query["external_project_id"] == ["p1"]
+    assert query["redirect_uri"] == ["https://annotate.example/opentrain/callback/"]
+    assert len(query["state"][0]) >= 43
+    consent = ConsentRequest.objects.get()
+    assert query["state"][0] not in vars(consent).values()
+    assert consent.expires_at - consent.created_at <= timedelta(hours=1, seconds=1)
+
+
+def test_strangers_do_not_connect(rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    with pytest.raises(PermissionDenied):
+        connect.begin(request)
+
+
+def test_only_own_projects_are_offered(request_of: HttpRequest) -> None:
+    with pytest.raises(connect.ConnectError, match="not one of yours"):
+        connect.begin(request_of, "g1")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "\\\\evil"]
+)
+def test_the_way_on_stays_on_this_site(request_of: HttpRequest, customer: User, url: str) -> None:
+    state = state_in(connect.begin(request_of, next_url=url))
+    back = connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
+    assert back.next_url == ""
+
+
+def test_a_return_makes_an_install_that_waits_for_its_token(request_of: HttpRequest, customer: User) -> None:
+    state = state_in(connect.begin(request_of, "p1", "/after/"))
+    back = connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
+    assert (back.external_project_id, back.next_url) == ("p1", "/after/")
+    assert back.install is not None
+    assert (back.install.status, back.install.expected_id) == (Status.PENDING, "ins_1")
+    assert back.install.opentrain_id is None
+
+
+def test_a_return_without_an_install_is_a_refusal(request_of: HttpRequest, customer: User) -> None:
+    state = state_in(connect.begin(request_of, "p1"))
+    assert connect.complete_return(user=customer, tenant="acme", state=state).install is None
+    assert not Install.objects.exists()
+
+
+def test_a_state_serves_once_one_user_one_tenant_one_hour(
+    request_of: HttpRequest, customer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = state_in(connect.begin(request_of))
+    stranger = make_user("stranger")
+    for user, tenant, value in (
+        (stranger, "acme", state),
+        (customer, "globex", state),
+        (customer, "acme", "made-up"),
+        (customer, "acme", ""),
+        (customer, "acme", "\ud800"),
+    ):
+        with pytest.raises(connect.StateError):
+            connect.complete_return(user=user, tenant=tenant, state=value, opentrain_install_id="ins_1")
+    connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
+    with pytest.raises(connect.StateError):
+        connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
+    late = state_in(connect.begin(request_of))
+    ConsentRequest.objects.filter(used_at=None).update(expires_at=timezone.now())
+    with pytest.raises(connect.StateError, match="too old"):
+        connect.complete_return(user=customer, tenant="acme", state=late, opentrain_install_id="ins_1")
+
+
+# The token ------------------------------------------------------------------------------------
+
+
+def test_a_token_connects_subscribes_and_reconciles(opentrain: OpenTrain, customer: User) -> None:
+    approval = opentrain.sandbox.approve()
+    waiting = connect.start_without_return(customer, "acme")
+    install = connect.capture_token(waiting, f"  {approval.token}\n")
+    assert install.pk == waiting.pk
+    assert (install.status, install.opentrain_id) == (Status.ACTIVE, approval.install.id)
+    assert install.token == approval.token
+    assert install.token_hint == approval.token[-4:]
+    assert connect.missing_scopes(install) == ()
+    assert install.pii_consent
+    opentrain.run()
+    install.refresh_from_db()
+    assert install.reconciled_at
+    assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "ot_ptk_",
+        "whsec_abc",
+        "ot_ptk_a b",
+        "ot_ptk_a\nb",
+        "ot_ptk_ä",
+        "ot_ptk_" + "x" * 600,
+        "ot_ptk_\0",
+    ],
+)
+def test_what_is_no_token_is_said_so_and_sent_nowhere(
+    opentrain: OpenTrain, customer: User, text: str
+) -> None:
+    waiting = connect.start_without_return(customer, "acme")
+    with pytest.raises(connect.TokenRefused, match="begins with ot_ptk_"):
+        connect.capture_token(waiting, text)
+    assert not opentrain.sandbox.calls
+
+
+def test_a_token_that_opentrain_does_not_know(opentrain: OpenTrain, customer: User) -> None:
+    waiting = connect.start_without_return(customer, "acme")
+    with pytest.raises(connect.TokenRefused, match="doesn't accept") as caught:
+        connect.capture_token(waiting, "ot_ptk_0123456789abcdef")
+    assert "0123456789" not in str(caught.value)
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.token) == (Status.PENDING, None)
+
+
+def test_another_apps_token(opentrain: OpenTrain, customer: User) -> None:
+    opentrain.sandbox.create_app("other-app")
+    approval = opentrain.sandbox.approve(app_slug="other-app")
+    with pytest.raises(connect.TokenRefused, match="another app"):
+        connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
+
+
+def test_another_installs_token(opentrain: OpenTrain, customer: User, request_of: HttpRequest) -> None:
+    approval = opentrain.sandbox.approve()
+    state = state_in(connect.begin(request_of))
+    back = connect.complete_return(
+        user=customer, tenant="acme", state=state, opentrain_install_id="ins_other"
+    )
+    assert back.install is not None
+    with pytest.raises(connect.TokenRefused, match="another connection"):
+        connect.capture_token(back.install, approval.token)
+
+
+def test_another_tenants_install(opentrain: OpenTrain, customer: User) -> None:
+    approval = opentrain.sandbox.approve()
+    connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
+    with pytest.raises(connect.TokenRefused, match="another customer"):
+        connect.capture_token(connect.start_without_return(customer, "globex"), approval.token)
+
+
+def test_an_outage_loses_nothing(opentrain: OpenTrain, customer: User) -> None:
+    approval = opentrain.sandbox.approve()
+    waiting = connect.start_without_return(customer, "acme")
+    opentrain.fail_next(status=503)
+    with pytest.raises(ServerError):
+        connect.capture_token(waiting, approval.token)
+    assert connect.capture_token(waiting, approval.token).status == Status.ACTIVE
+
+
+def test_the_same_token_again_is_the_same_install(opentrain: OpenTrain, customer: User) -> None:
+    approval = opentrain.sandbox.approve()
+    first = connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
+    again = connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
+    assert again.pk == first.pk
+    assert Install.objects.count() == 1
+
+
+def test_missing_scopes_are_named(opentrain: OpenTrain) -> None:
+    install = opentrain.connect("acme", scopes=["project-links:write", "webhooks:manage"], pii=False)
+    assert connect.missing_scopes(install) == (
+        "contracts:read",
+        "participants:read",
+        "participants:email",
+        "usage:write",
+    )
+
+
+# Reconnecting and revoking --------------------------------------------------------------------
+
+
+@pytest.fixture
+def working(opentrain: OpenTrain) -> OpenTrain:
+    opentrain.connect("acme")
+    opentrain.link("p1", job="Label data")
+    opentrain.run()
+    return opentrain
+
+
+def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    old = Install.objects.get()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    calls = len(site.calls)
+    new = working.connect("acme")
+    working.travel(hours=1)
+    working.run()
+    old.refresh_from_db()
+    assert (old.status, old.superseded_by, old.token) == (Status.REVOKED, new, None)
+    assert maria.contract.install == new
+    assert maria.grant.link.install == new
+    assert maria.grant.state == AccessGrant.State.GRANTED
+    assert [call for call in site.calls[calls:] if call[0] == "revoke_access"] == []
+    assert ProjectLink.objects.live().get().status == ProjectLink.Status.ACTIVE
+    assert DailyUsage.objects.get().status == DailyUsage.Status.REPORTED
+    assert len(new.client.list_project_links()) == 1
+    assert len(new.client.list_webhook_endpoints()) == 1
+    working.end(maria)
+    working.run()
+    assert site.inside == set()
+
+
+def test_a_late_revocation_of_the_old_install_does_not_touch_the_new(working: OpenTrain, site: Host) -> None:
+    working.hire()
+    working.run()
+    approval = working.sandbox.approve(organization_id=Install.objects.get().organization_id)
+    waiting = connect.start_without_return(make_user(), "acme")
+    new = connect.capture_token(waiting, approval.token)
+    # Only now do the deliveries about the old one arrive.
+    working.run()
+    working.travel(hours=1)
+    working.run()
+    new.refresh_from_db()
+    assert new.status == Status.ACTIVE
+    assert site.inside
+
+
+def test_an_end_delivered_to_the_old_install_counts_for_the_new(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    old = Install.objects.get()
+    working.end(maria)
+    approval = working.sandbox.approve(organization_id=old.organization_id)
+    connect.capture_token(connect.start_without_return(make_user(), "acme"), approval.token)
+    working.deliver()
+    from django_opentrain.services import access, inbox
+
+    inbox.drain()
+    access.converge_due()
+    assert maria.contract.status == Contract.Status.ENDED
+    assert site.inside == set()
+
+
+def test_after_the_grace_without_a_reconnect_everybody_is_out(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    working.disconnect()
+    working.run()
+    assert Install.objects.get().status == Status.REVOKED
+    working.travel(minutes=14)
+    working.run()
+    assert site.inside
+    working.travel(minutes=2)
+    working.run()
+    assert site.inside == set()
+    assert maria.grant.cause == "install revoked"
+
+
+def test_a_reconnect_after_the_grace_lets_them_in_again(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    working.disconnect()
+    working.run()
+    working.travel(hours=1)
+    working.run()
+    assert site.inside == set()
+    working.connect("acme")
+    working.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+def test_another_organization_takes_nothing_over(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    other = working.sandbox.create_organization("Other")
+    approval = working.sandbox.approve(organization_id=other.id)
+    new = connect.capture_token(connect.start_without_return(make_user(), "acme"), approval.token)
+    working.run()
+    assert maria.contract.install != new
+    assert Install.objects.filter(status=Status.ACTIVE).count() == 2
+
+
+def test_a_revoked_install_gives_nothing_any_more(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.deliver()
+    Install.objects.update(status=Status.REVOKED, revoked_at=timezone.now())
+    from django_opentrain.services import work
+
+    work.run()
+    assert site.inside == set()
+    assert not maria.grants.exists()
+
+
+# Leaving --------------------------------------------------------------------------------------
+
+
+def test_leaving_ends_access_reports_the_hours_and_forgets_the_token(working: OpenTrain, site: Host) -> None:
+    maria = working.hire()
+    working.run()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    install = connect.disconnect(Install.objects.get())
+    assert install.status == Status.DISCONNECTED
+    working.run()
+    install.refresh_from_db()
+    assert site.inside == set()
+    assert install.token is None
+    assert working.sandbox.budget(maria.id).seconds == 600
+    assert not WebhookEndpoint.objects.live().exists()
+
+
+def test_leaving_during_an_outage_still_reports_the_hours(working: OpenTrain) -> None:
+    maria = working.hire()
+    working.run()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    install = connect.disconnect(Install.objects.get())
+    working.fail_next(status=503, times=3)
+    working.run()
+    install.refresh_from_db()
+    assert install.token is not None
+    for _try in range(5):
+        working.travel(minutes=10)
+        working.run()
+    install.refresh_from_db()
+    assert install.token is None
+    assert working.sandbox.budget(maria.id).seconds == 600
+
+
+def test_leaving_with_a_dead_token_does_not_wait(
+    working: OpenTrain, caplog: pytest.LogCaptureFixture
+) -> None:
+    maria = working.hire()
+    working.run()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    install = connect.disconnect(Install.objects.get())
+    working.fail_next(status=401, times=9)
+    working.run()
+    install.refresh_from_db()
+    assert install.token is None
+    assert "1 days of usage unreported" in caplog.text
+
+
+def test_leaving_twice_is_leaving_once(working: OpenTrain) -> None:
+    install = connect.disconnect(Install.objects.get())
+    revoked_at = install.revoked_at
+    working.travel(minutes=1)
+    assert connect.disconnect(install).revoked_at == revoked_at
+
+
+# Verifying ------------------------------------------------------------------------------------
+
+
+def test_verifying_learns_new_scopes(working: OpenTrain) -> None:
+    install = Install.objects.get()
+    working.sandbox.set_install(scopes=["contracts:read"])
+    assert connect.verify(install).scopes == ["contracts:read"]
+
+
+def test_verifying_a_dead_token_says_so_and_a_success_heals(working: OpenTrain) -> None:
+    install = Install.objects.get()
+    working.fail_next(status=401)
+    with pytest.raises(Unauthorized):
+        connect.verify(install)
+    install.refresh_from_db()
+    assert install.status == Status.UNAUTHORIZED
+    assert connect.verify(install).status == Status.ACTIVE
+    assert install.last_error == ""
+
+
+def test_there_is_nothing_to_verify_without_a_token() -> None:
+    with pytest.raises(connect.ConnectError, match="reconnect"):
+        connect.verify(make_install(token=None))
+
+
+def test_no_secret_is_in_a_log(working: OpenTrain, caplog: pytest.LogCaptureFixture, settings: Any) -> None:
+    caplog.set_level(0)
+    token = str(Install.objects.get().token)
+    working.hire(work_email="maria.s@opentrain.work")
+    working.fail_next(status=500, times=2)
+    working.run()
+    connect.disconnect(Install.objects.get())
+    working.run()
+    secret = str(WebhookEndpoint.objects.get().secret)
+    for needle in (token, secret, "maria.s@"):
+        assert needle not in caplog.text
