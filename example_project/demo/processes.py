@@ -1,0 +1,125 @@
+"""The processes of a demo: started with their logs in files, and stopped without leaving any behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+#: Seconds that a process gets to end by itself.
+PATIENCE: Final = 10.0
+_STEP: Final = 0.1
+
+
+class ProcessFailed(Exception):  # noqa: N818 - says what happened
+    """A process ended that should not have, or never got ready."""
+
+
+class Process:
+    """One process, in a process group of its own so that its children end with it."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end. Raises ``ProcessFailed`` when it doesn't end in time, or not well."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"{self.name} didn't end within {seconds:g} s.") from None
+        if status:
+            raise ProcessFailed(f"{self.name} ended with status {status}.")
+
+    def wait_for_line(self, text: str, seconds: float) -> str:
+        """The first line of its log that has ``text``. Raises ``ProcessFailed``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+                if text in line:
+                    return line
+            if self.has_ended:
+                raise ProcessFailed(f"{self.name} ended with status {self._process.returncode}.")
+            time.sleep(_STEP)
+        raise ProcessFailed(f"{self.name} wasn't ready within {seconds:g} s.")
+
+    def tail(self, lines: int = 30) -> str:
+        """The end of its log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def ask_to_end(self) -> None:
+        """Politely: it may finish what it is at. Its children are its own to end."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """See to it that neither it nor any of its children is left after ``deadline`` (monotonic seconds)."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(deadline - time.monotonic(), 0))
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class Processes:
+    """All processes of a demo, which end with ``close``."""
+
+    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
+        self.environment = dict(environment)
+        self.logs = logs
+        self.running: list[Process] = []
+
+    def start(self, name: str, *arguments: str) -> Process:
+        """``python -m`` the arguments, in the background."""
+        process = Process(name, arguments, self.environment, self.logs / f"{name}.log")
+        self.running.append(process)
+        return process
+
+    def run(self, name: str, *arguments: str, seconds: float = 120) -> None:
+        """``python -m`` the arguments, to the end. Raises ``ProcessFailed``."""
+        process = self.start(name, *arguments)
+        process.wait(seconds)
+        self.running.remove(process)
+
+    def to_blame(self) -> list[Process]:
+        """Those that have ended, or all when none has: whose logs tell what went wrong."""
+        return [process for process in self.running if process.has_ended] or self.running
+
+    def close(self) -> None:
+        """Stop all, the last started first."""
+        for process in reversed(self.running):
+            process.ask_to_end()
+        deadline = time.monotonic() + PATIENCE
+        for process in reversed(self.running):
+            process.end(deadline)
+        self.running.clear()
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
