@@ -1,0 +1,1 @@
+"""A site whose users have an e-mail address and no username."""

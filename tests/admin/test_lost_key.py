@@ -1,0 +1,58 @@
+"""The key that encrypted everything is gone: pages open and say so, actions answer, nothing is worse than before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import models
+
+from django_opentrain import crypto
+from django_opentrain.admin import ADMINS
+from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
+from tests.admin.conftest import Scene, logged_in
+from tests.admin.test_actions import CASES, Action, confirm
+from tests.admin.test_pages import stored, text_of, url
+
+EXPLANATION = "the key that encrypted it is missing"
+
+
+@pytest.fixture
+def lost(scene: Scene, settings: Any) -> Scene:
+    """The scene, after its key was lost."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [crypto.generate_key()]}
+    return scene
+
+
+@pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
+def test_every_page_opens_and_explains(model: type[models.Model], lost: Scene, superuser: User) -> None:
+    client = logged_in(superuser)
+    text_of(client.get(url(model, "changelist")))
+    page = text_of(client.get(url(model, "change", lost[model].pk)))
+    assert (EXPLANATION in page) == (model in (Install, Participant, WebhookEndpoint, WebhookEvent))
+
+
+@pytest.mark.parametrize("action", CASES, ids=lambda action: f"{action[0].__name__}.{action[1]}")
+def test_every_action_answers(action: Action, lost: Scene, operator: User) -> None:
+    secrets = [stored(lost[model])[-200:] for model in (Participant,)]
+    WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
+    assert confirm(logged_in(operator), lost[action[0]], action[1])
+    assert [stored(lost[model])[-200:] for model in (Participant,)] == secrets
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        (Install, "verify"),
+        (WebhookEndpoint, "pause"),
+        (WebhookEndpoint, "rotate_secret"),
+        (WebhookEvent, "process_now"),
+    ],
+    ids=lambda action: action[1],
+)
+def test_what_needs_the_key_says_so(action: Action, lost: Scene, operator: User) -> None:
+    WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
+    told = confirm(logged_in(operator), lost[action[0]], action[1])
+    assert EXPLANATION in told[0]
+    assert "nothing was done" in told[1]
