@@ -14,11 +14,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from django_opentrain.models import Install
 from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
 from django_opentrain.web.decorators import open_to_anonymous
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.guard import customer_page, owned
-from django_opentrain.web.notices import local_url, redirect_with_notice
+from django_opentrain.web.notices import redirect_with_notice
 from django_opentrain.web.problems import explain, problem_page
 
 #: Marks a callback that our own page has asked for once more.
@@ -85,8 +86,9 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:
     return _to_token_page(returned.install, returned.next_url)
 
 
-def _come_back(tenant: str, install_id: str) -> HttpResponse | None:
+def _come_back(tenant: str, named: str) -> HttpResponse | None:
     """A callback that is reloaded, or gone back to, leads to where it led before."""
+    install_id = as_id(named)
     mine = Install.objects.filter(tenant=tenant)
     pending = (
         mine.filter(status=Install.Status.PENDING, expected_id=install_id).first() if install_id else None
@@ -115,7 +117,7 @@ def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     if request.method == "POST":
         status = 400
         if form.is_valid() and (connected := _capture(install, form)):
-            next_url = local_url(request.GET.get("next"))
+            next_url = service.local_url(request.GET.get("next"))
             return redirect_with_notice(
                 "connected", install=connected.pk, **({"next": next_url} if next_url else {})
             )

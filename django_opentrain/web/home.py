@@ -11,11 +11,12 @@ from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
 from django_opentrain.models import Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.services.connect import local_url
 from django_opentrain.web.connection import connections, describe, shortcomings
 from django_opentrain.web.contracts import SUMMARY_DAYS, usage_summary, with_people
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.guard import customer_page
-from django_opentrain.web.notices import local_url, notice
+from django_opentrain.web.notices import notice
 
 PROJECTS_PER_PAGE: Final = 20
 #: What the page shows of a list that has a page of its own, or whose rest is told by a number.

@@ -7,15 +7,12 @@ that anybody can read. The vocabulary is closed, so that a forged link can't put
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
-
-from django_opentrain.conf import conf
 
 DONE: Final[dict[str, Promise]] = {
     "connected": _("Connected to OpenTrain."),
@@ -50,9 +47,3 @@ def redirect_with_notice(done: str, to: str | None = None, **parameters: str | i
     """Go to a page (the home page, if no other is named) that then says that this was done."""
     query = urlencode({"done": done, **parameters})
     return HttpResponseRedirect(f"{to or reverse('opentrain:home')}?{query}")
-
-
-def local_url(url: str | None) -> str:
-    """A URL on this site, as it is; anything else becomes ""."""
-    host = urlsplit(conf.public_url).netloc
-    return url if url and url_has_allowed_host_and_scheme(url, {host}) else ""

@@ -139,13 +139,10 @@ def test_csrf_checks_stay_on_where_the_host_switches_them_off(boss: Client, name
         m.replace("django.middleware.csrf.CsrfViewMiddleware", "tests.web.test_guard.unchecked")
         for m in settings.MIDDLEWARE
     ]
-    routes = {
-        pattern.name: str(pattern.pattern) for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)
-    }
     if name == "set-password":
         url = reverse("opentrain:set-password", kwargs={"uidb64": "x", "token": "y"})
     else:
-        url = url_of(name, routes[name], full_scene())
+        url = url_of(name, dict(PAGES)[name], full_scene())
     with override_settings(MIDDLEWARE=middleware):
         assert boss.post(url).status_code in (403, 405)
 

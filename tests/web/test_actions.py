@@ -1,0 +1,197 @@
+"""What customers do on their pages, with OpenTrain at the other end."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from django_opentrain.crypto import generate_key
+from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.services.locks import lease
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+from tests.web.markup import text_of
+from tests.web.scenes import full_scene
+from tests.web.test_connect import send
+
+
+@pytest.fixture
+def install(opentrain: OpenTrain) -> Install:
+    return opentrain.connect("acme")
+
+
+def act(client: Client, name: str, row: object, **data: str) -> tuple[int, str]:
+    """Send an action's form; its status, and what the customer then reads."""
+    response = send(client, reverse(f"opentrain:{name}", args=[row.pk]), **data)  # type: ignore[attr-defined] # a row
+    if response.status_code == 302:
+        return 302, text_of(client.get(response["Location"]))
+    return response.status_code, text_of(response)
+
+
+def expect(client: Client, name: str, row: object, *, answer: tuple[int, str]) -> None:
+    """Send an action's form, and read these words with this status."""
+    status, text = act(client, name, row)
+    assert (status, answer[1] in text) == (answer[0], True), text
+
+
+def link_data(opentrain: OpenTrain, install: Install, project: str = "acme-1", **data: str) -> dict[str, str]:
+    job = opentrain.sandbox.create_job("Boxes", organization_id=install.organization_id)
+    return {"project": project, "job_id": job.id, "provisioning_mode": "PARTNER_WEBHOOK", **data}
+
+
+# Projects ---------------------------------------------------------------------------------------
+
+
+def test_a_project_is_linked(boss: Client, opentrain: OpenTrain, install: Install) -> None:
+    status, text = act(boss, "link", install, **link_data(opentrain, install))
+    assert (status, "The project is linked." in text) == (302, True)
+    link = ProjectLink.objects.get()
+    assert (link.status, link.external_project_id, link.external_project_name) == (
+        "ACTIVE",
+        "acme-1",
+        "Acme project 1",
+    )
+
+
+def test_a_job_may_be_chosen_later(boss: Client, opentrain: OpenTrain, install: Install) -> None:
+    status, _text = act(boss, "link", install, **link_data(opentrain, install, job_id=""))
+    assert (status, ProjectLink.objects.get().job_id) == (302, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        ({"project": ""}, 400, "This field is required."),
+        ({"project": "other-1"}, 400, "not one of the available choices"),
+        ({"job_id": "x" * 201}, 400, "at most 200"),
+        ({"job_id": "job_unknown"}, 409, "job_unknown"),
+        ({"provisioning_mode": "MAGIC"}, 400, "not one of the available choices"),
+    ],
+)
+def test_a_link_that_cannot_be_is_refused_beside_the_form(
+    boss: Client, opentrain: OpenTrain, install: Install, data: dict[str, str], status: int, words: str
+) -> None:
+    if words == "job_unknown":
+        words = "OpenTrain"
+    answered, text = act(boss, "link", install, **link_data(opentrain, install, **data))
+    assert (answered, words in text, "Link a project" in text) == (status, True, True), text
+    assert not ProjectLink.objects.exists()
+
+
+def test_a_project_is_linked_once(boss: Client, opentrain: OpenTrain, install: Install) -> None:
+    data = link_data(opentrain, install)
+    act(boss, "link", install, **data)
+    status, text = act(boss, "link", install, **data)
+    assert (status, "is linked to job" in text) == (409, True)
+    assert ProjectLink.objects.count() == 1
+
+
+def test_a_link_without_an_answer_is_completed_later(
+    boss: Client, opentrain: OpenTrain, install: Install
+) -> None:
+    data = link_data(opentrain, install)
+    opentrain.fail_next(503, times=5)
+    status, text = act(boss, "link", install, **data)
+    assert (status, "hasn't confirmed the link yet" in text) == (302, True)
+    assert ProjectLink.objects.get().status == ProjectLink.Status.PENDING
+
+
+def test_unlinking_asks_first_and_tells_who_loses_access(
+    boss: Client, opentrain: OpenTrain, install: Install
+) -> None:
+    link = opentrain.link("acme-1")
+    contract = factories.make_contract(install, [link])
+    factories.make_grant(contract, link, factories.make_participant(install))
+    text = text_of(boss.get(reverse("opentrain:unlink", args=[link.pk])))
+    assert "1 trainer loses their access" in text
+    status, text = act(boss, "unlink", link)
+    assert (status, "The project is unlinked" in text) == (302, True)
+    assert AccessGrant.objects.get().desired == AccessGrant.Desired.REVOKED
+    assert act(boss, "unlink", link)[0] == 404
+
+
+def test_access_ends_also_while_opentrain_is_away(
+    boss: Client, opentrain: OpenTrain, install: Install
+) -> None:
+    link = opentrain.link("acme-1")
+    opentrain.fail_next(503, times=5)
+    status, text = act(boss, "unlink", link)
+    assert (status, "couldn't be told yet" in text) == (302, True)
+
+
+# The connection ---------------------------------------------------------------------------------
+
+
+def test_a_connection_is_checked(boss: Client, install: Install) -> None:
+    expect(boss, "verify", install, answer=(302, "OpenTrain confirms this connection."))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        (401, 409, "Connect again: your projects"),
+        (403, 403, "OpenTrain refuses this for now"),
+        (429, 503, "Try again in"),
+        (500, 503, "Try again in a minute"),
+    ],
+)
+def test_what_keeps_an_action_from_working_is_explained(
+    boss: Client, opentrain: OpenTrain, install: Install, code: int, status: int, words: str
+) -> None:
+    opentrain.fail_next(code, times=5)
+    expect(boss, "verify", install, answer=(status, words))
+
+
+def test_a_lost_key_is_explained(boss: Client, install: Install) -> None:
+    with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
+        expect(boss, "verify", install, answer=(503, "Ask the operators of this site"))
+
+
+def test_disconnecting_asks_first(boss: Client, opentrain: OpenTrain) -> None:
+    scene = full_scene(contracts=2)
+    text = text_of(boss.get(reverse("opentrain:disconnect", args=[scene.install.pk])))
+    assert "2 trainers lose their access" in text
+    expect(boss, "disconnect", scene.install, answer=(302, "Disconnected. The trainers"))
+    scene.install.refresh_from_db()
+    assert scene.install.status == Install.Status.DISCONNECTED
+    assert not AccessGrant.objects.wanted().exists()
+
+
+def test_held_removals_are_confirmed(boss: Client) -> None:
+    scene = full_scene()
+    text = text_of(boss.get(reverse("opentrain:confirm-removals", args=[scene.install.pk])))
+    assert "7 accesses should end at once" in text
+    expect(boss, "confirm-removals", scene.install, answer=(302, "Confirmed."))
+    scene.install.refresh_from_db()
+    assert scene.install.removals_confirmed
+
+
+# Notifications and access -------------------------------------------------------------------------
+
+
+def test_an_endpoint_is_switched_on_again(boss: Client, opentrain: OpenTrain, install: Install) -> None:
+    endpoint = WebhookEndpoint.objects.get()
+    WebhookEndpoint.objects.update(status=WebhookEndpoint.Status.DISABLED)
+    expect(boss, "recover", endpoint, answer=(302, "Notifications are on again."))
+    endpoint.refresh_from_db()
+    assert endpoint.status == WebhookEndpoint.Status.ACTIVE
+
+
+def test_an_endpoint_gets_a_new_secret(boss: Client, opentrain: OpenTrain, install: Install) -> None:
+    endpoint = WebhookEndpoint.objects.get()
+    expect(boss, "rotate", endpoint, answer=(302, "Notifications have a new secret."))
+    assert sorted(WebhookEndpoint.objects.values_list("status", flat=True)) == ["ACTIVE", "RETIRING"]
+
+
+def test_two_changes_at_once_wait_for_each_other(boss: Client, install: Install) -> None:
+    with lease(install.pk):
+        expect(boss, "rotate", WebhookEndpoint.objects.get(), answer=(409, "Try again in a moment"))
+
+
+def test_a_failed_grant_is_tried_at_once(boss: Client) -> None:
+    scene = full_scene()
+    expect(boss, "retry", scene.grant, answer=(302, "It is tried again now."))
+    scene.grant.refresh_from_db()
+    assert scene.grant.next_attempt_at is None
