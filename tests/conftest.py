@@ -9,6 +9,11 @@ import socket
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something about the machine's other work, not about the code.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 #: The fixture `opentrain`. Where the package is installed it is there already.
 pytest_plugins = ["django_opentrain.testing.plugin"]
