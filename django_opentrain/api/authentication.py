@@ -1,0 +1,32 @@
+"""Who calls: by default the host's session, with its CSRF check."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from rest_framework import authentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+
+
+class CsrfFailed(PermissionDenied):
+    """A browser sent a session's cookie without the CSRF token that belongs to it."""
+
+    default_code = "csrf_failed"
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The host's login session.
+
+    Answers 401, not 403, to who isn't logged in, so that a front end can tell the two apart.
+    """
+
+    def authenticate_header(self, request: Request) -> str:
+        """RFC 9110, section 11.6.1, asks for a challenge with each 401. No browser opens a dialogue for this one."""
+        return "Session"
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Raises ``CsrfFailed``."""
+        try:
+            super().enforce_csrf(request)
+        except PermissionDenied:
+            raise CsrfFailed(_("The CSRF token is missing or wrong.")) from None

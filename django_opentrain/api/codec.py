@@ -1,0 +1,102 @@
+"""What a request brings in, and how an answer goes out: JSON only, bounded, whatever the host's defaults are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import IO, Any, Final, NoReturn
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.utils.encoders import JSONEncoder
+
+from django_opentrain.crypto import SecretStr
+
+#: The longest body that is read; a report of 100 usage entries takes about 30,000 bytes.
+MAX_BODY_BYTES: Final = 131_072
+#: Keys whose values must not show in the local variables of an error report.
+SECRET_KEYS: Final = frozenset({"token"})
+
+
+class PayloadTooLarge(APIException):
+    """The body is longer than ``MAX_BODY_BYTES``."""
+
+    status_code = 413
+    default_detail = _("The body is too long.")
+    default_code = "payload_too_large"
+
+
+class ApiRenderer(JSONRenderer):
+    """JSON that can always be encoded: a host's ``UNICODE_JSON`` would let a lone surrogate break the answer."""
+
+    encoder_class = JSONEncoder
+    ensure_ascii = True
+    compact = True
+    strict = True
+
+    def get_indent(self, accepted_media_type: str | None, renderer_context: Mapping[str, Any]) -> None:
+        """Never: what a client accepts changes nothing in an answer."""
+
+
+class ApiParser(BaseParser):
+    """Strict JSON: bounded before it is read, no ``NaN``, nothing but UTF-8, -16 or -32 (RFC 8259)."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        request = (parser_context or {}).get("request")
+        if request is not None and _content_length(request) > MAX_BODY_BYTES:
+            raise PayloadTooLarge
+        body = stream.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
+            raise PayloadTooLarge
+        try:
+            return json.loads(body, parse_constant=_refuse_constant, object_hook=_mask)
+        except (ValueError, RecursionError):
+            # Not chained: the exception holds the body, which may hold a token.
+            raise ParseError(_("The body is not JSON.")) from None
+
+
+def _content_length(request: Request) -> int:
+    length = str(request.META.get("CONTENT_LENGTH") or "")
+    return int(length) if length.isdecimal() and len(length) < 20 else 0
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _mask(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: SecretStr(value) if key in SECRET_KEYS and isinstance(value, str) else value
+        for key, value in found.items()
+    }
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """One format: neither ``Accept`` nor a host's ``?format=`` parameter chooses (RFC 9110, section 12.5.1)."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+def django_request(request: Request) -> HttpRequest:
+    """The request as adapters and services know it. Its user is the one that the API has authenticated."""
+    return request._request  # noqa: SLF001 - REST framework has no public name for it

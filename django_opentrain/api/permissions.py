@@ -1,0 +1,30 @@
+"""Who may call: whoever manages the tenant for whom they act."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.api.codec import django_request
+
+
+class _OfTenant(Protocol):
+    @property
+    def tenant(self) -> str: ...
+
+
+class CanManageTenant(IsAuthenticated):
+    """The user is logged in, and the adapter says that they manage their tenant.
+
+    A host that puts another class in its place decides who may call; on which tenant's rows a call acts is decided
+    by the adapter's ``get_tenant`` in any case.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        return get_adapter().can_manage(django_request(request), cast("_OfTenant", view).tenant)

@@ -1,0 +1,167 @@
+"""Fields and serializers that mean the same under every host's ``REST_FRAMEWORK`` settings."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+from rest_framework import ISO_8601, serializers
+
+from django_opentrain.api.pages import DEFAULT_LIMIT, DEFAULT_ORDERING, LARGEST_ID, MAX_LIMIT
+from django_opentrain.crypto import SecretStr
+from django_opentrain.fields import MAX_ID
+
+MAX_CURSOR: Final = 2000
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: Links that we show must lead to a page, not run a script.
+WEB_URL: Final = RegexValidator(r"^https?://[^\s]+$", _("Enter a URL that begins with http:// or https://."))
+
+
+def camel(name: str) -> str:
+    """``external_project_id`` as OpenTrain writes it: ``externalProjectId``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+class CamelSerializer(serializers.Serializer[Any]):
+    """Declared in Python's names, spoken in OpenTrain's."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        spoken = {}
+        for name, field in super().get_fields().items():
+            if field.source is None and camel(name) != name:
+                field.source = name
+            spoken[camel(name)] = field
+        return spoken
+
+
+class StrictSerializer(CamelSerializer):
+    """Input: what isn't expected is refused, so that a misspelt field doesn't go unnoticed."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else set()
+        errors: dict[str, Any] = {str(name): [_("Unknown field.")] for name in sorted(unknown, key=str)}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            errors.update(error.detail)  # type: ignore[arg-type] # a serializer's is always by field
+        if errors:
+            raise serializers.ValidationError(errors)
+        return value
+
+
+class NothingSerializer(StrictSerializer):
+    """The body of an action that needs none: absent or ``{}``."""
+
+
+# Fields that don't guess ----------------------------------------------------------------------
+
+
+class Text(serializers.CharField):
+    """A string, as it is: JSON knows numbers from strings, and an id's spaces are part of it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Id(Text):
+    """An id of OpenTrain's or the host's."""
+
+    def __init__(self, *, max_length: int = MAX_ID, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+
+
+class Token(Text):
+    """A secret: it is never sent back, and its ``repr`` is masked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(write_only=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        return SecretStr(super().to_internal_value(data))
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer: neither a string of digits, nor 1.0, nor true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class RowId(serializers.IntegerField):
+    """Our own key of something."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_ID, **kwargs)
+
+
+class StrictRowId(Whole, RowId):
+    """Our own key of something, in a JSON body."""
+
+
+class Day(serializers.DateField):
+    """``YYYY-MM-DD`` and no other of ISO 8601's forms."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format=ISO_8601, input_formats=[ISO_8601], **kwargs)
+
+    def to_internal_value(self, data: Any) -> datetime.date:
+        if not isinstance(data, str) or not _DATE.fullmatch(data):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A time in UTC, to the microsecond, whatever ``DATETIME_FORMAT`` and ``TIME_ZONE`` are."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format=ISO_8601, default_timezone=datetime.timezone.utc, **kwargs)
+
+
+class Known(serializers.CharField):
+    """A text that may be unknown: empty in the database, null in JSON, as OpenTrain has it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return str(value) or None
+
+
+# Queries --------------------------------------------------------------------------------------
+
+
+class PageQuery(StrictSerializer):
+    """What every list takes; subclasses add their filters."""
+
+    #: By the name of a filter, the look-up that it is.
+    lookups: Mapping[str, str] = {}
+    default_ordering = DEFAULT_ORDERING
+
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many rows at most."
+    )
+    cursor = serializers.CharField(
+        max_length=MAX_CURSOR, default="", help_text="Where to go on: `nextCursor` of the page before."
+    )
+
+    def filters(self) -> dict[str, Any]:
+        """The validated filters as look-ups."""
+        given = self.validated_data
+        return {lookup: given[name] for name, lookup in self.lookups.items() if name in given}
+
+    @property
+    def sort_order(self) -> str:
+        """How the list is to be sorted."""
+        return str(self.validated_data.get("ordering", self.default_ordering))

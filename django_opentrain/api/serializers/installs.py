@@ -1,0 +1,116 @@
+"""Installs, and the way to one."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from django_opentrain.api.serializers.base import (
+    CamelSerializer,
+    Id,
+    Known,
+    Moment,
+    PageQuery,
+    StrictRowId,
+    StrictSerializer,
+    Text,
+    Token,
+)
+from django_opentrain.models import Install
+from django_opentrain.platform import catalog
+from django_opentrain.services.connect import MAX_TOKEN, missing_scopes
+
+MAX_URL = 2048
+
+
+class InstallCounts(CamelSerializer):
+    """What hangs on an install."""
+
+    project_links = serializers.IntegerField(
+        source="link_count", help_text="Links that exist or are about to."
+    )
+    active_contracts = serializers.IntegerField(source="contract_count")
+    unsettled_grants = serializers.IntegerField(
+        help_text="Trainers whose access is not yet what it should be."
+    )
+    usage_due = serializers.IntegerField(help_text="Days whose totals OpenTrain doesn't have yet.")
+    usage_refused = serializers.IntegerField(help_text="Days whose totals OpenTrain refused.")
+
+
+class InstallSerializer(CamelSerializer):
+    """A customer's connection. Its token is never shown, nor a part of it."""
+
+    id = serializers.IntegerField()
+    opentrain_id = Known(help_text="Null until the token has been given.")
+    status = serializers.ChoiceField(Install.Status.choices)
+    scopes = serializers.ListField(child=serializers.CharField())
+    missing_scopes = serializers.SerializerMethodField(method_name="_missing_scopes")
+    pii_consent = serializers.BooleanField()
+    organization_id = Known()
+    requested_project_id = Known(help_text="The project from which the customer set out to connect.")
+    superseded_by = serializers.IntegerField(
+        source="superseded_by_id", allow_null=True, help_text="The install that took over after a reconnect."
+    )
+    created_at = Moment()
+    verified_at = Moment(allow_null=True)
+    revoked_at = Moment(allow_null=True)
+    paused_until = Moment(allow_null=True, help_text="OpenTrain's rate limit: no calls before this.")
+    reconcile_due_at = Moment(
+        source="next_reconcile_at", allow_null=True, help_text="Set while a reconciliation is waiting."
+    )
+    reconciled_at = Moment(allow_null=True, help_text="When one was last completed.")
+    reconcile_changes = serializers.ListField(
+        source="reconcile_summary.changes",
+        default=list,
+        child=serializers.CharField(),
+        help_text="What the last one changed.",
+    )
+    reconcile_problems = serializers.ListField(
+        source="reconcile_summary.problems",
+        default=list,
+        child=serializers.CharField(),
+        help_text="What the last one could not see or do.",
+    )
+    removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
+    last_error = Known()
+    last_error_code = Known()
+    counts = InstallCounts(source="*")
+
+    def _missing_scopes(self, install: Install) -> list[str]:
+        return list(missing_scopes(install))
+
+
+class InstallQuery(PageQuery):
+    """Filters of the list of installs."""
+
+    lookups = {"status": "status"}
+    status = serializers.ChoiceField(Install.Status.choices, required=False)
+
+
+class ConnectRequest(StrictSerializer):
+    """Where the way to OpenTrain begins and where it is to end."""
+
+    external_project_id = Id(
+        required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_ID, help_text="Connect for this project."
+    )
+    next_url = Text(
+        required=False,
+        max_length=MAX_URL,
+        help_text="A page of this site, to go to after all is done; another site's is ignored.",
+    )
+
+
+class ConsentUrl(CamelSerializer):
+    """Where to send the customer's browser."""
+
+    consent_url = serializers.URLField()
+
+
+class TokenRequest(StrictSerializer):
+    """The token that OpenTrain has shown to the customer, once."""
+
+    token = Token(max_length=MAX_TOKEN)
+    install_id = StrictRowId(
+        required=False,
+        help_text="The PENDING install that the return from OpenTrain led to. Leave it out for a customer who"
+        " connected from OpenTrain's side.",
+    )

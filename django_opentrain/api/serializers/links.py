@@ -1,0 +1,75 @@
+"""Project links."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from django_opentrain.api.serializers.base import (
+    WEB_URL,
+    CamelSerializer,
+    Id,
+    Known,
+    Moment,
+    PageQuery,
+    RowId,
+    StrictRowId,
+    StrictSerializer,
+    Text,
+)
+from django_opentrain.fields import MAX_ID
+from django_opentrain.models import ProjectLink
+from django_opentrain.platform import catalog
+
+#: A link that was removed is not there any more.
+LIVE_STATUSES = [choice for choice in ProjectLink.Status.choices if choice[0] != ProjectLink.Status.REMOVED]
+
+
+class LinkSerializer(CamelSerializer):
+    """One of the host's projects, linked to one of the customer's jobs."""
+
+    id = serializers.IntegerField()
+    install_id = serializers.IntegerField()
+    opentrain_id = Known(help_text="Null until OpenTrain has confirmed the link.")
+    external_project_id = serializers.CharField()
+    external_project_name = Known()
+    external_project_url = Known()
+    job_id = Known()
+    provisioning_mode = serializers.ChoiceField(ProjectLink.ProvisioningMode.choices)
+    status = serializers.ChoiceField(ProjectLink.Status.choices)
+    created_at = Moment()
+    removal_requested_at = Moment(
+        allow_null=True, help_text="Set once the link is to go: the access that it gave has ended."
+    )
+    last_error = Known()
+
+
+class LinkQuery(PageQuery):
+    """Filters of the list of links."""
+
+    lookups = {
+        "install_id": "install",
+        "status": "status",
+        "external_project_id": "external_project_id",
+        "job_id": "job_id",
+    }
+    install_id = RowId(required=False)
+    status = serializers.ChoiceField(LIVE_STATUSES, required=False)
+    external_project_id = serializers.CharField(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    job_id = serializers.CharField(required=False, max_length=MAX_ID)
+
+
+class LinkRequest(StrictSerializer):
+    """A project and the job whose trainers are to work in it. Link before hiring."""
+
+    install_id = StrictRowId(
+        required=False, help_text="Needed only by a customer who has several live connections."
+    )
+    external_project_id = Id(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    job_id = Id(required=False)
+    external_project_name = Text(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_NAME)
+    external_project_url = Text(
+        required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_URL, validators=[WEB_URL]
+    )
+    provisioning_mode = serializers.ChoiceField(
+        ProjectLink.ProvisioningMode.choices, default=ProjectLink.ProvisioningMode.PARTNER_WEBHOOK
+    )

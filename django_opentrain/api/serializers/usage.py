@@ -1,0 +1,93 @@
+"""Usage, in the shape of OpenTrain's own POST /contracts/{id}/usage: cumulative totals per worker and day."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from django_opentrain.api.serializers.base import (
+    CamelSerializer,
+    Day,
+    Id,
+    Known,
+    Moment,
+    PageQuery,
+    StrictSerializer,
+    Whole,
+)
+from django_opentrain.models import DailyUsage
+from django_opentrain.platform import catalog
+from django_opentrain.services import usage
+
+
+class UsageEntry(StrictSerializer):
+    """One worker's totals of one day. Each replaces what was there; what is left out keeps its value."""
+
+    work_date = Day(help_text="In the site's USAGE_TIME_ZONE; not in the future.")
+    total_seconds = Whole(required=False, min_value=0, max_value=catalog.SECONDS_PER_DAY)
+    tasks_completed = Whole(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
+    labels_completed = Whole(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
+    worker_opentrain_user_id = Id(
+        required=False, help_text="A participant of the contract; the hired trainer when left out."
+    )
+    external_report_id = Id(required=False)
+
+    def validate_workDate(self, day: datetime.date) -> datetime.date:  # noqa: N802 - REST framework's way to name it
+        if day > usage.today():
+            raise serializers.ValidationError(_("This day is in the future."))
+        return day
+
+    def validate_workerOpentrainUserId(self, worker: str) -> str:  # noqa: N802 - REST framework's way to name it
+        known = self.context["workers"]
+        # Without the scope to list participants we know of none; then OpenTrain judges.
+        if known and worker not in known:
+            raise serializers.ValidationError(_("This worker is not a participant of the contract."))
+        return worker
+
+
+class UsageRequest(StrictSerializer):
+    """Up to 100 totals; one that is wrong refuses them all."""
+
+    entries = serializers.ListField(child=UsageEntry(), min_length=1, max_length=catalog.MAX_USAGE_ENTRIES)
+
+
+class UsageAccepted(CamelSerializer):
+    """What was written down. The workers report it to OpenTrain."""
+
+    contract_id = serializers.CharField(help_text="OpenTrain's id of the contract.")
+    accepted = serializers.IntegerField(help_text="Entries that were written down.")
+    due = serializers.IntegerField(help_text="Days of the contract whose totals OpenTrain doesn't have yet.")
+
+
+class DaySerializer(CamelSerializer):
+    """One worker's totals of one day, and whether OpenTrain has them."""
+
+    work_date = Day()
+    total_seconds = serializers.IntegerField(allow_null=True)
+    tasks_completed = serializers.IntegerField(allow_null=True)
+    labels_completed = serializers.IntegerField(allow_null=True)
+    worker_opentrain_user_id = Known(source="worker_id", help_text="Null: the hired trainer.")
+    external_report_id = Known()
+    status = serializers.ChoiceField(DailyUsage.Status.choices)
+    reported_at = Moment(allow_null=True)
+    error = Known(help_text="Why OpenTrain refused it.")
+
+
+class UsageQuery(PageQuery):
+    """Filters of a contract's days."""
+
+    lookups = {"since": "work_date__gte", "until": "work_date__lte", "status": "status"}
+    default_ordering = "-workDate"
+    since = Day(required=False)
+    until = Day(required=False)
+    status = serializers.ChoiceField(DailyUsage.Status.choices, required=False)
+
+
+class UsagePage(CamelSerializer):
+    """A part of a contract's days, the newest first."""
+
+    contract_id = serializers.CharField(help_text="OpenTrain's id of the contract.")
+    entries = DaySerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True)

@@ -1,0 +1,94 @@
+"""Webhook endpoints and the events that came through them."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from django_opentrain.api.serializers.base import (
+    CamelSerializer,
+    Id,
+    Known,
+    Moment,
+    PageQuery,
+    RowId,
+    StrictSerializer,
+)
+from django_opentrain.fields import MAX_ID
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+
+LIVE_STATUSES = [
+    choice for choice in WebhookEndpoint.Status.choices if choice[0] != WebhookEndpoint.Status.REMOVED
+]
+MAX_TYPE = 100
+
+
+class EndpointSerializer(CamelSerializer):
+    """Where OpenTrain sends events. Neither its secret nor its URL, which only OpenTrain needs to know, is shown."""
+
+    id = serializers.IntegerField()
+    install_id = serializers.IntegerField()
+    opentrain_id = Known(help_text="Null until OpenTrain has confirmed the endpoint.")
+    event_types = serializers.ListField(child=serializers.CharField())
+    status = serializers.ChoiceField(WebhookEndpoint.Status.choices)
+    consecutive_failures = serializers.IntegerField()
+    created_at = Moment()
+    disabled_at = Moment(allow_null=True)
+    disabled_reason = Known()
+    checked_at = Moment(allow_null=True)
+    retire_at = Moment(allow_null=True, help_text="When an endpoint that was replaced is deleted.")
+    last_error = Known()
+
+
+class EndpointQuery(PageQuery):
+    """Filters of the list of endpoints."""
+
+    lookups = {"install_id": "install", "status": "status"}
+    install_id = RowId(required=False)
+    status = serializers.ChoiceField(LIVE_STATUSES, required=False)
+
+
+class RedeliverRequest(StrictSerializer):
+    """Which deliveries are to be sent again: all that failed, if none is named."""
+
+    delivery_id = Id(required=False)
+
+
+class Redelivered(CamelSerializer):
+    """How many deliveries will be sent again, within about five minutes."""
+
+    requeued = serializers.IntegerField()
+
+
+class EventSerializer(CamelSerializer):
+    """An event that came in and what became of it. Its body, which may hold a Work Email, is not shown."""
+
+    id = serializers.IntegerField()
+    endpoint_id = serializers.IntegerField()
+    event_id = Known()
+    type = Known()
+    resource_id = Known()
+    job_id = Known()
+    status = serializers.ChoiceField(WebhookEvent.Status.choices)
+    attempts = serializers.IntegerField()
+    next_attempt_at = Moment(allow_null=True)
+    received_at = Moment()
+    processed_at = Moment(allow_null=True)
+    error = Known(help_text="Why it failed or was ignored.")
+    replayable = serializers.BooleanField(help_text="False once its body's retention is over.")
+
+
+class EventQuery(PageQuery):
+    """Filters of the list of events."""
+
+    lookups = {
+        "install_id": "endpoint__install",
+        "endpoint_id": "endpoint",
+        "type": "type",
+        "status": "status",
+        "resource_id": "resource_id",
+    }
+    install_id = RowId(required=False)
+    endpoint_id = RowId(required=False)
+    type = serializers.CharField(required=False, max_length=MAX_TYPE)
+    status = serializers.ChoiceField(WebhookEvent.Status.choices, required=False)
+    resource_id = serializers.CharField(required=False, max_length=MAX_ID)

@@ -1,0 +1,89 @@
+"""URLs of the API. Within the package's their names are ``opentrain:api-…``, alone ``opentrain_api:api-…``."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.views.contracts import ContractViewSet, GrantViewSet
+from django_opentrain.api.views.installs import InstallViewSet
+from django_opentrain.api.views.links import ProjectLinkViewSet
+from django_opentrain.api.views.usage import UsageViewSet
+from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
+
+app_name = "opentrain_api"
+
+Route = tuple[str, type[TenantViewSet], dict[str, str], str]
+
+LIST, ROW = {"get": "list"}, {"get": "retrieve"}
+
+ROUTES: tuple[Route, ...] = (
+    ("installs/", InstallViewSet, LIST, "install-list"),
+    ("installs/connect/", InstallViewSet, {"post": "connect"}, "install-connect"),
+    ("installs/token/", InstallViewSet, {"post": "token"}, "install-token"),
+    ("installs/<int:pk>/", InstallViewSet, ROW, "install-detail"),
+    ("installs/<int:pk>/verify/", InstallViewSet, {"post": "verify"}, "install-verify"),
+    ("installs/<int:pk>/disconnect/", InstallViewSet, {"post": "disconnect"}, "install-disconnect"),
+    ("installs/<int:pk>/reconcile/", InstallViewSet, {"post": "reconcile"}, "install-reconcile"),
+    (
+        "installs/<int:pk>/confirm-removals/",
+        InstallViewSet,
+        {"post": "confirm_removals"},
+        "install-confirm-removals",
+    ),
+    ("project-links/", ProjectLinkViewSet, LIST | {"post": "create"}, "project-link-list"),
+    ("project-links/<int:pk>/", ProjectLinkViewSet, ROW | {"delete": "destroy"}, "project-link-detail"),
+    ("contracts/", ContractViewSet, LIST, "contract-list"),
+    ("contracts/<int:pk>/", ContractViewSet, ROW, "contract-detail"),
+    ("contracts/<int:pk>/participants/", ContractViewSet, {"get": "participants"}, "contract-participants"),
+    ("contracts/<int:pk>/budget/", ContractViewSet, {"get": "budget"}, "contract-budget"),
+    ("contracts/<int:pk>/usage/", UsageViewSet, LIST | {"post": "create"}, "contract-usage"),
+    ("grants/<int:pk>/retry/", GrantViewSet, {"post": "retry"}, "grant-retry"),
+    ("webhook-endpoints/", WebhookEndpointViewSet, LIST, "webhook-endpoint-list"),
+    ("webhook-endpoints/<int:pk>/", WebhookEndpointViewSet, ROW, "webhook-endpoint-detail"),
+    (
+        "webhook-endpoints/<int:pk>/enable/",
+        WebhookEndpointViewSet,
+        {"post": "enable"},
+        "webhook-endpoint-enable",
+    ),
+    (
+        "webhook-endpoints/<int:pk>/pause/",
+        WebhookEndpointViewSet,
+        {"post": "pause"},
+        "webhook-endpoint-pause",
+    ),
+    (
+        "webhook-endpoints/<int:pk>/rotate/",
+        WebhookEndpointViewSet,
+        {"post": "rotate"},
+        "webhook-endpoint-rotate",
+    ),
+    (
+        "webhook-endpoints/<int:pk>/redeliver/",
+        WebhookEndpointViewSet,
+        {"post": "redeliver"},
+        "webhook-endpoint-redeliver",
+    ),
+    ("events/", EventViewSet, LIST, "event-list"),
+    ("events/<int:pk>/", EventViewSet, ROW, "event-detail"),
+    ("events/<int:pk>/replay/", EventViewSet, {"post": "replay"}, "event-replay"),
+)
+
+
+def api_urls(*policies: type) -> list[URLPattern]:
+    """The API's URL patterns, with ``policies`` mixed into each view.
+
+    A policy is a plain class whose attributes replace those of ``base.TenantViewSet``: ``authentication_classes``,
+    ``permission_classes``, ``throttle_classes``.
+    """
+    made: dict[type[TenantViewSet], type[TenantViewSet]] = {}
+    patterns = []
+    for route, view, actions, name in ROUTES:
+        if view not in made:
+            made[view] = type(view.__name__, (*policies, view), {}) if policies else view
+        patterns.append(path(route, made[view].as_view(actions), name=f"api-{name}"))
+    return patterns
+
+
+urlpatterns = api_urls()

@@ -1,0 +1,98 @@
+"""Contracts: their people, access and budgets."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Final
+
+from django.db.models import Count, DateField, Exists, Expression, F, OuterRef, Prefetch, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.serializers.contracts import (
+    BudgetSerializer,
+    ContractQuery,
+    ContractSerializer,
+    GrantSerializer,
+    ParticipantList,
+)
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
+from django_opentrain.services import grants
+
+#: Where contracts whose start isn't known are sorted. MySQL knows no earlier date.
+NO_DATE: Final = datetime.date(1000, 1, 1)
+KEYS: Final[Mapping[str, Expression | F]] = {
+    "id": F("pk"),
+    "startDate": Coalesce("start_date", Value(NO_DATE), output_field=DateField()),
+    "title": F("title"),
+}
+
+
+class ContractViewSet(TenantViewSet):
+    """The hires under the tenant's connections, as we know them."""
+
+    def list(self, request: Request) -> Response:
+        """Contracts, those that ended too."""
+        query = self.query(ContractQuery)
+        return self.listing(self.page(_under(self._rows(), query), query, KEYS), ContractSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One contract with its budget and its trainers' access."""
+        return Response(ContractSerializer(self.own(self._rows(), pk)).data)
+
+    def participants(self, request: Request, pk: int) -> Response:
+        """Who was hired."""
+        contract = self.own(self.contracts(), pk)
+        people = participants_of(contract).order_by("pk")
+        shown = {"contract_id": contract.opentrain_id, "participants": people}
+        return Response(ParticipantList(shown).data)
+
+    def budget(self, request: Request, pk: int) -> Response:
+        """What is paid for and what is used up, as OpenTrain told us last."""
+        return Response(BudgetSerializer(self.own(self.contracts(), pk)).data)
+
+    def contracts(self) -> QuerySet[Contract]:
+        """The tenant's."""
+        return Contract.objects.filter(install__tenant=self.tenant)
+
+    def _rows(self) -> QuerySet[Contract]:
+        access = AccessGrant.objects.select_related("participant", "link").order_by("pk")
+        rows = self.contracts().select_related("trainer")
+        return rows.prefetch_related("links", Prefetch("grants", access)).annotate(
+            usage_due=Count("usage", filter=Q(usage__status=DailyUsage.Status.DUE)),
+            usage_refused=Count("usage", filter=Q(usage__status=DailyUsage.Status.REFUSED)),
+        )
+
+
+def _under(rows: QuerySet[Contract], query: ContractQuery) -> QuerySet[Contract]:
+    """Those under the link or project that the query names."""
+    names = {"project_link_id": "pk", "external_project_id": "external_project_id"}
+    given = query.validated_data
+    wanted = {lookup: given[name] for name, lookup in names.items() if name in given}
+    if not wanted:
+        return rows
+    return rows.filter(Exists(ProjectLink.objects.filter(contracts=OuterRef("pk"), **wanted)))
+
+
+def participants_of(contract: Contract) -> QuerySet[Participant]:
+    """The hired trainer, and whoever has or had access under the contract."""
+    return Participant.objects.filter(
+        Q(pk=contract.trainer_id)
+        | Exists(AccessGrant.objects.filter(contract=contract, participant=OuterRef("pk")))
+    )
+
+
+class GrantViewSet(TenantViewSet):
+    """Trainers' access."""
+
+    def retry(self, request: Request, pk: int) -> Response:
+        """Try at once what would be tried later."""
+        self.no_body()
+        mine = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
+        grant = self.own(mine.select_related("participant", "link"), pk)
+        grants.retry_now(AccessGrant.objects.filter(pk=grant.pk))
+        grant.refresh_from_db()
+        return Response(GrantSerializer(grant).data, status=202)

@@ -1,0 +1,126 @@
+"""Installs: connecting, and how a connection stands."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.codec import django_request
+from django_opentrain.api.errors import Problem, Refused
+from django_opentrain.api.serializers.installs import (
+    ConnectRequest,
+    InstallQuery,
+    InstallSerializer,
+    TokenRequest,
+)
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
+from django_opentrain.services import connect, reconcile, schedule
+from django_opentrain.services.connect import ConnectError
+
+
+class InstallViewSet(TenantViewSet):
+    """The tenant's connections to OpenTrain."""
+
+    def list(self, request: Request) -> Response:
+        """All of them, those that ended too."""
+        query = self.query(InstallQuery)
+        return self.listing(self.page(self._rows(), query), InstallSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One connection: its state, and how the last reconciliation went."""
+        return self._shown(pk)
+
+    def connect(self, request: Request) -> Response:
+        """Where to send the customer's browser, to approve the connection on OpenTrain."""
+        given = self.body(ConnectRequest)
+        try:
+            url = connect.begin(
+                django_request(request), given.get("external_project_id"), given.get("next_url")
+            )
+        except ConnectError as error:
+            raise ValidationError({"externalProjectId": [str(error)]}) from error
+        return Response({"consentUrl": url})
+
+    def token(self, request: Request) -> Response:
+        """Give the token that OpenTrain has shown to the customer. Answers with the connected install."""
+        given = self.body(TokenRequest)
+        waiting = self._waiting(given.get("install_id"))
+        return self._shown(connect.capture_token(waiting, given["token"]).pk)
+
+    def verify(self, request: Request, pk: int) -> Response:
+        """Ask OpenTrain whether the connection works; a yes heals one that was refused."""
+        self.no_body()
+        connect.verify(self._mine(pk))
+        return self._shown(pk)
+
+    def disconnect(self, request: Request, pk: int) -> Response:
+        """End the connection here: access ends now, the last usage is still reported."""
+        self.no_body()
+        connect.disconnect(self._mine(pk))
+        return self._shown(pk)
+
+    def reconcile(self, request: Request, pk: int) -> Response:
+        """Compare with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
+        self.no_body()
+        schedule.request_reconcile(self._live(pk))
+        return self._shown(pk, status=202)
+
+    def confirm_removals(self, request: Request, pk: int) -> Response:
+        """Let the removals go on that were so many at once that they were held."""
+        self.no_body()
+        reconcile.confirm_removals(self._live(pk))
+        return self._shown(pk, status=202)
+
+    def _mine(self, pk: int) -> Install:
+        return self.own(Install.objects.filter(tenant=self.tenant), pk)
+
+    def _live(self, pk: int) -> Install:
+        install = self._mine(pk)
+        if not install.is_live:
+            raise Refused(
+                Problem(code="RECONNECT_REQUIRED", text=_("This connection has ended: connect again."))
+            )
+        return install
+
+    def _waiting(self, pk: int | None) -> Install:
+        """The install that the token is for."""
+        if pk is None:
+            # Whoever may call is logged in.
+            return connect.start_without_return(cast("AbstractBaseUser", self.request.user), self.tenant)
+        pending = Install.objects.filter(tenant=self.tenant, status=Install.Status.PENDING, pk=pk).first()
+        if pending is None:
+            raise ValidationError({"installId": [_("This connection isn't waiting for a token.")]})
+        return pending
+
+    def _rows(self) -> QuerySet[Install]:
+        return with_counts(Install.objects.filter(tenant=self.tenant))
+
+    def _shown(self, pk: int, status: int = 200) -> Response:
+        return Response(InstallSerializer(self.own(self._rows(), pk)).data, status=status)
+
+
+def with_counts(installs: QuerySet[Install]) -> QuerySet[Install]:
+    """With what ``InstallCounts`` shows, in the same query."""
+    usage = DailyUsage.objects.all()
+    return installs.annotate(
+        link_count=_count(ProjectLink.objects.live(), "install"),
+        contract_count=_count(Contract.objects.active(), "install"),
+        unsettled_grants=_count(AccessGrant.objects.unsettled(), "contract__install"),
+        usage_due=_count(usage.filter(status=DailyUsage.Status.DUE), "contract__install"),
+        usage_refused=_count(usage.filter(status=DailyUsage.Status.REFUSED), "contract__install"),
+    )
+
+
+def _count(
+    rows: QuerySet[ProjectLink] | QuerySet[Contract] | QuerySet[AccessGrant] | QuerySet[DailyUsage], by: str
+) -> Coalesce:
+    counted = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(number=Count("pk"))
+    return Coalesce(Subquery(counted.values("number"), output_field=IntegerField()), 0)

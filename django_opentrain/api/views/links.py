@@ -1,0 +1,54 @@
+"""Project links."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.serializers.links import LinkQuery, LinkRequest, LinkSerializer
+from django_opentrain.models import ProjectLink
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.services import linking
+
+
+class ProjectLinkViewSet(TenantViewSet):
+    """The tenant's projects that are linked to jobs."""
+
+    def list(self, request: Request) -> Response:
+        """Links that exist or are about to."""
+        return self.listing(self.page(self._rows(), self.query(LinkQuery)), LinkSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One link."""
+        return Response(LinkSerializer(self.own(self._rows(), pk)).data)
+
+    def create(self, request: Request) -> Response:
+        """Link a project to a job. 202: OpenTrain hasn't confirmed it yet, the workers go on."""
+        given = self.body(LinkRequest)
+        link = linking.link(
+            self.live_install(given.get("install_id")),
+            given["external_project_id"],
+            job_id=given.get("job_id"),
+            name=given.get("external_project_name"),
+            url=given.get("external_project_url"),
+            provisioning_mode=given["provisioning_mode"],
+        )
+        done = link.status == ProjectLink.Status.ACTIVE
+        headers = {"Location": f"{request.path}{link.pk}/"}
+        return Response(LinkSerializer(link).data, status=201 if done else 202, headers=headers)
+
+    def destroy(self, request: Request, pk: int) -> Response:
+        """Unlink: the access that the link gave ends now. 202: OpenTrain couldn't be told yet, the workers go on."""
+        link = self.own(self._rows(), pk)
+        try:
+            linking.unlink(link)
+        except OpenTrainError:
+            # The service has kept it as the link's last_error, which the answer shows.
+            link.refresh_from_db()
+        done = link.status == ProjectLink.Status.REMOVED
+        return Response(LinkSerializer(link).data, status=200 if done else 202)
+
+    def _rows(self) -> QuerySet[ProjectLink]:
+        return ProjectLink.objects.live().filter(install__tenant=self.tenant).select_related("install")

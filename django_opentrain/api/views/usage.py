@@ -1,0 +1,54 @@
+"""What was worked, by day: read, and written by hosts whose front end does the counting."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.serializers.usage import UsageAccepted, UsagePage, UsageQuery, UsageRequest
+from django_opentrain.api.views.contracts import participants_of
+from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.services import usage
+
+
+class UsageViewSet(TenantViewSet):
+    """A contract's daily totals."""
+
+    def list(self, request: Request, pk: int) -> Response:
+        """The days, the newest first."""
+        contract = self._contract(pk)
+        query = self.query(UsageQuery)
+        found = self.page(DailyUsage.objects.filter(contract=contract), query, {"workDate": F("work_date")})
+        shown = {
+            "contract_id": contract.opentrain_id,
+            "entries": found.rows,
+            "next_cursor": found.next_cursor,
+        }
+        return Response(UsagePage(shown).data)
+
+    def create(self, request: Request, pk: int) -> Response:
+        """Set days' totals; the workers report them to OpenTrain. All entries or none are written down."""
+        contract = self._contract(pk)
+        workers = set(participants_of(contract).values_list("opentrain_user_id", flat=True))
+        entries = self.body(UsageRequest, workers=workers)["entries"]
+        with transaction.atomic():
+            for entry in entries:
+                usage.record(
+                    contract,
+                    entry["work_date"],
+                    **{name: entry[name] for name in usage.TOTALS if name in entry},
+                    worker_id=entry.get("worker_opentrain_user_id", ""),
+                    external_report_id=entry.get("external_report_id"),
+                )
+        shown = {
+            "contract_id": contract.opentrain_id,
+            "accepted": len(entries),
+            "due": DailyUsage.objects.filter(contract=contract).due(usage.today()).count(),
+        }
+        return Response(UsageAccepted(shown).data, status=202)
+
+    def _contract(self, pk: int) -> Contract:
+        return self.own(Contract.objects.filter(install__tenant=self.tenant).select_related("trainer"), pk)

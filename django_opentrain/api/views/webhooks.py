@@ -1,0 +1,105 @@
+"""Webhook endpoints and events."""
+
+from __future__ import annotations
+
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.errors import Problem, Refused
+from django_opentrain.api.serializers.webhooks import (
+    EndpointQuery,
+    EndpointSerializer,
+    EventQuery,
+    EventSerializer,
+    Redelivered,
+    RedeliverRequest,
+)
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.services import endpoints, inbox
+
+Status = WebhookEndpoint.Status
+
+
+class WebhookEndpointViewSet(TenantViewSet):
+    """Where OpenTrain sends the tenant's events."""
+
+    def list(self, request: Request) -> Response:
+        """Endpoints that exist or are about to."""
+        return self.listing(self.page(self._rows(), self.query(EndpointQuery)), EndpointSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One endpoint and its health."""
+        return self._shown(self.own(self._rows(), pk))
+
+    def enable(self, request: Request, pk: int) -> Response:
+        """Turn it on, have failed deliveries sent again, and look for what was missed."""
+        self.no_body()
+        return self._shown(endpoints.recover(self._known(pk)))
+
+    def pause(self, request: Request, pk: int) -> Response:
+        """Turn it off until somebody turns it on."""
+        self.no_body()
+        return self._shown(endpoints.pause(self._known(pk)))
+
+    def rotate(self, request: Request, pk: int) -> Response:
+        """Replace it by one with a new secret: the answer. Both work until the old one's retries are over."""
+        self.no_body()
+        endpoint = self._known(pk)
+        if endpoint.status == Status.RETIRING:
+            raise _conflict(_("This endpoint is being replaced already."))
+        return self._shown(endpoints.rotate_secret(endpoint), status=201)
+
+    def redeliver(self, request: Request, pk: int) -> Response:
+        """Have failed deliveries sent again. OpenTrain does so only for an endpoint that is on."""
+        given = self.body(RedeliverRequest)
+        endpoint = self._known(pk)
+        if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
+            raise _conflict(_("OpenTrain redelivers only to an active endpoint: enable it."))
+        done = endpoint.install.client.redeliver(endpoint.opentrain_id, given.get("delivery_id"))
+        return Response(Redelivered(done).data, status=202)
+
+    def _rows(self) -> QuerySet[WebhookEndpoint]:
+        return WebhookEndpoint.objects.live().filter(install__tenant=self.tenant).select_related("install")
+
+    def _known(self, pk: int) -> WebhookEndpoint:
+        """An endpoint that OpenTrain knows, too."""
+        endpoint = self.own(self._rows(), pk)
+        if not endpoint.opentrain_id:
+            raise _conflict(_("OpenTrain hasn't confirmed this endpoint yet."))
+        return endpoint
+
+    def _shown(self, endpoint: WebhookEndpoint, status: int = 200) -> Response:
+        return Response(EndpointSerializer(endpoint).data, status=status)
+
+
+class EventViewSet(TenantViewSet):
+    """The events that came in."""
+
+    def list(self, request: Request) -> Response:
+        """Events, the newest first."""
+        return self.listing(self.page(self._rows(), self.query(EventQuery)), EventSerializer)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        """One event and what became of it."""
+        return Response(EventSerializer(self.own(self._rows(), pk)).data)
+
+    def replay(self, request: Request, pk: int) -> Response:
+        """Let it take effect once more."""
+        self.no_body()
+        event = self.own(self._rows(), pk)
+        if not inbox.replay(WebhookEvent.objects.filter(pk=event.pk)):
+            raise _conflict(_("The body of this event is gone: its retention is over."))
+        return Response(EventSerializer(self.own(self._rows(), pk)).data, status=202)
+
+    def _rows(self) -> QuerySet[WebhookEvent]:
+        mine = WebhookEvent.objects.filter(endpoint__install__tenant=self.tenant)
+        # A body can have 256 kB, and is not shown.
+        there = ExpressionWrapper(Q(body__isnull=False), output_field=BooleanField())
+        return mine.defer("body").annotate(replayable=there)
+
+
+def _conflict(text: str) -> Refused:
+    return Refused(Problem(code="CONFLICT", text=text))
