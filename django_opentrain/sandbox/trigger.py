@@ -25,12 +25,13 @@ from django_opentrain.platform.catalog import (
 )
 from django_opentrain.sandbox.actions import (
     create_freelancer,
+    create_job,
     mark_ended,
     new_contract,
     new_milestone,
 )
 from django_opentrain.sandbox.events import contract_data, emit, milestone_data, revoked_data
-from django_opentrain.sandbox.lookup import default_job, find, find_owned
+from django_opentrain.sandbox.lookup import default_job, default_organization, find, find_owned
 from django_opentrain.sandbox.models import (
     Contract,
     Event,
@@ -108,16 +109,24 @@ def _link(store: Store, install: Install, contract: Contract | None, link_id: st
         links = [link for link in links if link.job_id == contract.job_id]
     if links:
         return links[-1]
-    first_job = store.owned(Job, install.organization_id)[0].id
     link = Link(
         id=new_id("lnk"),
         install_id=install.id,
         external_project_id=new_id("triggered"),
         created_at=store.clock.now(),
-        job_id=first_job if contract is None else contract.job_id,
+        job_id=_first_job(store, install).id if contract is None else contract.job_id,
     )
     store.put(link)
     return link
+
+
+def _first_job(store: Store, install: Install) -> Job:
+    jobs = store.owned(Job, install.organization_id)
+    return (
+        jobs[0]
+        if jobs
+        else create_job(store, default_organization(store, install.organization_id), "Triggered")
+    )
 
 
 def _contract(store: Store, link: Link) -> Contract:

@@ -20,8 +20,13 @@ MAX_INTEGER = 2**31 - 1
 MAX_TEXT = 2048
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
-#: What no database or log takes gladly: control characters and lone surrogates.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+#: What a database can't store or an encoding can't write: NUL, and lone surrogates.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+#: The characters of a URI (RFC 3986, section 2), without credentials before the host.
+_WEB_URL = re.compile(
+    r"https?://[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+([/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?"
+)
 
 Path = tuple["str | int", ...]
 
@@ -199,8 +204,8 @@ def _text_problem(value: object, max_length: int, choices: Collection[str] | Non
         return "Must be a string"
     if not 1 <= len(value) <= max_length:
         return f"Must have 1 to {max_length} characters"
-    if _UNPRINTABLE.search(value):
-        return "Must not contain control characters"
+    if _UNSTORABLE.search(value):
+        return "Must not contain NUL or lone surrogates"
     if choices is not None and value not in choices:
         return f"Must be one of {', '.join(choices)}"
     return ""
@@ -250,13 +255,13 @@ def query_integer(query: Fields, key: str, *, default: int, minimum: int, maximu
 
 def is_web_url(value: str) -> bool:
     """Whether ``value`` is an absolute http(s) URL with a host and without credentials."""
+    if not _WEB_URL.fullmatch(value):
+        return False
     try:
         parts = urlsplit(value)
-        port = parts.port
+        return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    plain = parts.username is None and parts.password is None and " " not in value
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain and port != 0
 
 
 def _is_date(value: str) -> bool:
