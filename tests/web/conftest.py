@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.conf import settings
 from django.test import Client, override_settings
+from django.utils import translation
 
 from tests import factories
 
@@ -19,6 +20,8 @@ Visitor = Callable[[str], Client]
 def _host_adapter(db: None) -> object:
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": ADAPTER}):
         yield
+    # LocaleMiddleware leaves a request's language to the thread.
+    translation.deactivate()
 
 
 @pytest.fixture
