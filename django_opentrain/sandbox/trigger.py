@@ -121,12 +121,9 @@ def _link(store: Store, install: Install, contract: Contract | None, link_id: st
 
 
 def _first_job(store: Store, install: Install) -> Job:
-    jobs = store.owned(Job, install.organization_id)
-    return (
-        jobs[0]
-        if jobs
-        else create_job(store, default_organization(store, install.organization_id), "Triggered")
-    )
+    organization = default_organization(store, install.organization_id)
+    jobs = store.owned(Job, organization.id)
+    return jobs[0] if jobs else create_job(store, organization, "Triggered")
 
 
 def _contract(store: Store, link: Link) -> Contract:
