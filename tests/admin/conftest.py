@@ -25,6 +25,8 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
 TOKEN = "ot_ptk_planted-token-1234"
@@ -145,3 +147,16 @@ def logged_in(user: User) -> Client:
 @pytest.fixture
 def login() -> Callable[[User], Client]:
     return logged_in
+
+
+@pytest.fixture
+def hire(opentrain: OpenTrain, settings: Any) -> Hire:
+    """A customer who is connected, and a trainer at work in a linked project."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.GroupAdapter"}
+    opentrain.connect()
+    opentrain.link("1")
+    opentrain.run()
+    hired = opentrain.hire()
+    opentrain.run()
+    assert hired.grant.state == AccessGrant.State.GRANTED
+    return hired

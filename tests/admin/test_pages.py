@@ -9,11 +9,9 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.core import serializers
 from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils.html import escape
 
 from django_opentrain.admin import ADMINS
@@ -27,32 +25,17 @@ from django_opentrain.models import (
     WebhookEndpoint,
 )
 from tests import factories
+from tests.admin.browsing import stored, text_of, url
 from tests.admin.conftest import EMAIL, HOSTILE, SECRET, TOKEN, Scene, logged_in, make_scene
 
 if TYPE_CHECKING:
-    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+    pass
 
 every_model = pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
 
 SECRETS = (TOKEN, "planted-token", SECRET, "planted-secret", EMAIL, "maria.planted")
 #: What a strict Content-Security-Policy refuses.
 INLINE_CODE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*json)|<style|\sstyle=|\son[a-z]+=|javascript:")
-
-
-def url(model: type[models.Model], page: str, *arguments: object, site: str = "admin") -> str:
-    return reverse(
-        f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments, current_app=site
-    )
-
-
-def stored(row: models.Model) -> str:
-    """All columns, secrets as their ciphertext."""
-    return str(serializers.serialize("json", type(row)._default_manager.filter(pk=row.pk)))
-
-
-def text_of(response: Response) -> str:
-    assert response.status_code == 200
-    return str(response.content.decode())
 
 
 def test_every_model_of_the_app_is_registered() -> None:

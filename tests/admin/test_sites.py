@@ -18,9 +18,8 @@ import django_opentrain.admin as opentrain_admin
 from django_opentrain.admin import ADMINS
 from django_opentrain.models import AccessGrant, ConsentRequest, Install, ProjectLink, TrainerAccount
 from tests import factories
+from tests.admin.browsing import act, text_of, url
 from tests.admin.conftest import Scene, logged_in
-from tests.admin.test_actions import act
-from tests.admin.test_pages import text_of, url
 
 back_office = admin.AdminSite(name="backoffice")
 opentrain_admin.register(back_office)

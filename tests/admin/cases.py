@@ -1,0 +1,193 @@
+"""Each action of the admin: a scene to try it in, and what is true once it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.platform import catalog
+from django_opentrain.services import usage
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
+from tests.admin.browsing import CAUSE, fresh
+
+Action = tuple[type[models.Model], str]
+#: What an action is tried on, and what has to be true afterwards.
+Case = tuple[models.Model, Callable[[], bool]]
+
+
+def verify(_opentrain: OpenTrain, hire: Hire) -> Case:
+    install = hire.contract.install
+    Install.objects.update(status=Install.Status.UNAUTHORIZED, last_error="refused")
+    return install, lambda: fresh(install).status == Install.Status.ACTIVE and not fresh(install).last_error
+
+
+def reconcile_now(opentrain: OpenTrain, hire: Hire) -> Case:
+    install = hire.contract.install
+    Install.objects.update(reconciled_at=None, next_reconcile_at=None)
+
+    def reconciled() -> bool:
+        opentrain.run()
+        return fresh(install).reconciled_at is not None
+
+    return install, reconciled
+
+
+def confirm_held_removals(_opentrain: OpenTrain, hire: Hire) -> Case:
+    install = hire.contract.install
+    Install.objects.update(removals_held=6)
+    return install, lambda: fresh(install).removals_confirmed and bool(fresh(install).next_reconcile_at)
+
+
+def disconnect(opentrain: OpenTrain, hire: Hire) -> Case:
+    install = hire.contract.install
+
+    def disconnected() -> bool:
+        opentrain.run()
+        return (
+            fresh(install).status == Install.Status.DISCONNECTED
+            and hire.grant.state == AccessGrant.State.REVOKED
+        )
+
+    return install, disconnected
+
+
+def unlink(opentrain: OpenTrain, hire: Hire) -> Case:
+    link = hire.grant.link
+
+    def unlinked() -> bool:
+        opentrain.run()
+        remote = link.install.client.list_project_links()
+        return not remote and hire.grant.state == AccessGrant.State.REVOKED and CAUSE in hire.grant.cause
+
+    return link, unlinked
+
+
+def retry_now(opentrain: OpenTrain, hire: Hire) -> Case:
+    later = timezone.now() + timedelta(hours=1)
+    AccessGrant.objects.update(state=AccessGrant.State.FAILED, attempts=9, next_attempt_at=later)
+
+    def settled() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.GRANTED
+
+    return hire.grant, settled
+
+
+def withdraw(opentrain: OpenTrain, hire: Hire) -> Case:
+    def gone() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.REVOKED and hire.grant.cause == CAUSE
+
+    return hire.grant, gone
+
+
+def restore(opentrain: OpenTrain, hire: Hire) -> Case:
+    AccessGrant.objects.update(desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED)
+
+    def back() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.GRANTED and hire.grant.cause == CAUSE
+
+    return hire.grant, back
+
+
+def pause(_opentrain: OpenTrain, hire: Hire) -> Case:
+    endpoint = WebhookEndpoint.objects.get()
+
+    def paused() -> bool:
+        remote = hire.contract.install.client.get_webhook_endpoint(endpoint.opentrain_id)
+        here = fresh(endpoint).status == WebhookEndpoint.Status.PAUSED
+        return here and remote.status == catalog.ENDPOINT_DISABLED
+
+    return endpoint, paused
+
+
+def recover(_opentrain: OpenTrain, hire: Hire) -> Case:
+    endpoint, client = WebhookEndpoint.objects.get(), hire.contract.install.client
+    client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED)
+    WebhookEndpoint.objects.update(status=WebhookEndpoint.Status.DISABLED)
+
+    def recovered() -> bool:
+        here = fresh(endpoint).status == WebhookEndpoint.Status.ACTIVE
+        return here and client.get_webhook_endpoint(endpoint.opentrain_id).status == catalog.ENDPOINT_ACTIVE
+
+    return endpoint, recovered
+
+
+def rotate_secret(_opentrain: OpenTrain, _hire: Hire) -> Case:
+    endpoint = WebhookEndpoint.objects.get()
+
+    def rotated() -> bool:
+        successor = WebhookEndpoint.objects.exclude(pk=endpoint.pk).get()
+        return (
+            fresh(endpoint).status == WebhookEndpoint.Status.RETIRING
+            and successor.status == WebhookEndpoint.Status.ACTIVE
+            and bool(successor.secret != endpoint.secret)
+        )
+
+    return endpoint, rotated
+
+
+def process_now(opentrain: OpenTrain, hire: Hire) -> Case:
+    opentrain.end(hire)
+    opentrain.deliver()
+    event = WebhookEvent.objects.get(status=WebhookEvent.Status.PENDING)
+
+    def processed() -> bool:
+        ended = hire.contract.status == Contract.Status.ENDED
+        return ended and fresh(event).status == WebhookEvent.Status.PROCESSED
+
+    return event, processed
+
+
+def replay(opentrain: OpenTrain, hire: Hire) -> Case:
+    Contract.objects.all().delete()
+    event = WebhookEvent.objects.get(type=catalog.CONTRACT_STARTED)
+
+    def replayed() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.GRANTED
+
+    return event, replayed
+
+
+def report_again(opentrain: OpenTrain, hire: Hire) -> Case:
+    row = usage.record(hire.contract, opentrain.today, total_seconds=3600)
+    DailyUsage.objects.update(status=DailyUsage.Status.REFUSED, error="no")
+
+    def reported() -> bool:
+        opentrain.run()
+        return bool(fresh(row).status == DailyUsage.Status.REPORTED)
+
+    return row, reported
+
+
+CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
+    (Install, "verify"): verify,
+    (Install, "reconcile_now"): reconcile_now,
+    (Install, "confirm_held_removals"): confirm_held_removals,
+    (Install, "disconnect"): disconnect,
+    (ProjectLink, "unlink"): unlink,
+    (AccessGrant, "retry_now"): retry_now,
+    (AccessGrant, "withdraw"): withdraw,
+    (AccessGrant, "restore"): restore,
+    (WebhookEndpoint, "recover"): recover,
+    (WebhookEndpoint, "pause"): pause,
+    (WebhookEndpoint, "rotate_secret"): rotate_secret,
+    (WebhookEvent, "process_now"): process_now,
+    (WebhookEvent, "replay"): replay,
+    (DailyUsage, "report_again"): report_again,
+}

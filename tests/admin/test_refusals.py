@@ -1,0 +1,134 @@
+"""Actions that can't be done, or not all at once: the operator is told, and nothing is half done."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+
+from django_opentrain.admin.operations import MAX_ROWS
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+from tests.admin.browsing import act, confirm, fresh, messages_of, text_of, url
+from tests.admin.cases import CASES, Action
+from tests.admin.conftest import HOSTILE, Scene, logged_in
+
+# When it doesn't work -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        (Install, "verify"),
+        (ProjectLink, "unlink"),
+        (WebhookEndpoint, "pause"),
+        (WebhookEndpoint, "rotate_secret"),
+    ],
+    ids=lambda action: action[1],
+)
+def test_an_error_of_opentrains_is_told_with_its_request_id(
+    action: Action, opentrain: OpenTrain, hire: Hire, operator: User
+) -> None:
+    row, _came_true = CASES[action](opentrain, hire)
+    opentrain.fail_next(500)
+    told = confirm(logged_in(operator), row, action[1])
+    assert any("(request " in message for message in told), told
+    assert any("nothing was done" in message for message in told)
+    assert not LogEntry.objects.exists()
+
+
+def test_an_install_that_is_not_connected_is_not_reconciled(scene: Scene, operator: User) -> None:
+    Install.objects.update(status=Install.Status.REVOKED)
+    told = confirm(logged_in(operator), scene[Install], "reconcile_now")
+    assert "not connected" in told[0]
+    assert fresh(scene[Install]).next_reconcile_at is None
+
+
+@pytest.mark.parametrize("action", ["confirm_held_removals", "disconnect"])
+def test_where_there_is_nothing_to_do_that_is_said(action: str, scene: Scene, operator: User) -> None:
+    Install.objects.update(removals_held=0, status=Install.Status.DISCONNECTED)
+    assert "nothing was done" in confirm(logged_in(operator), scene[Install], action)[0]
+
+
+def test_access_under_an_ended_contract_is_not_given_back(scene: Scene, operator: User) -> None:
+    Contract.objects.update(status=Contract.Status.ENDED)
+    told = confirm(logged_in(operator), scene[AccessGrant], "restore")
+    assert "has ended" in told[0]
+    assert fresh(scene[AccessGrant]).desired == AccessGrant.Desired.REVOKED
+
+
+def test_an_event_that_fails_says_why_without_addresses(
+    scene: Scene, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> str:
+        raise RuntimeError("no such project: maria.planted@opentrain.work")
+
+    monkeypatch.setattr("django_opentrain.services.events.apply", broken)
+    WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
+    told = confirm(logged_in(operator), scene[WebhookEvent], "process_now")
+    assert "no such project: m•••@opentrain.work" in told[0]
+
+
+# Many rows ------------------------------------------------------------------------------------
+
+
+def test_what_calls_opentrain_is_done_for_a_few_rows_at_once(
+    opentrain: OpenTrain, hire: Hire, operator: User
+) -> None:
+    for number in range(MAX_ROWS):
+        factories.make_install(tenant=f"tenant{number}")
+    calls = len(opentrain.sandbox.calls)
+    keys = [str(key) for key in Install.objects.values_list("pk", flat=True)]
+    response = logged_in(operator).post(
+        url(Install, "changelist"), {"action": "verify", "_selected_action": keys, "confirmed": "yes"}
+    )
+    told = messages_of(response)
+    assert "at most 20 rows" in told[0]
+    assert len(opentrain.sandbox.calls) == calls
+
+
+def test_all_rows_of_a_filter_can_be_chosen(
+    scene: Scene, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_opentrain.admin.operations.CHUNK", 2)
+    for _ in range(4):
+        link = factories.make_link(scene[Install])
+        factories.make_grant(scene[Contract], link, scene[AccessGrant].participant)
+    client, address = logged_in(operator), url(AccessGrant, "changelist") + "?desired__exact=GRANTED"
+    chosen = {"action": "withdraw", "_selected_action": str(AccessGrant.objects.latest("pk").pk)}
+    page = text_of(client.post(address, {**chosen, "select_across": "1", "index": "0"}))
+    assert "4 rows" in page
+    assert page.count('name="_selected_action"') == 1
+    assert 'name="select_across"' in page
+
+    client.post(address, {**chosen, "select_across": "1", "confirmed": "yes"})
+    withdrawn = AccessGrant.objects.filter(desired=AccessGrant.Desired.REVOKED, cause="operator ada")
+    assert withdrawn.count() == 4
+    assert LogEntry.objects.count() == 4
+
+
+# What operators write -------------------------------------------------------------------------
+
+
+def test_a_reason_is_cleaned_and_cut(scene: Scene, operator: User) -> None:
+    AccessGrant.objects.update(desired=AccessGrant.Desired.GRANTED)
+    client, row = logged_in(operator), scene[AccessGrant]
+    act(client, row, "withdraw", confirmed="yes", reason=" nul\x00" + HOSTILE + "x" * 500)
+    cause = fresh(row).cause
+    assert cause.startswith(f"operator ada: nul�{HOSTILE}x")
+    assert len(cause) <= 300
+    assert HOSTILE not in text_of(client.get(url(AccessGrant, "change", row.pk)))
+
+
+def test_names_on_the_confirmation_are_escaped(operator: User, db: None) -> None:
+    row = factories.make_install(tenant=HOSTILE)
+    assert HOSTILE not in text_of(act(logged_in(operator), row, "disconnect"))
