@@ -54,6 +54,8 @@ class Outcome:
     held: list[Change] = field(default_factory=list)
     #: What could not be seen or done, in words.
     problems: list[str] = field(default_factory=list)
+    #: OpenTrain failed at some of it, so that it is worth trying again soon.
+    unfinished: bool = False
 
 
 def install(row: Install, *, dry_run: bool = False) -> Outcome:
@@ -93,9 +95,11 @@ def _run(row: Install, held: Lease) -> Outcome:
     except (OpenTrainError, UndecryptableError) as error:
         _postpone(row, error)
         raise
+    attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
+    again = timezone.now() + access.backoff(attempts) if outcome.unfinished else None
     Install.objects.filter(pk=row.pk).update(
         reconciled_at=timezone.now(),
-        reconcile_attempts=0,
+        reconcile_attempts=attempts,
         reconcile_summary={
             "changes": [str(change) for change in outcome.changes[:100]],
             "problems": outcome.problems[:100],
@@ -104,7 +108,8 @@ def _run(row: Install, held: Lease) -> Outcome:
         removals_confirmed=False,
     )
     # Not when somebody asked for another run meanwhile.
-    Install.objects.filter(pk=row.pk, next_reconcile_at__lte=started).update(next_reconcile_at=None)
+    asked = Q(next_reconcile_at=None) | Q(next_reconcile_at__lte=started)
+    Install.objects.filter(asked, pk=row.pk).update(next_reconcile_at=again)
     row.refresh_from_db()
     return outcome
 
@@ -151,6 +156,7 @@ def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
             if isinstance(error, (Unauthorized, RateLimited)):
                 raise
             outcome.problems.append(f"{change.text}: {describe(error)}")
+            outcome.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
         else:
             outcome.changes.append(change)
 

@@ -6,6 +6,7 @@ reporting twice costs nothing, and only the newest total matters.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import BadRequest, InvalidRequest
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services import contracts
+from django_opentrain.text import redact
 
 logger = logging.getLogger(__name__)
 
@@ -263,12 +265,12 @@ def _mark_reported(rows: Sequence[DailyUsage]) -> None:
     )
 
 
-def _mark_refused(row: DailyUsage, error: Exception, result: Report) -> None:
+def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: Report) -> None:
+    details = error.details if isinstance(error, BadRequest) else {}
+    reason = redact(f"{error} {json.dumps(details)}" if details else str(error))
     result.refused += 1
-    result.errors.append(f"{row.work_date}: {error}")
-    logger.error(
-        "OpenTrain refused the usage of contract %s on %s: %s", row.contract_id, row.work_date, error
-    )
+    result.errors.append(f"{row.work_date}: {reason}")
+    logger.error("OpenTrain refused contract %s's usage of %s: %s", row.contract_id, row.work_date, reason)
     DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
-        status=DailyUsage.Status.REFUSED, error=str(error), updated_at=timezone.now()
+        status=DailyUsage.Status.REFUSED, error=reason, updated_at=timezone.now()
     )

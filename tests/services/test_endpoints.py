@@ -1,0 +1,245 @@
+"""Webhook endpoints: one that works, whatever happened to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.crypto import generate_key
+from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
+from django_opentrain.platform.errors import OpenTrainConnectionError
+from django_opentrain.sandbox.models import Endpoint
+from django_opentrain.services import endpoints
+from django_opentrain.services.locks import lease
+from django_opentrain.testing.kit import OpenTrain
+from django_opentrain.testing.receiver import DeliveryFailed
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+Status = WebhookEndpoint.Status
+CREATE = "POST /webhook-endpoints"
+
+
+@pytest.fixture
+def install(opentrain: OpenTrain) -> Install:
+    row = opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return row
+
+
+@pytest.fixture
+def endpoint(install: Install) -> WebhookEndpoint:
+    return WebhookEndpoint.objects.get()
+
+
+def remote_urls(install: Install) -> list[str]:
+    return [info.url for info in install.client.list_webhook_endpoints()]
+
+
+def check(opentrain: OpenTrain) -> None:
+    opentrain.travel(minutes=10)
+    endpoints.check_all()
+
+
+def test_subscribing_twice_is_subscribing_once(install: Install, endpoint: WebhookEndpoint) -> None:
+    assert endpoints.subscribe(install) == endpoint
+    assert remote_urls(install) == [endpoint.expected_url]
+    assert str(endpoint.secret).startswith("whsec_")
+
+
+def test_an_endpoint_whose_secret_was_lost_is_made_again(opentrain: OpenTrain) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    install = opentrain.connect("acme")
+    for _try in range(3):
+        opentrain.travel(minutes=1)
+        opentrain.run()
+    working = WebhookEndpoint.objects.live().get()
+    assert (working.status, remote_urls(install)) == (Status.ACTIVE, [working.expected_url])
+    assert WebhookEndpoint.objects.filter(status=Status.REMOVED).count() == 1
+
+
+def test_an_endpoint_that_was_never_made_is_made(opentrain: OpenTrain) -> None:
+    opentrain.fail_next(status=502, match=CREATE)
+    install = opentrain.connect("acme")
+    opentrain.travel(minutes=1)
+    opentrain.run()
+    assert remote_urls(install) == [WebhookEndpoint.objects.live().get().expected_url]
+
+
+def test_an_endpoint_that_is_gone_is_made_again(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    install.client.delete_webhook_endpoint(endpoint.opentrain_id)
+    check(opentrain)
+    working = WebhookEndpoint.objects.live().get()
+    assert working != endpoint
+    assert remote_urls(install) == [working.expected_url]
+
+
+def test_an_endpoint_whose_key_is_lost_is_replaced(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    settings.OPENTRAIN = {
+        **settings.OPENTRAIN,
+        "ENCRYPTION_KEYS": [generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"]],
+    }
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=endpoint.secret)
+    token = install.token
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": settings.OPENTRAIN["ENCRYPTION_KEYS"][1:]}
+    Install.objects.update(token=token)
+    check(opentrain)
+    working = WebhookEndpoint.objects.live().get()
+    assert working != endpoint
+    assert remote_urls(install) == [working.expected_url]
+
+
+def test_a_changed_public_url_is_followed(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://new.example"}
+    check(opentrain)
+    assert remote_urls(install) == [f"https://new.example/opentrain/webhooks/{endpoint.key}/"]
+
+
+def test_changed_event_types_are_followed(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "EVENT_TYPES": ["contract.started", "contract.ended"]}
+    check(opentrain)
+    [info] = install.client.list_webhook_endpoints()
+    assert set(info.event_types) == {"contract.started", "contract.ended"}
+
+
+def fail_deliveries(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site is down until OpenTrain has given up on the endpoint."""
+    from django_opentrain.services import inbox
+
+    def down(*_arguments: object) -> None:
+        raise inbox.UnknownEndpoint
+
+    monkeypatch.setattr(inbox, "receive", down)
+    for number in range(3):
+        opentrain.hire(f"Trainer {number}")
+        for minutes in (0, 1, 5, 30, 120):
+            opentrain.travel(minutes=minutes)
+            with pytest.raises(DeliveryFailed):
+                opentrain.deliver()
+            if _status(opentrain) == "DISABLED":
+                monkeypatch.undo()
+                return
+    pytest.fail("OpenTrain did not disable the endpoint")
+
+
+def _status(opentrain: OpenTrain) -> str:
+    [endpoint] = opentrain.sandbox.store.all(Endpoint)
+    return endpoint.status
+
+
+def test_a_disabled_endpoint_is_recovered_in_the_documented_order(
+    opentrain: OpenTrain, install: Install, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_deliveries(opentrain, patch)
+    before = len(opentrain.sandbox.calls)
+    check(opentrain)
+    changing = [
+        f"{call.method} {call.path.rsplit('/', 1)[-1]}"
+        for call in list(opentrain.sandbox.calls)[before:]
+        if call.method != "GET"
+    ]
+    assert [each.split()[0] for each in changing] == ["PATCH", "POST"]
+    assert changing[1] == "POST redeliver"
+    opentrain.travel(minutes=5)
+    opentrain.run()
+    assert len(site.inside) >= 2
+    row = WebhookEndpoint.objects.get()
+    assert (row.status, row.consecutive_failures) == (Status.ACTIVE, 0)
+    assert WebhookEvent.objects.filter(type="contract.started").exists()
+
+
+def test_an_endpoint_that_was_paused_on_purpose_stays_paused(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    endpoints.pause(endpoint)
+    check(opentrain)
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.PAUSED
+    assert _status(opentrain) == "DISABLED"
+    endpoints.recover(endpoint)
+    check(opentrain)
+    endpoint.refresh_from_db()
+    assert (endpoint.status, _status(opentrain)) == (Status.ACTIVE, "ACTIVE")
+
+
+def test_an_endpoint_that_somebody_disabled_on_opentrain_stays_so(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    install.client.update_webhook_endpoint(endpoint.opentrain_id, status="DISABLED")
+    check(opentrain)
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.PAUSED
+
+
+def test_rotation_loses_no_event_and_applies_none_twice(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, site: Host
+) -> None:
+    maria = opentrain.hire("Maria S.")
+    new = endpoints.rotate_secret(endpoint)
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.RETIRING
+    assert new.secret != endpoint.secret
+    ken = opentrain.hire("Ken T.")
+    opentrain.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1"), (ken.opentrain_user_id, "p1")}
+    both = WebhookEvent.objects.filter(type="contract.started", resource_id=ken.id)
+    assert sorted(both.values_list("status", flat=True)) == ["IGNORED", "PROCESSED"]
+    opentrain.travel(hours=2)
+    endpoints.check_all()
+    assert len(remote_urls(install)) == 2
+    opentrain.travel(hours=2)
+    endpoints.check_all()
+    assert remote_urls(install) == [new.expected_url]
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.REMOVED
+
+
+def test_a_rotation_cut_short_ends_with_one_endpoint(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    with pytest.raises(OpenTrainConnectionError):
+        endpoints.rotate_secret(endpoint)
+    check(opentrain)
+    assert remote_urls(install) == [endpoint.expected_url]
+
+
+def test_two_do_not_change_endpoints_at_once(install: Install, endpoint: WebhookEndpoint) -> None:
+    with lease(install.pk):
+        with pytest.raises(endpoints.BusyError):
+            endpoints.subscribe(install)
+        with pytest.raises(endpoints.BusyError):
+            endpoints.rotate_secret(endpoint)
+        assert endpoints.check_all() == 0
+
+
+def test_one_customers_outage_does_not_keep_others_unchecked(opentrain: OpenTrain, install: Install) -> None:
+    opentrain.connect("globex")
+    opentrain.fail_next(status=500, match="GET /webhook-endpoints")
+    opentrain.travel(minutes=10)
+    assert endpoints.check_all() == 2
+    checked = WebhookEndpoint.objects.filter(checked_at__gte=timezone.now() - timedelta(minutes=1))
+    assert checked.count() == 1
+
+
+def test_events_are_still_accepted_by_a_removed_endpoint(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    WebhookEndpoint.objects.update(status=Status.REMOVED)
+    opentrain.hire()
+    assert opentrain.deliver() == 1
+    assert WebhookEvent.objects.filter(type="contract.started").count() == 1

@@ -1,0 +1,187 @@
+"""Links: one per project, whatever happens to the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_opentrain.models import AccessGrant, Install, ProjectLink
+from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
+from django_opentrain.services import linking
+from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_install, make_link
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+ACTIVE, PENDING, REMOVED = (
+    ProjectLink.Status.ACTIVE,
+    ProjectLink.Status.PENDING,
+    ProjectLink.Status.REMOVED,
+)
+CREATE = "POST /project-links"
+DELETE = "DELETE /project-links/.*"
+
+
+@pytest.fixture
+def install(opentrain: OpenTrain) -> Install:
+    return opentrain.connect("acme")
+
+
+@pytest.fixture
+def job(opentrain: OpenTrain, install: Install) -> str:
+    return opentrain.sandbox.create_job("Label", organization_id=install.organization_id).id
+
+
+def remote(install: Install) -> list[tuple[str, str]]:
+    return [(info.external_project_id, info.job_id) for info in install.client.list_project_links()]
+
+
+def test_a_link_is_made_with_the_projects_name(install: Install, job: str) -> None:
+    row = linking.link(install, "p1", job)
+    assert (row.status, row.external_project_name) == (ACTIVE, "P1")
+    info = install.client.get_project_link(str(row.opentrain_id))
+    assert (info.external_project_id, info.external_project_name, info.job_id) == ("p1", "P1", job)
+
+
+def test_a_project_of_another_tenant_is_refused(install: Install, job: str) -> None:
+    with pytest.raises(linking.LinkError, match="not one of yours"):
+        linking.link(install, "g1", job)
+    with pytest.raises(linking.LinkError, match="mode"):
+        linking.link(install, "p1", job, provisioning_mode="MAGIC")
+    assert not ProjectLink.objects.exists()
+
+
+def test_a_definite_no_leaves_nothing(install: Install) -> None:
+    with pytest.raises(NotFound) as caught:
+        linking.link(install, "p1", "job_of_somebody_else")
+    assert caught.value.request_id
+    assert not ProjectLink.objects.exists()
+
+
+def test_twice_is_a_conflict_that_names_the_job(install: Install, job: str) -> None:
+    linking.link(install, "p1", job)
+    with pytest.raises(linking.LinkConflict, match=job):
+        linking.link(install, "p1", "another")
+    assert len(remote(install)) == 1
+
+
+def test_a_link_to_another_job_at_opentrain_is_explained(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    other = opentrain.sandbox.create_job("Other", organization_id=install.organization_id).id
+    install.client.create_project_link(external_project_id="p1", job_id=other)
+    with pytest.raises(linking.LinkConflict, match=other):
+        linking.link(install, "p1", job)
+    assert not ProjectLink.objects.filter(job_id=job).exists()
+
+
+def test_a_lost_answer_is_found_at_once(opentrain: OpenTrain, install: Install, job: str) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    assert linking.link(install, "p1", job).status == ACTIVE
+    assert remote(install) == [("p1", job)]
+
+
+def test_a_lost_answer_is_adopted_later(opentrain: OpenTrain, install: Install, job: str) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    opentrain.fail_next(status=503, match="GET /project-links")
+    row = linking.link(install, "p1", job)
+    assert (row.status, row.opentrain_id) == (PENDING, None)
+    assert row.last_error
+    opentrain.run()
+    row.refresh_from_db()
+    assert (row.status, row.last_error) == (ACTIVE, "")
+    assert remote(install) == [("p1", job)]
+
+
+def test_an_event_about_an_unanswered_link_completes_it(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    from django_opentrain.services import inbox
+
+    opentrain.lose_next_response(match=CREATE)
+    opentrain.fail_next(status=503, match="GET /project-links")
+    row = linking.link(install, "p1", job)
+    opentrain.deliver()
+    inbox.drain()
+    row.refresh_from_db()
+    assert row.status == ACTIVE
+
+
+def test_a_creation_that_never_arrived_is_made_later(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    opentrain.fail_next(status=500, match=CREATE)
+    row = linking.link(install, "p1", job)
+    assert row.status == PENDING
+    opentrain.run()
+    row.refresh_from_db()
+    assert row.status == ACTIVE
+    assert remote(install) == [("p1", job)]
+
+
+def test_unlinking_deletes(opentrain: OpenTrain, install: Install, job: str) -> None:
+    row = linking.unlink(linking.link(install, "p1", job))
+    assert (row.status, row.live) == (REMOVED, None)
+    assert row.removed_at
+    assert remote(install) == []
+    assert linking.link(install, "p1", job).status == ACTIVE
+
+
+@pytest.mark.parametrize("fault", ["down", "lost"])
+def test_unlinking_during_an_outage_closes_access_now_and_tells_opentrain_later(
+    opentrain: OpenTrain, install: Install, job: str, site: Host, fault: str
+) -> None:
+    row = linking.link(install, "p1", job)
+    maria = opentrain.hire(job=job)
+    opentrain.run()
+    if fault == "down":
+        opentrain.fail_next(status=503, match=DELETE, times=2)
+    else:
+        opentrain.lose_next_response(match=DELETE)
+    with pytest.raises((ServerError, OpenTrainConnectionError)):
+        linking.unlink(row, "operator ann")
+    assert maria.grant.desired == AccessGrant.Desired.REVOKED
+    assert maria.grant.cause == "operator ann: project unlinked"
+    with pytest.raises(linking.LinkConflict, match="still being removed"):
+        linking.link(install, "p1", job)
+    for _round in range(3):
+        opentrain.run()
+        opentrain.travel(minutes=2)
+    row.refresh_from_db()
+    assert row.status == REMOVED
+    assert site.inside == set()
+    assert remote(install) == []
+
+
+def test_unlinking_what_is_gone_is_fine(install: Install, job: str) -> None:
+    row = linking.link(install, "p1", job)
+    install.client.delete_project_link(str(row.opentrain_id))
+    assert linking.unlink(row).status == REMOVED
+
+
+def test_unlinking_an_unanswered_link_removes_it_too(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    opentrain.fail_next(status=503, match="GET /project-links")
+    row = linking.link(install, "p1", job)
+    assert linking.unlink(row).status == REMOVED
+    assert remote(install) == []
+
+
+def test_unlinking_under_a_dead_install_needs_no_call() -> None:
+    row = make_link(make_install(status=Install.Status.REVOKED, token=None))
+    assert linking.unlink(row).status == REMOVED
+
+
+def test_unlinking_with_a_dead_token_closes_access_and_says_so(
+    opentrain: OpenTrain, install: Install, job: str, site: Host
+) -> None:
+    row = linking.link(install, "p1", job)
+    opentrain.hire(job=job)
+    opentrain.run()
+    Install.objects.update(status=Install.Status.UNAUTHORIZED)
+    with pytest.raises(Unauthorized, match="reconnect"):
+        linking.unlink(row)
+    opentrain.run()
+    assert site.inside == set()

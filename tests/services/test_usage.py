@@ -1,0 +1,336 @@
+"""Usage: every second is kept, and reported until OpenTrain has it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, datetime, timedelta
+from datetime import timezone as tz
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from django_opentrain.adapters import DayUsage
+from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.errors import NotFound, ServerError
+from django_opentrain.sandbox.models import Usage
+from django_opentrain.services import reporting, usage
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_contract, make_install, make_participant
+from tests.services.conftest import Host
+
+DUE, REPORTED, REFUSED = DailyUsage.Status.values
+
+
+@pytest.fixture
+def contract(db: None) -> Contract:
+    install = make_install()
+    return make_contract(install, trainer=make_participant(install, opentrain_user_id="usr_hired"))
+
+
+@pytest.fixture
+def maria(opentrain: OpenTrain) -> Hire:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.travel(days=10)
+    hire = opentrain.hire()
+    opentrain.travel(days=40)
+    opentrain.run()
+    return hire
+
+
+def sent(opentrain: OpenTrain) -> dict[str, int | None]:
+    """What OpenTrain has stored, by day."""
+    rows = opentrain.sandbox.store.all(Usage)
+    return {row.work_date: row.total_seconds for row in rows}
+
+
+def days_ago(number: int) -> date:
+    return usage.today() - timedelta(days=number)
+
+
+# Writing down ---------------------------------------------------------------------------------
+
+
+def test_record_sets_totals_and_keeps_what_is_left_out(contract: Contract) -> None:
+    usage.record(contract, date(2026, 11, 1), total_seconds=600, tasks_completed=3)
+    row = usage.record(contract, date(2026, 11, 1), labels_completed=9)
+    assert (row.total_seconds, row.tasks_completed, row.labels_completed) == (600, 3, 9)
+    assert (row.status, row.revision) == (DUE, 2)
+
+
+def test_recording_the_same_again_is_no_change(contract: Contract) -> None:
+    usage.record(contract, date(2026, 11, 1), total_seconds=600)
+    DailyUsage.objects.update(status=REPORTED, reported_revision=1)
+    row = usage.record(contract, date(2026, 11, 1), total_seconds=600)
+    assert (row.status, row.revision) == (REPORTED, 1)
+
+
+def test_a_correction_downwards_is_due(contract: Contract) -> None:
+    usage.record(contract, date(2026, 11, 1), total_seconds=600)
+    DailyUsage.objects.update(status=REPORTED, reported_revision=1)
+    row = usage.record(contract, date(2026, 11, 1), total_seconds=0)
+    assert (row.status, row.total_seconds) == (DUE, 0)
+
+
+def test_add_adds_to_what_is_there_or_not(contract: Contract) -> None:
+    usage.add(contract, date(2026, 11, 1), total_seconds=600)
+    usage.add(contract, date(2026, 11, 1), total_seconds=60, labels_completed=2)
+    row = usage.add(contract, date(2026, 11, 1), labels_completed=1, external_report_id="batch-7")
+    assert (row.total_seconds, row.labels_completed, row.tasks_completed) == (660, 3, None)
+    assert (row.revision, row.external_report_id) == (3, "batch-7")
+
+
+def test_the_hired_trainers_id_and_no_id_are_one_worker(contract: Contract) -> None:
+    usage.add(contract, date(2026, 11, 1), total_seconds=1, worker_id="usr_hired")
+    usage.add(contract, date(2026, 11, 1), total_seconds=1)
+    usage.add(contract, date(2026, 11, 1), total_seconds=1, worker_id="usr_other")
+    assert list(DailyUsage.objects.order_by("worker_id").values_list("worker_id", "total_seconds")) == [
+        ("", 2),
+        ("usr_other", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [{"total_seconds": -1}, {"total_seconds": 86401}, {"tasks_completed": -1}, {"labels_completed": 2**31}],
+)
+@pytest.mark.parametrize("write", [usage.record, usage.add])
+def test_impossible_totals_are_refused(contract: Contract, write: Any, totals: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        write(contract, date(2026, 11, 1), **totals)
+    assert not DailyUsage.objects.exists()
+
+
+def test_a_moment_is_not_a_day(contract: Contract) -> None:
+    with pytest.raises(TypeError, match="must be a date"):
+        usage.record(contract, datetime(2026, 11, 1, tzinfo=tz.utc), total_seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sixteen_writers_lose_nothing() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite in memory has one connection; tests/chaos does this with processes")
+    contract = make_contract(make_install())
+
+    def write() -> None:
+        try:
+            for _second in range(20):
+                usage.add(contract, date(2026, 11, 1), total_seconds=1, labels_completed=2)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=write) for _writer in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    row = DailyUsage.objects.get()
+    assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)
+
+
+# Collecting -----------------------------------------------------------------------------------
+
+
+def test_collecting_records_what_differs(contract: Contract, site: Host) -> None:
+    Contract.objects.update(start_date=days_ago(60))
+    contract.refresh_from_db()
+    site.days = [DayUsage(work_date=days_ago(number), total_seconds=number) for number in range(50)]
+    assert usage.collect(contract) == 50
+    assert usage.collect(contract) == 0
+    site.days[40] = DayUsage(work_date=days_ago(40), total_seconds=7, labels_completed=1)
+    assert usage.collect(contract) == 1
+    contract.refresh_from_db()
+    assert contract.usage_collected_at is not None
+
+
+def test_collecting_costs_the_same_however_many_days(
+    contract: Contract, site: Host, django_assert_num_queries: Any
+) -> None:
+    Contract.objects.update(start_date=days_ago(200))
+    contract = Contract.objects.select_related("trainer").get()
+    site.days = [DayUsage(work_date=days_ago(number), total_seconds=1) for number in range(150)]
+    with django_assert_num_queries(3):
+        usage.collect(contract)
+
+
+def test_an_impossible_day_does_not_cost_the_others(
+    contract: Contract, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.days = [
+        DayUsage(work_date=days_ago(0), total_seconds=90_000),
+        DayUsage(work_date=days_ago(0), total_seconds=60, worker_id="usr_other"),
+    ]
+    assert usage.collect(contract) == 1
+    assert "must be between 0 and 86400" in caplog.text
+
+
+# Reporting ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_totals_reach_opentrain_in_batches_of_a_hundred(opentrain: OpenTrain, maria: Hire) -> None:
+    workers = [""] * 30
+    for number, _worker in enumerate(workers):
+        usage.record(maria.contract, days_ago(number), total_seconds=number)
+    opentrain.sandbox.add_participant(maria.id, "Ken T.")
+    people = maria.contract.install.client.list_participants(maria.id)
+    ken = next(each.opentrain_user_id for each in people if each.opentrain_user_id != maria.opentrain_user_id)
+    for number in range(90):
+        usage.record(maria.contract, days_ago(number), total_seconds=1, worker_id=ken)
+    before = len(opentrain.sandbox.calls)
+    report = usage.report(maria.contract)
+    assert (report.accepted, report.refused, report.held) == (120, 0, 0)
+    assert len(opentrain.sandbox.calls) - before == 2
+    assert not DailyUsage.objects.exclude(status=REPORTED).exists()
+    assert usage.report(maria.contract).accepted == 0
+
+
+@pytest.mark.django_db
+def test_days_in_the_future_wait(opentrain: OpenTrain, maria: Hire) -> None:
+    tomorrow = usage.today() + timedelta(days=1)
+    usage.record(maria.contract, tomorrow, total_seconds=60)
+    assert usage.report(maria.contract).held == 1
+    assert sent(opentrain) == {}
+    opentrain.travel(days=1)
+    opentrain.run()
+    assert sent(opentrain) == {tomorrow.isoformat(): 60}
+
+
+@pytest.mark.django_db
+def test_one_refused_entry_does_not_hold_up_the_others(opentrain: OpenTrain, maria: Hire) -> None:
+    for number in range(99):
+        usage.record(maria.contract, days_ago(number), total_seconds=60)
+    usage.record(maria.contract, days_ago(5), total_seconds=60, worker_id="usr_stranger")
+    report = usage.report(maria.contract)
+    assert (report.accepted, report.refused) == (99, 1)
+    bad = DailyUsage.objects.get(worker_id="usr_stranger")
+    assert bad.status == REFUSED
+    assert "participant" in bad.error
+    assert usage.report(maria.contract).refused == 0
+    usage.record(maria.contract, days_ago(5), total_seconds=61, worker_id="usr_stranger")
+    assert usage.report(maria.contract).refused == 1
+
+
+@pytest.mark.django_db
+def test_what_changes_during_a_report_stays_due(
+    opentrain: OpenTrain, maria: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage.record(maria.contract, days_ago(1), total_seconds=60)
+    report_usage = PlatformClient.report_usage
+
+    def meanwhile(client: PlatformClient, contract_id: str, entries: Any) -> Any:
+        answer = report_usage(client, contract_id, entries)
+        usage.add(maria.contract, days_ago(1), total_seconds=5)
+        return answer
+
+    monkeypatch.setattr(PlatformClient, "report_usage", meanwhile)
+    usage.report(maria.contract)
+    monkeypatch.undo()
+    assert DailyUsage.objects.get().status == DUE
+    usage.report(maria.contract)
+    assert DailyUsage.objects.get().status == REPORTED
+    assert sent(opentrain) == {days_ago(1).isoformat(): 65}
+
+
+@pytest.mark.django_db
+def test_a_lost_answer_is_reported_again_and_counts_once(opentrain: OpenTrain, maria: Hire) -> None:
+    usage.record(maria.contract, days_ago(1), total_seconds=60)
+    opentrain.lose_next_response(match="POST .*usage")
+    opentrain.run()
+    opentrain.travel(minutes=30)
+    opentrain.run()
+    assert sent(opentrain) == {days_ago(1).isoformat(): 60}
+    assert DailyUsage.objects.get().status == REPORTED
+
+
+@pytest.mark.django_db
+def test_an_ended_contract_still_gets_its_last_totals_out(
+    opentrain: OpenTrain, maria: Hire, site: Host
+) -> None:
+    site.days = [DayUsage(work_date=days_ago(0), total_seconds=60)]
+    opentrain.end(maria)
+    opentrain.run()
+    assert sent(opentrain) == {days_ago(0).isoformat(): 60}
+    opentrain.travel(days=2)
+    site.days.append(DayUsage(work_date=days_ago(2), total_seconds=90))
+    opentrain.run()
+    assert sent(opentrain)[days_ago(2).isoformat()] == 90
+
+
+@pytest.mark.django_db
+def test_a_contract_that_opentrain_refuses_is_tried_later_and_others_now(
+    opentrain: OpenTrain, maria: Hire
+) -> None:
+    ken = opentrain.hire("Ken T.")
+    opentrain.run()
+    for hire in (maria, ken):
+        usage.record(hire.contract, days_ago(0), total_seconds=60)
+    opentrain.fail_next(status=404, match=f"POST /contracts/{maria.id}/usage")
+    reporting.run_due()
+    assert maria.contract.report_error
+    assert maria.contract.next_report_at is not None
+    assert ken.contract.usage.get().status == REPORTED
+    assert reporting.run_due() == 0
+    opentrain.travel(minutes=5)
+    assert reporting.run_due() == 1
+    assert (maria.contract.report_error, maria.contract.report_attempts) == ("", 0)
+
+
+@pytest.mark.django_db
+def test_nothing_is_lost_in_an_outage(opentrain: OpenTrain, maria: Hire) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+    opentrain.fail_next(status=503)
+    with pytest.raises(ServerError):
+        usage.report(maria.contract)
+    opentrain.fail_next(status=404)
+    with pytest.raises(NotFound):
+        usage.report(maria.contract)
+    assert DailyUsage.objects.get().status == DUE
+
+
+@pytest.mark.django_db
+def test_the_answer_brings_the_budget(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
+    opentrain.fund(maria, hours=1)
+    opentrain.consume(maria, hours=0.9)
+    assert maria.contract.budget_state == "LOW"
+    opentrain.run()
+    assert site.budgets == [("OK", "LOW")]
+
+
+@pytest.mark.django_db
+def test_a_failing_host_costs_only_its_contract(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+    site.failing["collect_usage"] = RuntimeError("no such table")
+    assert reporting.run_due() == 1
+    assert DailyUsage.objects.get().status == REPORTED
+
+
+@pytest.mark.django_db
+def test_without_the_scope_totals_wait(opentrain: OpenTrain) -> None:
+    install = opentrain.connect("acme", scopes=["project-links:write", "contracts:read", "participants:read"])
+    contract = make_contract(install)
+    usage.record(contract, days_ago(0), total_seconds=60)
+    assert reporting.run_due() == 0
+    assert DailyUsage.objects.get().status == DUE
+
+
+@pytest.mark.django_db
+def test_the_day_is_that_of_the_usage_time_zone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = datetime(2026, 11, 23, 12, tzinfo=tz.utc)
+    monkeypatch.setattr(timezone, "now", lambda: noon)
+    for zone, day in (("UTC", 23), ("Pacific/Kiritimati", 24), ("Pacific/Pago_Pago", 23)):
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
+        assert usage.today() == date(2026, 11, day)
+
+
+@pytest.mark.django_db
+def test_a_paused_install_reports_later(opentrain: OpenTrain, maria: Hire) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+    Install.objects.update(paused_until=timezone.now() + timedelta(minutes=5))
+    assert reporting.run_due() == 0
+    opentrain.travel(minutes=6)
+    assert reporting.run_due() == 1
