@@ -12,9 +12,9 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from tests import factories
-from tests.web.markup import text_of
+from tests.web.markup import page_of, text_of
 from tests.web.test_connect import send
-from tests.web.test_guard import check_markup, page_of
+from tests.web.test_guard import check_markup
 
 GOOD = "correct horse battery"
 
