@@ -6,8 +6,8 @@ tokens and webhook secrets. Keys are the facade's arguments in camelCase.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -45,18 +45,19 @@ def state(market: Marketplace) -> Json:
 
 def dump(entity: Entity) -> Json:
     """An entity's fields in camelCase, times in ISO, without secrets."""
-    fields: dict[str, Any] = asdict(entity)  # type: ignore[call-overload]  # all are dataclasses
-    return {_camel(k): _plain(k, v) for k, v in fields.items() if k not in SECRET_FIELDS}
+    fields = vars(entity).items()
+    return {_camel(name): _plain(name, value) for name, value in fields if name not in SECRET_FIELDS}
 
 
 def _plain(key: str, value: Any) -> object:
     if isinstance(value, Decimal):
         return number(value)
     if key == "attempts":
-        return [{**each, "at": iso(each["at"])} for each in value]
+        return [{**vars(each), "at": iso(each.at)} for each in value]
     return iso(value) if key.endswith("_at") and value is not None else value
 
 
+@functools.cache
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first[0].lower() + first[1:] + "".join(word.capitalize() for word in rest)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from django_opentrain.sandbox.models import Entity, restore
+from django_opentrain.sandbox.models import Attempt, Entity, restore
 
 
 class JournalError(Exception):
@@ -68,7 +68,7 @@ class Journal:
         """Write one transaction; it survives this process once this returns."""
         if self._descriptor is None:
             raise JournalError(f"{self.path} is not open")
-        rest = json.dumps(asdict(transaction), default=_encode, separators=(",", ":")).encode()
+        rest = json.dumps(vars(transaction), default=_encode, separators=(",", ":")).encode()
         rest += b"\n"
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
@@ -81,7 +81,7 @@ class Journal:
 
 def document_of(entity: Entity) -> tuple[str, dict[str, Any]]:
     """The kind and the fields of ``entity``, as the journal keeps them."""
-    return type(entity).__name__, asdict(entity)  # type: ignore[call-overload]  # all are dataclasses
+    return type(entity).__name__, vars(entity)
 
 
 def entity_of(put: tuple[str, dict[str, Any]]) -> Entity:
@@ -93,6 +93,8 @@ def entity_of(put: tuple[str, dict[str, Any]]) -> Entity:
 def _encode(value: object) -> object:
     if isinstance(value, Decimal):
         return {"$decimal": str(value)}
+    if isinstance(value, Attempt):
+        return vars(value)
     raise TypeError(f"{type(value).__name__} has no place in a state file")
 
 

@@ -62,7 +62,8 @@ class SandboxAdapter(BaseAdapter):
         read_timeout = timeout[1] if isinstance(timeout, tuple) else timeout
         if read_timeout is not None and response.delay_seconds >= read_timeout:
             raise requests.ReadTimeout("Read timed out.", request=request)
-        time.sleep(response.delay_seconds)
+        if response.delay_seconds:  # even sleep(0) costs milliseconds on a busy machine
+            time.sleep(response.delay_seconds)
 
 
 def _raw(response: Response, method: str | None) -> HTTPResponse:

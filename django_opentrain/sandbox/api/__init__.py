@@ -24,6 +24,7 @@ from django_opentrain.sandbox.api import contracts, endpoints, links
 from django_opentrain.sandbox.api.routing import Call, Operation
 from django_opentrain.sandbox.consent import token_digest
 from django_opentrain.sandbox.errors import ApiError, forbidden, not_found, unauthorized
+from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import App, Install, Organization, Token
 from django_opentrain.sandbox.payloads import Json
 from django_opentrain.sandbox.store import Store
@@ -110,11 +111,9 @@ def authenticate(store: Store, authorization: str) -> tuple[Token, Install, App]
     token = store.token_by_digest(token_digest(value.strip()))
     if scheme.lower() != "bearer" or token is None or token.revoked_at is not None:
         raise unauthorized("The token is missing, invalid or revoked")
-    install = store.get(Install, token.install_id)
-    app = store.get(App, install.app_slug) if install else None
-    organization = store.get(Organization, install.organization_id) if install else None
-    if install is None or app is None or organization is None:
-        raise unauthorized("The token's install is gone")
+    install = find(store, Install, token.install_id)
+    app = find(store, App, install.app_slug)
+    organization = find(store, Organization, install.organization_id)
     if install.status != INSTALL_ACTIVE:
         raise forbidden("The install is not active")
     if not app.active:
