@@ -22,6 +22,8 @@ class LabellingAdapter(DjangoUsersAdapter):
     """A team is a customer, a seat is access, an annotation is work. Accounts are left to the base class."""
 
     def get_tenant(self, request: HttpRequest) -> str | None:
+        if not request.user.is_authenticated:
+            return None
         team = models.Team.objects.filter(managers=request.user.pk).first()
         return str(team.pk) if team else None
 
