@@ -12,10 +12,12 @@ from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.fernet import Fernet
+from django.conf import settings
 from django.utils import timezone
 
 from django_opentrain.clients import shared_session
-from django_opentrain.conf import conf
+from django_opentrain.conf import SETTING, conf
 from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.sandbox import Sandbox
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Rounds of deliveries and work after which something keeps setting itself off.
 MAX_ROUNDS: Final = 50
-#: The title of the one job that a customer has unless others are named.
+#: The title of the first job of each customer.
 DEFAULT_JOB: Final = "Label data"
 #: API calls that change something.
 CHANGING: Final = "(POST|PATCH|DELETE) .*"
@@ -68,8 +70,7 @@ class OpenTrain:
         self.sandbox.mount(session)
         self._exit.callback(self.sandbox.close)
         self._exit.callback(_restore, session.adapters, before)
-        forced = {"DISPATCH": "none", "MAX_RETRIES": 0, "BASE_URL": self.sandbox.base_url}
-        self._exit.enter_context(forced_settings(forced))
+        self._exit.enter_context(forced_settings(self._settings()))
         self._exit.enter_context(django_clock(self.clock))
         return self
 
@@ -77,6 +78,13 @@ class OpenTrain:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exit.close()
+
+    def _settings(self) -> dict[str, Any]:
+        forced = {"DISPATCH": "none", "MAX_RETRIES": 0, "BASE_URL": self.sandbox.base_url}
+        if not getattr(settings, SETTING, {}).get("ENCRYPTION_KEYS"):
+            # A site that takes its keys from the environment has none where it is tested.
+            forced["ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+        return forced
 
     # What customers do --------------------------------------------------------------------------
 
@@ -254,16 +262,17 @@ class OpenTrain:
     def _organization(self, tenant: str) -> Organization:
         """The tenant's own, so that connecting again is a reconnect."""
         if tenant not in self._organizations:
-            self._organizations[tenant] = self.sandbox.create_organization(tenant)
+            organization = self.sandbox.create_organization(tenant)
+            self.sandbox.create_job(DEFAULT_JOB, organization_id=organization.id)
+            self._organizations[tenant] = organization
         return self._organizations[tenant]
 
     def _find_job(self, job: str | None, tenant: str) -> Job:
         organization = self._organization(tenant)
-        jobs = self.sandbox.store.owned(Job, organization.id)
-        for each in jobs:
+        for each in self.sandbox.store.owned(Job, organization.id):
             if job in (None, each.id, each.title):
                 return each
-        return self.sandbox.create_job(job or DEFAULT_JOB, organization_id=organization.id)
+        return self.sandbox.create_job(str(job), organization_id=organization.id)
 
 
 def _restore(adapters: Any, before: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ class AccessConformance(AdapterHooks):
         linked.run()
         assert not self.can_enter(maria.grant)
 
-    def test_removal_is_proven(self, adapter: OpenTrainAdapter) -> None:
+    def test_removal_is_proven(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
         try:
             left = adapter.check_revocation()
         except NotImplementedError:

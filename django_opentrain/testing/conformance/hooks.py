@@ -19,7 +19,7 @@ class AdapterHooks:
     #: Two projects of that customer.
     project_id: str
     other_project_id: str
-    #: A customer to whom neither belongs.
+    #: A customer to whom neither belongs; one that ``get_tenant`` could name.
     other_tenant: str = "somebody else"
     #: The totals that the host counts, of ``DayUsage``'s.
     totals: tuple[str, ...] = ("total_seconds", "tasks_completed", "labels_completed")

@@ -1,0 +1,45 @@
+"""Does this platform's adapter keep its promises?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from django_opentrain.models import AccessGrant
+from django_opentrain.testing.conformance import AdapterConformance
+from example_project.labelling.models import Annotation, Team
+from example_project.labelling.views import contract_of
+
+
+class TestLabellingAdapter(AdapterConformance):
+    totals = ("total_seconds", "labels_completed")
+
+    @pytest.fixture(autouse=True)
+    def _two_teams(self, db: None) -> None:
+        team, other_team = Team.objects.create(name="Acme"), Team.objects.create(name="Globex")
+        self.tenant, self.other_tenant = str(team.pk), str(other_team.pk)
+        self.project_id = str(team.projects.create(name="Invoices").pk)
+        self.other_project_id = str(team.projects.create(name="Street signs").pk)
+
+    def can_enter(self, grant: AccessGrant) -> bool:
+        user = User.objects.filter(pk=grant.host_user_ref or 0).first()
+        if user is None:
+            return False
+        browser = Client()
+        browser.force_login(user)
+        return browser.get(reverse("label", args=[grant.external_project_id])).status_code == 200
+
+    def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
+        user = User.objects.get(pk=grant.host_user_ref)
+        project = user.seats.get(project=int(grant.external_project_id)).project
+        for number in range(labels):
+            Annotation.objects.create(
+                task=project.tasks.create(text="Invoice 17"),
+                user=user,
+                contract=contract_of(user, project),
+                seconds=seconds if number == 0 else 0,
+            )
