@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import re
 import secrets
+from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 
@@ -90,8 +91,7 @@ class Trainer(Person):
 
     def invitation(self) -> str:
         """The link that came by mail; "" while there is none."""
-        for file in sorted(self._mail.glob("*.log")):
-            message = email.message_from_bytes(file.read_bytes())
+        for message in _messages(self._mail):
             if message["To"] == self.hired.work_email:
                 found = re.search(r"https?://\S+/set-password/\S+", _text(message))
                 return found.group() if found else ""
@@ -129,6 +129,13 @@ class Trainer(Person):
         except Unexpected:
             return True
         return False
+
+
+def _messages(folder: Path) -> Iterator[Message]:
+    """The mails that Django's file backend has written. Two of the same second can share a file."""
+    for file in sorted(folder.glob("*.log")):
+        for part in re.split(rb"^-{79}\n", file.read_bytes(), flags=re.MULTILINE):
+            yield email.message_from_bytes(part)
 
 
 def _text(message: Message) -> str:

@@ -65,7 +65,7 @@ class Process:
             time.sleep(_STEP)
         raise ProcessFailed(f"{self.name} wasn't ready within {seconds:g} s.")
 
-    def tail(self, lines: int = 30) -> str:
+    def tail(self, lines: int = 25) -> str:
         """The end of its log."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])

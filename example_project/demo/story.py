@@ -60,8 +60,8 @@ class Story:
         self.first_logins(maria, jonas)
         self.spend(maria, jonas)
         self.end(maria, jonas)
-        self.reconnect(install_id, jonas)
-        self.disconnect(jonas)
+        install_id = self.reconnect(install_id, jonas)
+        self.disconnect(install_id, jonas)
 
     def connect(self) -> str:
         """Returns OpenTrain's id of the install."""
@@ -158,7 +158,8 @@ class Story:
             jonas.label(PROJECT, 1)
             self.customer.look_at(PROJECT).expect(f"{maria.hired.work_email} 6")
 
-    def reconnect(self, old_install: str, jonas: Trainer) -> None:
+    def reconnect(self, old_install: str, jonas: Trainer) -> str:
+        """Returns OpenTrain's id of the new install."""
         with step(
             "by mistake the customer ends the connection on OpenTrain: the site says until when access lasts"
         ):
@@ -177,6 +178,7 @@ class Story:
         with step("his work is reported through the new connection"):
             jonas.label(PROJECT, 1)
             self.is_reported(jonas, 6)
+        return str(install["id"])
 
     def warns_of_the_end(self) -> bool:
         page = self.customer.open(f"{self.site}/opentrain/")
@@ -186,9 +188,9 @@ class Story:
         jonas.open_task(PROJECT)  # raises if he has no access, for however short a time
         return bool(self.opentrain.links(install_id) and self.opentrain.endpoints(install_id))
 
-    def disconnect(self, jonas: Trainer) -> None:
+    def disconnect(self, install_id: str, jonas: Trainer) -> None:
         with step("the customer disconnects: Jonas loses his access, too"):
             self.customer.disconnect()
             eventually(lambda: jonas.is_shut_out(self.labelling_url), "Jonas locked out")
         with step("the site's webhooks are removed from OpenTrain"):
-            eventually(lambda: not self.opentrain.state()["endpoints"], "no webhook endpoint")
+            eventually(lambda: not self.opentrain.endpoints(install_id), "no webhook endpoint")
