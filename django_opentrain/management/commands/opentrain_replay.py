@@ -1,0 +1,78 @@
+"""``manage.py opentrain_replay``: let stored events take effect again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from django_opentrain.models import WebhookEvent
+from django_opentrain.models.webhooks import WebhookEventQuerySet
+from django_opentrain.platform import catalog
+from django_opentrain.services import inbox
+
+#: Each option that names rows, with the lookup it stands for.
+LOOKUPS = {
+    "event": "event_id__in",
+    "resource": "resource_id__in",
+    "type": "type__in",
+    "status": "status__in",
+    "install": "endpoint__install__opentrain_id__in",
+}
+
+
+class Command(BaseCommand):
+    """Selects events and makes them due; the workers, or ``opentrain_work``, process them."""
+
+    help = "Let stored webhook events take effect again. Without --status: those that failed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Options of one kind are alternatives; kinds narrow each other."""
+        parser.add_argument("--event", action="append", metavar="ID", help="OpenTrain's event id")
+        parser.add_argument("--resource", action="append", metavar="ID", help="contract, link, install … id")
+        parser.add_argument("--type", action="append", choices=catalog.EVENT_TYPES)
+        parser.add_argument("--status", action="append", choices=WebhookEvent.Status.values)
+        parser.add_argument("--install", action="append", metavar="ID", help="OpenTrain's install id")
+        parser.add_argument("--since", metavar="TIME", help="received at or after, e.g. 2026-11-23T08:00")
+        parser.add_argument("--until", metavar="TIME", help="received before")
+        parser.add_argument("--now", action="store_true", help="process them here, instead of by the workers")
+        parser.add_argument("--dry-run", action="store_true", help="only list them")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Raises ``CommandError`` for a time that can't be read."""
+        rows = self._selected(options)
+        if options["dry_run"]:
+            for row in rows.order_by("received_at").iterator():
+                self.stdout.write(f"{row.received_at:%Y-%m-%d %H:%M} {row.status} {row} {row.error}".rstrip())
+            self.stdout.write(f"{rows.count()} events would be replayed.")
+            return
+        count = inbox.replay(rows)
+        self.stdout.write(self.style.SUCCESS(f"{count} events are due again."))
+        if options["now"]:
+            self.stdout.write(f"{inbox.drain()} processed.")
+
+    def _selected(self, options: dict[str, Any]) -> WebhookEventQuerySet:
+        chosen = {LOOKUPS[name]: options[name] for name in LOOKUPS if options[name]}
+        if not options["status"] and not options["event"]:
+            chosen["status__in"] = [WebhookEvent.Status.FAILED]
+        if since := _moment(options["since"]):
+            chosen["received_at__gte"] = since
+        if until := _moment(options["until"]):
+            chosen["received_at__lt"] = until
+        return WebhookEvent.objects.filter(body__isnull=False, **chosen)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise CommandError(f"Not a time: {text!r}. Write it as 2026-11-23T08:00 (or with an offset).")
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

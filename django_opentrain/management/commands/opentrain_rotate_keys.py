@@ -1,0 +1,35 @@
+"""``manage.py opentrain_rotate_keys``: re-encrypt every secret with the first key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_opentrain.services import keys
+
+
+class Command(BaseCommand):
+    """Re-encrypts in batches while the site runs; may be stopped and run again."""
+
+    help = (
+        "Re-encrypt every token, webhook secret, Work Email and event body with the first of"
+        " OPENTRAIN['ENCRYPTION_KEYS']. Put a new key first, deploy, run this, then remove the old one."
+    )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Raises ``CommandError`` when something can't be decrypted with any key."""
+        verbose = options["verbosity"] > 1
+        result = keys.rotate(self._progress if verbose else lambda _column, _rows: None)
+        self.stdout.write(f"{result.rotated} re-encrypted, {result.current} were current.")
+        if result.undecryptable:
+            raise CommandError(
+                f"{result.undecryptable} can't be decrypted with any key. Put the key that encrypted them back"
+                " at the end of OPENTRAIN['ENCRYPTION_KEYS'] and run this again, or have those customers reconnect."
+            )
+        self.stdout.write(
+            self.style.SUCCESS("Everything is encrypted with the first key: the others may go.")
+        )
+
+    def _progress(self, column: str, rows: int) -> None:
+        self.stdout.write(f"{column}: {rows} rows")

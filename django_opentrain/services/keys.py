@@ -1,0 +1,72 @@
+"""Encryption keys: re-encrypting everything with the first one, while the site runs.
+
+Resumable by nature: what the first key encrypted is passed over, so a run that was cut short is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django.apps import apps
+from django.db import models, transaction
+
+from django_opentrain import crypto
+from django_opentrain.fields import Ciphertext, EncryptedMixin
+
+#: Rows re-encrypted in one transaction, so that no lock is held for long.
+BATCH: Final = 200
+
+
+@dataclass(kw_only=True)
+class Rotation:
+    """What a run has done. The old keys may go once nothing is ``undecryptable``."""
+
+    rotated: int = 0
+    current: int = 0
+    undecryptable: int = 0
+
+
+def encrypted_columns() -> Iterator[tuple[type[models.Model], EncryptedMixin]]:
+    """Each encrypted column of this package's models."""
+    for model in apps.get_app_config("django_opentrain").get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedMixin):
+                yield model, field
+
+
+def rotate(progress: Callable[[str, int], None] = lambda _column, _rows: None) -> Rotation:
+    """Re-encrypt every secret with the first key. ``progress`` is told each column and how many rows are done."""
+    total = Rotation()
+    for model, field in encrypted_columns():
+        done, last = 0, 0
+        while batch := _rotate_batch(model, field, last, total):
+            last, done = batch[-1], done + len(batch)
+            progress(f"{model._meta.model_name}.{field.attname}", done)
+    return total
+
+
+def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, total: Rotation) -> list[int]:
+    """The next rows in the order of their keys; returns their keys."""
+    manager = model._default_manager
+    filled = manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
+    keys = list(filled.values_list("pk", flat=True)[:BATCH])
+    with transaction.atomic():
+        for row in manager.select_for_update().filter(pk__in=keys).only("pk", field.attname):
+            _rotate_row(row, field, total)
+    return keys
+
+
+def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> None:
+    ciphertext = field.ciphertext(row)
+    if ciphertext is None or crypto.is_current(ciphertext):
+        total.current += 1
+        return
+    try:
+        fresh = Ciphertext(crypto.rotate(ciphertext))
+    except crypto.UndecryptableError:
+        total.undecryptable += 1
+        return
+    type(row)._default_manager.filter(pk=row.pk).update(**{field.attname: fresh})
+    total.rotated += 1

@@ -1,0 +1,95 @@
+"""``opentrain_replay``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_opentrain.models import Contract, WebhookEvent
+from tests.factories import make_endpoint, make_event, make_install
+
+pytestmark = pytest.mark.django_db
+
+PENDING, PROCESSED, IGNORED, FAILED = WebhookEvent.Status.values
+
+
+@pytest.fixture(autouse=True)
+def events() -> None:
+    endpoint = make_endpoint(make_install(opentrain_id="inst_1"))
+    other = make_endpoint(make_install("globex", opentrain_id="inst_2"))
+    for where, event_id, kind, status, hour in (
+        (endpoint, "e1", "contract.ended", FAILED, 8),
+        (endpoint, "e2", "contract.started", PROCESSED, 9),
+        (endpoint, "e3", "contract.ended", PROCESSED, 10),
+        (other, "e4", "contract.ended", FAILED, 11),
+    ):
+        make_event(
+            where,
+            event_id=event_id,
+            type=kind,
+            status=status,
+            resource_id=f"ctr_{event_id}",
+            received_at=datetime(2026, 11, 1, hour, tzinfo=timezone.utc),
+        )
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("opentrain_replay", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def due() -> set[str]:
+    return set(WebhookEvent.objects.filter(status=PENDING).values_list("event_id", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [
+        ([], {"e1", "e4"}),
+        (["--event", "e2"], {"e2"}),
+        (["--event", "e2", "--event", "e3"], {"e2", "e3"}),
+        (["--resource", "ctr_e1"], {"e1"}),
+        (["--type", "contract.ended", "--status", PROCESSED], {"e3"}),
+        (["--status", PROCESSED, "--status", FAILED], {"e1", "e2", "e3", "e4"}),
+        (["--install", "inst_2"], {"e4"}),
+        (["--status", PROCESSED, "--since", "2026-11-01T10:00+00:00"], {"e3"}),
+        (["--status", PROCESSED, "--until", "2026-11-01T10:00"], {"e2"}),
+    ],
+)
+def test_the_options_choose(arguments: list[str], chosen: set[str]) -> None:
+    assert f"{len(chosen)} events are due again" in run(*arguments)
+    assert due() == chosen
+
+
+def test_a_dry_run_lists_and_changes_nothing() -> None:
+    printed = run("--dry-run")
+    assert "contract.ended e1" in printed
+    assert "2 events would be replayed" in printed
+    assert due() == set()
+
+
+def test_now_processes_them_here() -> None:
+    assert "1 processed" in run("--event", "e1", "--now")
+    assert Contract.objects.get().opentrain_id
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01T00:00"])
+def test_a_time_that_is_none_is_said(text: str) -> None:
+    with pytest.raises(CommandError, match="Not a time"):
+        run("--since", text)
+
+
+def test_purged_events_are_left_out() -> None:
+    WebhookEvent.objects.update(body=None)
+    assert "0 events" in run()
+
+
+def test_wrong_words_are_refused() -> None:
+    values: dict[str, Any] = {"status": ["LOST"]}
+    with pytest.raises(CommandError):
+        run("--status", values["status"][0])

@@ -1,0 +1,80 @@
+"""``opentrain_rotate_keys``."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_opentrain import crypto
+from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
+from django_opentrain.services import keys
+from tests.factories import make_endpoint, make_event, make_install, make_participant
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def install() -> Install:
+    install = make_install(token="ot_ptk_secret")
+    make_participant(install, work_email="maria@opentrain.work")
+    make_event(make_endpoint(install, secret="whsec_secret"), body=b'{"id": "1"}')
+    return install
+
+
+def use_keys(settings: Any, *values: str) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": list(values)}
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = StringIO()
+    call_command("opentrain_rotate_keys", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_every_kind_of_secret_is_covered() -> None:
+    assert {f"{model.__name__}.{field.attname}" for model, field in keys.encrypted_columns()} == {
+        "Install.token",
+        "Participant.work_email",
+        "WebhookEndpoint.secret",
+        "WebhookEvent.body",
+    }
+
+
+def test_after_a_rotation_the_old_key_may_go(install: Install, settings: Any) -> None:
+    [old] = settings.OPENTRAIN["ENCRYPTION_KEYS"]
+    new = crypto.generate_key()
+    use_keys(settings, new, old)
+    assert "the others may go" in run(verbosity=2)
+    use_keys(settings, new)
+    assert Install.objects.get().token == "ot_ptk_secret"
+    assert Participant.objects.get().work_email == "maria@opentrain.work"
+    assert WebhookEndpoint.objects.get().secret == "whsec_secret"
+    assert WebhookEvent.objects.get().body == b'{"id": "1"}'
+
+
+def test_a_second_run_has_nothing_to_do(install: Install, settings: Any) -> None:
+    use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
+    assert "4 re-encrypted, 0 were current" in run()
+    assert "0 re-encrypted, 4 were current" in run()
+
+
+def test_what_no_key_opens_is_said_and_left(install: Install, settings: Any) -> None:
+    old = settings.OPENTRAIN["ENCRYPTION_KEYS"]
+    use_keys(settings, crypto.generate_key())
+    with pytest.raises(CommandError, match="4 can't be decrypted"):
+        run()
+    use_keys(settings, *old)
+    assert Install.objects.get().token == "ot_ptk_secret"
+
+
+def test_many_rows_go_in_batches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "BATCH", 3)
+    for _row in range(8):
+        make_install()
+    use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
+    seen: list[tuple[str, int]] = []
+    assert keys.rotate(lambda column, rows: seen.append((column, rows))).rotated == 8
+    assert [rows for column, rows in seen if column == "install.token"] == [3, 6, 8]
