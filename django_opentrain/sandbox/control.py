@@ -29,7 +29,8 @@ def run(market: Marketplace, verb: str, body: Fields) -> Json:
     action = VERBS.get(verb)
     if action is None:
         raise not_found(f"Verbs are {', '.join(VERBS)}")
-    return action(market, body)
+    with market.store.transaction():
+        return action(market, body)
 
 
 def state(market: Marketplace) -> Json:

@@ -90,12 +90,8 @@ def entity_of(put: tuple[str, dict[str, Any]]) -> Entity:
     return restore(kind, document)
 
 
-def _encode(value: object) -> object:
-    if isinstance(value, Decimal):
-        return {"$decimal": str(value)}
-    if isinstance(value, Attempt):
-        return vars(value)
-    raise TypeError(f"{type(value).__name__} has no place in a state file")
+def _encode(value: Decimal | Attempt) -> object:
+    return {"$decimal": str(value)} if isinstance(value, Decimal) else vars(value)
 
 
 def _decode(value: dict[str, Any]) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 
 from django_opentrain.sandbox.delivery import DeliveryEngine, Outgoing
 
@@ -41,8 +42,9 @@ class DeliveryRunner:
             changed.notify_all()
         for _ in self._threads[:-1]:
             self._claimed.put(None)
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +143,21 @@ def test_slow_answers_take_effect_first(remote: Api, sandbox: Sandbox) -> None:
     assert len(remote.get("/project-links").body["projectLinks"]) == 1
 
 
+def test_a_client_that_goes_away_is_no_news(
+    remote: Api, url: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.faults.add("slow", seconds=0.2)
+    parts = urlsplit(url)
+    with caplog.at_level("DEBUG", "django_opentrain.sandbox.server"):
+        with socket.create_connection((parts.hostname, parts.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(f"GET {API_PATH}/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            eventually(lambda: sandbox.calls)
+        eventually(lambda: "broke off" in caplog.text)
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}
+    assert remote.get("/installs/current").status == 200
+
+
 def test_a_bug_is_a_500_with_the_envelope(
     remote: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,6 +188,7 @@ class Target(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _TargetHandler)
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.release = threading.Event()
+        self.waiting = 0
 
     @property
     def url(self) -> str:
@@ -188,11 +205,13 @@ class _TargetHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/slow":
+            self.server.waiting += 1
             self.server.release.wait(30)
         self.server.got.append((self.path, dict(self.headers.items()), body))
         self.send_response(302 if self.path == "/moved" else 204)
         if self.path == "/moved":
             self.send_header("Location", "/ok")
+        self.send_header("Set-Cookie", "session=1")
         self.send_header("Connection", "close")
         self.end_headers()
 
@@ -241,6 +260,25 @@ def test_signed_posts_arrive(running: Sandbox, target: Target, session: requests
     eventually(lambda: running.store.all(Delivery)[0].status == "DELIVERED")
 
 
+def test_a_stop_does_not_wait_for_those_who_hang(target: Target, session: requests.Session) -> None:
+    sandbox = Sandbox()
+    api = client(sandbox, session)
+    for _ in range(3):
+        api.subscribe("project_link.created", url=target.url + "/slow")
+    for number in range(5):
+        api.link(str(number))
+    runner = DeliveryRunner(sandbox.engine)
+    runner.start()
+    eventually(lambda: sandbox.engine.next_due_at() is not None and target.waiting == 12)
+    start = time.monotonic()
+    runner.stop(seconds=0.3)
+    assert time.monotonic() - start < 2
+    target.release.set()
+    eventually(lambda: len(target.got) == 12)
+    runner.stop(seconds=5)
+    sandbox.close()
+
+
 def test_redirects_are_not_followed_and_retries_come_by_the_clock(
     running: Sandbox, target: Target, session: requests.Session
 ) -> None:
@@ -251,6 +289,7 @@ def test_redirects_are_not_followed_and_retries_come_by_the_clock(
     assert target.paths() == ["/moved"] * 2
     (delivery,) = running.store.all(Delivery)
     eventually(lambda: len(delivery.attempts) == 2)
+    assert all("Cookie" not in headers for _, headers, _ in target.got)
     first, second = delivery.attempts
     assert first.error == "HTTP 302"
     assert second.at - first.at >= 60
