@@ -19,7 +19,9 @@ from kombu.utils.json import dumps
 class Channel(filesystem.Channel):
     """Kombu's, but for how it writes."""
 
-    def _put(self, queue: str, payload: dict[str, Any], **_options: Any) -> None:
+    def _put(  # type: ignore[override] # kombu's base class and its own transport disagree
+        self, queue: str, payload: dict[str, Any], **_options: Any
+    ) -> None:
         moment = round(time.monotonic() * 1000)
         _write(Path(self.data_folder_out) / f"{moment}_{uuid.uuid4()}.{queue}.msg", payload)
 
