@@ -15,7 +15,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.decorators import classonlymethod
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -79,10 +79,10 @@ class TenantViewSet(ViewSetMixin, APIView):
 
     @cached_property
     def tenant(self) -> str:
-        """The customer for whom the caller acts. Raises ``PermissionDenied`` when there is none."""
+        """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
         tenant = get_adapter().get_tenant(django_request(self.request))
         if tenant is None:
-            raise PermissionDenied
+            self.permission_denied(self.request)
         return tenant
 
     def own(self, rows: QuerySet[M], pk: int) -> M:

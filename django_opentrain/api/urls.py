@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from django.apps import apps
 from django.urls import URLPattern, path
 
 from django_opentrain.api.base import TenantViewSet
@@ -87,3 +90,7 @@ def api_urls(*policies: type) -> list[URLPattern]:
 
 
 urlpatterns = api_urls()
+
+if apps.is_installed("drf_spectacular"):
+    # An optional extra: it describes the views in a module of its own.
+    import_module("django_opentrain.api.schema")

@@ -18,7 +18,7 @@ from django_opentrain.fields import MAX_ID
 MAX_CURSOR: Final = 2000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Links that we show must lead to a page, not run a script.
-WEB_URL: Final = RegexValidator(r"^https?://[^\s]+$", _("Enter a URL that begins with http:// or https://."))
+WEB_URL: Final = RegexValidator(r"^https?://[^\s]+\Z", _("Enter a URL that begins with http:// or https://."))
 
 
 def camel(name: str) -> str:

@@ -1,0 +1,202 @@
+"""Who may call, and on whose rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.test import override_settings
+from django.urls import include, path
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
+
+from django_opentrain.api.urls import ROUTES, api_urls
+from django_opentrain.models import Install
+from tests import factories
+from tests.api.conftest import log_in, url
+
+OPERATIONS = [
+    (name, method, "<int:pk>" in route) for route, _view, actions, name in ROUTES for method in actions
+]
+
+
+@pytest.mark.parametrize(("name", "method", "of_row"), OPERATIONS)
+def test_nobody_calls_without_logging_in(name: str, method: str, of_row: bool) -> None:
+    response = APIClient().generic(method, url(name, *([1] if of_row else [])))
+    assert (response.status_code, response.json()["code"]) == (401, "UNAUTHORIZED")
+    assert response["WWW-Authenticate"] == "Session"
+
+
+@pytest.mark.parametrize(("name", "method", "of_row"), OPERATIONS)
+@pytest.mark.parametrize("username", ["acme-clerk", "visitor"])
+def test_nobody_calls_who_does_not_manage_a_tenant(
+    name: str, method: str, of_row: bool, username: str
+) -> None:
+    response = log_in(username).generic(method, url(name, *([1] if of_row else [])))
+    assert (response.status_code, response.json()["code"]) == (403, "FORBIDDEN")
+
+
+@pytest.fixture
+def rows(install: Install) -> dict[str, int]:
+    """One row of acme's of each resource, by the first word of the views' names."""
+    link, person = factories.make_link(install), factories.make_participant(install)
+    contract = factories.make_contract(install, [link], trainer=person)
+    grant = factories.make_grant(contract, link, person)
+    endpoint = factories.make_endpoint(install)
+    return {
+        "install": install.pk,
+        "project": link.pk,
+        "contract": contract.pk,
+        "grant": grant.pk,
+        "webhook": endpoint.pk,
+        "event": factories.make_event(endpoint).pk,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [(name, method) for name, method, of_row in OPERATIONS if of_row]
+)
+def test_another_tenants_rows_are_not_found(name: str, method: str, rows: dict[str, int]) -> None:
+    pk = rows[name.partition("-")[0]]
+    body = {"entries": [{"workDate": "2026-01-01"}]} if method == "post" and name == "contract-usage" else {}
+    response = getattr(log_in("globex-boss"), method)(
+        url(name, pk), body, format="json" if method == "post" else None
+    )
+    assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, method, of_row in OPERATIONS if method == "get" and not of_row]
+)
+def test_lists_hold_the_callers_tenants_rows_only(name: str, rows: dict[str, int], boss: APIClient) -> None:
+    assert [row["id"] for row in boss.get(url(name)).json()["results"]] == [rows[name.partition("-")[0]]]
+    assert log_in("globex-boss").get(url(name)).json()["results"] == []
+
+
+@pytest.mark.parametrize("pk", [0, 2**31, 2**63 - 1, 2**63, 10**60])
+def test_a_key_that_no_row_has_is_not_found(pk: int, boss: APIClient) -> None:
+    assert boss.get(url("install-detail", pk)).status_code == 404
+
+
+# The session and its CSRF token ---------------------------------------------------------------
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def label_studio_switches_csrf_checks_off(get_response: View) -> Any:
+    """As Label Studio's middleware does for every view that doesn't object."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return get_response(request)
+
+    def process_view(request: HttpRequest, view: Any, _args: object, _kwargs: object) -> None:
+        request.__dict__["_dont_enforce_csrf_checks"] = getattr(view, "_dont_enforce_csrf_checks", True)
+
+    middleware.process_view = process_view  # type: ignore[attr-defined] # Django looks for it on the function
+    return middleware
+
+
+@pytest.mark.parametrize("switched_off", [False, True])
+def test_a_form_on_another_site_can_do_nothing(switched_off: bool, install: Install, settings: Any) -> None:
+    if switched_off:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.label_studio_switches_csrf_checks_off"]
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(factories.make_user("acme-boss"))
+    response = client.post(url("install-disconnect", install.pk))
+    assert (response.status_code, response.json()["code"]) == (403, "CSRF_FAILED")
+    install.refresh_from_db()
+    assert install.is_live
+
+
+def test_a_front_end_sends_the_csrf_token(install: Install) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(factories.make_user("acme-boss"))
+    client.cookies["csrftoken"] = "a" * 32
+    response = client.post(url("install-disconnect", install.pk), headers={"X-CSRFToken": "a" * 32})
+    assert response.status_code == 200
+
+
+def test_a_host_with_login_required_everywhere_answers_json(settings: Any) -> None:
+    middleware = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    pytest.importorskip("django", minversion="5.1")
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, middleware]
+    assert APIClient().get(url("install-list")).status_code == 401
+
+
+# A host's own policy --------------------------------------------------------------------------
+
+
+class HeaderAuthentication(TokenAuthentication):
+    """A token of the host's, without a table."""
+
+    def authenticate_credentials(self, key: str) -> Any:
+        return (User.objects.get_or_create(username="acme-boss")[0], key) if key == "right" else None
+
+
+class ReadOnly(BasePermission):
+    def has_permission(self, request: Any, view: Any) -> bool:
+        return bool(request.method == "GET")
+
+
+class Never(BaseThrottle):
+    def allow_request(self, request: Any, view: Any) -> bool:
+        return "slowly" not in request.headers
+
+    def wait(self) -> float:
+        return 3.2
+
+
+class Policy:
+    authentication_classes = [HeaderAuthentication]
+    permission_classes = [ReadOnly]
+    throttle_classes = [Never]
+
+
+urlpatterns = [
+    path("own/api/", include((api_urls(Policy), "own_api"))),
+    path("opentrain/", include("django_opentrain.urls")),
+    path("alone/", include("django_opentrain.api.urls")),
+]
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_host_decides_who_may_call_but_not_on_which_tenants_rows(install: Install) -> None:
+    factories.make_install("globex")
+    client = APIClient()
+    headers = {"Authorization": "Token right"}
+    assert client.get("/own/api/installs/").json()["code"] == "UNAUTHORIZED"
+    listed = client.get("/own/api/installs/", headers=headers)
+    assert [row["id"] for row in listed.json()["results"]] == [install.pk]
+    refused = client.post(f"/own/api/installs/{install.pk}/disconnect/", headers=headers)
+    assert refused.json()["code"] == "FORBIDDEN"
+    throttled = client.get("/own/api/installs/", headers={**headers, "slowly": "1"})
+    assert (throttled.status_code, throttled.json()["code"]) == (429, "RATE_LIMITED")
+    assert throttled["Retry-After"] == "4"
+    assert client.get("/opentrain/api/installs/", headers=headers).status_code == 401
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_the_api_can_be_mounted_alone(install: Install, boss: APIClient) -> None:
+    assert boss.get("/alone/installs/").json()["results"][0]["id"] == install.pk
+
+
+def test_no_secret_leaves(install: Install, boss: APIClient) -> None:
+    token = f"ot_ptk_{uuid.uuid4().hex}"
+    mine = factories.make_install("acme", token=token)
+    link, person = factories.make_link(mine), factories.make_participant(mine, work_email="m@opentrain.work")
+    contract = factories.make_contract(mine, [link], trainer=person)
+    factories.make_grant(contract, link, person)
+    endpoint = factories.make_endpoint(mine, secret="whsec_never_shown")
+    factories.make_event(endpoint, data={"freelancer": {"workEmail": "m@opentrain.work"}})
+    pages = [name for name, method, of_row in OPERATIONS if method == "get" and not of_row]
+    text = b"".join(boss.get(url(name)).content for name in pages)
+    text += boss.get(url("contract-participants", contract.pk)).content
+    assert b'"hasWorkEmail":true' in text
+    for secret in (token, token[-4:], "whsec_never_shown", "m@opentrain.work", str(endpoint.key)):
+        assert secret.encode() not in text

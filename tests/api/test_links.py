@@ -1,0 +1,127 @@
+"""Linking projects to jobs, as a front end does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from django_opentrain.models import Install, ProjectLink
+from django_opentrain.services.locks import lease
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+from tests.api.conftest import url
+
+
+def link(boss: APIClient, **body: Any) -> Any:
+    return boss.post(url("project-link-list"), {"externalProjectId": "acme-1", **body}, format="json")
+
+
+def test_link_and_unlink(boss: APIClient, opentrain: OpenTrain) -> None:
+    install = opentrain.connect()
+    made = link(boss, externalProjectName="Cats", externalProjectUrl="https://annotate.example/cats")
+    shown = made.json()
+    assert (made.status_code, shown["status"], shown["installId"]) == (201, "ACTIVE", install.pk)
+    assert (shown["externalProjectName"], shown["jobId"]) == ("Cats", None)
+    assert made["Location"] == url("project-link-detail", shown["id"])
+    assert boss.get(made["Location"]).json() == shown
+    gone = boss.delete(made["Location"])
+    assert (gone.status_code, gone.json()["status"]) == (200, "REMOVED")
+    assert boss.get(made["Location"]).status_code == boss.delete(made["Location"]).status_code == 404
+    assert boss.get(url("project-link-list")).json()["results"] == []
+
+
+def test_a_lost_answer_is_found_out_at_once(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect()
+    opentrain.lose_next_response()
+    assert link(boss).status_code == 201
+
+
+def test_a_link_that_opentrain_has_not_confirmed_is_accepted(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect()
+    opentrain.fail_next(500, times=2)
+    pending = link(boss)
+    assert (pending.status_code, pending.json()["status"]) == (202, "PENDING")
+    opentrain.run()
+    opentrain.travel(minutes=5)
+    opentrain.run()
+    assert boss.get(pending["Location"]).json()["status"] == "ACTIVE"
+
+
+def test_an_unlinking_that_opentrain_has_not_heard_of_is_accepted(
+    boss: APIClient, opentrain: OpenTrain
+) -> None:
+    opentrain.connect()
+    row = opentrain.link("acme-1")
+    opentrain.fail_next(500)
+    response = boss.delete(url("project-link-detail", row.pk))
+    assert (response.status_code, bool(response.json()["removalRequestedAt"])) == (202, True)
+    opentrain.travel(minutes=5)
+    opentrain.run()
+    assert boss.get(url("project-link-detail", row.pk)).status_code == 404
+
+
+def test_a_project_has_one_link(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect()
+    opentrain.link("acme-1")
+    response = link(boss)
+    assert (response.status_code, response.json()["code"]) == (409, "CONFLICT")
+
+
+def test_only_the_tenants_projects(boss: APIClient, install: Install) -> None:
+    response = link(boss, externalProjectId="globex-1")
+    assert (response.status_code, list(response.json()["details"])) == (400, ["externalProjectId"])
+
+
+def test_a_job_that_opentrain_does_not_know(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect()
+    response = link(boss, jobId="job_of_somebody_else")
+    assert (response.status_code, response.json()["code"]) == (404, "OPENTRAIN_NOT_FOUND")
+    assert response.json()["requestId"].startswith("req_")
+
+
+def test_a_scope_that_is_missing(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect(scopes=["contracts:read"])
+    response = link(boss)
+    assert (response.status_code, response.json()["code"]) == (403, "MISSING_SCOPE")
+    assert response.json()["details"] == {"scope": "project-links:write"}
+    assert not ProjectLink.objects.exists()
+
+
+def test_a_rate_limit(boss: APIClient, opentrain: OpenTrain) -> None:
+    install = opentrain.connect()
+    opentrain.fail_next(429, retry_after="17")
+    response = boss.post(url("install-verify", install.pk))
+    assert (response.status_code, response.json()["code"], response["Retry-After"]) == (
+        429,
+        "RATE_LIMITED",
+        "17",
+    )
+
+
+def test_which_of_several_connections(boss: APIClient, opentrain: OpenTrain) -> None:
+    assert link(boss).json()["code"] == "RECONNECT_REQUIRED"
+    install = opentrain.connect()
+    assert list(link(boss, installId=install.pk + 1).json()["details"]) == ["installId"]
+    factories.make_install("acme")
+    assert list(link(boss).json()["details"]) == ["installId"]
+    assert link(boss, installId=install.pk).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["status", "externalProjectId", "jobId", "installId"])
+def test_filters(name: str, boss: APIClient, install: Install) -> None:
+    mine = factories.make_link(install, status="PENDING")
+    factories.make_link(factories.make_install("acme"))
+    shown = boss.get(url("project-link-detail", mine.pk)).json()
+    listed = boss.get(url("project-link-list"), {name: shown[name]}).json()["results"]
+    assert listed == [shown]
+
+
+def test_another_change_is_under_way(boss: APIClient, opentrain: OpenTrain) -> None:
+    install = opentrain.connect()
+    endpoint = install.webhook_endpoints.get()
+    with lease(install.pk):
+        response = boss.post(url("webhook-endpoint-rotate", endpoint.pk))
+    assert (response.status_code, response.json()["code"]) == (409, "BUSY")
+    assert int(response["Retry-After"]) > 0

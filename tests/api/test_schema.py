@@ -1,0 +1,54 @@
+"""The OpenAPI description: clean, current, and optional."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMITTED = ROOT / "docs" / "openapi.yaml"
+HOST = "tests.api.schema_settings"
+
+
+def python(*arguments: str, settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_the_description_is_clean_and_current(tmp_path: Path) -> None:
+    pytest.importorskip("drf_spectacular")
+    made = tmp_path / "openapi.yaml"
+    command = ("-m", "django", "spectacular", "--validate", "--fail-on-warn", "--file", str(made))
+    result = python(*command, settings=HOST)
+    assert (result.returncode, result.stderr) == (0, "")
+    # To renew it: DJANGO_SETTINGS_MODULE=tests.api.schema_settings django-admin spectacular --file docs/openapi.yaml
+    assert yaml.safe_load(made.read_text()) == yaml.safe_load(COMMITTED.read_text())
+
+
+WITHOUT = """
+import sys
+sys.modules["drf_spectacular"] = None
+import django
+django.setup()
+from django.urls import reverse
+from django_opentrain.api.urls import urlpatterns
+print(len(urlpatterns), reverse("opentrain:api-install-list"), "django_opentrain.api.schema" in sys.modules)
+"""
+
+
+def test_the_api_needs_no_drf_spectacular() -> None:
+    result = python("-W", "error", "-c", WITHOUT, settings="tests.settings")
+    assert (result.stdout, result.stderr) == ("25 /opentrain/api/installs/ False\n", "")
