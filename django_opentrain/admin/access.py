@@ -58,7 +58,14 @@ class GrantRows(LatestRows):
 
     model = AccessGrant
     verbose_name_plural = gettext_lazy("newest access grants")
-    fields: ClassVar[tuple[str, ...]] = ("participant", "link", "contract", "access", "cause_shown", "trouble")
+    fields: ClassVar[tuple[str, ...]] = (
+        "participant",
+        "link",
+        "contract",
+        "access",
+        "cause_shown",
+        "trouble",
+    )
     access = access_column
     cause_shown = masked_column("cause", gettext_lazy("cause"))
     trouble = problem_column("last_error")

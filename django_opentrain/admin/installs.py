@@ -162,7 +162,7 @@ class InstallAdmin(OpenTrainAdmin):
         missing = connect.missing_scopes(install)
         return badge(", ".join(missing), "warn") if missing else EMPTY
 
-    @admin.display(description=gettext_lazy("all its"))
+    @admin.display(description=gettext_lazy("belonging to it"))
     def rows(self, install: Install) -> str:
         links = (self.rows_link(model, install=install.pk) for model in INSTALL_ROWS)
         return format_html_join(" · ", "{}", ((link,) for link in links))

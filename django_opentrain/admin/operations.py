@@ -72,7 +72,7 @@ class Selection(Generic[M]):
     def __init__(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
         self.request = request
         self.model = queryset.model
-        self._manager = queryset.model._default_manager  # noqa: SLF001 - as Django's generic views do
+        self._manager = queryset.model._default_manager
         # Taken once: what an action does may take a row out of the filter that chose it.
         self.keys: Sequence[Any] = list(queryset.order_by("pk").values_list("pk", flat=True))
         reason = as_text(request.POST.get("reason", "").strip(), MAX_REASON)

@@ -104,7 +104,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     def secret_shown(self, endpoint: WebhookEndpoint) -> str:
         return sealed(lambda: endpoint.secret, lambda _secret: badge(_("stored, encrypted"), "good"))
 
-    @admin.display(description=gettext_lazy("all its"))
+    @admin.display(description=gettext_lazy("belonging to it"))
     def rows(self, endpoint: WebhookEndpoint) -> str:
         return self.rows_link(WebhookEvent, endpoint__id__exact=endpoint.pk)
 

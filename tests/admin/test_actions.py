@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +36,16 @@ def offered(user: User) -> set[Action]:
 def test_every_listed_action_is_tested(superuser: User, viewer: User) -> None:
     assert offered(superuser) == set(CASES)
     assert offered(viewer) == set()
+
+
+def test_every_action_is_documented() -> None:
+    rows = {
+        (model._meta.verbose_name, getattr(ADMINS[model], name).short_description) for model, name in CASES
+    }
+    document = Path(__file__).parents[2] / "docs" / "admin.md"
+    table = document.read_text(encoding="utf-8").partition("## Actions")[2].partition("## ")[0]
+    documented = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", table, re.MULTILINE)[2:]
+    assert {(model.lower(), label) for model, label in documented} == rows
 
 
 def stands_still(row: models.Model, opentrain: OpenTrain) -> object:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.test import override_settings
+from django.db import connection
+from django.test import Client, override_settings
 from django.urls import path
 
 import django_opentrain.admin as opentrain_admin
@@ -105,6 +106,37 @@ def test_accounts_with_access_survive_a_deletion_of_many(scene: Scene, operator:
     assert TrainerAccount.objects.count() == 2
     client.post(list_url, {"action": "delete_selected", "_selected_action": keys[1:], "post": "yes"})
     assert TrainerAccount.objects.get() == scene[TrainerAccount]
+
+
+# Settings of hosts ----------------------------------------------------------------------------
+
+
+def test_csrf_checks_stay_on_where_the_host_switches_them_off(
+    scene: Scene, operator: User, settings: Any
+) -> None:
+    settings.MIDDLEWARE = [
+        name.replace("django.middleware.csrf.CsrfViewMiddleware", "tests.web.test_guard.unchecked")
+        for name in settings.MIDDLEWARE
+    ]
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    row, request = scene[Install], scene[ConsentRequest]
+    assert act(client, row, "disconnect", confirmed="yes").status_code == 403
+    assert client.post(url(ConsentRequest, "delete", request.pk), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_surrounds_what_is_done_at_opentrain(
+    scene: Scene, superuser: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surrounded: list[bool] = []
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(
+        "django_opentrain.services.connect.verify",
+        lambda _install: surrounded.append(connection.in_atomic_block),
+    )
+    act(logged_in(superuser), scene[Install], "verify", confirmed="yes")
+    assert surrounded == [False]
 
 
 # Static files, users --------------------------------------------------------------------------
