@@ -102,6 +102,7 @@ def _run(row: Install, held: Lease) -> Outcome:
         reconcile_attempts=attempts,
         reconcile_summary={
             "changes": [str(change) for change in outcome.changes[:100]],
+            "held": [change.text for change in outcome.held[:100]],
             "problems": outcome.problems[:100],
         },
         removals_held=sum(change.removes for change in outcome.held),

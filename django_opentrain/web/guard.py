@@ -11,12 +11,12 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import BigIntegerField, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render, resolve_url
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -74,13 +74,13 @@ def customer_page(
 ) -> Callable[[CustomerView[P]], View]:
     """A page for whoever manages a tenant; the view gets the tenant after the request.
 
-    :param methods: the HTTP methods that it answers.
+    :param methods: the HTTP methods that it answers; HEAD comes with GET.
     :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.
     """
 
     def decorate(view: CustomerView[P]) -> View:
         @protected
-        @require_http_methods(list(methods))
+        @require_http_methods([*methods, "HEAD"] if "GET" in methods else [*methods])
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
@@ -109,7 +109,7 @@ def ask_to_log_in(request: HttpRequest) -> HttpResponse:
     """
     if request.method in ("GET", "HEAD"):
         return redirect_to_login(request.get_full_path())
-    context = {"login_url": resolve_url(settings.LOGIN_URL)}
+    context = {"login_url": redirect_to_login(reverse("opentrain:home")).url}
     return render(request, "opentrain/signed_out.html", context, status=403)
 
 
@@ -120,4 +120,7 @@ def refuse(request: HttpRequest, reason: str) -> HttpResponse:
 
 def owned(rows: QuerySet[M], tenant: str, pk: int, *, by: str = "install__tenant") -> M:
     """The tenant's own row; another tenant's is not found. ``by`` is the look-up that leads to the tenant."""
+    if pk > BigIntegerField.MAX_BIGINT:
+        # Before Django 5.0 the database itself is asked, and refuses.
+        raise Http404
     return get_object_or_404(rows, **{"pk": pk, by: tenant})

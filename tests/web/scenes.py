@@ -33,7 +33,12 @@ class Scene:
 
 def full_scene(tenant: str = "acme", *, contracts: int = 1) -> Scene:
     """A connected customer with a linked project, ``contracts`` hires, usage in every state, a disabled endpoint."""
-    install = factories.make_install(tenant, removals_held=7, reconciled_at=timezone.now())
+    install = factories.make_install(
+        tenant,
+        removals_held=7,
+        reconciled_at=timezone.now(),
+        reconcile_summary={"held": ["contract ctr_9 (Boxes) has ended"], "problems": ["the list was cut"]},
+    )
     pending = factories.make_install(
         tenant, status=Install.Status.PENDING, token=None, opentrain_id=None, expected_id="inst_expected"
     )

@@ -113,6 +113,11 @@ def test_an_unfinished_connection_beside_a_working_one_can_be_finished(boss: Cli
     assert "A connection is waiting" not in home(boss)
 
 
+def test_what_could_not_be_compared_is_listed(boss: Client) -> None:
+    full_scene()
+    assert "1 thing could not be compared with OpenTrain the list was cut" in home(boss)
+
+
 def test_each_of_several_connections_can_be_chosen(boss: Client) -> None:
     first = factories.make_install("acme", organization_id="org_a")
     second = factories.make_install("acme", organization_id="org_b")
