@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connections, models, router, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -81,30 +80,6 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         return self.filter(status=WebhookEvent.Status.PENDING).filter(
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         )
-
-    def insert(self, event: WebhookEvent) -> bool:
-        """Store a new event with one statement; False when its digest is stored already.
-
-        Not ``save()``: a transaction and the signals of a model would cost a third of the receiver's throughput
-        (see benchmarks/). Not ``INSERT IGNORE``: MySQL's would hide every other error too.
-        """
-        alias = router.db_for_write(WebhookEvent)
-        connection = connections[alias]
-        fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]
-        names = ", ".join(connection.ops.quote_name(field.column or field.name) for field in fields)
-        marks = ", ".join(["%s"] * len(fields))
-        table = connection.ops.quote_name(self.model._meta.db_table)
-        values = [field.get_db_prep_save(field.pre_save(event, True), connection) for field in fields]
-        # Where the caller is in a transaction, PostgreSQL needs a savepoint to survive a duplicate.
-        guard = transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext()
-        try:
-            with guard, connection.cursor() as cursor:
-                cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608 - names are quoted
-        except IntegrityError:
-            if not self.using(alias).filter(endpoint=event.endpoint_id, digest=event.digest).exists():
-                raise
-            return False
-        return True
 
 
 class WebhookEvent(SecretKeepingModel):

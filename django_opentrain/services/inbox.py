@@ -25,7 +25,7 @@ from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog, signing
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.values import as_id
-from django_opentrain.services import dispatch, events
+from django_opentrain.services import arrivals, dispatch, events
 from django_opentrain.services.access import backoff
 from django_opentrain.services.locks import lock
 from django_opentrain.text import describe
@@ -88,23 +88,19 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
         raise BadSignature
     event = Event.from_body(body)
     reason = _reason_to_ignore(event)
-    row = WebhookEvent(
-        endpoint_id=endpoint.pk,
-        delivery_id=as_id(_header(headers, catalog.DELIVERY_HEADER)),
+    stored = arrivals.store(
+        endpoint.pk,
         digest=hashlib.sha256(body).hexdigest(),
-        event_id=event.id if event else "",
-        type=event.type if event else "",
-        resource_id=event.resource_id if event else "",
-        job_id=event.job_id if event else "",
+        delivery_id=as_id(_header(headers, catalog.DELIVERY_HEADER)),
+        event=event,
         body=body,
-        status=WebhookEvent.Status.IGNORED if reason else WebhookEvent.Status.PENDING,
-        error=reason,
-        received_at=now,
+        ignored=reason,
+        now=now,
     )
-    inserted = WebhookEvent.objects.insert(row)
-    if inserted and not reason:
+    if stored and not reason:
         dispatch.nudge()
-    return Receipt(duplicate=not inserted, status=row.status)
+    status = WebhookEvent.Status.IGNORED if reason else WebhookEvent.Status.PENDING
+    return Receipt(duplicate=not stored, status=status)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

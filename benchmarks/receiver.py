@@ -1,0 +1,153 @@
+"""What the receiver costs, as a share of a bare Django view's throughput: CPU per request, in one process.
+
+::
+
+    python -m benchmarks.receiver [--requests 2000] [--rounds 7]
+
+Both views get the same requests through Django's WSGI handler, in alternating rounds; the ratio of each round is
+taken, and the median told: noise that lasts longer than a round hits both. 1.00 would be as fast as the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+import io
+import json
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+
+import django  # noqa: E402 - after the settings are named
+
+django.setup()
+
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test.utils import setup_databases, teardown_databases  # noqa: E402
+
+from django_opentrain.models import WebhookEvent  # noqa: E402
+from tests.factories import make_endpoint, make_install  # noqa: E402
+
+Environ = dict[str, Any]
+#: The ratio that the design asks for, in the steady state.
+WANTED = 0.75
+
+
+def bodies(count: int) -> Iterator[bytes]:
+    """Contract events as OpenTrain sends them, each with an id of its own."""
+    contract = {"id": "ctr_1", "status": "active", "jobId": "job_1", "title": "Label photos of streets"}
+    freelancer = {"opentrainUserId": "usr_1", "displayName": "Maria S.", "country": "BR"}
+    link = {"id": "lnk_1", "jobId": "job_1", "externalProjectId": "42", "externalProjectName": "Streets"}
+    data = {"contract": contract, "freelancer": freelancer, "projectLink": link}
+    for _number in range(count):
+        event = {"id": uuid.uuid4().hex, "type": "contract.started", "apiVersion": "v1", "data": data}
+        yield json.dumps({**event, "resourceId": "ctr_1", "jobId": "job_1"}).encode()
+
+
+def environ(path: str, body: bytes, signature: str) -> Environ:
+    """One POST, as a WSGI server hands it over."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "annotate.example",
+        "SERVER_PORT": "443",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "annotate.example",
+        "HTTP_USER_AGENT": "OpenTrain-Partner-Webhooks/1.0",
+        "HTTP_X_OPENTRAIN_EVENT": "contract.started",
+        "HTTP_X_OPENTRAIN_DELIVERY": "del_1",
+        "HTTP_X_OPENTRAIN_SIGNATURE": signature,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+    }
+
+
+def sign(secret: str, body: bytes) -> str:
+    """OpenTrain's signature header, now."""
+    stamp = int(time.time())
+    return f"t={stamp},v1={hmac.new(secret.encode(), b'%d.' % stamp + body, hashlib.sha256).hexdigest()}"
+
+
+def cpu_seconds(handler: WSGIHandler, requests: list[Environ], status: str) -> float:
+    """CPU time for these requests. Raises ``SystemExit`` when one is answered otherwise than with ``status``."""
+    answers: list[str] = []
+
+    def start_response(line: str, *_headers: object) -> Callable[[bytes], object]:
+        answers.append(line)
+        return answers.append
+
+    began = time.process_time()
+    for each in requests:
+        response = handler(each, start_response)
+        response.close()
+    took = time.process_time() - began
+    if set(answers) != {status}:
+        raise SystemExit(f"Expected {status}, got {set(answers)}")
+    return took
+
+
+def measure(requests: int, rounds: int) -> None:
+    """Print the medians of both ratios."""
+    handler = WSGIHandler()
+    endpoint = make_endpoint(make_install())
+    secret = str(endpoint.secret)
+    floor, ours = f"/floor/{endpoint.key}/", f"/opentrain/webhooks/{endpoint.key}/"
+    stored, forged = [], []
+    for _round in range(rounds + 1):  # the first one warms up
+        sample = list(bodies(requests))
+        base = cpu_seconds(handler, [environ(floor, body, "") for body in sample], "200 OK")
+        mine = cpu_seconds(handler, [environ(ours, body, sign(secret, body)) for body in sample], "200 OK")
+        fake = cpu_seconds(handler, [environ(ours, body, "t=1,v1=00") for body in sample], "400 Bad Request")
+        stored.append(base / mine)
+        forged.append(base / fake)
+    assert WebhookEvent.objects.count() == requests * (rounds + 1)
+    print(f"{connection.vendor}, {requests} requests a round, {rounds} rounds; the floor is 1.00")
+    print(f"  stored  {statistics.median(stored[1:]):.2f}  (wanted: {WANTED})  rounds {_shown(stored)}")
+    print(f"  forged  {statistics.median(forged[1:]):.2f}  rounds {_shown(forged)}")
+
+
+def _shown(ratios: list[float]) -> str:
+    return " ".join(f"{ratio:.2f}" for ratio in ratios[1:])
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """A database of its own, with the floor's table, gone afterwards."""
+    old = setup_databases(verbosity=0, interactive=False)
+    try:
+        with connection.cursor() as cursor:
+            binary = {"postgresql": "bytea", "mysql": "longblob"}.get(connection.vendor, "blob")
+            cursor.execute(
+                f"CREATE TABLE benchmark_floor (endpoint char(32) NOT NULL, body {binary} NOT NULL)"
+            )
+        yield
+    finally:
+        teardown_databases(old, verbosity=0)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    with database():
+        measure(options.requests, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

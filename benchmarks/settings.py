@@ -1,0 +1,19 @@
+"""A bare site for measuring: no middleware, PostgreSQL where it is there, else a file of SQLite's."""
+
+from __future__ import annotations
+
+import os
+
+from tests.settings import *  # noqa: F403 - the tests' site, with less around it
+from tests.settings import DATABASE_SERVERS
+
+MIDDLEWARE: list[str] = []
+ROOT_URLCONF = "benchmarks.urls"
+DATABASES = {
+    "default": {
+        **DATABASE_SERVERS[os.environ.get("BENCHMARK_DATABASE", "postgresql")],
+        "CONN_MAX_AGE": None,
+        "TEST": {"NAME": f"benchmark_opentrain_{os.getpid()}"},
+    }
+}
+LOGGING_CONFIG = None
