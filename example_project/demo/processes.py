@@ -113,7 +113,9 @@ class Processes:
         return [process for process in self.running if process.has_ended] or self.running
 
     def close(self) -> None:
-        """Stop all, the last started first."""
+        """Stop all, the last started first. A second Ctrl-C doesn't leave some behind."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for process in reversed(self.running):
             process.ask_to_end()
         deadline = time.monotonic() + PATIENCE

@@ -57,11 +57,11 @@ class Command(BaseCommand):
         forgotten = purge.run()
         if done:
             self.stdout.write(
-                f"{done.events} events, {done.grants} grants, {done.installs} installs reconciled,"
-                f" {done.budgets} budgets announced, {done.usage} daily totals reported"
+                f"done: events {done.events}, grants {done.grants}, installs reconciled {done.installs},"
+                f" budgets announced {done.budgets}, daily totals reported {done.usage}"
             )
         if any(astuple(forgotten)):
             self.stdout.write(
-                f"forgotten: {forgotten.event_bodies} event bodies, {forgotten.people} people's data,"
-                f" {forgotten.consent_requests + forgotten.pending_installs} unfinished connections"
+                f"forgotten: event bodies {forgotten.event_bodies}, people {forgotten.people},"
+                f" unfinished connections {forgotten.consent_requests + forgotten.pending_installs}"
             )
