@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import Error as AnyDatabaseError
-from django.http import HttpResponse, UnreadablePostError
+from django.http import HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
@@ -80,14 +80,18 @@ def _bounded_body(request: HttpRequest) -> bytes:
     # Leading zeros aside, a longer number than the limit's is a greater one: no int() of 5,000 digits.
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
+    stream = request
+    if not declared and request.META.get("wsgi.input_terminated"):
+        # A chunked request. Django reads none of it, though the server says where it ends.
+        stream = request.META["wsgi.input"]
     try:
-        body = request.read(limit + 1)
-    except (UnreadablePostError, RawPostDataException):
+        body = stream.read(limit + 1)
+    except (OSError, RawPostDataException):
         raise Unacceptable(400, "its body could not be read.") from None
     if len(body) > limit:
         raise Unacceptable(413, "its body is too long.")
     if not body and not declared:
-        # WSGI gives Django no body without a length.
+        # Not every WSGI server passes chunked requests on.
         raise Unacceptable(411, "it has no Content-Length.")
     request._body = body  # noqa: SLF001 - a middleware that looks at request.body on the way out finds it
     return body

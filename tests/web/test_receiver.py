@@ -119,6 +119,19 @@ def test_an_unknown_key_is_not_found(stranger: Client, endpoint: WebhookEndpoint
     assert deliver(stranger, endpoint, path=f"/opentrain/webhooks/{key}/") == 404
 
 
+@pytest.mark.parametrize(("length", "status"), [(len(BODY), 200), (LIMIT * 4, 413)])
+def test_a_chunked_request_is_read_within_the_bound(
+    endpoint: WebhookEndpoint, length: int, status: int
+) -> None:
+    """As gunicorn passes it on: no Content-Length, and a stream that ends by itself."""
+    body = BODY.ljust(length)
+    stream = BytesIO(body)
+    request = RequestFactory().generic("POST", "/", **headers(endpoint, body))
+    request.META |= {"wsgi.input": stream, "wsgi.input_terminated": True}
+    assert receive(request, endpoint.key).status_code == status
+    assert stream.tell() == min(length, LIMIT + 1)
+
+
 def test_a_body_without_a_length_is_read_within_the_bound(endpoint: WebhookEndpoint) -> None:
     """As chunked requests reach Django over ASGI: the whole body, and no Content-Length."""
     assert _over_asgi(endpoint, BODY).status_code == 200
@@ -154,19 +167,15 @@ def test_a_connection_that_breaks_is_refused(endpoint: WebhookEndpoint) -> None:
 
 
 def test_a_database_that_is_down_makes_opentrain_try_again(
-    stranger: Client,
-    endpoint: WebhookEndpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    stranger: Client, endpoint: WebhookEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def down(*_args: object) -> None:
-        raise OperationalError(f"could not insert {BODY!r}")
+    def down(_execute: object, sql: str, *_rest: object) -> None:
+        raise OperationalError(f"{sql} with {BODY!r}")
 
-    monkeypatch.setattr(type(WebhookEvent.objects.all()), "insert", down)
-    assert deliver(stranger, endpoint) == 503
+    with connection.execute_wrapper(down):
+        assert deliver(stranger, endpoint) == 503
     assert "OperationalError" in caplog.text
     assert "evt_1" not in caplog.text
-    monkeypatch.undo()
     assert deliver(stranger, endpoint) == 200
 
 
