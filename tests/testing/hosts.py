@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django_opentrain.adapters import DayUsage, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
-from django_opentrain.models import Contract
+from django_opentrain.models import AccessGrant, Contract
 
 PROJECTS = {"acme": ("1", "2"), "globex": ("3",)}
 
@@ -41,11 +41,18 @@ class GroupAdapter(DjangoUsersAdapter):
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         seconds: Counter[date] = Counter()
         labels: Counter[date] = Counter()
-        accesses = {(grant.host_user_ref, grant.external_project_id) for grant in contract.grants.all()}
+        grants = list(contract.grants.all())
         for work in WORK:
-            day = work.at.astimezone(ZoneInfo(conf.usage_time_zone)).date()
-            if (work.user, work.project) in accesses and since <= day <= until:
-                seconds[day] += work.seconds
-                labels[day] += work.labels
+            if self.is_theirs(work, grants) and since <= self.day(work.at) <= until:
+                seconds[self.day(work.at)] += work.seconds
+                labels[self.day(work.at)] += work.labels
         for day, total in seconds.items():
             yield DayUsage(work_date=day, total_seconds=total, labels_completed=labels[day])
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(ZoneInfo(conf.usage_time_zone)).date()
+
+    def is_theirs(self, work: Work, grants: Iterable[AccessGrant]) -> bool:
+        return (work.user, work.project) in {
+            (each.host_user_ref, each.external_project_id) for each in grants
+        }

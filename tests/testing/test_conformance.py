@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import AccessGrant
-from django_opentrain.testing.conformance import AdapterConformance
+from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.testing.conformance import AdapterConformance, AdapterHooks
+from tests.testing import broken
 from tests.testing.hosts import WORK, GroupAdapter, Work
 
 
-class TestGroupAdapter(AdapterConformance):
-    """DjangoUsersAdapter, with the least that a site adds."""
+class GroupHooks(AdapterHooks):
+    """What the checks have to know of the adapters in ``tests.testing.hosts``."""
 
     project_id = "1"
     other_project_id = "2"
+    other_tenant = "globex"
     totals = ("total_seconds", "labels_completed")
 
     @pytest.fixture(autouse=True)
     def _no_work_yet(self) -> Iterator[None]:
         yield
         WORK.clear()
+        broken.RemovesOnce.removed.clear()
 
     def can_enter(self, grant: AccessGrant) -> bool:
         user = User.objects.filter(pk=grant.host_user_ref or 0, is_active=True).first()
@@ -34,3 +39,62 @@ class TestGroupAdapter(AdapterConformance):
 
     def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
         WORK.append(Work(grant.host_user_ref, grant.external_project_id, at, seconds, labels))
+
+
+class TestGroupAdapter(GroupHooks, AdapterConformance):
+    """DjangoUsersAdapter, with the least that a site adds."""
+
+
+FOUND_OUT = [
+    (broken.AnybodysProjects, "test_another_customers_project_is_not_found", AssertionError),
+    (broken.NumbersOnly, "test_an_unknown_project_is_not_found", ValueError),
+    (broken.ListsTwice, "test_the_list_has_the_customers_projects", AssertionError),
+    (broken.AnonymousCustomer, "test_an_anonymous_visitor_acts_for_nobody", AssertionError),
+    (broken.BudgetCloses, "test_every_change_of_a_budget_is_taken", AssertionError),
+    (broken.NewAccountEachTime, "test_access_is_one_however_often_it_is_given", AssertionError),
+    (broken.NeverRemoves, "test_a_hired_trainer_gets_in_and_is_shut_out_at_the_end", AssertionError),
+    (broken.NeverRemoves, "test_everybody_is_shut_out_when_the_customer_leaves", AssertionError),
+    (broken.NeverRemoves, "test_the_last_of_several_contracts_shuts_out", AssertionError),
+    (broken.NeverRemoves, "test_removal_is_proven", AssertionError),
+    (broken.MustKnowThem, "test_access_that_was_never_given_can_be_removed", TrainerAccount.DoesNotExist),
+    (broken.RemovesOnce, "test_access_may_be_removed_again", LookupError),
+    (broken.OneGroupForAll, "test_a_hire_for_one_project_doesnt_open_another", AssertionError),
+    (broken.ClosesEverything, "test_each_project_is_opened_and_closed_by_itself", AssertionError),
+    (broken.FindsByName, "test_namesakes_are_two_people", AssertionError),
+    (broken.FindsByEmail, "test_another_work_email_is_the_same_trainer", AssertionError),
+    (broken.FindsByEmail, "test_a_work_email_in_other_letters_is_the_same_trainer", AssertionError),
+    (broken.PlainNamesOnly, "test_every_name_gets_in", AssertionError),
+    (broken.DaysInUtc, "test_days_begin_at_midnight_of_the_usage_time_zone", AssertionError),
+    (broken.AllDays, "test_only_the_days_asked_for_are_answered", AssertionError),
+    (broken.EverybodysWork, "test_each_trainer_has_their_own_work", AssertionError),
+    (broken.EveryProjectsWork, "test_each_contract_has_its_own_projects_work", AssertionError),
+    (broken.PresentOnly, "test_work_outlives_the_access", AssertionError),
+    (broken.NewestOnly, "test_a_days_work_is_summed", AssertionError),
+]
+
+
+@pytest.mark.django_db
+class TestBrokenAdapters(GroupHooks):
+    """A check that can't fail is worth nothing: each has an adapter that fails it."""
+
+    @pytest.mark.parametrize(
+        ("adapter_class", "check", "error"),
+        FOUND_OUT,
+        ids=lambda value: getattr(value, "__name__", str(value)),
+    )
+    def test_it_is_found_out(
+        self,
+        adapter_class: type[GroupAdapter],
+        check: str,
+        error: type[Exception],
+        settings: Any,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        adapter = f"{adapter_class.__module__}.{adapter_class.__qualname__}"
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": adapter}
+        given = {"zone": "Pacific/Kiritimati", "project_id": "no such project"}
+        run = getattr(TestGroupAdapter(), check)
+        names = inspect.signature(run).parameters
+        values = {name: given.get(name) or request.getfixturevalue(name) for name in names}
+        with pytest.raises(error):
+            run(**values)

@@ -13,6 +13,8 @@ from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: For a machine that is busy with other tests.
+TIMEOUT_SECONDS = 280
 PLUGIN = "django_opentrain.testing.plugin"
 
 
@@ -29,7 +31,7 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
         env={**inherited, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     output = done.stdout + done.stderr
@@ -60,6 +62,7 @@ def test_the_conformance_example_is_the_example_projects() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_SECONDS + 20)
 def test_a_new_site_tests_its_adapter_with_pytest(site: Path) -> None:
     output = run(
         *("-W", "error", "-m", "pytest", "-p", PLUGIN, "--ds", "mysite.settings", "mysite/test_access.py"),
@@ -69,6 +72,7 @@ def test_a_new_site_tests_its_adapter_with_pytest(site: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_SECONDS + 20)
 def test_a_new_site_tests_its_adapter_with_unittest(site: Path) -> None:
     key = Fernet.generate_key().decode()
     output = run("manage.py", "test", cwd=site, OPENTRAIN_ENCRYPTION_KEYS=key)
@@ -76,6 +80,7 @@ def test_a_new_site_tests_its_adapter_with_unittest(site: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_SECONDS + 20)
 def test_the_example_projects_adapter_conforms(tmp_path: Path) -> None:
     """Every check, none skipped."""
     output = run(
@@ -88,6 +93,7 @@ def test_the_example_projects_adapter_conforms(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_SECONDS + 20)
 def test_the_plugin_costs_nothing_without_django(tmp_path: Path) -> None:
     """It is loaded in every project that has the package installed, also where there are no settings."""
     (tmp_path / "test_nothing.py").write_text(

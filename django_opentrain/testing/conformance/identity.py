@@ -28,14 +28,15 @@ NAMES = {
 class IdentityConformance(AdapterHooks):
     """Names with every script, the same name twice, a Work Email that changes."""
 
-    @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-    def test_every_name_gets_in(self, linked: OpenTrain, name: str) -> None:
-        trainer = linked.hire(name)
+    def test_every_name_gets_in(self, linked: OpenTrain) -> None:
+        trainers = {kind: linked.hire(name) for kind, name in NAMES.items()}
         linked.run()
-        assert self.can_enter(trainer.grant), trainer.grant.last_error
-        linked.end(trainer)
+        outside = {kind: hire.grant for kind, hire in trainers.items() if not self.can_enter(hire.grant)}
+        assert not outside, {kind: grant.last_error for kind, grant in outside.items()}
+        for hire in trainers.values():
+            linked.end(hire)
         linked.run()
-        assert not self.can_enter(trainer.grant)
+        assert not [kind for kind, hire in trainers.items() if self.can_enter(hire.grant)]
 
     def test_namesakes_are_two_people(self, linked: OpenTrain) -> None:
         one, other = linked.hire("Maria S."), linked.hire("Maria S.")
@@ -55,11 +56,12 @@ class IdentityConformance(AdapterHooks):
     def test_another_work_email_is_the_same_trainer(self, linked: OpenTrain) -> None:
         before = linked.hire("Maria S.", work_email="maria.old@opentrain.work")
         linked.run()
+        account = before.grant.host_user_ref
         linked.change_email(before, "maria.new@opentrain.work")
         after = linked.hire(again=before)
         linked.run()
         assert after.participant.work_email == "maria.new@opentrain.work"
-        assert after.grant.host_user_ref == before.grant.host_user_ref
+        assert {before.grant.host_user_ref, after.grant.host_user_ref} == {account}
         assert self.can_enter(after.grant), after.grant.last_error
 
         linked.end(before)
@@ -71,8 +73,9 @@ class IdentityConformance(AdapterHooks):
     def test_a_work_email_in_other_letters_is_the_same_trainer(self, linked: OpenTrain) -> None:
         before = linked.hire("Maria S.", work_email="maria.s@opentrain.work")
         linked.run()
+        account = before.grant.host_user_ref
         linked.change_email(before, "Maria.S@opentrain.work")
         after = linked.hire(again=before)
         linked.run()
         assert self.can_enter(after.grant), after.grant.last_error
-        assert after.grant.host_user_ref == before.grant.host_user_ref
+        assert {before.grant.host_user_ref, after.grant.host_user_ref} == {account}

@@ -1,0 +1,189 @@
+"""Adapters that each break one promise, in a way that real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timezone
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, Group, User
+from django.http import HttpRequest
+
+from django_opentrain.adapters import DayUsage, Project
+from django_opentrain.models import AccessGrant, Contract, TrainerAccount
+from tests.testing.hosts import PROJECTS, WORK, GroupAdapter, Work
+
+
+class AnybodysProjects(GroupAdapter):
+    """Doesn't look at the tenant."""
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        everybodys = {pk for ids in PROJECTS.values() for pk in ids}
+        return Project(id=external_project_id) if external_project_id in everybodys else None
+
+
+class NumbersOnly(GroupAdapter):
+    """Believes that an id is a number."""
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        return super().get_project(tenant, str(int(external_project_id)))
+
+
+class ListsTwice(GroupAdapter):
+    """A join without DISTINCT."""
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        return [*super().list_projects(tenant)] * 2
+
+
+class AnonymousCustomer(GroupAdapter):
+    """Takes the primary key of whoever asks."""
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        return str(request.user.pk)
+
+
+class BudgetCloses(GroupAdapter):
+    """Takes the access away with the budget."""
+
+    def budget_changed(self, contract: Contract, previous_state: str) -> None:
+        if contract.budget_state == Contract.BudgetState.DEPLETED:
+            for grant in contract.grants.all():
+                self.revoke_access(grant)
+                User.objects.filter(pk=grant.host_user_ref).update(is_active=False)
+
+
+class NewAccountEachTime(GroupAdapter):
+    """Creates before it finds."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        user = User.objects.create(username=f"trainer{User.objects.count()}")
+        self.open_project(user, grant)
+        return str(user.pk)
+
+
+class NeverRemoves(GroupAdapter):
+    """Swallows the 403 of a removal."""
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        pass
+
+
+class MustKnowThem(GroupAdapter):
+    """Expects to have given what it takes away."""
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        TrainerAccount.objects.get(opentrain_user_id=grant.participant.opentrain_user_id)
+        super().revoke_access(grant)
+
+
+class RemovesOnce(GroupAdapter):
+    """Falls over a removal that was done already."""
+
+    removed: ClassVar[set[int]] = set()
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        if grant.pk in self.removed:
+            raise LookupError("They are gone already.")
+        self.removed.add(grant.pk)
+        super().revoke_access(grant)
+
+
+class OneGroupForAll(GroupAdapter):
+    """Trainers get into everything."""
+
+    def project_group(self, tenant: str, external_project_id: str) -> Group:
+        return Group.objects.get_or_create(name="trainers")[0]
+
+    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
+        return user.groups.filter(name="trainers").exists()
+
+
+class ClosesEverything(GroupAdapter):
+    """One removal closes all projects of the trainer."""
+
+    def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        user.groups.clear()
+
+
+class _FindsBy(GroupAdapter):
+    """An account per ``username`` instead of per trainer."""
+
+    def username(self, grant: AccessGrant) -> str:
+        raise NotImplementedError
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        user, _ = User.objects.get_or_create(username=self.username(grant))
+        User.objects.filter(pk=user.pk).update(is_active=True)
+        self.open_project(user, grant)
+        return str(user.pk)
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        for user in User.objects.filter(username=self.username(grant)):
+            self.close_project(user, grant)
+
+
+class FindsByName(_FindsBy):
+    """Names are masked, not unique, and change."""
+
+    def username(self, grant: AccessGrant) -> str:
+        return grant.participant.display_name[:150]
+
+
+class FindsByEmail(_FindsBy):
+    """So is somebody new when their Work Email changes."""
+
+    def username(self, grant: AccessGrant) -> str:
+        return grant.participant.work_email or ""
+
+
+class PlainNamesOnly(GroupAdapter):
+    """Writes the name into an old system."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        grant.participant.display_name.encode("latin-1")
+        return super().grant_access(grant)
+
+
+class DaysInUtc(GroupAdapter):
+    """Forgets that a day is the usage time zone's."""
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(timezone.utc).date()
+
+
+class AllDays(GroupAdapter):
+    """Answers with more than it was asked for."""
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        return super().collect_usage(contract, date.min, date.max)
+
+
+class EverybodysWork(GroupAdapter):
+    """Counts the project instead of the trainer."""
+
+    def is_theirs(self, work: Work, grants: Iterable[AccessGrant]) -> bool:
+        return work.project in {grant.external_project_id for grant in grants}
+
+
+class EveryProjectsWork(GroupAdapter):
+    """Counts the trainer instead of the contract."""
+
+    def is_theirs(self, work: Work, grants: Iterable[AccessGrant]) -> bool:
+        return work.user in {grant.host_user_ref for grant in grants}
+
+
+class PresentOnly(GroupAdapter):
+    """Forgets the work of those who have left."""
+
+    def is_theirs(self, work: Work, grants: Iterable[AccessGrant]) -> bool:
+        present = [grant for grant in grants if grant.state == AccessGrant.State.GRANTED]
+        return super().is_theirs(work, present)
+
+
+class NewestOnly(GroupAdapter):
+    """Reports what came last instead of the day's total."""
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        for day in super().collect_usage(contract, since, until):
+            yield DayUsage(work_date=day.work_date, total_seconds=WORK[-1].seconds, labels_completed=5)
