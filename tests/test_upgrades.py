@@ -1,0 +1,89 @@
+"""Upgrades: data of every migration state goes forward to the newest, and the newest state goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from django_opentrain.models import AccessGrant, DailyUsage, Install, WebhookEvent
+
+APP = "django_opentrain"
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+def states() -> list[str]:
+    """The names of our migrations, in order."""
+    loader = MigrationExecutor(connection).loader
+    [leaf] = [key for key in loader.graph.leaf_nodes() if key[0] == APP]
+    return [name for app, name in loader.graph.forwards_plan(leaf) if app == APP]
+
+
+def migrate(name: str | None) -> Any:
+    """Go to this state (None: before the first); returns its historical apps."""
+    MigrationExecutor(connection).migrate([(APP, name)])
+    return MigrationExecutor(connection).loader.project_state([(APP, name)] if name else []).apps
+
+
+def populate(apps: Any) -> None:
+    """One row of each aggregate that was there from the first state on, with every secret filled."""
+
+    def create(model: str, **values: Any) -> Any:
+        return apps.get_model(APP, model).objects.create(**values)
+
+    install = create(
+        "Install", tenant="acme", opentrain_id="ins_1", status="ACTIVE", token="ot_ptk_1", scopes=["a:b"]
+    )
+    link = create(
+        "ProjectLink", install=install, opentrain_id="lnk_1", external_project_id="p1", status="ACTIVE"
+    )
+    person = create("Participant", install=install, opentrain_user_id="usr_1", work_email="m@opentrain.work")
+    contract = create("Contract", install=install, opentrain_id="ctr_1", trainer=person)
+    contract.links.add(link)
+    create("AccessGrant", contract=contract, link=link, participant=person, state="GRANTED")
+    create("DailyUsage", contract=contract, work_date=date(2026, 11, 1), total_seconds=60)
+    endpoint = create("WebhookEndpoint", install=install, secret="whsec_1", status="ACTIVE")
+    create(
+        "WebhookEvent",
+        endpoint=endpoint,
+        digest="d" * 64,
+        body=b'{"id": "1"}',
+        received_at=datetime(2026, 11, 1, tzinfo=timezone.utc),
+    )
+
+
+@pytest.fixture(autouse=True)
+def back_to_the_newest() -> Iterator[None]:
+    yield
+    migrate(states()[-1])
+
+
+def check() -> None:
+    """Nothing of what ``populate`` made was lost, with the models as they are now."""
+    assert Install.objects.get().token == "ot_ptk_1"
+    assert WebhookEvent.objects.get().payload == {"id": "1"}
+    grant = AccessGrant.objects.get()
+    assert (grant.participant.work_email, grant.link.external_project_id) == ("m@opentrain.work", "p1")
+    assert grant.contract.links.get() == grant.link
+    assert DailyUsage.objects.get().total_seconds == 60
+
+
+def test_data_of_every_state_goes_forward() -> None:
+    for name in states():
+        migrate(None)
+        populate(migrate(name))
+        migrate(states()[-1])
+        check()
+
+
+def test_the_newest_state_goes_back_and_forward_again() -> None:
+    populate(migrate(states()[-1]))
+    before = [None, *states()][-2]
+    migrate(before)
+    migrate(states()[-1])
+    if before is not None:
+        check()
