@@ -1,0 +1,134 @@
+"""One run, from the first customer to the last comparison. Imported once Django is set up."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import requests
+from django.db import connections
+
+from django_opentrain.models import Install
+from django_opentrain.services import reconcile
+from tests.chaos.faults import Faults
+from tests.chaos.invariants import Violation, check
+from tests.chaos.people import Customer, make_customers
+from tests.chaos.plan import STORY, Step
+from tests.chaos.stage import Stage
+from tests.chaos.story import EXPECTED, Story
+from tests.chaos.truth import Truth
+
+#: Actions that may wait for OpenTrain at the same time.
+AT_ONCE: Final = 3
+_LOOK_AGAIN: Final = 2.0
+#: How often all has to be well, one look after the other, before it counts as quiet.
+_LOOKS: Final = 2
+
+
+class Performance:
+    """Plays the steps of a plan, then waits until both sides agree."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.customers = make_customers(stage.opentrain)
+        self.story = Story(stage.opentrain, self.customers, stage.journal)
+        self.faults = Faults(stage, self.story)
+        #: How many events OpenTrain emitted.
+        self.events = 0
+        #: Seconds after the last fault until all was well; None when it never was.
+        self.settled_in: float | None = None
+
+    def play(self, steps: list[Step]) -> None:
+        """Connect everybody, with two links each; then each step at its time."""
+        dice = random.Random(0)
+        for customer in self.customers:
+            self.story.approve(customer, dice)
+            for _ in range(3):
+                self.story.play("link", dice)
+        started = time.monotonic()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            futures = [self._take(step, started, pool) for step in steps]
+        for future in futures:
+            if future is not None:
+                future.result()
+
+    def _take(self, step: Step, started: float, pool: ThreadPoolExecutor) -> Future[None] | None:
+        time.sleep(max(0.0, started + step.at - time.monotonic()))
+        if step.kind != STORY:
+            self.faults.strike(step)
+            return None
+        return pool.submit(_with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
+
+    def settle(self, patience: float) -> list[Violation]:
+        """End all faults, and wait until nothing is violated; returns what still is when patience ends."""
+        for writer in self.stage.writers:
+            writer.ask_to_end()
+        for writer in self.stage.writers:
+            writer.wait(30)
+        self.faults.clear()
+        ended = time.monotonic()
+        well, violations = 0, [Violation("nobody has looked yet")]
+        while well < _LOOKS and time.monotonic() < ended + patience:
+            time.sleep(_LOOK_AGAIN)
+            self._help_out()
+            violations = self._look()
+            well = 0 if violations else well + 1
+        if not violations:
+            self.settled_in = time.monotonic() - ended
+        return violations + [Violation(f"taken for good: {each}") for each in self.stage.postman.fooled]
+
+    def _look(self) -> list[Violation]:
+        try:
+            truth = Truth(self.stage.opentrain.state(), self.customers)
+        except requests.RequestException as error:
+            return [Violation(f"OpenTrain doesn't answer: {type(error).__name__}")]
+        self.events = len(truth.events)
+        return check(truth, self.stage.logs, self.stage.ledgers, self.story.tokens)
+
+    def _help_out(self) -> None:
+        """What people do who find things in disorder: OpenTrain heals, tokens are pasted, removals confirmed."""
+        try:
+            self.stage.opentrain.do("clear_faults")
+            for customer in self.customers:
+                self._paste_again(customer)
+        except EXPECTED as error:
+            self.stage.journal.write("story", "help", failed=type(error).__name__)
+        for install in Install.objects.filter(removals_held__gt=0):
+            self.stage.journal.write("story", "confirm", install=install.opentrain_id)
+            reconcile.confirm_removals(install)
+
+    def _paste_again(self, customer: Customer) -> None:
+        """A token that could not be taken when it was shown."""
+        if not Install.objects.filter(opentrain_id=customer.install).exists():
+            truth = Truth(self.stage.opentrain.state(), self.customers)
+            if customer.install and truth.active_install(customer) == customer.install:
+                self.story.paste(customer)
+            elif truth.active_install(customer):
+                # The answer with the token never came: the customer connects once more.
+                self.story.approve(customer, random.Random(0))
+
+    def summary(self) -> str:
+        """One line for people."""
+        journal, times = self.stage.journal, sorted(self.stage.postman.times)
+        kinds = ("broker", "db", "api", "delivery", "adapter", "rotate", "beat")
+        faults = ", ".join(f"{kind} {journal.count(kind)}" for kind in kinds)
+        slow = "no deliveries"
+        if times:
+            middle, nearly_all = statistics.median(times), times[int(len(times) * 0.99)]
+            slow = f"answers {middle:.3f} s (99 %: {nearly_all:.2f} s, slowest: {times[-1]:.2f} s)"
+        settled = "never" if self.settled_in is None else f"{self.settled_in:.0f} s"
+        return (
+            f"events {self.events}, actions {journal.count('story')}, kills {journal.count('kill')}, {faults},"
+            f" found dead {journal.count('crash')}, quiet after {settled}; {slow}"
+        )
+
+
+def _with_own_connection(work: Callable[[], None]) -> None:
+    try:
+        work()
+    finally:
+        connections.close_all()

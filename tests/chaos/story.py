@@ -1,0 +1,214 @@
+"""What customers and trainers do while everything else goes wrong. Whatever fails is given up, as people do."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import requests
+
+from django_opentrain.models import Install, ProjectLink, WebhookEndpoint
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.services import connect, endpoints, linking
+from django_opentrain.services.connect import ConnectError
+from django_opentrain.services.endpoints import BusyError
+from django_opentrain.services.linking import LinkError
+from example_project.demo.opentrain import OpenTrain
+from tests.chaos.journal import Journal
+from tests.chaos.people import Customer, Hiring
+
+#: What can come of an action while OpenTrain or the network misbehaves.
+EXPECTED: Final = (OpenTrainError, LinkError, ConnectError, BusyError, requests.RequestException)
+
+#: Signed by OpenTrain, and still not what anybody expects.
+NONSENSE: Final = (
+    "[]",
+    "nonsense",
+    '{"id": ',
+    '{"id": "x\\u0000y", "type": "contract.started", "data": {"contract": "\\ud800"}}',
+    '{"id": NaN, "type": "contract.ended", "resourceId": 7, "data": null}',
+    json.dumps({"id": "9" * 3000, "type": "party.started", "data": {}}),
+    json.dumps({"id": "abc", "type": "milestone.funded", "data": {"budget": {"state": []}}}),
+    json.dumps(
+        {"id": "-1", "type": "contract.started", "resourceId": "c" * 5000, "data": {"x": "y" * 90_000}}
+    ),
+)
+
+
+class Story:
+    """Plays one step at a time. Several may be played at once, each for another customer."""
+
+    def __init__(self, opentrain: OpenTrain, customers: list[Customer], journal: Journal) -> None:
+        self.opentrain = opentrain
+        self.customers = customers
+        self.journal = journal
+        #: Every token that OpenTrain ever showed.
+        self.tokens: list[str] = []
+        self._locks = {customer.name: threading.Lock() for customer in customers}
+
+    def play(self, what: str, dice: random.Random) -> None:
+        """One step for one customer, whose steps come one after the other."""
+        customer = dice.choice(self.customers)
+        with self._locks[customer.name]:
+            try:
+                ids = ACTIONS[what](self, customer, dice)
+            except EXPECTED as error:
+                self.journal.write("story", what, customer=customer.name, failed=type(error).__name__)
+            else:
+                self.journal.write("story", what, customer=customer.name, install=customer.install, **ids)
+
+    # Connecting -------------------------------------------------------------------------------
+
+    def approve(self, customer: Customer, _dice: random.Random) -> dict[str, str]:
+        """Approve on OpenTrain (once more), and paste the token."""
+        answer = self.opentrain.do("approve", organizationId=customer.organization)
+        customer.install, customer.token = answer["installId"], answer["token"]
+        self.tokens.append(customer.token)
+        self.paste(customer)
+        return {}
+
+    def paste(self, customer: Customer) -> None:
+        """Paste the token that OpenTrain showed last."""
+        waiting = connect.start_without_return(customer.user, customer.tenant)
+        connect.capture_token(waiting, customer.token)
+
+    def disconnect(self, customer: Customer, _dice: random.Random) -> dict[str, str]:
+        """On OpenTrain."""
+        self.opentrain.do("disconnect", installId=customer.install)
+        return {}
+
+    def leave(self, customer: Customer, _dice: random.Random) -> dict[str, str]:
+        """Disconnect on the site."""
+        install = self._install(customer)
+        if install is not None:
+            connect.disconnect(install)
+        return {}
+
+    def verify(self, customer: Customer, _dice: random.Random) -> dict[str, str]:
+        """Look at the connection's page, and come back if it is no longer there."""
+        install = self._install(customer)
+        if install is None:
+            return self.approve(customer, _dice)
+        connect.verify(install)
+        return {}
+
+    def _install(self, customer: Customer) -> Install | None:
+        mine = Install.objects.live().filter(tenant=customer.tenant)
+        return mine.order_by("-pk").first()
+
+    # Linking ----------------------------------------------------------------------------------
+
+    def link(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        project, job = dice.choice(customer.projects), dice.choice(customer.jobs)
+        install = self._install(customer)
+        if install is not None:
+            linking.link(install, project, job_id=job)
+        return {"project": project, "job": job}
+
+    def unlink(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        install = self._install(customer)
+        links = list(ProjectLink.objects.active().filter(install=install).select_related("install"))
+        if len(links) < 2:
+            return {}
+        link = dice.choice(links)
+        linking.unlink(link)
+        return {"project": link.external_project_id, "job": link.job_id}
+
+    def rotate(self, dice: random.Random) -> None:
+        """An operator replaces the secret of one customer's endpoint."""
+        customer = dice.choice(self.customers)
+        with self._locks[customer.name]:
+            active = WebhookEndpoint.objects.filter(
+                install=self._install(customer), status=WebhookEndpoint.Status.ACTIVE
+            )
+            endpoint = active.select_related("install").first()
+            try:
+                successor = endpoint and endpoints.rotate_secret(endpoint)
+            except EXPECTED as error:
+                self.journal.write("rotate", "secret", customer=customer.name, failed=type(error).__name__)
+            else:
+                self.journal.write(
+                    "rotate", "secret", customer=customer.name, endpoint=successor and successor.opentrain_id
+                )
+
+    # Hiring -----------------------------------------------------------------------------------
+
+    def hire(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        return self._hire(customer, dice, has_email=True, name=dice.choice(NAMES))
+
+    def hire_without_email(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        """Their Work Email comes later: by itself, or when somebody releases it."""
+        late = {} if dice.random() < 0.5 else {"seconds": dice.randrange(300, 6000)}
+        return self._hire(
+            customer, dice, has_email=bool(late), name=dice.choice(NAMES), workEmail="later", **late
+        )
+
+    def hire_known(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        """Somebody who works, or worked, for this customer or for another one."""
+        known = [hiring for other in self.customers for hiring in other.hirings]
+        if not known:
+            return {}
+        hiring = dice.choice(known)
+        return self._hire(customer, dice, has_email=hiring.has_email, opentrainUserId=hiring.trainer)
+
+    def _hire(
+        self, customer: Customer, dice: random.Random, *, has_email: bool, **how: object
+    ) -> dict[str, str]:
+        job = dice.choice(customer.jobs)
+        contract = self.opentrain.do("hire", jobId=job, **how)["contract"]
+        hiring = Hiring(contract["id"], contract["freelancerId"], job, has_email)
+        customer.hirings.append(hiring)
+        return {"contract": hiring.contract, "trainer": hiring.trainer, "job": job}
+
+    def release_email(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        hidden = [hiring for hiring in customer.hirings if not hiring.has_email]
+        if not hidden:
+            return {}
+        hiring = dice.choice(hidden)
+        self.opentrain.do("release_email", contractId=hiring.contract)
+        hiring.has_email = True
+        return {"contract": hiring.contract, "trainer": hiring.trainer}
+
+    def end(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        if not customer.hirings:
+            return {}
+        hiring = dice.choice(customer.hirings)
+        self.opentrain.do("end", contractId=hiring.contract)
+        customer.hirings.remove(hiring)
+        return {"contract": hiring.contract, "trainer": hiring.trainer, "job": hiring.job}
+
+    def fund(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        if not customer.hirings:
+            return {}
+        hiring = dice.choice(customer.hirings)
+        volume = dice.choice([1, 5, 100])
+        self.opentrain.do("fund", contractId=hiring.contract, amountUsd=volume, volume=volume)
+        return {"contract": hiring.contract}
+
+    def nonsense(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        """OpenTrain signs and sends what makes no sense. (The type is one without side effects there.)"""
+        body = dice.choice(NONSENSE)
+        self.opentrain.do("emit", type="install.revoked", installId=customer.install, rawBody=body)
+        return {"body": body[:40]}
+
+
+NAMES: Final = ("Maria S.", "Jonas K.", "Zoë Ó Brien", "李 小龙", "Ana-Lucía", "O'Neil <b>", "مريم")
+
+ACTIONS: Final[dict[str, Callable[[Story, Customer, random.Random], dict[str, str]]]] = {
+    "hire": Story.hire,
+    "hire_without_email": Story.hire_without_email,
+    "hire_known": Story.hire_known,
+    "release_email": Story.release_email,
+    "end": Story.end,
+    "fund": Story.fund,
+    "link": Story.link,
+    "unlink": Story.unlink,
+    "reconnect": Story.approve,
+    "disconnect": Story.disconnect,
+    "leave": Story.leave,
+    "verify": Story.verify,
+    "nonsense": Story.nonsense,
+}

@@ -1,0 +1,107 @@
+"""A TCP proxy that misbehaves on request: between the site and its broker, and its database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from tests.chaos.ports import Port
+
+PASS, REFUSE, SILENT = "pass", "refuse", "silent"
+_CHUNK: Final = 65_536
+
+
+class Wire:
+    """Passes connections on; or refuses them; or accepts them and never says a word."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self._port = Port()
+        self._mode = PASS
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._talking = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return self._port.number
+
+    def start(self) -> None:
+        self._thread.start()
+        self._do(self._listen())
+        self._loop.call_soon_threadsafe(self._talking.set)
+
+    def stop(self) -> None:
+        """Refuse and cut everything, and end the thread."""
+        self.behave(REFUSE)
+        self._do(self._finish())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._port.close()
+
+    def behave(self, mode: str) -> None:
+        """``PASS``, ``REFUSE`` or ``SILENT``. Whatever was silent, or is to be refused, is cut."""
+        self._do(self._behave(mode))
+
+    def cut(self) -> None:
+        """Cut all connections; new ones are welcome."""
+        self._do(self._cut())
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+
+    async def _behave(self, mode: str) -> None:
+        was, self._mode = self._mode, mode
+        if mode == SILENT:
+            self._talking.clear()
+        else:
+            self._talking.set()
+        if mode == REFUSE or was == SILENT:
+            await self._cut()
+        if mode == REFUSE and self._server is not None:
+            self._server.close()
+            self._server = None
+        elif mode != REFUSE and self._server is None:
+            await self._listen()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._pass_on, sock=self._port.listen())
+
+    async def _cut(self) -> None:
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _finish(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            await self._talking.wait()
+            far_reader, far_writer = await asyncio.open_connection(*self.target)
+            try:
+                await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            finally:
+                far_writer.transport.abort()
+        except OSError:
+            writer.transport.abort()  # the other side learns of it in this way
+        finally:
+            self._open.discard(writer)
+            writer.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(_CHUNK):
+            await self._talking.wait()
+            writer.write(chunk)
+            await writer.drain()
+        with suppress(OSError):
+            writer.write_eof()
