@@ -136,14 +136,13 @@ class OpenTrain:
         """
         owner = self._connected()
         found = self._job if job is None and self._job is not None else self._find_job(job, owner.tenant)
-        contract, trainer = self.sandbox.hire(
+        contract = self.sandbox.hire(
             name,
             job_id=found.id,
             work_email="never" if work_email is None else work_email,
             opentrain_user_id=None if again is None else again.opentrain_user_id,
-        )
-        if trainer is None:
-            raise TypeError("hire() hires somebody: give a name. For a contract without use the sandbox.")
+        ).contract
+        trainer = find(self.sandbox.store, Freelancer, contract.freelancer_id)
         return Hire(
             id=contract.id, opentrain_user_id=trainer.opentrain_user_id, work_email=trainer.work_email
         )
