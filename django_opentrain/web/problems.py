@@ -17,12 +17,12 @@ from django_opentrain.platform.errors import (
     Forbidden,
     InvalidRequest,
     MissingScope,
-    OpenTrainAPIError,
     OpenTrainConnectionError,
     OpenTrainError,
     RateLimited,
     ServerError,
     Unauthorized,
+    UnusableResponse,
 )
 from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.endpoints import BusyError
@@ -91,7 +91,7 @@ def _explain_opentrain(error: OpenTrainError, text: str) -> Problem:
         return Problem(
             title=_("OpenTrain asks for a pause"), text=text, advice=_pause_advice(error), status=503
         )
-    if isinstance(error, (OpenTrainConnectionError, ServerError)):
+    if isinstance(error, (OpenTrainConnectionError, ServerError, UnusableResponse)):
         return Problem(
             title=_("OpenTrain can't be reached"),
             text=text,
@@ -100,8 +100,7 @@ def _explain_opentrain(error: OpenTrainError, text: str) -> Problem:
         )
     if isinstance(error, InvalidRequest):
         return Problem(title=_("That can't be sent to OpenTrain"), text=text, status=400)
-    status = 502 if isinstance(error, OpenTrainAPIError) and not error.status else 409
-    return Problem(title=_("OpenTrain refused this"), text=text, status=status)
+    return Problem(title=_("OpenTrain refused this"), text=text)
 
 
 def _pause_advice(error: RateLimited) -> str:

@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_opentrain.conf import conf
 from django_opentrain.crypto import UndecryptableError
+from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.web.decorators import never_atomic, open_to_anonymous
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 logger = logging.getLogger(__name__)
+
+_META_KEYS = {
+    name: "HTTP_" + name.upper().replace("-", "_")
+    for name in (catalog.SIGNATURE_HEADER, catalog.DELIVERY_HEADER)
+}
 
 #: Seconds after which a delivery that we could not store is worth another attempt. OpenTrain has its own schedule.
 RETRY_AFTER = "60"
@@ -52,7 +58,7 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
     if request.method != "POST":
         return _answer(405, Allow="POST")
     try:
-        inbox.receive(key, request.headers, _bounded_body(request))
+        inbox.receive(key, _headers(request), _bounded_body(request))
     except Unacceptable as error:
         logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
         return _answer(error.status)
@@ -69,6 +75,11 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
         logger.error("Could not store a delivery to webhook endpoint %s: %s", key, type(error).__name__)
         return _answer(503, **{"Retry-After": RETRY_AFTER})
     return _answer(200)
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    """The two that the inbox reads: ``request.headers`` would build all of them."""
+    return {name: request.META.get(key, "") for name, key in _META_KEYS.items()}
 
 
 def _bounded_body(request: HttpRequest) -> bytes:

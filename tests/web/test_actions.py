@@ -7,10 +7,14 @@ from django.conf import settings
 from django.test import Client, override_settings
 from django.urls import reverse
 
+from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.platform import errors
+from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
+from django_opentrain.web.problems import EXPECTED, explain
 from tests import factories
 from tests.web.markup import text_of
 from tests.web.scenes import full_scene
@@ -147,6 +151,44 @@ def test_what_keeps_an_action_from_working_is_explained(
 def test_a_lost_key_is_explained(boss: Client, install: Install) -> None:
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
         expect(boss, "verify", install, answer=(503, "Ask the operators of this site"))
+
+
+def test_a_lost_key_lets_access_end_all_the_same(
+    boss: Client, opentrain: OpenTrain, install: Install
+) -> None:
+    link = opentrain.link("acme-1")
+    factories.make_grant(factories.make_contract(install, [link]), link, factories.make_participant(install))
+    with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
+        expect(boss, "unlink", link, answer=(503, "Ask the operators of this site"))
+    assert AccessGrant.objects.get().desired == AccessGrant.Desired.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (
+            errors.MissingScope("No usage:write.", scope="usage:write", status=403),
+            403,
+            "approve every permission",
+        ),
+        (errors.InvalidRequest("Too long."), 400, "Too long."),
+        (errors.Conflict("A limit is reached.", status=409), 409, "A limit is reached."),
+        (errors.NotFound("No such job.", status=404), 409, "No such job."),
+        (errors.UnusableResponse("Cut short.", status=200), 503, "Nothing is lost"),
+        (errors.OpenTrainConnectionError("No answer."), 503, "Nothing is lost"),
+        (errors.RateLimited("Slow down.", status=429, retry_after=150), 503, "in 3 minutes"),
+        (errors.RateLimited("Slow down.", status=429), 503, "in a minute"),
+        (AdapterError("Not one of yours."), 409, "Not one of yours."),
+        (BusyError(), 409, "Try again in a moment"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_every_expected_error_has_words(error: Exception, status: int, words: str) -> None:
+    assert isinstance(error, EXPECTED)
+    problem = explain(error)
+    assert problem.status == status
+    assert words in f"{problem.text} {problem.advice}"
+    assert problem.title
 
 
 def test_disconnecting_asks_first(boss: Client, opentrain: OpenTrain) -> None:

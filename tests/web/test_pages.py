@@ -245,6 +245,14 @@ def test_a_profile_that_is_not_a_web_page_is_no_link(boss: Client) -> None:
     assert "<b>Eve" not in page
 
 
+def test_a_day_may_have_labels_and_no_hours(boss: Client) -> None:
+    scene = full_scene()
+    scene.contract.usage.all().delete()
+    factories.make_usage(scene.contract, total_seconds=None, tasks_completed=None, worker_id="usr_other")
+    text = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
+    assert "usr_other 40 To be reported" in text
+
+
 def test_refused_work_is_shown_with_its_reason(boss: Client) -> None:
     full_scene()
     text = home(boss)
