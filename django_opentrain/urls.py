@@ -5,8 +5,9 @@ Include them before the host's own: some hosts end with a pattern that matches e
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from django_opentrain.api.urls import nothing_here
 from django_opentrain.api.urls import urlpatterns as api_urlpatterns
 from django_opentrain.web import actions, assets, connect, contracts, home, passwords, receiver
 
@@ -17,6 +18,7 @@ urlpatterns = [
     # A redirect would be a failed delivery.
     path("webhooks/<uuid:key>", receiver.receive),
     path("api/", include(api_urlpatterns)),
+    re_path(r"^api/", nothing_here),
     path("", home.home, name="home"),
     path("connect/", connect.connect, name="connect"),
     path("callback/", connect.callback, name="callback"),

@@ -135,6 +135,17 @@ class TenantViewSet(ViewSetMixin, APIView):
         raise errors.Refused(errors.Problem(code="RECONNECT_REQUIRED", text=_("Connect to OpenTrain first.")))
 
 
+class NothingHere(TenantViewSet):
+    """A URL that leads nowhere."""
+
+    schema = None
+    permission_classes = []
+
+    def answer(self, request: Request, **kwargs: object) -> Response:
+        """Raises ``NotFound``."""
+        raise NotFound
+
+
 S = TypeVar("S", bound=StrictSerializer)
 
 

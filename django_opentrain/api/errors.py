@@ -194,14 +194,19 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
             if name == api_settings.NON_FIELD_ERRORS_KEY:
                 yield from _flatten(below, path)
             else:
-                step = f"[{name}]" if isinstance(name, int) else str(name)[:MAX_FIELD_NAME]
-                yield from _flatten(below, f"{path}.{step}" if path and step[0] != "[" else path + step)
+                yield from _flatten(below, path + _step(name, inside=bool(path)))
     elif isinstance(detail, (list, tuple)) and any(isinstance(below, (Mapping, list)) for below in detail):
         for index, below in enumerate(detail):
             yield from _flatten(below, f"{path}[{index}]")
     elif detail:
         sentences = detail if isinstance(detail, (list, tuple)) else [detail]
         yield path or WHOLE_BODY, [str(sentence) for sentence in sentences]
+
+
+def _step(name: object, *, inside: bool) -> str:
+    if isinstance(name, int):
+        return f"[{name}]"
+    return f"{'.' if inside else ''}{str(name)[:MAX_FIELD_NAME]}"
 
 
 def _not_logged_in(error: exceptions.APIException) -> Problem:

@@ -7,7 +7,7 @@ from importlib import import_module
 from django.apps import apps
 from django.urls import URLPattern, path
 
-from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.base import NothingHere, TenantViewSet
 from django_opentrain.api.views.contracts import ContractViewSet, GrantViewSet
 from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.api.views.links import ProjectLinkViewSet
@@ -90,6 +90,9 @@ def api_urls(*policies: type) -> list[URLPattern]:
 
 
 urlpatterns = api_urls()
+
+#: For every other URL below the API's own, so that a mistyped one is answered in JSON, too.
+nothing_here = NothingHere.as_view(dict.fromkeys(NothingHere.http_method_names, "answer"))
 
 if apps.is_installed("drf_spectacular"):
     # An optional extra: it describes the views in a module of its own.

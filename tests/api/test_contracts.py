@@ -126,6 +126,7 @@ def test_the_trainers_id_means_the_trainer(boss: APIClient, contract: Contract) 
         {"externalReportId": "\x00"},
         {"externalReportId": "\ud800"},
         {"hours": 3},
+        {"": 3},
     ],
     ids=str,
 )
@@ -177,7 +178,7 @@ def test_usage_reaches_opentrain(boss: APIClient, opentrain: OpenTrain) -> None:
 def test_days_by_date(boss: APIClient, contract: Contract) -> None:
     for day in range(1, 6):
         factories.make_usage(contract, date(2026, 3, day))
-    given = {"since": "2026-03-02", "until": "2026-03-04", "limit": 2}
+    given: dict[str, Any] = {"since": "2026-03-02", "until": "2026-03-04", "limit": 2}
     first = boss.get(url("contract-usage", contract.pk), given).json()
     assert [entry["workDate"] for entry in first["entries"]] == ["2026-03-04", "2026-03-03"]
     rest = boss.get(url("contract-usage", contract.pk), {**given, "cursor": first["nextCursor"]}).json()

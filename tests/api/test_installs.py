@@ -9,7 +9,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from django_opentrain.models import AccessGrant, ConsentRequest, Install
-from django_opentrain.services import connect, reconcile
+from django_opentrain.services import reconcile
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import log_in, url
@@ -172,4 +172,4 @@ def test_installs_by_status(boss: APIClient, install: Install) -> None:
 def test_start_without_return_belongs_to_its_user() -> None:
     client = log_in("acme-boss")
     client.post(url("install-token"), {"token": "ot_ptk_x"}, format="json")
-    assert connect.Install.objects.get().connected_by_id
+    assert Install.objects.get().connected_by_id

@@ -89,7 +89,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is(
     name: str,
     boss: APIClient,
     install: Install,
-    django_assert_num_queries: Callable[[int], AbstractContextManager[Any]],
+    django_assert_num_queries: Any,
 ) -> None:
     fill(install, 1)
     with CaptureQueriesContext(connection) as few:

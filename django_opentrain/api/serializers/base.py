@@ -15,7 +15,7 @@ from django_opentrain.api.pages import DEFAULT_LIMIT, DEFAULT_ORDERING, LARGEST_
 from django_opentrain.crypto import SecretStr
 from django_opentrain.fields import MAX_ID
 
-MAX_CURSOR: Final = 2000
+MAX_CURSOR: Final = 200
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Links that we show must lead to a page, not run a script.
 WEB_URL: Final = RegexValidator(r"^https?://[^\s]+\Z", _("Enter a URL that begins with http:// or https://."))
@@ -65,7 +65,8 @@ class Text(serializers.CharField):
     """A string, as it is: JSON knows numbers from strings, and an id's spaces are part of it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, **kwargs)
+        # Said twice, since a schema shows no ``allow_blank``.
+        super().__init__(trim_whitespace=False, min_length=1, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -153,7 +154,10 @@ class PageQuery(StrictSerializer):
         min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many rows at most."
     )
     cursor = serializers.CharField(
-        max_length=MAX_CURSOR, default="", help_text="Where to go on: `nextCursor` of the page before."
+        max_length=MAX_CURSOR,
+        default="",
+        allow_blank=True,
+        help_text="Where to go on: `nextCursor` of the page before.",
     )
 
     def filters(self) -> dict[str, Any]:

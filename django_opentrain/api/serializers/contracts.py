@@ -9,7 +9,7 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, Participant
 from django_opentrain.platform import catalog
 
-ORDERINGS = ["id", "-id", "startDate", "-startDate", "title", "-title"]
+ORDERINGS = ["id", "-id", "startDate", "-startDate"]
 
 
 class ParticipantSerializer(CamelSerializer):

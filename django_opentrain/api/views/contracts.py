@@ -27,7 +27,6 @@ NO_DATE: Final = datetime.date(1000, 1, 1)
 KEYS: Final[Mapping[str, Expression | F]] = {
     "id": F("pk"),
     "startDate": Coalesce("start_date", Value(NO_DATE), output_field=DateField()),
-    "title": F("title"),
 }
 
 

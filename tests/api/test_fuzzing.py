@@ -1,0 +1,106 @@
+"""schemathesis calls the running example in every way that the OpenAPI description allows, and in some that it doesn't.
+
+All its checks, its stateful phase included, find nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from example_project.demo.opentrain import OpenTrain
+from example_project.demo.people import Customer
+from example_project.demo.processes import Processes
+from example_project.demo.stage import environment, set_up
+
+pytest.importorskip("schemathesis")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).resolve().parents[2]
+#: A disconnected customer can do little more: that operation is called in a run of its own.
+ENDS_IT = "opentrain_disconnect"
+
+CONFIG = """
+hooks = "tests.api.fuzzing_hooks"
+continue-on-failure = true
+warnings = false
+
+[auth.openapi.cookieAuth]
+api_key = "{session}"
+
+[output.sanitization]
+enabled = false
+
+[[operations]]
+# A cursor is an opaque text that only a list can give out.
+include-method = "GET"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
+
+[[operations]]
+# A token is an opaque text that only OpenTrain can give out.
+include-operation-id = "opentrain_give_token"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 503]
+
+[[operations]]
+# A project has to be the customer's.
+include-operation-id = ["opentrain_link_project", "opentrain_connect"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 503]
+
+[[operations]]
+# A day has to be in the past, and a worker somebody who was hired.
+include-operation-id = "opentrain_report_usage"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
+"""
+
+
+class Site(NamedTuple):
+    """The running example, and the cookies of a customer who is connected, has linked a project and hired."""
+
+    url: str
+    cookies: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("fuzzing")
+    (folder / "logs").mkdir()
+    with ExitStack() as stack:
+        processes = Processes(environment(folder, stack), folder / "logs")
+        stack.callback(processes.close)
+        stage = set_up(processes, folder)
+        customer, opentrain = Customer(stage.site), OpenTrain(stage.sandbox)
+        stack.callback(customer.close)
+        stack.callback(opentrain.close)
+        customer.log_in("customer", "customer")
+        customer.ask_to_connect()
+        customer.return_with(customer.approve())
+        job = opentrain.state()["jobs"][0]["id"]
+        customer.link("Customer feedback", job)
+        opentrain.hire("Maria S.", job)
+        yield Site(stage.site, dict(customer.cookies))
+
+
+def fuzz(site: Site, folder: Path, *arguments: str) -> None:
+    """Run schemathesis. Fails with what it found."""
+    config = folder / "schemathesis.toml"
+    config.write_text(CONFIG.format(session=site.cookies["sessionid"]), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"),
+        *(str(ROOT / "docs" / "openapi.yaml"), "--url", site.url, "--checks", "all", "--no-color"),
+    ]
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CSRF_TOKEN": site.cookies["csrftoken"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
