@@ -83,6 +83,13 @@ def test_examples_are_python(document: Path) -> None:
         ast.parse(block)
 
 
+@pytest.mark.parametrize("overview", ["README.md", "docs/index.md"])
+def test_overviews_lead_to_every_document(overview: str) -> None:
+    folder = (ROOT / overview).parent
+    linked = {(folder / target.partition("#")[0]).resolve() for target in LINK.findall(read(overview))}
+    assert linked >= set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "index.md"}
+
+
 def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
     name = "example_project/labelling/adapter.py"
     shown = [block for block in PYTHON_BLOCK.findall(read("README.md")) if block.startswith(f"# {name}\n")]
