@@ -25,7 +25,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
 
-import django  # noqa: E402 - after the settings are named
+import django
 
 django.setup()
 
@@ -33,6 +33,7 @@ from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_databases, teardown_databases  # noqa: E402
 
+from benchmarks.urls import COLUMNS, TABLE  # noqa: E402
 from django_opentrain.models import WebhookEvent  # noqa: E402
 from tests.factories import make_endpoint, make_install  # noqa: E402
 
@@ -88,7 +89,7 @@ def cpu_seconds(handler: WSGIHandler, requests: list[Environ], status: str) -> f
 
     def start_response(line: str, *_headers: object) -> Callable[[bytes], object]:
         answers.append(line)
-        return answers.append
+        return lambda _body: None
 
     began = time.process_time()
     for each in requests:
@@ -124,16 +125,20 @@ def _shown(ratios: list[float]) -> str:
     return " ".join(f"{ratio:.2f}" for ratio in ratios[1:])
 
 
+def _columns() -> str:
+    binary = {"postgresql": "bytea", "mysql": "longblob"}.get(connection.vendor, "blob")
+    moment = {"postgresql": "timestamptz"}.get(connection.vendor, "datetime")
+    types = {"body": binary, "received_at": moment}
+    return ", ".join(f"{name} {types.get(name, 'varchar(200)')} NOT NULL" for name in COLUMNS.split(", "))
+
+
 @contextmanager
 def database() -> Iterator[None]:
     """A database of its own, with the floor's table, gone afterwards."""
     old = setup_databases(verbosity=0, interactive=False)
     try:
         with connection.cursor() as cursor:
-            binary = {"postgresql": "bytea", "mysql": "longblob"}.get(connection.vendor, "blob")
-            cursor.execute(
-                f"CREATE TABLE benchmark_floor (endpoint char(32) NOT NULL, body {binary} NOT NULL)"
-            )
+            cursor.execute(f"CREATE TABLE {TABLE} ({_columns()}, UNIQUE (endpoint, digest))")
         yield
     finally:
         teardown_databases(old, verbosity=0)

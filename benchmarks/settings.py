@@ -7,7 +7,7 @@ import os
 from tests.settings import *  # noqa: F403 - the tests' site, with less around it
 from tests.settings import DATABASE_SERVERS
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 ROOT_URLCONF = "benchmarks.urls"
 DATABASES = {
     "default": {

@@ -18,6 +18,7 @@ from django_opentrain import crypto
 from django_opentrain.models import WebhookEvent
 from django_opentrain.platform.payloads import Event
 
+#: What differs from one pending arrival to the next. Each parameter costs a few percent of the whole.
 COLUMNS: Final = (
     "endpoint_id",
     "digest",
@@ -27,10 +28,10 @@ COLUMNS: Final = (
     "resource_id",
     "job_id",
     "body",
-    "status",
-    "error",
     "received_at",
 )
+#: The same for all, as SQL; what is named nowhere is null.
+CONSTANTS: Final = {"status": f"'{WebhookEvent.Status.PENDING.value}'", "error": "''", "attempts": "0"}
 
 
 def store(
@@ -49,16 +50,16 @@ def store(
     """
     alias = router.db_for_write(WebhookEvent)
     connection = connections[alias]
-    status = WebhookEvent.Status.IGNORED if ignored else WebhookEvent.Status.PENDING
     known = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
-    secret = connection.Database.Binary(crypto.encrypt(body))
     received_at = connection.ops.adapt_datetimefield_value(now)
-    values = (endpoint_id, digest, delivery_id, *known, secret, status.value, ignored, received_at)
+    values = [endpoint_id, digest, delivery_id, *known, crypto.encrypt(body), received_at]
+    if ignored:
+        values += [WebhookEvent.Status.IGNORED.value, ignored]
     # Where the caller is in a transaction, PostgreSQL needs a savepoint to survive a repeat.
     guard = transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext()
     try:
         with guard, connection.cursor() as cursor:
-            cursor.execute(_statement(alias), values)
+            cursor.execute(_statement(alias, ignored=bool(ignored)), values)
     except IntegrityError:
         if not WebhookEvent.objects.using(alias).filter(endpoint=endpoint_id, digest=digest).exists():
             raise
@@ -67,9 +68,11 @@ def store(
 
 
 @lru_cache
-def _statement(alias: str) -> str:
-    """Columns that are left out are null."""
+def _statement(alias: str, *, ignored: bool) -> str:
+    """The INSERT for a pending arrival, or for one that is ignored for a reason."""
     quote = connections[alias].ops.quote_name
-    names = ", ".join(quote(name) for name in (*COLUMNS, "attempts"))
-    marks = ", ".join(["%s"] * len(COLUMNS))
-    return f"INSERT INTO {quote(WebhookEvent._meta.db_table)} ({names}) VALUES ({marks}, 0)"  # noqa: S608 - our names
+    own = (*COLUMNS, "status", "error") if ignored else COLUMNS
+    values = dict.fromkeys(own, "%s") | {name: sql for name, sql in CONSTANTS.items() if name not in own}
+    names = ", ".join(map(quote, values))
+    table = quote(WebhookEvent._meta.db_table)
+    return f"INSERT INTO {table} ({names}) VALUES ({', '.join(values.values())})"  # noqa: S608 - our own words
