@@ -112,6 +112,12 @@ def test_each_operation_needs_its_scope(
     assert with_it.call(operation.method, _path(operation), {}).status not in {401, 403}
 
 
+def test_the_scope_of_the_token_is_not_enough(api: Api, sandbox: Sandbox) -> None:
+    sandbox.set_install(scopes=["contracts:read"])
+    assert api.get("/contracts").status == 200
+    assert api.get("/webhook-endpoints").code == "FORBIDDEN"
+
+
 def test_write_implies_read(sandbox: Sandbox, session: requests.Session) -> None:
     token = sandbox.approve(scopes=["project-links:write"]).token
     assert Api(sandbox, session, token).get("/project-links").status == 200

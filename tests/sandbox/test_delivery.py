@@ -158,6 +158,7 @@ def test_ten_failures_in_a_row_disable_the_endpoint(api: Api, sandbox: Sandbox, 
     path = f"/webhook-endpoints/{endpoint_id}"
     requeued = api.post(f"{path}/redeliver", {})
     assert requeued.body["requeued"] == 10
+    assert "once the endpoint is ACTIVE" in requeued.body["message"]
     sandbox.advance(5 * MINUTE)
     assert sandbox.deliver_due() == 0  # not while it is disabled
     api.call("PATCH", path, {"status": "ACTIVE"})

@@ -115,7 +115,7 @@ def _jobs(store: Store) -> Markup:
     customer = action(
         "create_organization",
         "Create organization",
-        field("Name", text_input("name")),
+        field("Organization", text_input("name")),
         section="jobs",
     )
     columns = ("Job", "Organization", "Pays", "Hire an AI trainer")
@@ -129,7 +129,7 @@ def _jobs(store: Store) -> Markup:
 
 def _contracts(store: Store) -> Markup:
     rows = [_contract(store, each) for each in reversed(store.all(Contract)[-LATEST:])]
-    columns = ("Trainer", "Job", "State", "Work Email", "Budget", "")
+    columns = ("Trainer", "Job", "State", "Work Email", "Budget, usage", "Actions")
     empty = "No contracts yet: hire somebody above."
     return section("contracts", "Contracts", table("Contracts", columns, rows, empty))
 
@@ -138,6 +138,7 @@ def _contract(store: Store, contract: Contract) -> Markup:
     freelancer = store.get(Freelancer, contract.freelancer_id)
     budget = budget_of(store, contract)
     share = f"{number(budget.consumed_volume)} of {number(budget.funded_volume)}"
+    done = f"{budget.seconds} s, {budget.tasks} tasks, {budget.labels} labels"
     fund = action(
         "fund",
         "Fund",
@@ -152,7 +153,7 @@ def _contract(store: Store, contract: Contract) -> Markup:
         contract.title,
         badge(contract.status),
         _email(store, contract, freelancer),
-        join(badge(budget.state), " ", share),
+        join(badge(budget.state), " ", share, tag("p", done, class_="aside")),
         join(fund, end if contract.status == CONTRACT_ACTIVE else None),
     )
 
@@ -181,7 +182,7 @@ def _installs(store: Store) -> Markup:
                 end if install.status == INSTALL_ACTIVE else None,
             )
         )
-    columns = ("Install", "Of", "Status", "Granted", "")
+    columns = ("Install", "Of", "Status", "Granted", "Actions")
     return section(
         "installs",
         "Apps and installs",

@@ -33,7 +33,7 @@ def _endpoint(store: Store, endpoint: Endpoint) -> Markup:
     reason = f" ({endpoint.disabled_reason})" if endpoint.disabled_reason else ""
     again = action("redeliver", "Redeliver all failed", section="webhooks", endpointId=endpoint.id)
     caption = f"Deliveries to {endpoint.url}"
-    columns = ("Event", "State", "Attempts", "Next", "")
+    columns = ("Event", "State", "Attempts", "Next", "Actions")
     return tag(
         "article",
         tag("h3", tag("code", endpoint.url)),
@@ -76,11 +76,16 @@ def _delivery(store: Store, endpoint: Endpoint, delivery: Delivery) -> Markup:
     )
 
 
+def _answer(fault: Fault) -> str:
+    """What the caller gets instead of a good answer."""
+    others = {"slow": f"{fault.seconds:g} s late", "drop": "lost", "truncate": "cut short"}
+    return others.get(fault.kind, f"HTTP {fault.status}")
+
+
 def faults_section(store: Store) -> Markup:
     """Trouble for the next API calls: what is on order, and a form for more."""
     rows = [
-        row(each.kind, tag("code", each.match), str(each.times), f"{each.status}, {each.seconds:g} s")
-        for each in store.all(Fault)
+        row(each.kind, tag("code", each.match), str(each.times), _answer(each)) for each in store.all(Fault)
     ]
     order = action(
         "fault",
@@ -93,7 +98,7 @@ def faults_section(store: Store) -> Markup:
         section="faults",
     )
     clear = action("clear_faults", "Clear", section="faults")
-    columns = ("Kind", "Calls", "Times left", "Status, delay")
+    columns = ("Kind", "Calls", "Times left", "Answer")
     return tag(
         "section",
         tag("h2", "Faults"),
