@@ -14,7 +14,7 @@ TIMEOUT: Final = 60.0
 #: Elements that have no end.
 _EMPTY: Final = frozenset({"input", "br", "img", "meta", "link", "hr", "source", "wbr"})
 #: Elements within a line. All others part the words before them from those in them.
-_INLINE: Final = frozenset({"a", "b", "code", "em", "i", "small", "span", "strong", "time"})
+_INLINE: Final = frozenset({"a", "b", "code", "em", "i", "small", "span", "strong", "time", "wbr"})
 
 
 class Unexpected(Exception):  # noqa: N818 - says what it is
@@ -141,6 +141,13 @@ class _Reader(HTMLParser):
         return self.page
 
 
+def read(page: Page, html: str) -> Page:
+    """The page, with what ``html`` says."""
+    reader = _Reader(page)
+    reader.feed(html)
+    return reader.finish()
+
+
 class Browser:
     """One person's browser."""
 
@@ -180,7 +187,5 @@ class Browser:
             headers |= {"Origin": f"{here.scheme}://{here.netloc}", "Referer": self.page.url}
         sent = {"params": data} if method == "GET" else {"data": data}
         response = self._session.request(method, url, headers=headers, timeout=TIMEOUT, **sent)  # type: ignore[arg-type] # one of two keywords
-        reader = _Reader(Page(response.url, response.status_code))
-        reader.feed(response.text)
-        self.page = reader.finish()
+        self.page = read(Page(response.url, response.status_code), response.text)
         return self.page

@@ -8,14 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 #: Seconds that a process gets to end by itself.
 PATIENCE: Final = 10.0
 _STEP: Final = 0.1
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessFailed(Exception):  # noqa: N818 - says what happened
@@ -98,8 +99,9 @@ class Processes:
 
     def start(self, name: str, *arguments: str) -> Process:
         """``python -m`` the arguments, in the background."""
-        process = Process(name, arguments, self.environment, self.logs / f"{name}.log")
-        self.running.append(process)
+        with undisturbed():
+            process = Process(name, arguments, self.environment, self.logs / f"{name}.log")
+            self.running.append(process)
         return process
 
     def run(self, name: str, *arguments: str, seconds: float = 120) -> None:
@@ -114,7 +116,7 @@ class Processes:
 
     def close(self) -> None:
         """Stop all, the last started first. A second Ctrl-C doesn't leave some behind."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
         for process in reversed(self.running):
             process.ask_to_end()
@@ -122,6 +124,22 @@ class Processes:
         for process in reversed(self.running):
             process.end(deadline)
         self.running.clear()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a Ctrl-C wait for the end of the block: a process that it keeps off the list would be left behind."""
+    waiting: list[int] = []
+    before = [
+        (number, signal.signal(number, lambda number, _: waiting.append(number))) for number in STOPPING
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    for came in waiting:
+        signal.raise_signal(came)
 
 
 def free_port() -> int:
