@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 #: What each part may import of the package, besides itself. Modules at the top level are parts of their own.
 BASICS = {"platform", "conf", "crypto", "fields", "clients", "text", "signals"}
 BELOW_SERVICES = BASICS | {"models", "adapters"}
-EDGE = BELOW_SERVICES | {"services"}
+EDGE = BELOW_SERVICES | {"services", "exemptions"}
 ALLOWED = {
     "platform": set(),
     "sandbox": {"platform"},
@@ -22,6 +22,7 @@ ALLOWED = {
     "adapters": BASICS | {"models"},
     "services": BELOW_SERVICES,
     "web": EDGE,
+    "api": EDGE,
     "templatetags": EDGE | {"web"},
     "admin": EDGE,
     "tasks": EDGE,

@@ -35,8 +35,8 @@ from django_opentrain.api.serializers.base import (
     PageQuery,
     StrictSerializer,
 )
+from django_opentrain.exemptions import never_atomic, open_to_anonymous
 from django_opentrain.models import Install
-from django_opentrain.web.decorators import never_atomic, open_to_anonymous
 
 M = TypeVar("M", bound=Model)
 Q = TypeVar("Q", bound=PageQuery)

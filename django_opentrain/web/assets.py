@@ -16,7 +16,7 @@ from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from django_opentrain.web.decorators import never_atomic, open_to_anonymous
+from django_opentrain.exemptions import never_atomic, open_to_anonymous
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -12,11 +12,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from django_opentrain.exemptions import open_to_anonymous
 from django_opentrain.models import Install
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
-from django_opentrain.web.decorators import open_to_anonymous
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.guard import customer_page, owned
 from django_opentrain.web.notices import redirect_with_notice

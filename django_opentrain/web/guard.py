@@ -24,7 +24,7 @@ from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
-from django_opentrain.web.decorators import never_atomic
+from django_opentrain.exemptions import never_atomic
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)

@@ -12,8 +12,8 @@ from django.shortcuts import render, resolve_url
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_safe
 
+from django_opentrain.exemptions import open_to_anonymous
 from django_opentrain.models import TrainerAccount
-from django_opentrain.web.decorators import open_to_anonymous
 from django_opentrain.web.guard import protected
 
 

@@ -17,9 +17,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from django_opentrain.conf import conf
 from django_opentrain.crypto import UndecryptableError
+from django_opentrain.exemptions import never_atomic, open_to_anonymous
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
-from django_opentrain.web.decorators import never_atomic, open_to_anonymous
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
