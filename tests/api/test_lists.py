@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import BigAutoField, CharField, DateField, Field
+from django.db.models import BigAutoField, DateField, Field
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +63,7 @@ def test_pages_hold_every_row_once_the_newest_first(name: str, boss: APIClient, 
     assert ids == sorted(ids, reverse=True)
 
 
-@pytest.mark.parametrize("ordering", ["id", "-id", "startDate", "-startDate", "title", "-title"])
+@pytest.mark.parametrize("ordering", ["id", "-id", "startDate", "-startDate"])
 def test_any_order_has_every_row_once(ordering: str, boss: APIClient, install: Install) -> None:
     for day in (3, 1, None, 2, 2, None, 1):
         start = date(2026, 5, day) if day else None
@@ -146,9 +146,7 @@ def _cursor(position: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
-    "field", [BigAutoField(), DateField(), CharField()], ids=lambda field: type(field).__name__
-)
+@pytest.mark.parametrize("field", [BigAutoField(), DateField()], ids=lambda field: type(field).__name__)
 @given(cursor=CURSORS)
 def test_a_forged_cursor_is_a_position_or_refused(field: Field[Any, Any], cursor: str) -> None:
     try:
