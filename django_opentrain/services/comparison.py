@@ -159,8 +159,9 @@ def start(install: Install, info: ContractInfo) -> None:
     people = participants.fetch(contract)
     with one_at_a_time(install):
         contract.refresh_from_db()
-        if contract.status == Contract.Status.ENDED:
-            return  # an event was faster than this poll
+        install.refresh_from_db()
+        if contract.status == Contract.Status.ENDED or not install.is_live:
+            return  # an event, or the customer, was faster than this poll
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
             if link.grants_access:

@@ -37,8 +37,8 @@ class Performance:
         self.customers = make_customers(stage.opentrain)
         self.story = Story(stage.opentrain, self.customers, stage.journal)
         self.faults = Faults(stage, self.story)
-        #: How many events OpenTrain emitted.
-        self.events = 0
+        #: How many events OpenTrain emitted, and how many deliveries it gave up.
+        self.events = self.given_up = 0
         #: Seconds after the last fault until all was well; None when it never was.
         self.settled_in: float | None = None
 
@@ -86,7 +86,7 @@ class Performance:
             truth = Truth(self.stage.opentrain.state(), self.customers)
         except requests.RequestException as error:
             return [Violation(f"OpenTrain doesn't answer: {type(error).__name__}")]
-        self.events = len(truth.events)
+        self.events, self.given_up = len(truth.events), truth.given_up()
         return check(truth, self.stage.logs, self.stage.ledgers, self.story.tokens)
 
     def _help_out(self) -> None:
@@ -121,8 +121,9 @@ class Performance:
             middle, nearly_all = statistics.median(times), times[int(len(times) * 0.99)]
             slow = f"answers {middle:.3f} s (99 %: {nearly_all:.2f} s, slowest: {times[-1]:.2f} s)"
         settled = "never" if self.settled_in is None else f"{self.settled_in:.0f} s"
+        counts = f"actions {journal.count('story')}, kills {journal.count('kill')}, {faults}"
         return (
-            f"events {self.events}, actions {journal.count('story')}, kills {journal.count('kill')}, {faults},"
+            f"events {self.events} (given up: {self.given_up}), {counts},"
             f" found dead {journal.count('crash')}, quiet after {settled}; {slow}"
         )
 

@@ -45,7 +45,7 @@ class Truth:
         return next(mine, "")
 
     def is_active(self, install_id: str) -> bool:
-        return self.installs[install_id]["status"] == "ACTIVE"
+        return bool(self.installs[install_id]["status"] == "ACTIVE")
 
     def links(self, install_id: str) -> list[Json]:
         return [each for each in self.state["links"] if each["installId"] == install_id]
@@ -65,13 +65,18 @@ class Truth:
 
     def shows_email(self, trainer: str) -> bool:
         release = self.trainers[trainer]["emailReleaseAt"]
-        return release is not None and release <= self.state["now"]
+        release = self.trainers[trainer]["emailReleaseAt"]
+        return release is not None and str(release) <= str(self.state["now"])
 
     def deliveries(self) -> Iterator[tuple[Json, Json, str]]:
         """Each delivery with its event and the digest of what it brings."""
         for delivery in self.state["deliveries"]:
             event = self.events[delivery["eventId"]]
             yield delivery, event, digest_of(event["body"])
+
+    def given_up(self) -> int:
+        """How many deliveries failed for good."""
+        return sum(delivery["status"] == "FAILED" for delivery in self.state["deliveries"])
 
     def usage(self) -> dict[tuple[str, str, str], tuple[int, int]]:
         """(seconds, labels) by contract, worker and day."""

@@ -79,9 +79,8 @@ class Wire:
 
     async def _finish(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:  # they end by themselves: everything is cut
+            await asyncio.wait(others, timeout=5)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

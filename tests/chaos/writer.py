@@ -40,12 +40,12 @@ def main(path: Path, seed: int) -> None:
 
 def _work(contract: Contract, dice: random.Random, ledger: TextIO) -> None:
     day = usage.today() - timedelta(days=dice.choice([0, 0, 0, 1]))
-    more = {"total_seconds": dice.randrange(1, 4), "labels_completed": dice.randrange(3)}
+    seconds = dice.randrange(1, 4)
     try:
-        row = usage.add(contract, day, **more)
+        row = usage.add(contract, day, total_seconds=seconds, labels_completed=dice.randrange(3))
     except OperationalError:
         return  # nothing was added: SQLite was busy, or MariaDB broke a deadlock
-    ledger.write(json.dumps({"usage": row.pk, **more}) + "\n")
+    ledger.write(json.dumps({"usage": row.pk, "total_seconds": seconds}) + "\n")
     ledger.flush()
 
 

@@ -18,7 +18,7 @@ from django_opentrain.platform.errors import (
     ServerError,
     Unauthorized,
 )
-from django_opentrain.services import comparison, contracts, endpoints, participants, reconcile, work
+from django_opentrain.services import comparison, connect, contracts, endpoints, participants, reconcile, work
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
@@ -264,6 +264,30 @@ def test_an_end_during_the_poll_wins(linked: OpenTrain, site: Host, monkeypatch:
     hourly(linked)
     assert site.inside == set()
     assert maria.contract.status == Contract.Status.ENDED
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_a_disconnect_during_the_poll_wins(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, known_before: bool
+) -> None:
+    """A grant that a disconnect took away could be revived by a reconnect: not by a poll that was under way."""
+    if known_before:
+        linked.hire()
+        linked.run()
+        AccessGrant.objects.all().delete()
+    else:
+        linked.hire()
+        silence(linked)
+    fetch = participants.fetch
+
+    def fetch_late(contract: Contract) -> list[Participant]:
+        people = fetch(contract)
+        connect.disconnect(install())
+        return people
+
+    monkeypatch.setattr(participants, "fetch", fetch_late)
+    reconcile.install(install())
+    assert not AccessGrant.objects.wanted().exists()
 
 
 def test_a_stale_poll_does_not_revive_a_removed_link(linked: OpenTrain) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from django_opentrain.adapters import AdapterError
@@ -65,5 +65,5 @@ def _bad_news() -> Exception:
 
 def trouble() -> float:
     """Which share of the calls is to go wrong now."""
-    path = Path(settings.DATA) / TROUBLE
+    path = Path(os.environ["DATA_DIR"]) / TROUBLE
     return float(path.read_text() or 0) if path.exists() else 0.0
