@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from django_opentrain.models import AccessGrant, Install
-from django_opentrain.services import access, endpoints, reconcile, reporting, work
+from django_opentrain.services import access, endpoints, heartbeat, reconcile, reporting, work
 from django_opentrain.services import purge as purging
 from django_opentrain.services.dispatch import DRAIN_TASK
 
@@ -18,8 +18,9 @@ def drain() -> None:
 
 @shared_task(name="django_opentrain.sweep", ignore_result=True)
 def sweep() -> None:
-    """Find what no nudge announced. Scheduled."""
+    """Find what no nudge announced, and leave a sign of life. Scheduled."""
     work.react()
+    heartbeat.beat()
 
 
 @shared_task(name="django_opentrain.converge_access", ignore_result=True)

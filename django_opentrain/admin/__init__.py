@@ -15,6 +15,7 @@ from django_opentrain.admin.access import AccessGrantAdmin, TrainerAccountAdmin
 from django_opentrain.admin.base import OpenTrainAdmin
 from django_opentrain.admin.consents import ConsentRequestAdmin
 from django_opentrain.admin.contracts import ContractAdmin, ParticipantAdmin
+from django_opentrain.admin.heartbeats import HeartbeatAdmin
 from django_opentrain.admin.installs import InstallAdmin
 from django_opentrain.admin.links import ProjectLinkAdmin
 from django_opentrain.admin.usage import DailyUsageAdmin
@@ -24,6 +25,7 @@ from django_opentrain.models import (
     ConsentRequest,
     Contract,
     DailyUsage,
+    Heartbeat,
     Install,
     Participant,
     ProjectLink,
@@ -43,6 +45,7 @@ ADMINS: Final[Mapping[type[models.Model], type[OpenTrainAdmin]]] = {
     WebhookEndpoint: WebhookEndpointAdmin,
     WebhookEvent: WebhookEventAdmin,
     DailyUsage: DailyUsageAdmin,
+    Heartbeat: HeartbeatAdmin,
 }
 
 

@@ -2,6 +2,7 @@
 
 from django_opentrain.models.access import AccessGrant, TrainerAccount
 from django_opentrain.models.contracts import Contract, Participant
+from django_opentrain.models.heartbeats import Heartbeat
 from django_opentrain.models.installs import ConsentRequest, Install
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.models.usage import DailyUsage
@@ -12,6 +13,7 @@ __all__ = [
     "ConsentRequest",
     "Contract",
     "DailyUsage",
+    "Heartbeat",
     "Install",
     "Participant",
     "ProjectLink",

@@ -18,6 +18,7 @@ from django_opentrain.models import (
     ConsentRequest,
     Contract,
     DailyUsage,
+    Heartbeat,
     Install,
     Participant,
     ProjectLink,
@@ -97,6 +98,7 @@ def make_scene(**texts: str) -> Scene:
         WebhookEndpoint: endpoint,
         WebhookEvent: event,
         DailyUsage: usage,
+        Heartbeat: Heartbeat.objects.create(name="sweep", beat_at=timezone.now(), host=text),
     }
 
 

@@ -18,7 +18,7 @@ from tests.web.markup import page_of, text_of
 from tests.web.scenes import Scene, full_scene
 
 #: For OpenTrain, browsers and trainers: they have no customer's login.
-PUBLIC = {"webhook", "asset", "set-password", "set-password-done"}
+PUBLIC = {"webhook", "health", "asset", "set-password", "set-password-done"}
 
 #: Whose key a URL has, by the first part of its route.
 OWNERS = {

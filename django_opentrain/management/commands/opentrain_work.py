@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from django_opentrain.services import purge, reconcile, work
+from django_opentrain.services import heartbeat, purge, reconcile, work
 
 #: As often as Celery beat asks for it; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
@@ -55,6 +55,7 @@ class Command(BaseCommand):
         reconcile.request_older_than(RECONCILE_EVERY)
         done = work.run()
         forgotten = purge.run()
+        heartbeat.beat()
         if done:
             self.stdout.write(
                 f"done: events {done.events}, grants {done.grants}, installs reconciled {done.installs},"

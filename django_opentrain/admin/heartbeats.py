@@ -1,0 +1,19 @@
+"""Heartbeats: whether what has to run does."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.admin.base import OpenTrainAdmin
+from django_opentrain.admin.columns import age_column
+
+
+class HeartbeatAdmin(OpenTrainAdmin):
+    """When the scheduled sweep ran last, and where."""
+
+    list_display = ("name", "last_beat", "host")
+    search_fields = ("name", "host")
+    ordering = ("name",)
+    fields = ("name", "beat_at", "host")
+
+    last_beat = age_column("beat_at", gettext_lazy("last"))

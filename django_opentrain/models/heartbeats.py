@@ -1,0 +1,21 @@
+"""When what has to run ran last."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Heartbeat(models.Model):
+    """The last sign of life of something that has to run again and again."""
+
+    name = models.CharField(max_length=50, unique=True, help_text=_("What ran"))
+    beat_at = models.DateTimeField()
+    host = models.CharField(max_length=255, blank=True, help_text=_("The machine on which it ran"))
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
+    def __str__(self) -> str:
+        return str(self.name)
