@@ -83,6 +83,7 @@ def test_signals_end_it_cleanly(start: Callable[..., Process], number: signal.Si
         assert process.end(number) == (0, "")
 
 
+@pytest.mark.slow
 def test_what_was_told_survives_kill_9(start: Callable[..., Process], tmp_path: Path) -> None:
     arguments = ("--state", str(tmp_path / "state"))
     process = start(*arguments)
@@ -112,6 +113,7 @@ def test_what_was_told_survives_kill_9(start: Callable[..., Process], tmp_path: 
     assert response.status_code == 200
 
 
+@pytest.mark.slow
 def test_pending_deliveries_and_the_clock_go_on_after_kill_9(
     start: Callable[..., Process], tmp_path: Path
 ) -> None:
