@@ -153,6 +153,8 @@ class Browser:
 
     def __init__(self) -> None:
         self._session = requests.Session()
+        # A server may close a connection that waits just as it is used again: browsers repeat such a request.
+        self._session.headers["Connection"] = "close"
         # The environment's proxies are not for 127.0.0.1.
         self._session.trust_env = False
         self.page = Page("about:blank", 0)

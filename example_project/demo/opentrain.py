@@ -25,6 +25,7 @@ class OpenTrain:
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
+        self._session.headers["Connection"] = "close"  # see browser.py
         self._session.trust_env = False
 
     def close(self) -> None:
