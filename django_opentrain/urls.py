@@ -32,6 +32,7 @@ urlpatterns = [
     path("endpoints/<int:pk>/recover/", actions.recover, name="recover"),
     path("endpoints/<int:pk>/rotate/", actions.rotate, name="rotate"),
     path("grants/<int:pk>/retry/", actions.retry, name="retry"),
+    path("grants/<int:pk>/invite/", actions.invite, name="invite"),
     path("contracts/", contracts.index, name="contracts"),
     path("contracts/<int:pk>/", contracts.detail, name="contract"),
     path("set-password/done/", passwords.done, name="set-password-done"),

@@ -83,8 +83,18 @@ class OpenTrainAdapter:
     def revoke_access(self, grant: AccessGrant) -> None:
         """Shut ``grant.participant`` out of ``grant.external_project_id``; keep their work.
 
-        Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was never
-        given, or its giving was never recorded.
+        Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was
+        never given, or its giving was never recorded.
+        """
+        raise NotImplementedError
+
+    #: Whether this site sends trainers a link for their first login, and can send it again.
+    sends_first_login = False
+
+    def resend_first_login(self, grant: AccessGrant) -> bool:
+        """Send ``grant.participant`` the link for the first login again; whether the mail server took it.
+
+        Called only where ``sends_first_login`` is true, for access that was given.
         """
         raise NotImplementedError
 
@@ -101,7 +111,7 @@ class OpenTrainAdapter:
     def check_revocation(self) -> str | None:
         """Prove with a canary account that removal works: give it access, take it away, try to get in.
 
-        Returns None when it is locked out, else what it still reached. Optional: hosts that can't try it leave this.
+        Returns None when it is locked out, else what it still reached. Optional: leave it where it can't be tried.
         """
         raise NotImplementedError
 

@@ -34,6 +34,8 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     was made for a trainer is deactivated with their last grant, which ends its sessions and API tokens.
     """
 
+    sends_first_login = True
+
     #: Whether an account that already has a trainer's Work Email becomes theirs. Turn it off where people can
     #: register with an e-mail that isn't theirs: who did so would wait there for the trainer's access.
     adopt_existing_accounts = True
@@ -143,6 +145,15 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     def invite(self, user: AbstractUser) -> bool:
         """Send the set-password link to the user's Work Email, for the first time or again; whether it went out."""
         return first_login.send_first_login(user, self.set_password_url(user))
+
+    def resend_first_login(self, grant: AccessGrant) -> bool:
+        """Send the set-password link again. Raises ``AdapterError`` for accounts that weren't made for trainers."""
+        trainer = grant.participant.opentrain_user_id
+        made = TrainerAccount.objects.filter(opentrain_user_id=trainer, created_by_us=True, user__is_active=True)
+        account = made.select_related("user").first()
+        if account is None:
+            raise AdapterError(_("This trainer signs in with an account that they had before."))
+        return self.invite(account.user)
 
     def check_revocation(self) -> str | None:
         """Give a canary account access, remove it, and see what it still reaches. Everything is rolled back.

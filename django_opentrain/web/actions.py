@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters import AdapterError, get_adapter
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import OpenTrainError
@@ -143,7 +144,31 @@ def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 @customer_page("POST")
 def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Try at once what would be tried later."""
-    grant = owned(AccessGrant.objects.all(), tenant, pk, by="contract__install__tenant")
-    to = reverse("opentrain:contract", kwargs={"pk": grant.contract_id})
+    grant = _grant(tenant, pk)
     mine = AccessGrant.objects.filter(pk=grant.pk)
-    return _attempt(request, lambda: grants.retry_now(mine), "retried", to=to)
+    return _attempt(request, lambda: grants.retry_now(mine), "retried", to=_contract_page(grant))
+
+
+@customer_page("POST")
+def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Send a trainer the link for their first login again."""
+    grant = _grant(tenant, pk)
+    if not get_adapter().sends_first_login or grant.state != AccessGrant.State.GRANTED:
+        raise Http404
+    return _attempt(request, lambda: _invite(grant), "invited", to=_contract_page(grant))
+
+
+def _invite(grant: AccessGrant) -> None:
+    if not get_adapter().resend_first_login(grant):
+        raise AdapterError(
+            _("The mail could not be sent. Try again later, or ask the operators of this site.")
+        )
+
+
+def _grant(tenant: str, pk: int) -> AccessGrant:
+    rows = AccessGrant.objects.select_related("participant", "link__install")
+    return owned(rows, tenant, pk, by="contract__install__tenant")
+
+
+def _contract_page(grant: AccessGrant) -> str:
+    return reverse("opentrain:contract", kwargs={"pk": grant.contract_id})

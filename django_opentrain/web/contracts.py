@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.web.guard import customer_page, owned
@@ -45,7 +46,12 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     contract = owned(with_people(Contract.objects.all()), tenant, pk)
     days = contract.usage.order_by("-work_date", "worker_id")
     page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"contract": contract, "page": page, "notice": notice(request)}
+    context = {
+        "contract": contract,
+        "page": page,
+        "notice": notice(request),
+        "sends_first_login": get_adapter().sends_first_login,
+    }
     return render(request, "opentrain/contract.html", context)
 
 

@@ -34,6 +34,7 @@ DONE: Final[dict[str, Promise]] = {
         "Notifications have a new secret. The old one is accepted until its last deliveries are through."
     ),
     "retried": _("It is tried again now. Reload the page in a moment to see how it went."),
+    "invited": _("The link for the first login is on its way to the trainer's Work Email."),
     "removals-confirmed": _("Confirmed. Access is being taken away."),
 }
 

@@ -7,11 +7,14 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.utils.http import urlsafe_base64_decode
 
+from django_opentrain.adapters import AdapterError
 from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.models import TrainerAccount
 from tests import factories
 from tests.adapters.conftest import EMAIL, MakeGrant, user_of, withdraw
 
@@ -92,3 +95,27 @@ def test_a_mail_that_fails_undoes_nothing_and_names_nobody(
     assert not adapter.invite(user_of())
     monkeypatch.undo()
     assert adapter.invite(user_of())
+
+
+def test_the_mail_can_be_sent_again(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    assert adapter.resend_first_login(grant)
+    (message,) = mail.outbox
+    assert message.to == [EMAIL]
+    assert "/set-password/" in message.body
+
+
+@pytest.mark.parametrize("case", ["adopted", "deactivated", "unknown"])
+def test_it_is_not_sent_again_for_an_account_that_is_not_ours(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, case: str
+) -> None:
+    grant = make_grant()
+    if case != "unknown":
+        adapter.grant_access(grant)
+    if case == "adopted":
+        TrainerAccount.objects.update(created_by_us=False)
+    User.objects.update(is_active=case != "deactivated")
+    with pytest.raises(AdapterError):
+        adapter.resend_first_login(grant)
+    assert not mail.outbox

@@ -6,13 +6,17 @@ from collections.abc import Iterable
 
 from django.http import HttpRequest
 
-from django_opentrain.adapters import OpenTrainAdapter, Project
+from django_opentrain.adapters import AdapterError, OpenTrainAdapter, Project
+from django_opentrain.models import AccessGrant
 
 
 class NamesAdapter(OpenTrainAdapter):
     """``<tenant>-boss`` manages ``<tenant>``; ``<tenant>-clerk`` belongs to it; a name without a hyphen to nobody."""
 
     projects = 3
+    sends_first_login = True
+    #: What the mail server says: it took the mail or not; None: there is nothing to send.
+    mail: bool | None = True
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         tenant, hyphen, _role = request.user.get_username().partition("-")
@@ -26,6 +30,11 @@ class NamesAdapter(OpenTrainAdapter):
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         return next((p for p in self.list_projects(tenant) if p.id == external_project_id), None)
+
+    def resend_first_login(self, grant: AccessGrant) -> bool:
+        if self.mail is None:
+            raise AdapterError("They had an account before.")
+        return self.mail
 
     def _project(self, tenant: str, number: int) -> Project:
         return Project(

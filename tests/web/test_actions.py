@@ -16,6 +16,7 @@ from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.problems import EXPECTED, explain
 from tests import factories
+from tests.web.adapter import NamesAdapter
 from tests.web.markup import text_of
 from tests.web.scenes import full_scene
 from tests.web.test_connect import send
@@ -238,3 +239,32 @@ def test_a_failed_grant_is_tried_at_once(boss: Client) -> None:
     expect(boss, "retry", scene.grant, answer=(302, "It is tried again now."))
     scene.grant.refresh_from_db()
     assert scene.grant.next_attempt_at is None
+
+
+@pytest.mark.parametrize(
+    ("mail", "answer"),
+    [
+        (True, (302, "on its way to the trainer's Work Email")),
+        (False, (409, "The mail could not be sent.")),
+        (None, (409, "They had an account before.")),
+    ],
+)
+def test_the_login_link_is_sent_again(
+    boss: Client, monkeypatch: pytest.MonkeyPatch, mail: bool | None, answer: tuple[int, str]
+) -> None:
+    scene = full_scene()
+    AccessGrant.objects.update(state=AccessGrant.State.GRANTED)
+    monkeypatch.setattr(NamesAdapter, "mail", mail)
+    page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
+    assert "Send the login link again" in text_of(page)
+    expect(boss, "invite", scene.grant, answer=answer)
+
+
+def test_no_login_link_where_there_is_none_to_send(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = full_scene()
+    assert act(boss, "invite", scene.grant)[0] == 404  # has no access yet
+    AccessGrant.objects.update(state=AccessGrant.State.GRANTED)
+    monkeypatch.setattr(NamesAdapter, "sends_first_login", False)
+    assert act(boss, "invite", scene.grant)[0] == 404
+    page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
+    assert "login link" not in text_of(page)
