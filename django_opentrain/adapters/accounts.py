@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters.base import AdapterError
 from django_opentrain.models import TrainerAccount
 
+#: What Django calls the rights that a trainer never has.
+PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
 #: Room that is kept in a username for what tells two trainers apart.
 _SUFFIX_LENGTH: Final = 8
 
@@ -90,7 +92,7 @@ def deactivated(user: AbstractUser) -> AdapterError:
 
 def is_privileged(user: AbstractUser) -> bool:
     """Whether the account may do more than a trainer ever should."""
-    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))
+    return any(getattr(user, name, False) for name in PRIVILEGES)
 
 
 def _users_with(email: str) -> QuerySet[User]:
@@ -104,9 +106,10 @@ def _users() -> QuerySet[User]:
 
 
 def create_user(email: str, opentrain_user_id: str) -> User:
-    """A new account with this e-mail and no usable password."""
+    """A new account with this e-mail and no usable password, and no rights whatever the model's defaults are."""
     model = get_user_model()
-    user = model(**{model.get_email_field_name(): email})
+    fields = {field.name for field in model._meta.get_fields()}
+    user = model(**{model.get_email_field_name(): email}, **dict.fromkeys(PRIVILEGES & fields, False))
     if model.get_email_field_name() != model.USERNAME_FIELD:
         setattr(user, model.USERNAME_FIELD, free_username(email, opentrain_user_id))
     user.set_unusable_password()
@@ -132,7 +135,8 @@ def _name_is_taken(name: str) -> bool:
 def follow_email(account: TrainerAccount, email: str) -> None:
     """The trainer's Work Email may have changed: so does that of an account that was made for them.
 
-    Its username follows if it was the old e-mail. An adopted account is its owner's to change.
+    Its username follows if it was the old e-mail. An adopted account is its owner's to change. Raises
+    ``AdapterError`` when another account has the e-mail and the site allows it once.
     """
     user = account.user
     field = user.get_email_field_name()
@@ -147,4 +151,11 @@ def follow_email(account: TrainerAccount, email: str) -> None:
         changed[name_field] = free_username(email, account.opentrain_user_id)
     for name, value in changed.items():
         setattr(user, name, value)
-    user.save(update_fields=list(changed))
+    try:
+        with transaction.atomic():
+            user.save(update_fields=list(changed))
+    except IntegrityError:
+        raise AdapterError(
+            _("Account %(id)s can't take the trainer's new Work Email: another account has it.")
+            % {"id": user.pk}
+        ) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AnonymousUser, User
@@ -341,3 +344,15 @@ def test_the_trainers_id_decides_and_not_the_email(
     factories.make_user("impostor", email="new@opentrain.work")
     adapter.grant_access(make_grant(email="new@opentrain.work", trainer=TRAINER))
     assert user_of().username != "impostor"
+
+
+# Other user models ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_users_without_usernames() -> None:
+    """A user model can't be swapped within a process: the checks are in ``emailusers.py``."""
+    command = [sys.executable, "-W", "error", "-m", "tests.adapters.emailusers"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "as it should be" in done.stdout
