@@ -148,12 +148,13 @@ def test_collecting_records_what_differs(contract: Contract, site: Host) -> None
 
 
 def test_collecting_costs_the_same_however_many_days(
-    contract: Contract, site: Host, django_assert_num_queries: Any
+    contract: Contract, site: Host, django_assert_max_num_queries: Any
 ) -> None:
     Contract.objects.update(start_date=days_ago(200))
     contract = Contract.objects.select_related("trainer").get()
     site.days = [DayUsage(work_date=days_ago(number), total_seconds=1) for number in range(150)]
-    with django_assert_num_queries(3):
+    # One for the insert; on SQLite, before Django 6, one for each 999 values.
+    with django_assert_max_num_queries(6):
         usage.collect(contract)
 
 
