@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,28 +16,23 @@ import django
 from django.db import connections
 
 from tests.chaos import plan
-from tests.chaos.stage import stage
+from tests.chaos.stage import BROKER_URLS, stage
 
 DATABASE: Final = "postgres://postgres@127.0.0.1:5432/postgres"
-#: Brokers by their names, for short.
-BROKERS: Final = {
-    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
-    "redis": "redis://127.0.0.1:6379/0",
-    "filesystem": "filesystem://",
-}
 #: Seconds after the last fault within which everything has to be as it should.
 PATIENCE: Final = 120.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when nothing is violated."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process is left behind
     options = _parser().parse_args(argv)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"chaos: --seed {seed} --minutes {options.minutes:g} --broker {options.broker}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix=f"opentrain-chaos-{seed}-"))
     (folder / "data").mkdir()
     steps = plan.make(seed, options.minutes * 60, frozenset(options.faults.split(",")))
-    broker = BROKERS.get(options.broker, options.broker)
+    broker = BROKER_URLS.get(options.broker, options.broker)
     with stage(folder, broker, options.database) as where:
         django.setup()
         from tests.chaos.performance import Performance  # its imports need Django to be set up
@@ -66,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="how long things go wrong")
     parser.add_argument("--faults", default=",".join(plan.FAULTS), help="kinds of faults, by commas")
-    parser.add_argument("--broker", default="rabbitmq", help=f"a URL, or {', '.join(BROKERS)}")
+    parser.add_argument("--broker", default="rabbitmq", help=f"a URL, or {', '.join(BROKER_URLS)}")
     parser.add_argument("--database", default=DATABASE, help="a PostgreSQL server's URL, or sqlite")
     parser.add_argument("--keep", action="store_true", help="keep the logs also when nothing was violated")
     return parser

@@ -27,25 +27,19 @@ class Member:
 
 
 class Crew:
-    """Keeps its members running; a thread looks after them."""
+    """Keeps its members running. Processes are started from the main thread only: see :meth:`tend`."""
 
     def __init__(self, processes: Processes, journal: Journal) -> None:
         self._processes = processes
         self._journal = journal
         self._members: dict[str, Member] = {}
         self._lock = threading.RLock()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name="crew", daemon=True)
 
     def hire(self, name: str, *arguments: str) -> Process:
         """Start ``python -m`` the arguments, from now on always."""
         with self._lock:
             member = self._members[name] = Member(name, arguments)
             return self._start(member)
-
-    def begin(self) -> None:
-        """From now on start again whoever ends."""
-        self._thread.start()
 
     def kill(self, name: str, seconds: float) -> None:
         """SIGKILL to a member and all of its children, and let it lie for a while."""
@@ -80,21 +74,19 @@ class Crew:
         with self._lock:
             for member in self._members.values():
                 member.down_until = 0.0
-            self._tend()
+        self.tend()
 
-    def close(self) -> None:
-        """Look after nobody any more. The processes are ``Processes``' to end."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
+    def tend(self) -> None:
+        """Start again whoever is to be running and isn't."""
+        with self._lock:
+            members = list(self._members.values())
+        for member in members:
+            self._look_after(member)
 
-    def _look_after(self) -> None:
-        while not self._closing.wait(0.2):
-            with self._lock:
-                self._tend()
-
-    def _tend(self) -> None:
-        for member in self._members.values():
+    def _look_after(self, member: Member) -> None:
+        with self._lock:
+            if self._members.get(member.name) is not member:
+                return  # dismissed meanwhile
             if member.process is not None and member.process.has_ended:
                 self._journal.write("crash", member.name, last=member.process.tail(3))
                 self._bury(member.process)

@@ -25,6 +25,7 @@ from tests.chaos.truth import Truth
 #: Actions that may wait for OpenTrain at the same time.
 AT_ONCE: Final = 3
 _LOOK_AGAIN: Final = 2.0
+_TEND: Final = 0.2
 #: How often all has to be well, one look after the other, before it counts as quiet.
 _LOOKS: Final = 2
 
@@ -43,12 +44,9 @@ class Performance:
         self.settled_in: float | None = None
 
     def play(self, steps: list[Step]) -> None:
-        """Connect everybody, with two links each; then each step at its time."""
-        dice = random.Random(0)
+        """Connect everybody, with a link for each job; then each step at its time."""
         for customer in self.customers:
-            self.story.approve(customer, dice)
-            for _ in range(3):
-                self.story.play("link", dice)
+            self.story.begin(customer)
         started = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             futures = [self._take(step, started, pool) for step in steps]
@@ -57,11 +55,17 @@ class Performance:
                 future.result()
 
     def _take(self, step: Step, started: float, pool: ThreadPoolExecutor) -> Future[None] | None:
-        time.sleep(max(0.0, started + step.at - time.monotonic()))
+        self._pass_time(started + step.at)
         if step.kind != STORY:
             self.faults.strike(step)
             return None
         return pool.submit(_with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
+
+    def _pass_time(self, until: float) -> None:
+        """Nothing happens until then, but that whoever was killed comes back."""
+        while (left := until - time.monotonic()) > 0:
+            self.stage.crew.tend()
+            time.sleep(min(left, _TEND))
 
     def settle(self, patience: float) -> list[Violation]:
         """End all faults, and wait until nothing is violated; returns what still is when patience ends."""
@@ -73,7 +77,7 @@ class Performance:
         ended = time.monotonic()
         well, violations = 0, [Violation("nobody has looked yet")]
         while well < _LOOKS and time.monotonic() < ended + patience:
-            time.sleep(_LOOK_AGAIN)
+            self._pass_time(time.monotonic() + _LOOK_AGAIN)
             self._help_out()
             violations = self._look()
             well = 0 if violations else well + 1

@@ -12,7 +12,7 @@ STORY: Final = "story"
 #: By kind of step: the mean seconds between two of them, and what it may be, with weights.
 RHYTHM: Final[Mapping[str, tuple[float, Mapping[str, int]]]] = {
     STORY: (
-        0.8,
+        0.6,
         {
             "hire": 30,
             "hire_without_email": 8,

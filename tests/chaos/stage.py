@@ -21,6 +21,12 @@ from tests.chaos.postman import Postman
 from tests.chaos.wire import Wire
 
 SETTINGS: Final = "tests.chaos.site.settings"
+#: Brokers by their names, for short.
+BROKER_URLS: Final = {
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+    "redis": "redis://127.0.0.1:6379/0",
+    "filesystem": "filesystem://",
+}
 #: Beat's tasks run this much more often: a sweep every 2 s, usage 9, endpoints 6, reconcile 36.
 PACE: Final = "100"
 #: How much faster OpenTrain's clock runs: its retries come after 0.2, 1, 6 and 24 seconds.
@@ -92,7 +98,6 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
         processes = Processes({**os.environ, "DATABASE_URL": database_through}, folder / "logs")
         stack.callback(processes.close)
         crew = Crew(processes, journal)
-        stack.callback(crew.close)
         opentrain = OpenTrain(sandbox.url)
         stack.callback(opentrain.close)
         undisturbed = Processes(dict(os.environ), folder / "logs")
@@ -103,7 +108,6 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
         writers = [
             undisturbed.start(each.name, "tests.chaos.writer", str(each), each.name[-1]) for each in ledgers
         ]
-        crew.begin()
         yield Stage(folder, crew, journal, opentrain, postman, broker, database, writers)
 
 

@@ -60,6 +60,13 @@ class Story:
             else:
                 self.journal.write("story", what, customer=customer.name, install=customer.install, **ids)
 
+    def begin(self, customer: Customer) -> None:
+        """All is well yet: connect, and link each project to a job."""
+        self.approve(customer, random.Random(0))
+        install = Install.objects.get(opentrain_id=customer.install)
+        for project, job in zip(customer.projects, customer.jobs, strict=True):
+            linking.link(install, project, job_id=job)
+
     # Connecting -------------------------------------------------------------------------------
 
     def approve(self, customer: Customer, _dice: random.Random) -> dict[str, str]:

@@ -206,7 +206,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(project=st.sampled_from(PROJECTS))
     def unlink(self, project: str) -> None:
         for link in ProjectLink.objects.active().filter(external_project_id=project):
-            self.give_up(lambda link=link: linking.unlink(link))  # type: ignore[misc] # mypy can't infer it
+            self.give_up(lambda link=link: linking.unlink(link))
 
     @rule()
     def connect_again(self) -> None:
@@ -305,7 +305,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 def test_any_history_in_any_order_with_any_failure() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis has no annotations for it
+    run_state_machine_as_test(
         AnyHistory,
         settings=settings(
             max_examples=20,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from example_project import settings as example
 from example_project.settings import *  # noqa: F403 - the same site
 
@@ -19,7 +21,7 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
 
 OPENTRAIN = {
     **example.OPENTRAIN,
-    "ADAPTER": "tests.chaos.site.adapter.UnreliableAdapter",
+    "ADAPTER": os.environ.get("CHAOS_ADAPTER", "tests.chaos.site.adapter.UnreliableAdapter"),
     "CONNECT_TIMEOUT": 2,
     "READ_TIMEOUT": 3,
     "MAX_RETRIES": 2,

@@ -1,0 +1,56 @@
+"""A worker that is killed while the host's code is at work."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.conftest import MakeSite, Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+PATIENCE = 60.0
+WORK = ["django", "opentrain_work"]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def site(request: pytest.FixtureRequest, make_site: MakeSite) -> Site:
+    """Its adapter gives access, and then waits for as long as there is a file called ``hold``."""
+    environment = {"CHAOS_ADAPTER": "tests.chaos.site.adapter.HeldAdapter"}
+    if request.param == "postgresql":
+        environment["DATABASE_URL"] = request.getfixturevalue("database")
+    return make_site(**environment)
+
+
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not file.exists():
+        assert time.monotonic() < deadline, f"no {file.name}"
+        time.sleep(0.05)
+
+
+def test_what_a_killed_worker_was_at_is_done_by_the_next_one(site: Site) -> None:
+    """Its locks and its half-done work go with it, at once."""
+    hold, inside = site.folder / "hold", site.folder / "inside"
+    hold.touch()
+    killed = site.processes.start("work", *WORK)
+    wait_for(inside)
+    killed.end(0.0)
+    site.processes.running.remove(killed)
+    assert site.ask("access") == {"grants": ["PENDING"], "accounts": 0, "seats": 0}
+    hold.unlink()
+    site.processes.run("work", *WORK, seconds=PATIENCE)
+    assert site.ask("access") == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}
+
+
+@pytest.mark.parametrize("workers", [3])
+def test_several_workers_at_once_have_one_effect(site: Site, workers: int) -> None:
+    running = [site.processes.start(f"work-{number}", *WORK) for number in range(workers)]
+    for each in running:
+        each.wait(PATIENCE)
+    done: dict[str, Any] = site.ask("access")
+    assert done == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}
+    assert len((site.folder / "inside").read_text().splitlines()) == 1, "the adapter was called once"

@@ -1,0 +1,98 @@
+"""Brokers and databases that are away: deliveries are answered, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+
+from tests.chaos.conftest import MakeSite, Site
+from tests.chaos.stage import BROKER_URLS
+from tests.chaos.wire import PASS, REFUSE, SILENT, Wire
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+LIMIT = 2.0
+DELIVERIES = 8
+PATIENCE = 60.0
+
+rabbitmq = pytest.param("rabbitmq", 5672, marks=pytest.mark.rabbitmq)
+redis = pytest.param("redis", 6379, marks=pytest.mark.redis)
+
+
+@pytest.mark.parametrize("trouble", [REFUSE, SILENT])
+@pytest.mark.parametrize(("broker", "port"), [rabbitmq, redis])
+def test_a_broker_that_is_away_costs_no_delivery(
+    make_site: MakeSite,
+    wire: Callable[[int], Wire],
+    queue: Callable[[str], str],
+    broker: str,
+    port: int,
+    trouble: str,
+) -> None:
+    """Each is answered in time; the outage adds nothing to the later ones; one sweep finds them all."""
+    proxy, direct = wire(port), BROKER_URLS[broker]
+    through = direct.replace(str(port), str(proxy.port))
+    site = make_site(CELERY_BROKER_URL=through, CELERY_QUEUE=queue(direct))
+    site.start_web()
+    usual = [deliver(site, number) for number in range(DELIVERIES)]
+    proxy.behave(trouble)
+    during = [deliver(site, DELIVERIES + number) for number in range(DELIVERIES)]
+    assert max(during) < LIMIT
+    assert median(during[2:]) < 3 * median(usual) + 0.2
+    proxy.behave(PASS)
+    site.start_worker()
+    sweep(site)
+    wait_for(site, {"PROCESSED": 2 * DELIVERIES})
+
+
+def deliver(site: Site, number: int) -> float:
+    status, seconds = site.deliver(number)
+    assert status == 200
+    return seconds
+
+
+def sweep(site: Site) -> None:
+    """What beat sends, once."""
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "example_project.celery",
+        "call",
+        "django_opentrain.sweep",
+    ]
+    subprocess.run(command, env=site.environment, check=True, capture_output=True, timeout=PATIENCE)
+
+
+def wait_for(site: Site, expected: dict[str, int]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (events := site.ask("events")) != expected:
+        assert time.monotonic() < deadline, events
+        time.sleep(0.5)
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_away_is_answered_503_and_nothing_is_half_written(
+    make_site: MakeSite, wire: Callable[[int], Wire], database: str
+) -> None:
+    site = make_site(DATABASE_URL=database)
+    proxy = wire(5432)
+    site.processes.environment["DATABASE_URL"] = database.replace("5432", str(proxy.port))
+    site.start_web()
+    assert site.deliver(1)[0] == 200
+    proxy.behave(REFUSE)
+    for number in (1, 2, 3):
+        status, seconds = site.deliver(number)
+        assert status == 503
+        assert seconds < LIMIT
+    proxy.behave(PASS)
+    assert [site.deliver(number)[0] for number in (1, 2, 2, 3)] == [200] * 4
+    proxy.cut()  # a connection that was kept is dead by the next request
+    assert 200 in [site.deliver(4)[0], site.deliver(4)[0]]
+    assert sum(site.ask("events").values()) == 4
