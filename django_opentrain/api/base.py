@@ -80,7 +80,9 @@ class TenantViewSet(ViewSetMixin, APIView):
     @cached_property
     def tenant(self) -> str:
         """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
-        tenant = get_adapter().get_tenant(django_request(self.request))
+        # A host's UNAUTHENTICATED_USER can be None, which no adapter expects.
+        somebody = self.request.user is not None
+        tenant = get_adapter().get_tenant(django_request(self.request)) if somebody else None
         if tenant is None:
             self.permission_denied(self.request)
         return tenant
