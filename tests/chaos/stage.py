@@ -150,7 +150,8 @@ def _start(crew: Crew, folder: Path, web: Port, sandbox: Port) -> None:
 
 def worker(number: int) -> list[str]:
     """The command of a Celery worker."""
-    name = f"chaos{number}@%h"
+    # Its name is also a queue's, and no two workers at one broker may share it.
+    name = f"chaos{number}-{os.getpid()}@%h"
     app = ["celery", "-A", "example_project.celery", "worker"]
     return [*app, "-n", name, "--concurrency", "2", "--loglevel", "INFO", *_QUIET]
 
