@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain import checks
 from django_opentrain.services.dispatch import remember_celery_app
 
 
@@ -19,3 +22,6 @@ class DjangoOpenTrainConfig(AppConfig):
 
     def ready(self) -> None:
         remember_celery_app()
+        checks.register()
+        # Registered wherever Django is set up: some hosts autodiscover modules of another name only.
+        import_module("django_opentrain.tasks")

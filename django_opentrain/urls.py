@@ -9,7 +9,7 @@ from django.urls import include, path, re_path
 
 from django_opentrain.api.urls import nothing_here
 from django_opentrain.api.urls import urlpatterns as api_urlpatterns
-from django_opentrain.web import actions, assets, connect, contracts, home, passwords, receiver
+from django_opentrain.web import actions, assets, connect, contracts, health, home, passwords, receiver
 
 app_name = "opentrain"
 
@@ -19,6 +19,7 @@ urlpatterns = [
     path("webhooks/<uuid:key>", receiver.receive),
     path("api/", include(api_urlpatterns)),
     re_path(r"^api/", nothing_here),
+    path("health/", health.health, name="health"),
     path("", home.home, name="home"),
     path("connect/", connect.connect, name="connect"),
     path("callback/", connect.callback, name="callback"),

@@ -26,6 +26,7 @@ ALLOWED = {
     "templatetags": EDGE | {"web"},
     "admin": EDGE,
     "tasks": EDGE,
+    "checks": EDGE | {"schedule"},
 }
 #: The standard library and these are all that OpenTrain's own words and the sandbox need.
 WITHOUT_DJANGO = {

@@ -1,0 +1,25 @@
+"""System checks: what is wrong with a site's settings, before anybody notices. None asks the database.
+
+Each has an id, a hint, and an entry in ``docs/checks.md``. ``manage.py check --tag opentrain`` runs these alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.core.checks import register as register_check
+
+from django_opentrain.checks.adapter import check_adapter
+from django_opentrain.checks.background import check_background_work
+from django_opentrain.checks.deployment import check_deployment
+from django_opentrain.checks.requests import check_requests
+from django_opentrain.checks.values import check_values
+
+TAG: Final = "opentrain"
+
+
+def register() -> None:
+    """Make them known to Django. Called when it starts; calling it again changes nothing."""
+    for check in (check_values, check_adapter, check_requests, check_background_work):
+        register_check(check, TAG)
+    register_check(check_deployment, TAG, deploy=True)

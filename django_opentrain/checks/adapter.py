@@ -1,0 +1,59 @@
+"""The adapter: is it there, and does it do what only the host can do?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.core.checks import CheckMessage
+from django.utils.module_loading import import_string
+
+from django_opentrain.adapters.base import OpenTrainAdapter
+from django_opentrain.checks.messages import configured, error, value_of, warning
+from django_opentrain.conf import DEFAULTS, SETTING
+
+#: What every host has to say. The other methods have defaults that are right for somebody.
+REQUIRED_METHODS: Final = (
+    "get_tenant",
+    "can_manage",
+    "list_projects",
+    "get_project",
+    "grant_access",
+    "revoke_access",
+)
+PROJECT_METHODS: Final = ("list_projects", "get_project")
+
+
+def check_adapter(**_options: Any) -> list[CheckMessage]:
+    """The class that ``ADAPTER`` names. It is imported, and not instantiated."""
+    if not configured():
+        return []
+    path = value_of("ADAPTER")
+    try:
+        adapter = import_string(path) if isinstance(path, str) else None
+    except ImportError as problem:
+        return [
+            error(8, f"{SETTING}['ADAPTER'] can't be imported: {problem}.", "Use the class's dotted path.")
+        ]
+    if not (isinstance(adapter, type) and issubclass(adapter, OpenTrainAdapter)):
+        text = f"{SETTING}['ADAPTER'] is not the dotted path of a subclass of OpenTrainAdapter."
+        return [error(9, text, "Subclass DjangoUsersAdapter, or OpenTrainAdapter itself.")]
+    return _missing_methods(adapter)
+
+
+def _missing_methods(adapter: type[OpenTrainAdapter]) -> list[CheckMessage]:
+    missing = _inherited(adapter, OpenTrainAdapter, REQUIRED_METHODS)
+    if missing:
+        text = f"{adapter.__qualname__} lacks {', '.join(missing)}."
+        return [error(10, text, "Write these methods: only the host can say what they mean.")]
+    default = import_string(DEFAULTS["ADAPTER"])
+    if issubclass(adapter, default) and (silent := _inherited(adapter, default, PROJECT_METHODS)):
+        text = f"{adapter.__qualname__} doesn't say which projects a customer has."
+        return [
+            warning(3, text, f"Subclass it and write {' and '.join(silent)}: nothing can be linked before.")
+        ]
+    return []
+
+
+def _inherited(adapter: type, base: type, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(adapter, name) is getattr(base, name)]

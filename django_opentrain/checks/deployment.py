@@ -1,0 +1,49 @@
+"""What is right for a developer's machine, and wrong for a site that serves people."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage
+
+from django_opentrain.checks.messages import is_local, split_url, value_of, warning
+from django_opentrain.conf import SETTING
+
+
+def check_deployment(**_options: Any) -> list[CheckMessage]:
+    """Run by ``check --deploy``."""
+    return [*_addresses(), *_keys()]
+
+
+def _addresses() -> Iterator[CheckMessage]:
+    if settings.DEBUG:
+        return  # Django itself warns of that
+    public, platform = split_url(value_of("PUBLIC_URL")), split_url(value_of("BASE_URL"))
+    if public is not None and is_local(public):
+        text = f"{SETTING}['PUBLIC_URL'] leads to this machine."
+        yield warning(9, text, "Use the origin under which OpenTrain and customers reach the site.")
+    if platform is not None and is_local(platform):
+        text = f"{SETTING}['BASE_URL'] leads to this machine: to a sandbox, not to OpenTrain."
+        yield warning(10, text, "Leave BASE_URL out.")
+
+
+def _keys() -> Iterator[CheckMessage]:
+    keys = value_of("ENCRYPTION_KEYS")
+    if isinstance(keys, (list, tuple)) and any(map(_was_made_up, keys)):
+        text = f"A key in {SETTING}['ENCRYPTION_KEYS'] is not random: it was made of text, or comes from an example."
+        yield warning(
+            11, text, "`manage.py opentrain_generate_key` prints a random one; put it first, then rotate."
+        )
+
+
+def _was_made_up(key: object) -> bool:
+    """32 random bytes are never all printable, and never take on few values (chances below 1e-13)."""
+    try:
+        data = base64.urlsafe_b64decode(key) if isinstance(key, (str, bytes)) else b""
+    except (binascii.Error, ValueError):
+        return False
+    return bool(data) and (all(32 <= byte < 127 for byte in data) or len(set(data)) < 12)

@@ -1,0 +1,108 @@
+"""The way of a delivery to the receiver: URLs, middleware, proxies. And what time it is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils.module_loading import import_string
+from django.utils.translation import override
+
+from django_opentrain.checks.messages import configured, error, warning
+
+RECEIVER: Final = "django_opentrain.web.receiver.receive"
+SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
+#: What a middleware that wants everybody logged in is usually called.
+_LOGIN_MIDDLEWARE: Final = re.compile(
+    r"(login|auth\w*)_?required|(require|force|enforce)s?_?login", re.IGNORECASE
+)
+#: These ask the view whether it needs a login; the receiver says that it doesn't.
+_POLITE_MIDDLEWARE: Final = (
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "login_required.middleware.LoginRequiredMiddleware",
+)
+
+
+def check_requests(**_options: Any) -> list[CheckMessage]:
+    """Whether a POST from OpenTrain can get to the receiver."""
+    if not configured():
+        return []
+    return [*_clock(), *_proxy_header(), *_receiver()]
+
+
+def _clock() -> Iterator[CheckMessage]:
+    if not settings.USE_TZ:
+        yield error(26, "USE_TZ is False.", "OpenTrain's times have a zone; set USE_TZ = True.")
+
+
+def _proxy_header() -> Iterator[CheckMessage]:
+    header: Any = settings.SECURE_PROXY_SSL_HEADER
+    if header is None:
+        return
+    pair = isinstance(header, (list, tuple)) and len(header) == 2
+    if not pair or not re.fullmatch(r"HTTP_[A-Z0-9_]+", str(header[0])):
+        text = "SECURE_PROXY_SSL_HEADER never matches: no request counts as secure."
+        yield error(27, text, "It takes WSGI's spelling: ('HTTP_X_FORWARDED_PROTO', 'https').")
+
+
+def _receiver() -> Iterator[CheckMessage]:
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return
+    # As the public URLs are made: under i18n_patterns they begin with the site's own language.
+    with override(settings.LANGUAGE_CODE):
+        try:
+            path = reverse("opentrain:webhook", kwargs={"key": uuid.UUID(int=0)})
+        except NoReverseMatch:
+            text = "django_opentrain.urls is not included, or not under the namespace 'opentrain'."
+            hint = 'Add path("opentrain/", include("django_opentrain.urls")) to the root URLconf, before your own.'
+            yield error(23, text, hint)
+            return
+        yield from _view_at(path)
+    yield from _login_middleware()
+    yield from _redirects(path)
+
+
+def _view_at(path: str) -> Iterator[CheckMessage]:
+    ours = import_string(RECEIVER)
+    try:
+        found = resolve(path).func
+    except Resolver404:
+        # Under a script's name the path is longer than what the URLconf sees.
+        return
+    if found is ours:
+        return
+    if inspect.unwrap(found) is inspect.unwrap(ours):
+        text = "The webhook receiver is wrapped by a decorator."
+        yield error(
+            24, text, "A login or a CSRF token is nothing OpenTrain has: include the URLs undecorated."
+        )
+    else:
+        text = f"A pattern before ours takes the webhook receiver's URL: {found.__module__} answers there."
+        yield error(25, text, "Include django_opentrain.urls before the pattern that matches so much.")
+
+
+def _login_middleware() -> Iterator[CheckMessage]:
+    for path in settings.MIDDLEWARE:
+        name = path.rpartition(".")[2]
+        if path not in _POLITE_MIDDLEWARE and _LOGIN_MIDDLEWARE.search(name):
+            text = f"{path} seems to ask for a login, which OpenTrain doesn't have."
+            hint = "Except the URL name opentrain:webhook from it (opentrain_doctor tries that), then silence this."
+            yield warning(4, text, hint)
+
+
+def _redirects(path: str) -> Iterator[CheckMessage]:
+    redirected = settings.SECURE_SSL_REDIRECT and SECURITY_MIDDLEWARE in settings.MIDDLEWARE
+    exempt = any(re.search(each, path.lstrip("/")) for each in settings.SECURE_REDIRECT_EXEMPT)
+    if redirected and not exempt and settings.SECURE_PROXY_SSL_HEADER is None:
+        text = "SECURE_SSL_REDIRECT is on without SECURE_PROXY_SSL_HEADER."
+        hint = (
+            "Behind a proxy that ends TLS every delivery is redirected, which OpenTrain takes for a failure."
+            " Set the header, or silence this where the site serves TLS itself."
+        )
+        yield warning(5, text, hint)

@@ -1,0 +1,341 @@
+"""Every system check: what provokes it, and that a right site provokes none."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from cryptography.fernet import Fernet
+from django.contrib.auth.decorators import login_required
+from django.core.checks import CheckMessage, run_checks
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path
+
+from django_opentrain import urls
+from django_opentrain.adapters import OpenTrainAdapter, Project
+from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.schedule import BEAT_SCHEDULE
+from django_opentrain.services import dispatch
+from django_opentrain.web.receiver import receive
+
+HERE = __name__
+ROOT = Path(__file__).resolve().parent.parent.parent
+REMOVE = object()
+LOCAL = "http://localhost:8000"
+
+
+class Adapter(DjangoUsersAdapter):
+    """All that a host has to say."""
+
+    def list_projects(self, tenant: str) -> list[Project]:
+        return []
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        return None
+
+
+class HalfAnAdapter(OpenTrainAdapter):
+    """Only the beginning of one."""
+
+
+class LoginRequiredEverywhere:
+    """A host's own middleware, as far as its name tells."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+
+class Patterns:
+    """A URLconf."""
+
+    def __init__(self, *patterns: Any) -> None:
+        self.urlpatterns = list(patterns)
+
+
+def anything(request: HttpRequest, rest: str = "") -> HttpResponse:
+    return HttpResponse()
+
+
+@functools.wraps(receive)
+def logged_in_receiver(*arguments: Any, **values: Any) -> HttpResponse:
+    response: HttpResponse = login_required(receive)(*arguments, **values)
+    return response
+
+
+OURS = path("opentrain/", include("django_opentrain.urls"))
+NO_URLS = Patterns(path("", anything))
+OTHER_NAMESPACE = Patterns(path("ot/", include((urls.urlpatterns, "partner"))))
+SHADOWED = Patterns(re_path("^(?P<rest>.*)$", anything), OURS)
+WRAPPED = Patterns(path("opentrain/webhooks/<uuid:key>/", logged_in_receiver), OURS)
+
+
+def celery(**configuration: Any) -> Celery:
+    app = Celery("host", set_as_current=False, fixups=[])
+    app.conf.update({"beat_schedule": BEAT_SCHEDULE, **configuration})
+    return app
+
+
+def forgetful() -> Celery:
+    app = celery()
+    app.tasks.unregister("django_opentrain.sweep")
+    return app
+
+
+@pytest.fixture(autouse=True)
+def right_site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site about which there is nothing to say."""
+    settings.OPENTRAIN = {
+        "APP_SLUG": "your-platform",
+        "ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
+        "PUBLIC_URL": "https://annotate.example.com",
+        "ADAPTER": f"{HERE}.Adapter",
+    }
+    monkeypatch.setattr(dispatch, "_host_app", celery())
+
+
+def found(*, deploy: bool = True) -> list[CheckMessage]:
+    return run_checks(tags=["opentrain"], include_deployment_checks=deploy)
+
+
+def ids(*, deploy: bool = True) -> list[str]:
+    return [str(message.id).removeprefix("opentrain.") for message in found(deploy=deploy)]
+
+
+def use(settings: Any, key: str, value: Any) -> None:
+    """Change one key of ``OPENTRAIN``, or one setting of Django's."""
+    if key == "OPENTRAIN" or hasattr(settings, key):
+        setattr(settings, key, value)
+        return
+    changed = {**settings.OPENTRAIN, key: value}
+    settings.OPENTRAIN = {name: each for name, each in changed.items() if each is not REMOVE}
+
+
+def test_a_right_site_has_no_message() -> None:
+    assert found() == []
+
+
+def test_no_check_asks_the_database(django_assert_num_queries: Any, db: None) -> None:
+    with django_assert_num_queries(0):
+        found()
+
+
+#: Each id, with what provokes it: a key of OPENTRAIN or a setting of Django's, and its wrong values.
+WRONG: list[tuple[str, str, list[Any]]] = [
+    ("E001", "OPENTRAIN", [{}, None, ["APP_SLUG"], "slug"]),
+    ("E002", "APP_SLAG", ["x"]),
+    ("E002", "app_slug", ["x"]),
+    ("E003", "APP_SLUG", [REMOVE]),
+    ("E003", "PUBLIC_URL", [REMOVE]),
+    ("E003", "ENCRYPTION_KEYS", [REMOVE]),
+    ("E004", "APP_SLUG", ["", None, 7, "with space", "a/b", "x" * 201, "tab\t"]),
+    (
+        "E005",
+        "ENCRYPTION_KEYS",
+        [[], "", None, ["short"], [None], Fernet.generate_key().decode(), ["ü" * 44]],
+    ),
+    (
+        "E006",
+        "PUBLIC_URL",
+        [
+            "",
+            None,
+            "annotate.example.com",
+            "ftp://annotate.example.com",
+            "https://",
+            "https://annotate.example.com/app",
+            "https://annotate.example.com/?a=1",
+            "https://annotate.example.com#a",
+            "https://me:pass@annotate.example.com",
+            "https://annotate.example.com:99999",
+            " https://annotate.example.com",
+            "https://[::1",
+        ],
+    ),
+    ("E007", "PUBLIC_URL", ["http://annotate.example.com", "http://10.0.0.5:8000"]),
+    ("E008", "ADAPTER", ["nowhere.Adapter", f"{HERE}.NoSuchClass", "Adapter", ""]),
+    ("E009", "ADAPTER", [None, Adapter, f"{HERE}.Patterns", f"{HERE}.anything"]),
+    ("E010", "ADAPTER", [f"{HERE}.HalfAnAdapter", "django_opentrain.adapters.OpenTrainAdapter"]),
+    (
+        "E011",
+        "BASE_URL",
+        ["", None, "app.opentrain.ai", "http://app.opentrain.ai", "https://t:x@app.opentrain.ai"],
+    ),
+    ("E012", "SCOPES", [[], None, "contracts:read", ["contracts:write"], [7]]),
+    ("E013", "EVENT_TYPES", [[], None, "contract.started", ["contract.begun"]]),
+    ("E014", "CONNECT_TIMEOUT", [0, -1, "3", None, True, 301, float("nan")]),
+    ("E014", "READ_TIMEOUT", [0, None]),
+    ("E015", "MAX_RETRIES", [-1, 11, 1.5, "3", True]),
+    ("E016", "SIGNATURE_TOLERANCE", [0, -300, 3601, "300", 300.0]),
+    ("E017", "MAX_WEBHOOK_BYTES", [0, 100, "262144", None]),
+    ("E018", "USAGE_TIME_ZONE", ["", None, "Mars/Olympus", "America", "../../etc/passwd", "UTC+2"]),
+    ("E019", "REVOKE_GRACE", [-1, "900", None]),
+    ("E020", "EVENT_RETENTION_DAYS", [-1, "30", 0.5]),
+    ("E020", "PII_RETENTION_DAYS", [-1, None]),
+    ("E021", "REMOVAL_BREAKER", [-0.1, 1.1, "0.5", None]),
+    ("E022", "DISPATCH", ["Celery", "", None, ["celery"]]),
+    ("E023", "ROOT_URLCONF", [NO_URLS, OTHER_NAMESPACE]),
+    ("E024", "ROOT_URLCONF", [WRAPPED]),
+    ("E025", "ROOT_URLCONF", [SHADOWED]),
+    ("E026", "USE_TZ", [False]),
+    (
+        "E027",
+        "SECURE_PROXY_SSL_HEADER",
+        [("X-Forwarded-Proto", "https"), ("HTTP_X-FORWARDED-PROTO", "https"), "HTTP_X_FORWARDED_PROTO", ()],
+    ),
+    ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
+    ("W002", "READ_TIMEOUT", [60]),
+    ("W003", "ADAPTER", [REMOVE]),
+    ("W004", "MIDDLEWARE", [[f"{HERE}.LoginRequiredEverywhere"], ["mysite.RequireLoginMiddleware"]]),
+    ("W009", "PUBLIC_URL", [LOCAL, "http://127.0.0.1:8000", "https://site.localhost"]),
+    ("W010", "BASE_URL", ["http://127.0.0.1:8800"]),
+    ("W011", "ENCRYPTION_KEYS", [["Zk1ub0tQRXJ0bDNqYm1NZ0t4d0V1VXRmQ2JhUVJpS2s="], ["A" * 43 + "="]]),
+]
+
+
+def cases() -> Iterator[Any]:
+    for name, key, values in WRONG:
+        for value in values:
+            shown = "removed" if value is REMOVE else str(value)[:30]
+            yield pytest.param(name, key, value, id=f"{name}-{key}-{shown}")
+
+
+@pytest.mark.parametrize(("name", "key", "value"), list(cases()))
+def test_what_is_wrong_is_said_and_nothing_else(name: str, key: str, value: Any, settings: Any) -> None:
+    use(settings, key, value)
+    assert set(ids()) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "app"),
+    [
+        ("W006", lambda: None),
+        ("W007", forgetful),
+        ("W008", lambda: celery(beat_schedule={})),
+        ("W008", lambda: celery(beat_schedule={"sweep": BEAT_SCHEDULE["opentrain-sweep"]})),
+    ],
+)
+def test_celery_that_would_not_do_the_work(
+    name: str, app: Callable[[], Celery | None], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_host_app", app())
+    assert ids() == [name]
+    use(settings, "DISPATCH", "none")
+    assert ids() == []
+
+
+def test_a_schedule_that_is_kept_elsewhere_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = celery(beat_schedule={}, beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler")
+    monkeypatch.setattr(dispatch, "_host_app", elsewhere)
+    assert ids() == []
+
+
+SSL = "HTTP_X_FORWARDED_PROTO"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"SECURE_SSL_REDIRECT": True}, ["W005"]),
+        ({"SECURE_SSL_REDIRECT": True, "SECURE_PROXY_SSL_HEADER": (SSL, "https")}, []),
+        ({"SECURE_SSL_REDIRECT": True, "SECURE_REDIRECT_EXEMPT": ["^opentrain/webhooks/"]}, []),
+        ({"SECURE_SSL_REDIRECT": True, "SECURE_REDIRECT_EXEMPT": ["^other/"]}, ["W005"]),
+        ({"SECURE_SSL_REDIRECT": True, "MIDDLEWARE": []}, []),
+    ],
+)
+def test_redirects_that_a_delivery_would_meet(changes: Any, expected: list[str], settings: Any) -> None:
+    for key, value in changes.items():
+        setattr(settings, key, value)
+    assert ids() == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("PUBLIC_URL", "https://annotate.example.com/"),
+        ("PUBLIC_URL", "https://annotate.example.com:8443"),
+        ("ENCRYPTION_KEYS", (Fernet.generate_key(), Fernet.generate_key().decode())),
+        ("SCOPES", ["contracts:read"]),
+        ("SCOPES", {"contracts:read"}),
+        ("USAGE_TIME_ZONE", "America/New_York"),
+        ("REVOKE_GRACE", 0),
+        ("EVENT_RETENTION_DAYS", 0),
+        ("REMOVAL_BREAKER", 1),
+        ("CONNECT_TIMEOUT", 1),
+        ("ADAPTER", f"{HERE}.Adapter"),
+        ("MIDDLEWARE", ["django.contrib.auth.middleware.LoginRequiredMiddleware"]),
+        ("SECURE_PROXY_SSL_HEADER", (SSL, "https")),
+        ("ROOT_URLCONF", Patterns(OURS, re_path("^(?P<rest>.*)$", anything))),
+    ],
+)
+def test_what_is_right_is_not_complained_about(key: str, value: Any, settings: Any) -> None:
+    use(settings, key, value)
+    assert ids() == []
+
+
+@pytest.mark.parametrize(("key", "url"), [("PUBLIC_URL", LOCAL), ("BASE_URL", "http://127.0.0.1:8800")])
+def test_a_developers_machine_is_fine_until_it_is_deployed(key: str, url: str, settings: Any) -> None:
+    use(settings, key, url)
+    assert ids(deploy=False) == []
+    settings.DEBUG = True
+    assert ids() == []
+
+
+@pytest.mark.parametrize("key", ["PUBLIC_URL", "BASE_URL"])
+def test_plain_http_is_for_debugging(key: str, settings: Any) -> None:
+    settings.DEBUG = True
+    use(settings, key, "http://opentrain.internal:8800")
+    assert ids() == []
+
+
+def test_a_similar_key_is_proposed(settings: Any) -> None:
+    use(settings, "APP_SLAG", "x")
+    [message] = found()
+    assert "Is it APP_SLUG?" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret"),
+    [
+        ("ENCRYPTION_KEYS", ["secret-that-is-no-key"]),
+        ("ENCRYPTION_KEYS", "secret-that-is-no-key"),
+        ("PUBLIC_URL", "https://me:secret-that-is-no-key@annotate.example.com"),
+    ],
+)
+def test_no_message_shows_a_secret(key: str, secret: Any, settings: Any) -> None:
+    use(settings, key, secret)
+    messages = found()
+    assert messages
+    assert not [message for message in messages if "secret-that-is-no-key" in str(message)]
+
+
+# Documents ------------------------------------------------------------------------------------
+
+
+def ids_in_code() -> set[str]:
+    folder = ROOT / "django_opentrain" / "checks"
+    text = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    calls = re.findall(r"\b(error|warning)\(\s*(\d+),", text)
+    table = re.findall(r"^    \(\s*(\d+),\s*\(", text, re.MULTILINE)
+    found = {f"{'E' if kind == 'error' else 'W'}{int(number):03d}" for kind, number in calls}
+    return found | {f"E{int(number):03d}" for number in table}
+
+
+def test_every_id_is_tried_here() -> None:
+    elsewhere = {"W005", "W006", "W007", "W008"}
+    assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
+
+
+def test_every_id_has_an_entry_in_the_documents() -> None:
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^### ([EW]\d{3})$", text, re.MULTILINE)
+    assert documented == sorted(documented)
+    assert set(documented) == ids_in_code()
+    assert len(documented) == len(set(documented))
