@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process is left behind
     options = _parser().parse_args(argv)
     seed = random.randrange(10**6) if options.seed is None else options.seed
-    print(f"chaos: --seed {seed} --minutes {options.minutes:g} --broker {options.broker}", flush=True)
+    name = options.broker if options.broker != "any" else ["rabbitmq", "redis"][seed % 2]
+    print(f"chaos: --seed {seed} --minutes {options.minutes:g} --broker {name}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix=f"opentrain-chaos-{seed}-"))
     (folder / "data").mkdir()
     steps = plan.make(seed, options.minutes * 60, frozenset(options.faults.split(",")))
-    broker = BROKER_URLS.get(options.broker, options.broker)
-    with stage(folder, broker, options.database) as where:
+    with stage(folder, BROKER_URLS.get(name, name), options.database) as where:
         django.setup()
         from tests.chaos.performance import Performance  # its imports need Django to be set up
 
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="how long things go wrong")
     parser.add_argument("--faults", default=",".join(plan.FAULTS), help="kinds of faults, by commas")
-    parser.add_argument("--broker", default="rabbitmq", help=f"a URL, or {', '.join(BROKER_URLS)}")
+    parser.add_argument("--broker", default="rabbitmq", help=f"a URL, {', '.join(BROKER_URLS)}, or any")
     parser.add_argument("--database", default=DATABASE, help="a PostgreSQL server's URL, or sqlite")
     parser.add_argument("--keep", action="store_true", help="keep the logs also when nothing was violated")
     return parser

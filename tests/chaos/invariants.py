@@ -206,10 +206,9 @@ def usage_violations(truth: Truth) -> Iterator[Violation]:
     for install in _standing(truth):
         linked = [link["jobId"] for link in truth.links(str(install.opentrain_id))]
         mine = DailyUsage.objects.filter(contract__install=install, contract__job_id__in=linked)
-        rows = mine.select_related("contract__trainer")
-        for row in rows:
-            worker = row.worker_id or str(row.contract.trainer and row.contract.trainer.opentrain_user_id)
-            key = (row.contract.opentrain_id, worker, row.work_date.isoformat())
+        for row in mine.select_related("contract"):
+            contract = row.contract.opentrain_id
+            key = (contract, row.worker_id or truth.hired[contract], row.work_date.isoformat())
             here = (row.total_seconds or 0, row.labels_completed or 0)
             if there.get(key, (0, 0)) != here:
                 text = f"usage: {here} here ({row.status} {row.error}), {there.get(key)} there"

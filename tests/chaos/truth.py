@@ -33,6 +33,7 @@ class Truth:
         self.customers = customers
         self.installs: dict[str, Json] = {each["id"]: each for each in state["installs"]}
         self.events: dict[str, Json] = {each["id"]: each for each in state["events"]}
+        self.hired: dict[str, str] = {each["id"]: each["freelancerId"] for each in state["contracts"]}
         self.trainers: dict[str, Json] = {each["opentrainUserId"]: each for each in state["freelancers"]}
 
     def active_install(self, customer: Customer) -> str:
