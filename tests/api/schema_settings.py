@@ -6,7 +6,7 @@ from tests.settings import *  # noqa: F403 - the same settings, with one more ap
 from tests.settings import INSTALLED_APPS, OPENTRAIN
 
 INSTALLED_APPS = [*INSTALLED_APPS, "drf_spectacular"]
-OPENTRAIN = {**OPENTRAIN, "ADAPTER": "tests.web.adapter.NamesAdapter"}
+OPENTRAIN = {**OPENTRAIN, "ADAPTER": "tests.testing.hosts.GroupAdapter"}
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "django-opentrain",
