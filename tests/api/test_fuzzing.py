@@ -20,9 +20,12 @@ from example_project.demo.opentrain import OpenTrain
 from example_project.demo.people import Customer
 from example_project.demo.processes import Processes
 from example_project.demo.stage import environment, set_up
-from tests.conftest import leave_out
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(importlib.util.find_spec("schemathesis") is None, reason="tox -e fuzzing has it"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 #: A disconnected customer can do little more: that operation is called in a run of its own.
@@ -69,13 +72,7 @@ class Site(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def _schemathesis() -> None:
-    if importlib.util.find_spec("schemathesis") is None:
-        leave_out("schemathesis isn't installed")
-
-
-@pytest.fixture(scope="module")
-def site(_schemathesis: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("fuzzing")
     (folder / "logs").mkdir()
     with ExitStack() as stack:
