@@ -69,6 +69,13 @@ class TestForever:
         for number, handler in before:
             signal.signal(number, handler)
 
+    @pytest.fixture(autouse=True)
+    def _connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between rounds it closes what is old or broken; the test's own connection has to live."""
+        monkeypatch.setattr(
+            "django_opentrain.management.commands.opentrain_work.close_old_connections", lambda: None
+        )
+
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_goes_on_until_it_is_told_to_stop(
         self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -96,10 +103,6 @@ class TestForever:
             return work.WorkReport(events=0, grants=0, installs=0, budgets=0)
 
         monkeypatch.setattr("django_opentrain.services.work.run", one_round)
-        # It closes what is broken; the test's own connection has to live.
-        monkeypatch.setattr(
-            "django_opentrain.management.commands.opentrain_work.close_old_connections", lambda: None
-        )
         out = run("--forever", "--pause", "0.01")
         assert "The database failed (OperationalError)" in out
         assert "secret" not in out
