@@ -73,9 +73,7 @@ def test_an_old_python_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        bootstrap.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else 1
-    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ensurepip" else 1)
     with pytest.raises(SystemExit, match="apt install python3-venv"):
         bootstrap.run_module("pytest", [], name="tests", groups=["test"])
 

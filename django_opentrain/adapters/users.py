@@ -149,7 +149,9 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     def resend_first_login(self, grant: AccessGrant) -> bool:
         """Send the set-password link again. Raises ``AdapterError`` for accounts that weren't made for trainers."""
         trainer = grant.participant.opentrain_user_id
-        made = TrainerAccount.objects.filter(opentrain_user_id=trainer, created_by_us=True, user__is_active=True)
+        made = TrainerAccount.objects.filter(
+            opentrain_user_id=trainer, created_by_us=True, user__is_active=True
+        )
         account = made.select_related("user").first()
         if account is None:
             raise AdapterError(_("This trainer signs in with an account that they had before."))

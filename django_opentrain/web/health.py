@@ -9,8 +9,8 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_opentrain.services import heartbeat
 from django_opentrain.exemptions import never_atomic, open_to_anonymous
+from django_opentrain.services import heartbeat
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 PENDING, PROCESSED, IGNORED, FAILED = WebhookEvent.Status.values
 
 
-def signed(endpoint: WebhookEndpoint, body: bytes, *, age: int = 0, **headers: str) -> dict[str, str]:
+def signed(
+    endpoint: WebhookEndpoint, body: bytes, headers: dict[str, str] | None = None, *, age: int = 0
+) -> dict[str, str]:
     """Headers as OpenTrain sends them, made by hand and not by the code under test."""
     stamp = int(timezone.now().timestamp()) - age
     digest = hmac.new(endpoint.secret.encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
@@ -31,7 +33,7 @@ def signed(endpoint: WebhookEndpoint, body: bytes, *, age: int = 0, **headers: s
         "X-OpenTrain-Event": "contract.started",
         "X-OpenTrain-Delivery": "del_1",
         "X-OpenTrain-Signature": f"t={stamp},v1={digest}",
-        **headers,
+        **(headers or {}),
     }
 
 
@@ -68,17 +70,15 @@ def test_a_repeat_is_one_row_whatever_its_unsigned_header_says(
 ) -> None:
     body = body_of()
     inbox.receive(endpoint.key, signed(endpoint, body), body)
-    again = signed(endpoint, body, age=-30, **{"X-OpenTrain-Delivery": delivery})
+    again = signed(endpoint, body, {"X-OpenTrain-Delivery": delivery}, age=-30)
     assert inbox.receive(endpoint.key, again, body).duplicate
     assert WebhookEvent.objects.count() == 1
 
 
 def test_a_forged_delivery_header_does_not_hide_another_event(endpoint: WebhookEndpoint) -> None:
     first, second = body_of(id="evt_1"), body_of(id="evt_2")
-    inbox.receive(endpoint.key, signed(endpoint, first, **{"X-OpenTrain-Delivery": "del_2"}), first)
-    receipt = inbox.receive(
-        endpoint.key, signed(endpoint, second, **{"X-OpenTrain-Delivery": "del_2"}), second
-    )
+    inbox.receive(endpoint.key, signed(endpoint, first, {"X-OpenTrain-Delivery": "del_2"}), first)
+    receipt = inbox.receive(endpoint.key, signed(endpoint, second, {"X-OpenTrain-Delivery": "del_2"}), second)
     assert not receipt.duplicate
     assert WebhookEvent.objects.count() == 2
 
@@ -92,7 +92,7 @@ def test_the_same_body_at_two_endpoints_is_two_rows(endpoint: WebhookEndpoint) -
 
 def test_the_type_comes_from_the_body(endpoint: WebhookEndpoint) -> None:
     body = body_of(type="contract.ended")
-    inbox.receive(endpoint.key, signed(endpoint, body, **{"X-OpenTrain-Event": "install.revoked"}), body)
+    inbox.receive(endpoint.key, signed(endpoint, body, {"X-OpenTrain-Event": "install.revoked"}), body)
     assert WebhookEvent.objects.get().type == "contract.ended"
 
 
