@@ -1,0 +1,64 @@
+"""``manage.py opentrain_check_spec``: is OpenTrain's API still what this package knows?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_opentrain.clients import unobserved_client
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.spec import Kind, NotASpecError, compare
+
+#: There was nothing to compare with: another status than those that say what differs.
+NOT_COMPARED = 3
+
+
+class Command(BaseCommand):
+    """Needs neither a database nor a token."""
+
+    help = (
+        "Compare OpenTrain's served OpenAPI document with what this package sends and reads. Exit status: 0 nothing"
+        " that matters, 1 something is new, 2 something breaks, 3 could not compare."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--file", metavar="F", help="a document on disk, instead of the served one")
+        parser.add_argument("--json", action="store_true", help="for machines")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Ends with ``SystemExit`` where something differs; raises ``CommandError`` where it can't compare."""
+        try:
+            found = compare(self._document(options["file"]))
+        except NotASpecError as error:
+            raise CommandError(str(error), returncode=NOT_COMPARED) from error
+        if options["json"]:
+            rows = [
+                {"kind": each.kind.name.lower(), "where": each.where, "text": each.text} for each in found
+            ]
+            self.stdout.write(json.dumps(rows, indent=2))
+        else:
+            style = {Kind.BREAKING: self.style.ERROR, Kind.NEW: self.style.WARNING}
+            for each in found:
+                paint = style.get(each.kind, self.style.NOTICE)
+                self.stdout.write(f"{paint(each.kind.name.lower()):<8} {each}")
+            counts = Counter(each.kind for each in found)
+            totals = ", ".join(f"{kind.name.lower()} {counts[kind]}" for kind in reversed(Kind))
+            self.stdout.write(f"{totals}." if found else "Nothing differs.")
+        worst = max((each.kind for each in found), default=Kind.HARMLESS)
+        if worst:
+            raise SystemExit(int(worst))
+
+    def _document(self, name: str | None) -> Any:
+        try:
+            if name is not None:
+                return json.loads(Path(name).read_text(encoding="utf-8"))
+            return unobserved_client("").get_openapi()
+        except (OSError, ValueError, RecursionError, OpenTrainError) as error:
+            raise CommandError(
+                f"There is nothing to compare with: {error}", returncode=NOT_COMPARED
+            ) from error
