@@ -81,26 +81,39 @@ class Wire:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:  # they end by themselves: everything is cut
             await asyncio.wait(others, timeout=5)
+        await asyncio.sleep(0.1)  # in which the loop lets go of what was closed
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         try:
             await self._talking.wait()
-            far_reader, far_writer = await asyncio.open_connection(*self.target)
-            try:
-                await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-            finally:
-                far_writer.transport.abort()
-        except OSError:
-            writer.transport.abort()  # the other side learns of it in this way
+            with suppress(
+                OSError
+            ):  # the server is away: the client learns of it by the end of its connection
+                await self._connect(reader, writer)
         finally:
             self._open.discard(writer)
-            writer.transport.abort()
+            writer.close()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Both directions, until either ends."""
+        far_reader, far_writer = await asyncio.open_connection(*self.target)
+        self._open.add(far_writer)
+        pumps = [
+            asyncio.create_task(self._pump(reader, far_writer)),
+            asyncio.create_task(self._pump(far_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._open.discard(far_writer)
+            far_writer.close()
+            writer.close()
+            await asyncio.wait(pumps)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(_CHUNK):
-            await self._talking.wait()
-            writer.write(chunk)
-            await writer.drain()
-        with suppress(OSError):
-            writer.write_eof()
+        with suppress(OSError):  # cut
+            while chunk := await reader.read(_CHUNK):
+                await self._talking.wait()
+                writer.write(chunk)
+                await writer.drain()
