@@ -94,6 +94,14 @@ def test_usage_is_written_and_read(boss: APIClient, contract: Contract) -> None:
     assert (entries[0]["totalSeconds"], entries[0]["labelsCompleted"]) == (None, 9)
 
 
+def test_a_contract_counts_what_opentrain_lacks(boss: APIClient, contract: Contract) -> None:
+    for status in ("DUE", "DUE", "REFUSED", "REPORTED"):
+        factories.make_usage(contract, status=status)
+    factories.make_usage(factories.make_contract(contract.install))
+    shown = boss.get(url("contract-detail", contract.pk)).json()
+    assert (shown["usageDue"], shown["usageRefused"]) == (2, 1)
+
+
 def test_the_trainers_id_means_the_trainer(boss: APIClient, contract: Contract) -> None:
     assert contract.trainer is not None
     worker = contract.trainer.opentrain_user_id

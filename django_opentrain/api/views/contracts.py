@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Final
 
-from django.db.models import Count, DateField, Exists, Expression, F, OuterRef, Prefetch, Q, QuerySet, Value
+from django.db.models import DateField, Exists, Expression, F, OuterRef, Prefetch, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from django_opentrain.api.serializers.contracts import (
     GrantSerializer,
     ParticipantList,
 )
+from django_opentrain.api.views.counting import count
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
 from django_opentrain.services import grants
 
@@ -60,9 +61,10 @@ class ContractViewSet(TenantViewSet):
     def _rows(self) -> QuerySet[Contract]:
         access = AccessGrant.objects.select_related("participant", "link").order_by("pk")
         rows = self.contracts().select_related("trainer")
+        usage = DailyUsage.objects.all()
         return rows.prefetch_related("links", Prefetch("grants", access)).annotate(
-            usage_due=Count("usage", filter=Q(usage__status=DailyUsage.Status.DUE)),
-            usage_refused=Count("usage", filter=Q(usage__status=DailyUsage.Status.REFUSED)),
+            usage_due=count(usage.filter(status=DailyUsage.Status.DUE), "contract"),
+            usage_refused=count(usage.filter(status=DailyUsage.Status.REFUSED), "contract"),
         )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -21,6 +20,7 @@ from django_opentrain.api.serializers.installs import (
     InstallSerializer,
     TokenRequest,
 )
+from django_opentrain.api.views.counting import count
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
 from django_opentrain.services import connect, reconcile, schedule
 from django_opentrain.services.connect import ConnectError
@@ -111,16 +111,9 @@ def with_counts(installs: QuerySet[Install]) -> QuerySet[Install]:
     """With what ``InstallCounts`` shows, in the same query."""
     usage = DailyUsage.objects.all()
     return installs.annotate(
-        link_count=_count(ProjectLink.objects.live(), "install"),
-        contract_count=_count(Contract.objects.active(), "install"),
-        unsettled_grants=_count(AccessGrant.objects.unsettled(), "contract__install"),
-        usage_due=_count(usage.filter(status=DailyUsage.Status.DUE), "contract__install"),
-        usage_refused=_count(usage.filter(status=DailyUsage.Status.REFUSED), "contract__install"),
+        link_count=count(ProjectLink.objects.live(), "install"),
+        contract_count=count(Contract.objects.active(), "install"),
+        unsettled_grants=count(AccessGrant.objects.unsettled(), "contract__install"),
+        usage_due=count(usage.filter(status=DailyUsage.Status.DUE), "contract__install"),
+        usage_refused=count(usage.filter(status=DailyUsage.Status.REFUSED), "contract__install"),
     )
-
-
-def _count(
-    rows: QuerySet[ProjectLink] | QuerySet[Contract] | QuerySet[AccessGrant] | QuerySet[DailyUsage], by: str
-) -> Coalesce:
-    counted = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(number=Count("pk"))
-    return Coalesce(Subquery(counted.values("number"), output_field=IntegerField()), 0)
