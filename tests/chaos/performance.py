@@ -13,7 +13,7 @@ import requests
 from django.db import connections
 
 from django_opentrain.models import Install
-from django_opentrain.services import reconcile
+from django_opentrain.services import connect, reconcile
 from tests.chaos.faults import Faults
 from tests.chaos.invariants import Violation, check
 from tests.chaos.people import Customer, make_customers
@@ -97,23 +97,39 @@ class Performance:
         """What people do who find things in disorder: OpenTrain heals, tokens are pasted, removals confirmed."""
         try:
             self.stage.opentrain.do("clear_faults")
-            for customer in self.customers:
-                self._paste_again(customer)
-        except EXPECTED as error:
-            self.stage.journal.write("story", "help", failed=type(error).__name__)
-        for install in Install.objects.filter(removals_held__gt=0):
-            self.stage.journal.write("story", "confirm", install=install.opentrain_id)
-            reconcile.confirm_removals(install)
-
-    def _paste_again(self, customer: Customer) -> None:
-        """A token that could not be taken when it was shown."""
-        if not Install.objects.filter(opentrain_id=customer.install).exists():
             truth = Truth(self.stage.opentrain.state(), self.customers)
-            if customer.install and truth.active_install(customer) == customer.install:
-                self.story.paste(customer)
-            elif truth.active_install(customer):
-                # The answer with the token never came: the customer connects once more.
-                self.story.approve(customer, random.Random(0))
+            for customer in self.customers:
+                self._paste_again(customer, truth.active_install(customer))
+        except EXPECTED as error:
+            self.stage.journal.write("help", "failed", error=type(error).__name__)
+            return
+        for install in Install.objects.filter(removals_held__gt=0):
+            self.stage.journal.write("help", "confirm removals", install=install.opentrain_id)
+            reconcile.confirm_removals(install)
+        for install in Install.objects.filter(status=Install.Status.UNAUTHORIZED):
+            self._give_up(install, truth)
+
+    def _paste_again(self, customer: Customer, active: str) -> None:
+        """A token that could not be taken when it was shown."""
+        if not active or Install.objects.filter(opentrain_id=active).exists():
+            return
+        self.stage.journal.write("help", "paste", customer=customer.name, install=active)
+        if customer.install == active:
+            self.story.paste(customer)
+        else:
+            # The answer with the token never came: the customer connects once more.
+            self.story.approve(customer, random.Random(0))
+
+    def _give_up(self, install: Install, truth: Truth) -> None:
+        """The site says "reconnect", and the operator knows that this customer has left.
+
+        OpenTrain's word of it could not come: there was no working endpoint. A refused token alone takes nobody's
+        access away, since it may mean other things.
+        """
+        opentrain_id = str(install.opentrain_id)
+        if not truth.is_active(opentrain_id) and not truth.has_told_the_end(opentrain_id):
+            self.stage.journal.write("help", "disconnect", install=opentrain_id)
+            connect.disconnect(install)
 
     def summary(self) -> str:
         """One line for people."""
@@ -128,7 +144,7 @@ class Performance:
         counts = f"actions {journal.count('story')}, kills {journal.count('kill')}, {faults}"
         return (
             f"events {self.events} (given up: {self.given_up}), {counts},"
-            f" found dead {journal.count('crash')}, quiet after {settled}; {slow}"
+            f" found dead {journal.count('crash')}, helped {journal.count('help')}, quiet after {settled}; {slow}"
         )
 
 
