@@ -26,6 +26,7 @@ from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
 from django_opentrain.clients import unobserved_client
 from django_opentrain.conf import conf
+from django_opentrain.crypto import SecretStr
 from django_opentrain.models import AccessGrant, ConsentRequest, Install
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
@@ -149,7 +150,7 @@ def capture_token(install: Install, token: str) -> Install:
     Subscribing to webhooks and reconciling are queued. Raises ``TokenRefused`` with words for the customer, or
     ``OpenTrainError`` when OpenTrain can't be asked: the same token can be pasted again.
     """
-    token = _clean_token(token)
+    token = _clean_token(token)  # which replaces the plain text: an error report shows local variables
     info = _whose(token)
     _check_ownership(install, info)
     try:
@@ -160,8 +161,8 @@ def capture_token(install: Install, token: str) -> Install:
     return connected
 
 
-def _clean_token(token: str) -> str:
-    token = token.strip()
+def _clean_token(pasted: str) -> SecretStr:
+    token = SecretStr(pasted.strip())
     if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
         raise TokenRefused(
             _("That is not an OpenTrain token: it begins with %(prefix)s. Copy all of it.")
