@@ -38,11 +38,15 @@ class Pulse:
     backlog_age: float | None
 
     @property
+    def swept_lately(self) -> bool:
+        """Whether sweeps happen."""
+        return self.sweep_age is not None and self.sweep_age <= LATE.total_seconds()
+
+    @property
     def healthy(self) -> bool:
         """Whether sweeps happen, and no event waits for one."""
-        if self.sweep_age is None or self.sweep_age > LATE.total_seconds():
-            return False
-        return self.backlog_age is None or self.backlog_age <= SLOW.total_seconds()
+        waits = self.backlog_age is not None and self.backlog_age > SLOW.total_seconds()
+        return self.swept_lately and not waits
 
 
 def pulse() -> Pulse:

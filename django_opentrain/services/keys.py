@@ -70,3 +70,22 @@ def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> No
         return
     type(row)._default_manager.filter(pk=row.pk).update(**{field.attname: fresh})
     total.rotated += 1
+
+
+def undecryptable(sample: int) -> dict[str, int]:
+    """By column, how many of its newest ``sample`` values no key decrypts; columns without any are left out."""
+    lost: dict[str, int] = {}
+    for model, field in encrypted_columns():
+        filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by("-pk")
+        count = sum(_is_lost(row, field) for row in filled.only("pk", field.attname)[:sample])
+        if count:
+            lost[f"{model._meta.model_name}.{field.attname}"] = count
+    return lost
+
+
+def _is_lost(row: models.Model, field: EncryptedMixin) -> bool:
+    try:
+        getattr(row, field.attname)
+    except crypto.UndecryptableError:
+        return True
+    return False

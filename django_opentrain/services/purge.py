@@ -46,6 +46,11 @@ def run() -> Purged:
     )
 
 
+def overdue(at: datetime) -> Purged:
+    """How many event bodies and people a run at that time would have emptied, and that still are not."""
+    return Purged(event_bodies=_old_bodies(at).count(), people=_former_trainers(at).count())
+
+
 def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
     settled = (WebhookEvent.Status.PROCESSED, WebhookEvent.Status.IGNORED)
     before = now - timedelta(days=conf.event_retention_days)

@@ -1,0 +1,29 @@
+"""An entry for django-health-check 4: ``HealthCheckView.as_view(checks=["django_opentrain.health_check.…"])``.
+
+Imported by sites that have that package, and by nothing else of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from health_check.base import HealthCheck  # type: ignore[import-untyped] # it has no py.typed
+from health_check.exceptions import (  # type: ignore[import-untyped] # it has no py.typed
+    ServiceUnavailable,
+    ServiceWarning,
+)
+
+from django_opentrain.services import heartbeat
+
+
+@dataclass
+class OpenTrainHealthCheck(HealthCheck):  # type: ignore[misc] # its base is untyped
+    """Whether OpenTrain's events are worked off here: the same as the URL ``health/`` says."""
+
+    def run(self) -> None:
+        """Raises ``ServiceUnavailable`` while nothing runs on schedule, ``ServiceWarning`` while events wait."""
+        pulse = heartbeat.pulse()
+        if not pulse.swept_lately:
+            raise ServiceUnavailable("No sweep of django-opentrain has run lately: see opentrain_doctor.")
+        if not pulse.healthy:
+            raise ServiceWarning("Events from OpenTrain wait to be processed: see opentrain_doctor.")

@@ -1,0 +1,49 @@
+"""One examination: all parts, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django_opentrain.services.doctor import backlog, keeping, remote, site, workers
+from django_opentrain.services.doctor.findings import Finding, error
+from django_opentrain.text import describe
+
+Part = Callable[[], Iterable[Finding]]
+
+LOCAL: tuple[Part, ...] = (
+    site.system_checks,
+    site.cache,
+    site.receiver,
+    workers.broker_and_workers,
+    workers.sweeps,
+    backlog.events,
+    backlog.grants,
+    backlog.usage_reports,
+    backlog.reconciliation,
+    backlog.links,
+    keeping.retention,
+    keeping.secrets,
+    keeping.revocation,
+)
+
+
+def examine(*, offline: bool = False, progress: Callable[[str], None] = lambda _part: None) -> list[Finding]:
+    """Everything that is wrong, the worst first. ``offline``: without asking OpenTrain.
+
+    Changes nothing but what a verification of an install notes about it. ``progress`` is told each part's name.
+    """
+    broken = [*_part(site.database, progress)]
+    if broken:
+        return broken  # nothing else can be asked
+    parts = LOCAL if offline else (*LOCAL, remote.opentrain)
+    found = [each for part in parts for each in _part(part, progress)]
+    return sorted(found, key=lambda each: -each.severity)
+
+
+def _part(part: Part, progress: Callable[[str], None]) -> list[Finding]:
+    name = part.__name__.replace("_", " ")
+    progress(name)
+    try:
+        return list(part())
+    except Exception as problem:  # noqa: BLE001 - the patient may be ill in any way, and the doctor has to go on
+        return [error("examination-failed", f"Could not examine: {name}. {describe(problem)}", part=name)]

@@ -1,0 +1,46 @@
+"""What is kept: secrets that can be read, and people who can be forgotten. And whether removal works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.services import keys, purge
+from django_opentrain.services.doctor.findings import Finding, error, warning
+
+#: The purge runs once a night.
+PURGE_LATE: Final = timedelta(days=2)
+#: Rows of each column that are tried, the newest: a lost key shows in them first.
+SAMPLE: Final = 200
+
+
+def retention() -> Iterator[Finding]:
+    """Is anything kept longer than it was promised?"""
+    overdue = purge.overdue(timezone.now() - PURGE_LATE)
+    if overdue.event_bodies or overdue.people:
+        title = f"{overdue.event_bodies} event bodies and {overdue.people} people should have been forgotten."
+        yield warning("retention-due", title, event_bodies=overdue.event_bodies, people=overdue.people)
+
+
+def secrets() -> Iterator[Finding]:
+    """Can the newest of each secret be decrypted?"""
+    for column, lost in keys.undecryptable(SAMPLE).items():
+        yield error(
+            "secrets-undecryptable",
+            f"{lost} of the newest values of {column} can't be decrypted.",
+            column=column,
+        )
+
+
+def revocation() -> Iterator[Finding]:
+    """Does the adapter's canary get in and out? Only where the adapter can try it."""
+    try:
+        problem = get_adapter().check_revocation()
+    except NotImplementedError:
+        return
+    if problem:
+        yield error("revocation-broken", problem)

@@ -1,0 +1,86 @@
+"""The site itself: database, settings, cache, and the way to the receiver."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.cache import cache as default_cache
+from django.db import Error as AnyDatabaseError
+from django.db import connections, router
+from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
+
+from django_opentrain.conf import conf
+from django_opentrain.models import Install
+from django_opentrain.services.doctor.findings import Finding, error, warning
+
+APP: Final = "django_opentrain"
+#: How long the cache may keep what it is tried with.
+CACHE_SECONDS: Final = 10
+
+
+def database() -> Iterator[Finding]:
+    """Is it there, and has it our tables?"""
+    connection = connections[router.db_for_write(Install)]
+    try:
+        executor = MigrationExecutor(connection)
+    except AnyDatabaseError as problem:
+        # Only the type: a database's message can hold its password.
+        yield error("database-unreachable", f"The database can't be asked ({type(problem).__name__}).")
+        return
+    targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == APP]
+    missing = [migration.name for migration, _backwards in executor.migration_plan(targets)]
+    if missing:
+        title = f"The database lacks {len(missing)} migrations."
+        yield error("migrations-missing", title, migrations=missing)
+
+
+def system_checks() -> Iterator[Finding]:
+    """What ``check --deploy`` says about our settings."""
+    for message in checks.run_checks(tags=["opentrain"], include_deployment_checks=True):
+        if not message.is_silenced():
+            report = error if message.is_serious() else warning
+            yield report("check-failed", f"{message.id}: {message.msg} {message.hint}", check=message.id)
+
+
+def cache() -> Iterator[Finding]:
+    """Does the default cache take what it is given?"""
+    key = f"opentrain-doctor-{uuid.uuid4().hex}"
+    try:
+        default_cache.set(key, "1", CACHE_SECONDS)
+        default_cache.delete(key)
+    except Exception as problem:  # noqa: BLE001 - each cache has its own errors
+        yield warning("cache-failing", f"The default cache fails ({type(problem).__name__}).")
+
+
+def receiver() -> Iterator[Finding]:
+    """Does a delivery get through all of the site's middleware?
+
+    One for an endpoint that doesn't exist is sent, in this process: the receiver itself answers 404, with no text.
+    """
+    url = urlsplit(conf.view_url("webhook", key=uuid.uuid4()))
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    answer = client.post(
+        url.path,
+        data=b"{}",
+        content_type="application/json",
+        secure=url.scheme == "https",
+        **_as_forwarded(url.netloc),
+    )
+    ours = answer.status_code == 404 and not answer.content
+    if not ours:
+        title = f"A delivery to {url.path} is answered {answer.status_code} before it reaches the receiver."
+        yield error(
+            "receiver-unreachable", title, status=answer.status_code, location=answer.get("Location", "")
+        )
+
+
+def _as_forwarded(host: str) -> dict[str, Any]:
+    """What a proxy in front would add."""
+    header = settings.SECURE_PROXY_SSL_HEADER
+    return {"HTTP_HOST": host, **({header[0]: header[1]} if header else {})}

@@ -1,0 +1,71 @@
+"""Broker, workers, beat."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from celery import Celery
+
+from django_opentrain.conf import conf
+from django_opentrain.services import heartbeat
+from django_opentrain.services.dispatch import celery_app
+from django_opentrain.services.doctor.findings import Finding, error
+
+#: Seconds. A broker that accepts connections and never answers blocks for minutes.
+BROKER_SECONDS: Final = 5.0
+PING_SECONDS: Final = 2.0
+
+
+def broker_and_workers() -> Iterator[Finding]:
+    """Can messages be sent, and does somebody take them? Not where Celery has no part in it."""
+    app = celery_app()
+    if conf.dispatch != "celery" or app is None:
+        return
+    problem = within(BROKER_SECONDS, lambda: _connect(app))
+    if problem is not None:
+        yield error("broker-unreachable", f"The broker can't be reached ({problem}).")
+        return
+    answers: list[object] = []
+    within(
+        BROKER_SECONDS + PING_SECONDS, lambda: answers.extend(app.control.ping(timeout=PING_SECONDS) or ())
+    )
+    if not answers and not heartbeat.pulse().swept_lately:
+        yield error("worker-silent", "No Celery worker answers.")
+
+
+def _connect(app: Celery) -> None:
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1)
+
+
+def within(seconds: float, action: Callable[[], object]) -> str | None:
+    """Run ``action`` in a thread of its own; None when it returned in time, else what went wrong."""
+    problems = ["no answer"]
+
+    def run() -> None:
+        try:
+            action()
+        except Exception as problem:  # noqa: BLE001 - each transport has its own errors
+            # Only the type: a message can hold the broker's URL, with its password.
+            problems[:] = [type(problem).__name__]
+        else:
+            problems.clear()
+
+    thread = threading.Thread(target=run, name="opentrain-doctor", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return problems[0] if problems else None
+
+
+def sweeps() -> Iterator[Finding]:
+    """Did beat, or cron, run lately?"""
+    pulse = heartbeat.pulse()
+    if pulse.swept_lately:
+        return
+    if pulse.sweep_age is None:
+        yield error("beat-silent", "Nothing has ever run on schedule here.")
+    else:
+        title = f"Nothing has run on schedule for {pulse.sweep_age / 60:.0f} minutes."
+        yield error("beat-silent", title, age=round(pulse.sweep_age))

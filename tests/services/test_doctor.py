@@ -1,0 +1,525 @@
+"""The doctor: each finding is provoked, and a site that is well has none."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from celery import Celery
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from django_opentrain.models import (
+    AccessGrant,
+    DailyUsage,
+    Heartbeat,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.platform import catalog
+from django_opentrain.sandbox.models import Endpoint
+from django_opentrain.schedule import BEAT_SCHEDULE
+from django_opentrain.services import dispatch, doctor, endpoints, heartbeat
+from django_opentrain.services.doctor import workers
+from django_opentrain.services.doctor.findings import Finding, Severity
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+from tests.services.conftest import Host, RecordingAdapter, host
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GRANTED, REVOKED = AccessGrant.Desired.GRANTED, AccessGrant.Desired.REVOKED
+State = AccessGrant.State
+HOURS = timedelta(hours=5)
+DAYS = timedelta(days=40)
+
+
+class Canary(RecordingAdapter):
+    """A site that can try its removal."""
+
+    def check_revocation(self) -> str | None:
+        if error := host.failing.get("check_revocation"):
+            raise error
+        return str(host.emails.get("canary", "")) or None
+
+
+@pytest.fixture
+def install(opentrain: OpenTrain, settings: Any, site: Host) -> Install:
+    """A site that is well: connected, with a trainer at work."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Canary", "ENCRYPTION_KEYS": KEYS}
+    install = opentrain.connect()
+    opentrain.link("p1")
+    opentrain.hire()
+    opentrain.run()
+    heartbeat.beat()
+    return install
+
+
+KEYS = [Fernet.generate_key().decode()]
+
+
+def examine(**options: Any) -> dict[str, Finding]:
+    return {each.id: each for each in doctor.examine(**options)}
+
+
+def only(name: str, **options: Any) -> Finding:
+    """The one finding there is."""
+    found = examine(**options)
+    assert set(found) == {name}
+    return found[name]
+
+
+def grant() -> AccessGrant:
+    return AccessGrant.objects.get()
+
+
+def update_grant(**values: Any) -> None:
+    AccessGrant.objects.update(desired_at=timezone.now() - timedelta(days=2), **values)
+
+
+def test_a_site_that_is_well_has_no_finding(install: Install) -> None:
+    assert doctor.examine() == []
+    assert doctor.examine(offline=True) == []
+
+
+def test_offline_asks_opentrain_nothing(install: Install, opentrain: OpenTrain) -> None:
+    before = len(opentrain.sandbox.calls)
+    doctor.examine(offline=True)
+    assert len(opentrain.sandbox.calls) == before
+
+
+# What is provoked -----------------------------------------------------------------------------
+
+Scene = Callable[[OpenTrain, Install, Any], object]
+SCENES: list[Any] = []
+
+
+def scene(name: str, severity: Severity, *, offline: bool = True) -> Callable[[Scene], Scene]:
+    """What provokes a finding, and nothing else. ``offline``: also where OpenTrain isn't asked."""
+
+    def register(provoke: Scene) -> Scene:
+        SCENES.append(pytest.param(name, severity, offline, provoke, id=provoke.__name__))
+        return provoke
+
+    return register
+
+
+WARNING, ERROR = Severity.WARNING, Severity.ERROR
+
+
+@scene("check-failed", WARNING)
+def doubtful_setting(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_REDIRECT_EXEMPT = ["^other/"]
+
+
+@scene("check-failed", ERROR)
+def wrong_setting(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": 7}
+
+
+@scene("cache-failing", WARNING)
+def broken_cache(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "tests.services.test_doctor.BrokenCache"}}
+
+
+@scene("receiver-unreachable", ERROR)
+def login_wall(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.wall"]
+
+
+@scene("beat-silent", ERROR)
+def beat_that_stopped(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
+
+
+@scene("beat-silent", ERROR)
+def beat_that_never_ran(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Heartbeat.objects.all().delete()
+
+
+@scene("events-waiting", ERROR)
+def events_that_nobody_takes(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    factories.make_event(WebhookEndpoint.objects.get(), received_at=timezone.now() - HOURS)
+
+
+@scene("events-waiting", ERROR)
+def retries_that_nobody_makes(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    factories.make_event(WebhookEndpoint.objects.get(), next_attempt_at=timezone.now() - HOURS)
+
+
+@scene("events-failed", ERROR)
+def failed_events(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    factories.make_event(WebhookEndpoint.objects.get(), status=WebhookEvent.Status.FAILED)
+
+
+@scene("removal-failing", ERROR)
+def removal_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(desired=REVOKED, state=State.FAILED)
+
+
+@scene("grant-failing", WARNING)
+def grant_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(state=State.FAILED)
+
+
+@scene("grant-waiting", WARNING)
+def email_that_does_not_come(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(state=State.WAITING_FOR_EMAIL)
+
+
+def _day(**values: Any) -> None:
+    factories.make_usage(grant().contract, **values)
+    DailyUsage.objects.update(updated_at=timezone.now() - DAYS)
+
+
+@scene("usage-unreported", WARNING)
+def work_that_is_not_reported(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _day(work_date=timezone.localdate() - timedelta(days=3))
+
+
+@scene("usage-refused", WARNING)
+def work_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _day(status=DailyUsage.Status.REFUSED)
+
+
+@scene("removals-held", WARNING)
+def removals_that_are_held(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(removals_held=7)
+
+
+@scene("comparison-incomplete", WARNING)
+def lists_that_were_cut(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(reconcile_summary={"problems": ["Only the newest 200 can be seen."]})
+
+
+@scene("reconcile-late", WARNING)
+def comparison_that_stopped(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(reconciled_at=timezone.now() - HOURS)
+
+
+@scene("reconcile-late", WARNING)
+def comparison_that_never_was(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(reconciled_at=None, created_at=timezone.now() - HOURS)
+
+
+@scene("links-unfinished", WARNING)
+def link_that_is_not_made(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    ProjectLink.objects.update(status=ProjectLink.Status.PENDING, updated_at=timezone.now() - HOURS)
+
+
+@scene("retention-due", WARNING)
+def bodies_that_are_too_old(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    WebhookEvent.objects.update(received_at=timezone.now() - DAYS)
+
+
+@scene("secrets-undecryptable", ERROR)
+def lost_key(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+
+
+@scene("revocation-broken", ERROR)
+def canary_that_gets_back_in(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    host.emails["canary"] = "A removed trainer still has the project."
+
+
+@scene("examination-failed", ERROR)
+def adapter_that_breaks(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    host.failing["check_revocation"] = RuntimeError("out of canaries")
+
+
+@scene("opentrain-unreachable", ERROR, offline=False)
+def opentrain_that_is_gone(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.sandbox.faults.add("drop", times=1)
+
+
+@scene("clock-skewed", ERROR, offline=False)
+def clock_that_is_far_off(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.travel(seconds=400)
+    heartbeat.beat()
+
+
+@scene("clock-skewed", WARNING, offline=False)
+def clock_that_is_off(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.travel(seconds=100)
+
+
+@scene("install-refused", ERROR, offline=False)
+def token_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(status=Install.Status.UNAUTHORIZED)
+
+
+@scene("install-refused", ERROR, offline=False)
+def disconnected_on_opentrain(opentrain: OpenTrain, install: Install, _settings: Any) -> None:
+    opentrain.disconnect(install)
+
+
+@scene("install-unverified", WARNING, offline=False)
+def opentrain_that_fails(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.fail_next(503, match="GET /installs/current")
+
+
+@scene("scopes-missing", WARNING, offline=False)
+def scope_that_was_not_granted(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.connect(scopes=[each for each in catalog.SCOPES if each != catalog.USAGE_WRITE])
+
+
+@scene("scopes-missing", WARNING, offline=False)
+def consent_that_was_not_given(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    opentrain.connect(pii=False)
+
+
+def _remote(opentrain: OpenTrain, **values: Any) -> None:
+    store = opentrain.sandbox.store
+    with store.transaction():
+        for endpoint in store.all(Endpoint):
+            for name, value in values.items():
+                setattr(endpoint, name, value)
+            store.put(endpoint)
+
+
+@scene("endpoint-missing", ERROR, offline=False)
+def endpoint_that_is_gone(_opentrain: OpenTrain, install: Install, _settings: Any) -> None:
+    install.client.delete_webhook_endpoint(WebhookEndpoint.objects.get().opentrain_id)
+
+
+@scene("endpoint-disabled", ERROR, offline=False)
+def endpoint_that_is_disabled(_opentrain: OpenTrain, install: Install, _settings: Any) -> None:
+    install.client.update_webhook_endpoint(WebhookEndpoint.objects.get().opentrain_id, status="DISABLED")
+
+
+@scene("endpoint-disabled", WARNING, offline=False)
+def endpoint_that_is_paused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    endpoints.pause(WebhookEndpoint.objects.get())
+
+
+@scene("endpoint-differs", ERROR, offline=False)
+def endpoint_that_leads_elsewhere(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://moved.example"}
+
+
+@scene("endpoint-differs", WARNING, offline=False)
+def endpoint_with_other_events(_opentrain: OpenTrain, install: Install, _settings: Any) -> None:
+    endpoint = WebhookEndpoint.objects.get()
+    install.client.update_webhook_endpoint(endpoint.opentrain_id, event_types=["contract.ended"])
+
+
+@scene("endpoint-failing", WARNING, offline=False)
+def endpoint_whose_deliveries_fail(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _remote(opentrain, consecutive_failures=3)
+
+
+@pytest.mark.parametrize(("name", "severity", "offline", "provoke"), SCENES)
+def test_what_is_wrong_is_found_and_nothing_else(
+    name: str,
+    severity: Severity,
+    offline: bool,
+    provoke: Scene,
+    opentrain: OpenTrain,
+    install: Install,
+    settings: Any,
+) -> None:
+    provoke(opentrain, install, settings)
+    found = only(name)
+    assert (found.severity, bool(found.title)) == (severity, True)
+    assert set(examine(offline=True)) == ({name} if offline else set())
+
+
+class BrokenCache:
+    """A cache that is away."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+    def set(self, *_arguments: Any) -> None:
+        raise ConnectionError("redis://:geheim@cache:6379")
+
+    def close(self, **_options: Any) -> None:
+        pass
+
+
+def wall(_get_response: Any) -> Any:
+    """A middleware that lets nobody in."""
+    from django.http import HttpResponseRedirect
+
+    return lambda _request: HttpResponseRedirect("/login/")
+
+
+def test_where_a_delivery_is_sent_instead_is_said(install: Install, settings: Any) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.wall"]
+    found = only("receiver-unreachable")
+    assert found.data == {"status": 302, "location": "/login/"}
+
+
+def test_a_proxy_in_front_is_taken_into_account(install: Install, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert examine() == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "severity"),
+    [
+        (lambda document: document["paths"].pop("/contracts"), ERROR),
+        (lambda document: document["paths"].update({"/jobs": {"get": {}}}), WARNING),
+        (lambda document: document.pop("openapi"), WARNING),
+    ],
+)
+def test_a_changed_spec_is_found(
+    change: Callable[[Any], object], severity: Severity, install: Install
+) -> None:
+    document = install.client.get_openapi()
+    change(document)
+    with mock.patch("django_opentrain.platform.client.PlatformClient.get_openapi", return_value=document):
+        assert only("spec-changed").severity == severity
+
+
+def test_people_who_should_be_forgotten_are_found(opentrain: OpenTrain, install: Install) -> None:
+    person = factories.make_participant(install)
+    Participant.objects.filter(pk=person.pk).update(updated_at=timezone.now() - DAYS)
+    assert only("retention-due").data == {"event_bodies": 0, "people": 1}
+
+
+# Before anything else can be asked ------------------------------------------------------------
+
+
+def test_without_a_database_nothing_else_is_asked(install: Install) -> None:
+    broken = OperationalError("FATAL: password=geheim")
+    with mock.patch("django_opentrain.services.doctor.site.MigrationExecutor", side_effect=broken):
+        found = only("database-unreachable")
+    assert "geheim" not in found.title
+
+
+def test_missing_migrations_are_named(install: Install) -> None:
+    from django.db.migrations.recorder import MigrationRecorder
+
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("django_opentrain", "0002_heartbeat")
+    assert only("migrations-missing").data == {"migrations": ["0002_heartbeat"]}
+
+
+# Celery ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def celery(install: Install, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    """A host with a Celery app on a broker in memory, which no worker listens to."""
+    app = Celery("host", broker="memory://", set_as_current=False, fixups=[])
+    app.conf.beat_schedule = BEAT_SCHEDULE
+    monkeypatch.setattr(dispatch, "_host_app", app)
+    monkeypatch.setattr(workers, "PING_SECONDS", 0.1)
+    # The kit keeps Celery out of it.
+    monkeypatch.setattr("django_opentrain.services.doctor.workers.conf", mock.Mock(dispatch="celery"))
+    yield app
+    app.close()
+
+
+def test_no_worker_answers(celery: Celery) -> None:
+    assert examine(offline=True) == {}, "a sweep a moment ago is a worker's answer, too"
+    Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
+    assert set(examine(offline=True)) == {"worker-silent", "beat-silent"}
+
+
+def test_a_worker_that_answers_is_heard(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
+    monkeypatch.setattr(celery.control, "ping", lambda timeout: [{"worker@here": {"ok": "pong"}}])
+    assert set(examine(offline=True)) == {"beat-silent"}
+
+
+def test_a_broker_that_refuses(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise ConnectionRefusedError("amqp://user:geheim@broker")
+
+    monkeypatch.setattr(celery, "connection_for_write", refuse)
+    assert (
+        only("broker-unreachable", offline=True).title
+        == "The broker can't be reached (ConnectionRefusedError)."
+    )
+
+
+def test_a_broker_that_never_answers(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(workers, "BROKER_SECONDS", 0.1)
+    monkeypatch.setattr(celery, "connection_for_write", answered.wait)
+    try:
+        assert "no answer" in only("broker-unreachable", offline=True).title
+    finally:
+        answered.set()
+
+
+# The command ----------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command("opentrain_doctor", *arguments, stdout=out, no_color=True)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_the_command_ends_with_0_where_all_is_well(install: Install) -> None:
+    assert command() == (0, "All is well.\n")
+    assert command("--json") == (0, "[]\n")
+
+
+def test_the_command_says_what_to_do(install: Install) -> None:
+    Install.objects.update(removals_held=7)
+    status, out = command("--offline")
+    assert status == 1
+    assert "warning 1 installs hold removals that are unusually many. [removals-held]" in out
+    assert "→ Look at them, then confirm them" in out
+
+
+def test_the_worst_comes_first_and_decides(install: Install) -> None:
+    Install.objects.update(removals_held=7)
+    update_grant(desired=REVOKED, state=State.FAILED)
+    status, out = command("--json", "--offline")
+    assert status == 2
+    assert [each["id"] for each in json.loads(out)] == ["removal-failing", "removals-held"]
+    assert set(json.loads(out)[0]) == {"id", "severity", "title", "advice", "data"}
+
+
+def test_it_can_be_watched(install: Install) -> None:
+    assert "… broker and workers" in command("--verbosity", "2")[1]
+
+
+def test_nothing_it_says_holds_a_secret(opentrain: OpenTrain, install: Install, settings: Any) -> None:
+    secrets = [
+        install.token,
+        WebhookEndpoint.objects.get().secret,
+        Participant.objects.get().work_email,
+        *KEYS,
+    ]
+    update_grant(desired=REVOKED, state=State.FAILED)
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+    opentrain.fail_next(403, match="GET /installs/current")
+    said = command()[1] + command("--json")[1]
+    assert "install-refused" in said
+    assert [secret for secret in (*secrets, "geheim") if str(secret) in said] == []
+
+
+# Documents ------------------------------------------------------------------------------------
+
+
+def test_every_finding_is_provoked_here() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in doctor.ADVICE if f'"{name}"' not in text] == []
+
+
+def test_every_finding_has_an_entry_in_the_documents() -> None:
+    text = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### ([a-z-]+)$", text, re.MULTILINE) == list(doctor.ADVICE)
