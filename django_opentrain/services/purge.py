@@ -39,7 +39,7 @@ def run() -> Purged:
     """Forget everything whose retention is over. Never what is still to be processed, removed or reported."""
     now = timezone.now()
     return Purged(
-        event_bodies=_in_batches(_old_bodies(now), _empty_bodies),
+        event_bodies=_in_batches(_old_bodies(now), empty_bodies),
         people=_in_batches(_former_trainers(now), forget),
         consent_requests=_delete(ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1))),
         pending_installs=_delete(_abandoned_installs(now)),
@@ -57,7 +57,8 @@ def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
     return WebhookEvent.objects.filter(status__in=settled, received_at__lte=before, body__isnull=False)
 
 
-def _empty_bodies(ids: list[int]) -> int:
+def empty_bodies(ids: list[int]) -> int:
+    """Forget what these events said; that they came stays."""
     return WebhookEvent.objects.filter(pk__in=ids).update(body=None)
 
 

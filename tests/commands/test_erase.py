@@ -1,0 +1,149 @@
+"""``opentrain_erase``: one trainer is forgotten, and nobody else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, WebhookEvent
+from django_opentrain.services import erasure
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+GONE = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
+
+
+def command(*arguments: str) -> str:
+    out = StringIO()
+    call_command("opentrain_erase", *arguments, stdout=out, no_color=True)
+    return out.getvalue()
+
+
+def worked_for(tenant: str, trainer: str) -> Participant:
+    """A trainer who worked for this customer once, with an event that names them."""
+    install = factories.make_install(tenant)
+    person = factories.make_participant(install, opentrain_user_id=trainer)
+    link = factories.make_link(install)
+    ended = {"status": Contract.Status.ENDED, "ended_at": timezone.now()}
+    contract = factories.make_contract(install, [link], trainer=person, **ended)
+    factories.make_grant(contract, link, person, host_user_ref=f"user-{tenant}", **GONE)
+    data = {"freelancer": {"opentrainUserId": trainer, "displayName": "Maria S."}}
+    factories.make_event(factories.make_endpoint(install), data=data, status=WebhookEvent.Status.PROCESSED)
+    return person
+
+
+def remembered() -> list[str]:
+    return sorted(each.opentrain_user_id for each in Participant.objects.all() if each.work_email)
+
+
+def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
+    for tenant, trainer in (("acme", "usr_maria"), ("globex", "usr_maria"), ("acme2", "usr_mari")):
+        worked_for(tenant, trainer)
+    out = command("--trainer", "usr_maria")
+    assert "Forgotten: 2 people, 2 event bodies." in out
+    assert "stay: user-acme, user-globex." in out
+    assert remembered() == ["usr_mari"]
+    left = [row.payload for row in WebhookEvent.objects.filter(body__isnull=False)]
+    assert [each["data"]["freelancer"]["opentrainUserId"] for each in left] == ["usr_mari"]
+    assert Participant.objects.filter(opentrain_user_id="usr_maria").count() == 2
+
+
+def test_an_unknown_trainer_is_no_error() -> None:
+    assert command("--trainer", "usr_nobody") == "Forgotten: 0 people, 0 event bodies.\n"
+
+
+def _running() -> None:
+    Contract.objects.update(status=Contract.Status.ACTIVE)
+
+
+def _running_without_a_trainer() -> None:
+    Contract.objects.update(status=Contract.Status.ACTIVE, trainer=None)
+
+
+def _access() -> None:
+    AccessGrant.objects.update(desired=AccessGrant.Desired.GRANTED)
+
+
+def _unreported() -> None:
+    factories.make_usage(Contract.objects.get())
+
+
+def _pending() -> None:
+    WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("need", "reason"),
+    [
+        (_running, "1 contracts are running"),
+        (_running_without_a_trainer, "1 contracts are running"),
+        (_access, "1 grants of access are not removed"),
+        (_unreported, "1 days of work are not reported"),
+        (_pending, "1 events that name them are not processed"),
+    ],
+)
+def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any, reason: str) -> None:
+    worked_for("acme", "usr_maria")
+    need()
+    with pytest.raises(CommandError, match=f"{reason}.* Nothing was changed"):
+        command("--trainer", "usr_maria")
+    assert remembered() == ["usr_maria"]
+    assert "Forgotten: 1 people, 1 event bodies." in command("--trainer", "usr_maria", "--force")
+    assert remembered() == []
+
+
+def test_what_others_need_is_no_reason_to_wait() -> None:
+    worked_for("acme", "usr_maria")
+    other = worked_for("globex", "usr_other")
+    Contract.objects.filter(trainer=other).update(status=Contract.Status.ACTIVE)
+    factories.make_usage(Contract.objects.get(trainer=other))
+    DailyUsage.objects.update(worker_id="usr_third")
+    command("--trainer", "usr_maria")
+    assert remembered() == ["usr_other"]
+
+
+def test_the_name_goes_from_the_admins_history() -> None:
+    person = worked_for("acme", "usr_maria")
+    grant = AccessGrant.objects.get()
+    user = factories.make_user(is_staff=True)
+    for row in (person, grant, person.install):
+        LogEntry.objects.create(
+            user=user,
+            content_type=ContentType.objects.get_for_model(row),
+            object_id=str(row.pk),
+            object_repr=str(row),
+            action_flag=CHANGE,
+        )
+    command("--trainer", "usr_maria")
+    shown = sorted(LogEntry.objects.values_list("object_repr", flat=True))
+    assert shown == sorted([str(person.install), "usr_maria", "usr_maria"])
+
+
+def test_bodies_that_are_no_json_are_searched_and_lost_ones_counted(settings: Any) -> None:
+    endpoint = factories.make_endpoint(factories.make_install())
+    ignored = WebhookEvent.Status.IGNORED
+    factories.make_event(endpoint, body=b"usr_maria, not JSON", status=ignored)
+    factories.make_event(endpoint, body=b"[]", status=ignored)
+    assert erasure.erase("usr_maria").event_bodies == 1
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+    assert "1 event bodies can't be decrypted" in command("--trainer", "usr_maria")
+
+
+def test_many_bodies_are_looked_into_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "BATCH", 2)
+    endpoint = factories.make_endpoint(factories.make_install())
+    received = timezone.now() - timedelta(days=1)
+    for number in range(5):
+        data = {"freelancer": {"opentrainUserId": f"usr_{number % 2}"}}
+        factories.make_event(endpoint, data=data, status=WebhookEvent.Status.PROCESSED, received_at=received)
+    assert erasure.erase("usr_0").event_bodies == 3
+    assert Install.objects.count() == 1

@@ -1,0 +1,209 @@
+"""Forgetting: what is past its retention, and never what is still needed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.models import (
+    AccessGrant,
+    ConsentRequest,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    WebhookEvent,
+)
+from django_opentrain.services import purge
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+OLD = timedelta(days=31)
+NEW = timedelta(days=29)
+GONE = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
+NOTHING = purge.Purged()
+
+
+@pytest.fixture
+def install() -> Install:
+    return factories.make_install()
+
+
+def event(install: Install, ago: timedelta = OLD, status: str = "PROCESSED", **values: Any) -> WebhookEvent:
+    endpoint = install.webhook_endpoints.first() or factories.make_endpoint(install)
+    return factories.make_event(endpoint, received_at=timezone.now() - ago, status=status, **values)
+
+
+def former(install: Install, ago: timedelta = OLD, **grant: Any) -> tuple[Participant, Contract]:
+    """A trainer whose contract ended so long ago, whose access is gone, and whose hours are reported."""
+    person, link = factories.make_participant(install), factories.make_link(install)
+    contract = factories.make_contract(
+        install, [link], status=Contract.Status.ENDED, ended_at=timezone.now() - ago, trainer=person
+    )
+    factories.make_grant(contract, link, person, **{**GONE, **grant})
+    Participant.objects.filter(pk=person.pk).update(updated_at=timezone.now() - ago)
+    return person, contract
+
+
+def is_forgotten(person: Participant) -> bool:
+    person.refresh_from_db()
+    kept = (person.display_name, person.country, person.profile_url, person.work_email)
+    assert any(kept) is not (person.purged_at is not None), "half forgotten"
+    return not any(kept)
+
+
+# Event bodies ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["PROCESSED", "IGNORED"])
+def test_bodies_of_settled_events_are_emptied_and_the_rows_stay(install: Install, status: str) -> None:
+    row = event(install, status=status)
+    assert purge.run().event_bodies == 1
+    row.refresh_from_db()
+    assert (row.body, row.payload, row.status) == (None, {}, status)
+    assert row.event_id
+    assert purge.run() == NOTHING
+
+
+@pytest.mark.parametrize(("ago", "status"), [(NEW, "PROCESSED"), (OLD, "PENDING"), (OLD, "FAILED")])
+def test_bodies_that_are_needed_stay(install: Install, ago: timedelta, status: str) -> None:
+    row = event(install, ago, status)
+    assert purge.run() == NOTHING
+    row.refresh_from_db()
+    assert row.payload
+
+
+def test_bodies_are_emptied_in_batches(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _number in range(5):
+        event(install)
+    sizes: list[int] = []
+    empty = purge.empty_bodies
+
+    def empty_and_note(ids: list[int]) -> int:
+        sizes.append(len(ids))
+        return empty(ids)
+
+    monkeypatch.setattr(purge, "BATCH", 2)
+    monkeypatch.setattr(purge, "empty_bodies", empty_and_note)
+    assert purge.run().event_bodies == 5
+    assert sizes == [2, 2, 1]
+
+
+# People ---------------------------------------------------------------------------------------
+
+
+def test_former_trainers_are_forgotten_and_their_ids_stay(install: Install) -> None:
+    person, _contract = former(install)
+    assert purge.run().people == 1
+    assert is_forgotten(person)
+    assert person.opentrain_user_id
+    assert purge.run() == NOTHING
+
+
+def test_somebody_who_was_never_hired_is_forgotten(install: Install) -> None:
+    person = factories.make_participant(install)
+    Participant.objects.update(updated_at=timezone.now() - OLD)
+    purge.run()
+    assert is_forgotten(person)
+
+
+def test_people_whose_contract_ended_lately_stay(install: Install) -> None:
+    person, _contract = former(install, NEW)
+    purge.run()
+    assert not is_forgotten(person)
+
+
+def test_an_end_whose_time_is_not_known_is_not_long_ago(install: Install) -> None:
+    person, _contract = former(install)
+    Contract.objects.update(ended_at=None)
+    purge.run()
+    assert not is_forgotten(person)
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        {"desired": AccessGrant.Desired.GRANTED, "state": AccessGrant.State.GRANTED},
+        {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.GRANTED},
+        {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.FAILED},
+        {"desired": AccessGrant.Desired.GRANTED, "state": AccessGrant.State.REVOKED},
+    ],
+    ids=lambda values: f"{values['state']}→{values['desired']}",
+)
+def test_people_with_access_or_with_access_to_remove_stay(install: Install, grant: Any) -> None:
+    person, _contract = former(install, **grant)
+    purge.run()
+    assert not is_forgotten(person)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "lately ended"])
+@pytest.mark.parametrize("by", ["grant", "trainer"])
+def test_people_with_another_contract_stay(install: Install, status: str, by: str) -> None:
+    person, _contract = former(install)
+    link = factories.make_link(install)
+    values = {} if status == "ACTIVE" else {"status": Contract.Status.ENDED, "ended_at": timezone.now() - NEW}
+    contract = factories.make_contract(install, [link], trainer=person if by == "trainer" else None, **values)
+    if by == "grant":
+        factories.make_grant(contract, link, person, **GONE)
+    purge.run()
+    assert not is_forgotten(person)
+
+
+@pytest.mark.parametrize(("status", "forgotten"), [("DUE", False), ("REPORTED", True), ("REFUSED", True)])
+def test_people_whose_hours_are_not_reported_stay(install: Install, status: str, forgotten: bool) -> None:
+    person, contract = former(install)
+    factories.make_usage(contract, status=DailyUsage.Status(status))
+    purge.run()
+    assert is_forgotten(person) is forgotten
+
+
+def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, site: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
+    opentrain.connect()
+    opentrain.link("p1")
+    first = opentrain.hire("Maria S.")
+    opentrain.run()
+    opentrain.end(first)
+    opentrain.run()
+    opentrain.travel(days=32)
+    assert purge.run().people == 1
+    assert is_forgotten(first.participant)
+    second = opentrain.hire(again=first)
+    opentrain.run()
+    assert not is_forgotten(second.participant)
+    assert second.participant.work_email == first.work_email
+    assert second.grant.state == AccessGrant.State.GRANTED
+
+
+# Unfinished connections -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ago", "left"), [(timedelta(days=2), 0), (timedelta(hours=2), 1)])
+def test_consents_that_nobody_came_back_from_are_deleted(ago: timedelta, left: int) -> None:
+    factories.make_consent_request(factories.make_user(), expires_at=timezone.now() - ago)
+    purge.run()
+    assert ConsentRequest.objects.count() == left
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "left"), [("PENDING", 8, 0), ("PENDING", 6, 1), ("REVOKED", 99, 1)]
+)
+def test_installs_that_never_got_a_token_are_deleted(status: str, days: int, left: int) -> None:
+    factories.make_install(status=status)
+    Install.objects.update(created_at=timezone.now() - timedelta(days=days))
+    purge.run()
+    assert Install.objects.count() == left
+
+
+def test_what_is_overdue_is_what_a_run_would_empty(install: Install) -> None:
+    event(install)
+    former(install)
+    assert purge.overdue(timezone.now()) == purge.Purged(event_bodies=1, people=1)
+    assert purge.overdue(timezone.now() - timedelta(days=2)) == NOTHING
+    purge.run()
+    assert purge.overdue(timezone.now()) == NOTHING
