@@ -23,9 +23,12 @@ def from_predecessors(install: Install) -> None:
     predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
     for old in predecessors.filter(superseded_by=None).order_by("pk"):
         _retire(old, install)
+        # People before their grants: whoever gives access locks them in this order, too.
+        Participant.objects.filter(install=old).update(install=install)
         for link in ProjectLink.objects.live().filter(install=old):
             _recreate(link, install)
-        _move(old, install)
+        # The new install starts empty, so nothing of its own can be in the way.
+        Contract.objects.filter(install=old).update(install=install)
 
 
 def _retire(old: Install, new: Install) -> None:
@@ -60,12 +63,6 @@ def _recreate(link: ProjectLink, new: Install) -> None:
     ProjectLink.objects.filter(pk=link.pk).update(
         status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
     )
-
-
-def _move(old: Install, new: Install) -> None:
-    """The new install starts empty, so nothing of its own can be in the way."""
-    Participant.objects.filter(install=old).update(install=new)
-    Contract.objects.filter(install=old).update(install=new)
 
 
 def abandoned(now: datetime) -> Q:
