@@ -14,11 +14,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import AccessGrant, Install, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainError
 from django_opentrain.platform.resources import ProjectLinkInfo
-from django_opentrain.services import grants, links, schedule
+from django_opentrain.services import grants, links, reporting, schedule
+from django_opentrain.services.locks import lease
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +152,7 @@ def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
 def unlink(row: ProjectLink, cause: str = "operator") -> ProjectLink:
     """Remove a link. The access that it gave ends in any case, also while OpenTrain can't be reached.
 
+    The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
     Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
     """
     with transaction.atomic():
@@ -164,12 +166,18 @@ def unlink(row: ProjectLink, cause: str = "operator") -> ProjectLink:
         links.mark_removed(row, f"{cause}: project unlinked")
         row.refresh_from_db()
         return row
-    return finish_removal(row, cause)
+    with lease(row.install.pk) as held:
+        return row if held is None else finish_removal(row, cause)
 
 
 def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
-    """Delete at OpenTrain a link whose removal was asked for; one that is gone already is fine."""
+    """Delete at OpenTrain a link whose removal was asked for; one that is gone already is fine.
+
+    Callers hold the install's lease.
+    """
     try:
+        if row.install.has_scope(catalog.USAGE_WRITE):
+            reporting.report_last(Contract.objects.filter(links=row))
         if row.opentrain_id is None:
             _delete_unanswered(row)
         else:

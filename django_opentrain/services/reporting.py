@@ -12,7 +12,7 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import OpenTrainError, RateLimited, Unauthorized
+from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, RateLimited, Unauthorized
 from django_opentrain.services import usage
 from django_opentrain.services.access import backoff
 from django_opentrain.services.locks import Lease, LeaseLostError, lease
@@ -50,6 +50,25 @@ def report_install(install: Install, held: Lease) -> int:
         held.renew()
         accepted += _report(contract)
     return accepted
+
+
+def report_last(contracts: ContractQuerySet) -> None:
+    """Collect and report what is owed under these contracts, before their link goes.
+
+    OpenTrain takes usage of linked jobs only. What it refuses is logged and holds up nothing; callers hold the
+    install's lease. Raises ``OpenTrainError`` when it could not be asked.
+    """
+    for contract in contracts.select_related("trainer", "install"):
+        _collect(contract)
+        if not DailyUsage.objects.filter(contract=contract).due(usage.today()).exists():
+            continue
+        try:
+            usage.report(contract)
+        except OpenTrainError as error:
+            refused = isinstance(error, OpenTrainAPIError) and not error.outcome_unknown
+            if not refused or isinstance(error, (Unauthorized, RateLimited)):
+                raise
+            logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))
 
 
 def _collectable(install: Install, now: datetime) -> ContractQuerySet:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from django_opentrain.models import AccessGrant, Install, ProjectLink
+from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
-from django_opentrain.services import linking
+from django_opentrain.sandbox import models as sandbox_models
+from django_opentrain.services import linking, usage
+from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_link
 from tests.services.conftest import Host
@@ -185,3 +187,60 @@ def test_unlinking_with_a_dead_token_closes_access_and_says_so(
         linking.unlink(row)
     opentrain.run()
     assert site.inside == set()
+
+
+# What is owed when a link goes ------------------------------------------------------------------
+
+USAGE = "POST /contracts/.*/usage"
+
+
+@pytest.fixture
+def worked(opentrain: OpenTrain, install: Install, job: str) -> ProjectLink:
+    """Somebody has worked under this link, and OpenTrain doesn't know yet."""
+    row = linking.link(install, "p1", job)
+    maria = opentrain.hire(job=job)
+    opentrain.run()
+    usage.add(maria.contract, usage.today(), total_seconds=60)
+    return row
+
+
+def reported(opentrain: OpenTrain) -> int:
+    return sum(row.total_seconds for row in opentrain.sandbox.store.all(sandbox_models.Usage))
+
+
+def test_what_was_worked_is_reported_before_the_link_goes(opentrain: OpenTrain, worked: ProjectLink) -> None:
+    """OpenTrain takes the usage of linked jobs only."""
+    assert linking.unlink(worked).status == REMOVED
+    assert reported(opentrain) == 60
+
+
+def test_a_link_stays_until_its_usage_is_reported(
+    opentrain: OpenTrain, worked: ProjectLink, site: Host
+) -> None:
+    opentrain.fail_next(status=503, match=USAGE)
+    with pytest.raises(ServerError):
+        linking.unlink(worked)
+    assert reported(opentrain) == 0
+    opentrain.run()
+    worked.refresh_from_db()
+    assert worked.status == REMOVED
+    assert reported(opentrain) == 60
+    assert site.inside == set()
+
+
+def test_usage_that_is_refused_keeps_no_link_alive(opentrain: OpenTrain, worked: ProjectLink) -> None:
+    opentrain.fail_next(status=409, match=USAGE)
+    assert linking.unlink(worked).status == REMOVED
+    assert DailyUsage.objects.get().status == DailyUsage.Status.DUE
+
+
+def test_a_worker_that_is_at_it_finishes_the_removal(
+    opentrain: OpenTrain, install: Install, worked: ProjectLink
+) -> None:
+    with lease(install.pk):
+        row = linking.unlink(worked)
+    assert row.removal_requested_at
+    assert remote(install) != []
+    opentrain.run()
+    assert remote(install) == []
+    assert reported(opentrain) == 60
