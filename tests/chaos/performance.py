@@ -83,7 +83,8 @@ class Performance:
             well = 0 if violations else well + 1
         if not violations:
             self.settled_in = time.monotonic() - ended
-        return violations + [Violation(f"taken for good: {each}") for each in self.stage.postman.fooled]
+        violations += [Violation(f"taken for good: {each}") for each in self.stage.postman.fooled]
+        return violations + [Violation(each) for each in self.story.failures]
 
     def _look(self) -> list[Violation]:
         try:

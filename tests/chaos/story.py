@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import requests
+from django.db import DatabaseError
 
 from django_opentrain.models import Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import OpenTrainError
@@ -45,6 +46,8 @@ class Story:
         self.opentrain = opentrain
         self.customers = customers
         self.journal = journal
+        #: What people saw fail for no reason that they could understand.
+        self.failures: list[str] = []
         #: Every token that OpenTrain ever showed.
         self.tokens: list[str] = []
         self._locks = {customer.name: threading.Lock() for customer in customers}
@@ -57,6 +60,9 @@ class Story:
                 ids = ACTIONS[what](self, customer, dice)
             except EXPECTED as error:
                 self.journal.write("story", what, customer=customer.name, failed=type(error).__name__)
+            except DatabaseError as error:
+                # Nothing stands between people's actions and the database here: it was the site's own doing.
+                self.failures.append(f"{what} of {customer.name} failed: {type(error).__name__}: {error}")
             else:
                 self.journal.write("story", what, customer=customer.name, install=customer.install, **ids)
 
