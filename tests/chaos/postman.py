@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from tests.chaos.journal import Journal
 from tests.chaos.ports import Port
 
 SIGNATURE: Final = "X-OpenTrain-Signature"
 #: Seconds. OpenTrain waits ten for an answer.
 TIMEOUT: Final = 12.0
+SLOW: Final = 2.0
 HUGE: Final = 5_000_000
 
 
@@ -33,8 +35,9 @@ class Letter:
 class Postman:
     """Takes deliveries at :attr:`url` and brings them to ``site``, as it has been told to."""
 
-    def __init__(self, site_port: int) -> None:
+    def __init__(self, site_port: int, journal: Journal) -> None:
         self.site_port = site_port
+        self._journal = journal
         self.port = Port()
         #: What is to happen to the next deliveries.
         self.orders: deque[str] = deque()
@@ -72,7 +75,10 @@ class Postman:
             return 502
         finally:
             connection.close()
-        self.times.append(time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self.times.append(seconds)
+        if seconds > SLOW:
+            self._journal.write("slow", "answer", seconds=round(seconds, 1), status=status)
         self.statuses[status] += 1
         return status
 

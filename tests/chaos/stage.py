@@ -77,7 +77,7 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
         journal = Journal(folder / "journal.jsonl")
         stack.callback(journal.close)
         web, sandbox = stack.enter_context(closing(Port())), stack.enter_context(closing(Port()))
-        postman = Postman(web.number)
+        postman = Postman(web.number, journal)
         postman.start()
         stack.callback(postman.stop)
         direct_database = _own_database(stack, folder, database_url, run)
