@@ -19,7 +19,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainError
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services import grants, links, reporting, schedule
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import lease, one_at_a_time
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def unlink(row: ProjectLink, cause: str = "operator") -> ProjectLink:
     The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
     Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
     """
-    with transaction.atomic():
+    with one_at_a_time(row.install):
         ProjectLink.objects.filter(pk=row.pk, removal_requested_at=None).update(
             removal_requested_at=timezone.now()
         )

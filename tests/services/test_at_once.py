@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from django.db import connection, connections, transaction
 
-from django_opentrain.models import AccessGrant, Participant
-from django_opentrain.services import takeover
-from django_opentrain.services.locks import lock
+from django_opentrain.models import AccessGrant, Install, Participant
+from django_opentrain.services import linking, takeover
+from django_opentrain.services.locks import lock, one_at_a_time
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 
 pytestmark = [
@@ -18,31 +19,62 @@ pytestmark = [
 ]
 
 
+def in_a_thread(work: Callable[[], object], *, after: threading.Event) -> Thread:
+    """Start it; it begins with its work once ``after`` is set."""
+    thread = Thread(work, after)
+    thread.start()
+    return thread
+
+
+class Thread(threading.Thread):
+    """Keeps its error, and leaves no connection open."""
+
+    def __init__(self, work: Callable[[], object], after: threading.Event) -> None:
+        super().__init__()
+        self.work, self.after = work, after
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            assert self.after.wait(10)
+            with transaction.atomic():
+                self.work()
+        except Exception as error:  # noqa: BLE001 - a thread's error is the test's
+            self.error = error
+        finally:
+            connections.close_all()
+
+
 def test_a_reconnect_while_access_is_given_is_no_deadlock() -> None:
     """Whoever gives access locks the trainer, then writes the grant: a reconnect has to keep to that order."""
     old, new = make_install(organization_id="org"), make_install(organization_id="org")
     link, trainer = make_link(old), make_participant(old)
     grant = make_grant(make_contract(old, [link]), link, trainer)
-    locked, failures = threading.Event(), []
-
-    def take_over() -> None:
-        assert locked.wait(10)
-        try:
-            with transaction.atomic():
-                takeover.from_predecessors(new)
-        except Exception as error:  # noqa: BLE001 - a thread's error is the test's
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    other = threading.Thread(target=take_over)
-    other.start()
+    locked = threading.Event()
+    other = in_a_thread(lambda: takeover.from_predecessors(new), after=locked)
     with transaction.atomic():
         lock(Participant.objects.filter(pk=trainer.pk))
         locked.set()
         other.join(1)  # by then it waits for the trainer, and must hold nothing that is needed here
         AccessGrant.objects.filter(pk=grant.pk).update(attempts=1)
     other.join(10)
-    assert not failures
+    assert other.error is None
     grant.refresh_from_db()
     assert (grant.attempts, grant.link.install, grant.participant.install) == (1, new, new)
+
+
+def test_unlinking_while_an_event_takes_effect_is_no_deadlock() -> None:
+    """An event locks the install, then writes grants: unlinking has to keep to that order."""
+    install = make_install(status=Install.Status.REVOKED)
+    link = make_link(install)
+    grant = make_grant(make_contract(install, [link]), link, make_participant(install))
+    locked = threading.Event()
+    other = in_a_thread(lambda: linking.unlink(link), after=locked)
+    with one_at_a_time(install):
+        locked.set()
+        other.join(1)
+        AccessGrant.objects.filter(pk=grant.pk).update(attempts=1)
+    other.join(10)
+    assert other.error is None
+    grant.refresh_from_db()
+    assert (grant.attempts, grant.desired) == (0, AccessGrant.Desired.REVOKED)
