@@ -58,7 +58,9 @@ class Letter:
         endpoint = WebhookEndpoint.objects.get(key=self.key)
         stamp = int(timezone.now().timestamp())
         digest = hmac.new(str(endpoint.secret).encode(), b"%d." % stamp + self.body, hashlib.sha256)
-        inbox.receive(self.key, {"X-OpenTrain-Signature": f"t={stamp},v1={digest.hexdigest()}"}, self.body)
+        headers = {"X-OpenTrain-Signature": f"t={stamp},v1={digest.hexdigest()}"}
+        with suppress(inbox.UnknownEndpoint):  # one whose creation was never answered: OpenTrain is told 404
+            inbox.receive(self.key, headers, self.body)
 
 
 class Bag:
@@ -273,23 +275,26 @@ class AnyHistory(RuleBasedStateMachine):
         self.opentrain.deliver()
 
     def teardown(self) -> None:
+        with self.stack:
+            if hasattr(self, "opentrain"):
+                self.end_well()
+                self.compare()
+
+    def end_well(self) -> None:
         """Everything works again, what is under way arrives, and time passes."""
-        if hasattr(self, "opentrain"):
-            host.failing.clear()
-            self.opentrain.sandbox.faults.clear()
-            for letter in self.bag.letters:
-                letter.arrive()
-            for _ in range(3):
-                self.opentrain.travel(hours=2)
-                reconcile.request_all()
-                self.opentrain.run()
-            for letter in self.bag.letters:
-                letter.arrive()
+        host.failing.clear()
+        self.opentrain.sandbox.faults.clear()
+        for letter in self.bag.letters:
+            letter.arrive()
+        for _ in range(3):
+            self.opentrain.travel(hours=2)
+            reconcile.request_all()
             self.opentrain.run()
-            self.give_up_the_dead()
-            self.opentrain.run()
-            self.compare()
-        self.stack.close()
+        for letter in self.bag.letters:
+            letter.arrive()
+        self.opentrain.run()
+        self.give_up_the_dead()
+        self.opentrain.run()
 
     def give_up_the_dead(self) -> None:
         """An operator ends what OpenTrain could not say: a refused token alone takes nobody's access away."""
