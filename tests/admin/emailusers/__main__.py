@@ -17,6 +17,7 @@ def main() -> None:
 
     from django_opentrain.admin import ADMINS
     from django_opentrain.models import AccessGrant, ConsentRequest, TrainerAccount
+    from django_opentrain.services import heartbeat
     from tests import factories
 
     call_command("migrate", run_syncdb=True, verbosity=0)
@@ -29,6 +30,7 @@ def main() -> None:
     grant = factories.make_grant(contract, link, person)
     factories.make_event(factories.make_endpoint(install))
     factories.make_usage(contract)
+    heartbeat.beat()
     TrainerAccount.objects.create(user=trainer, opentrain_user_id=person.opentrain_user_id)
     ConsentRequest.objects.create(user=root, tenant="acme", state="0" * 64, expires_at=install.created_at)
 
