@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
@@ -183,8 +183,10 @@ def test_odd_bodies_of_known_types_are_processed(
     assert WebhookEvent.objects.get().status in (PROCESSED, IGNORED)
 
 
-def test_a_ten_megabyte_string_is_processed(endpoint: WebhookEndpoint) -> None:
-    body = body_of(data={"contract": {"id": "ctr_1", "title": "x" * 10_000_000}})
+def test_an_endless_string_is_processed(endpoint: WebhookEndpoint) -> None:
+    # MariaDB takes 16 MB in one statement, and the ciphertext comes escaped; the receiver refuses such bodies anyway.
+    size = 2_000_000 if connection.vendor == "mysql" else 10_000_000
+    body = body_of(data={"contract": {"id": "ctr_1", "title": "x" * size}})
     inbox.receive(endpoint.key, signed(endpoint, body), body)
     assert inbox.drain() == 1
     assert endpoint.install.contracts.get().title == "x" * 500

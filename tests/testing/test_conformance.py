@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, TrainerAccount
@@ -90,6 +91,8 @@ class TestBrokenAdapters(GroupHooks):
         settings: Any,
         request: pytest.FixtureRequest,
     ) -> None:
+        if adapter_class.__name__ == "FindsByEmail" and connection.vendor == "mysql":
+            pytest.skip("MariaDB compares e-mails without regard to case by itself: here nothing is broken")
         adapter = f"{adapter_class.__module__}.{adapter_class.__qualname__}"
         settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": adapter}
         given = {"zone": "Pacific/Kiritimati", "project_id": "no such project"}
