@@ -90,6 +90,15 @@ def _forbidden_code(error: Forbidden) -> str:
 
 def unobserved_client(token: str) -> PlatformClient:
     """A client for a token that no install is known for yet, or whose install is to be tried again."""
+    return _client(token)
+
+
+def client_for(install: Install) -> PlatformClient:
+    """The client that acts for this install. Raises ``UndecryptableError`` when its token's key is lost."""
+    return _client(install.token or "", install)
+
+
+def _client(token: str, install: Install | None = None) -> PlatformClient:
     return PlatformClient(
         conf.base_url,
         token,
@@ -97,18 +106,6 @@ def unobserved_client(token: str) -> PlatformClient:
         read_timeout=conf.read_timeout,
         max_retries=conf.max_retries,
         session=shared_session(),
-    )
-
-
-def client_for(install: Install) -> PlatformClient:
-    """The client that acts for this install. Raises ``UndecryptableError`` when its token's key is lost."""
-    return PlatformClient(
-        conf.base_url,
-        install.token or "",
-        connect_timeout=conf.connect_timeout,
-        read_timeout=conf.read_timeout,
-        max_retries=conf.max_retries,
-        session=shared_session(),
-        scopes=install.scopes,
-        observer=InstallObserver(install),
+        scopes=None if install is None else install.scopes,
+        observer=None if install is None else InstallObserver(install),
     )

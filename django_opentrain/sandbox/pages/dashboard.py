@@ -83,24 +83,7 @@ def _jobs(store: Store) -> Markup:
                 None if names[job.organization_id].feature_enabled else badge("feature off"),
             ),
             job.payment_type,
-            action(
-                "hire",
-                "Hire",
-                field("Name", text_input("name", value="Maria S.")),
-                field(
-                    "Work Email",
-                    select(
-                        "workEmail",
-                        [
-                            (actions.NOW, "now"),
-                            (actions.LATER, "when released"),
-                            (actions.NEVER, "never"),
-                        ],
-                    ),
-                ),
-                section="contracts",
-                jobId=job.id,
-            ),
+            _hire(job),
         )
         for job in store.all(Job)
     ]
@@ -124,6 +107,18 @@ def _jobs(store: Store) -> Markup:
         "Jobs",
         table("Jobs", columns, rows, "No jobs yet."),
         tag("div", create, customer, class_="row"),
+    )
+
+
+def _hire(job: Job) -> Markup:
+    emails = [(actions.NOW, "now"), (actions.LATER, "when released"), (actions.NEVER, "never")]
+    return action(
+        "hire",
+        "Hire",
+        field("Name", text_input("name", value="Maria S.")),
+        field("Work Email", select("workEmail", emails)),
+        section="contracts",
+        jobId=job.id,
     )
 
 
