@@ -5,8 +5,8 @@ from __future__ import annotations
 from django import template
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
+from django_opentrain.services.reasons import readable
 from django_opentrain.web import access, assets, budgets, endpoints
-from django_opentrain.web.reasons import readable
 from django_opentrain.web.statements import Statement
 
 register = template.Library()

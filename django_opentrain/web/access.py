@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.models import AccessGrant
-from django_opentrain.web.reasons import readable
+from django_opentrain.services.reasons import readable
 from django_opentrain.web.statements import Statement, moment
 
 State = AccessGrant.State

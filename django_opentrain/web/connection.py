@@ -13,7 +13,7 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.services.connect import missing_scopes
-from django_opentrain.web.reasons import readable
+from django_opentrain.services.reasons import readable
 from django_opentrain.web.statements import Statement, moment
 
 #: For how long an unfinished connection is offered to be finished.

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_opentrain.models import WebhookEndpoint
-from django_opentrain.web.reasons import readable
+from django_opentrain.services.reasons import readable
 from django_opentrain.web.statements import Statement
 
 Status = WebhookEndpoint.Status

@@ -11,14 +11,24 @@ import pytest
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
-from django.urls import include, path
+from django.urls import include, path, reverse
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.test import APIClient
 from rest_framework.throttling import BaseThrottle
 
+from django_opentrain.adapters import AdapterError
 from django_opentrain.api.urls import ROUTES, api_urls
-from django_opentrain.models import Install
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.text import describe
 from tests import factories
 from tests.api.conftest import log_in, url
 
@@ -78,6 +88,37 @@ def test_another_tenants_rows_are_not_found(name: str, method: str, rows: dict[s
 def test_lists_hold_the_callers_tenants_rows_only(name: str, rows: dict[str, int], boss: APIClient) -> None:
     assert [row["id"] for row in boss.get(url(name)).json()["results"]] == [rows[name.partition("-")[0]]]
     assert log_in("globex-boss").get(url(name)).json()["results"] == []
+
+
+FILTERS = [
+    ("project-link-list", "installId", "install"),
+    ("contract-list", "installId", "install"),
+    ("contract-list", "projectLinkId", "project"),
+    ("webhook-endpoint-list", "installId", "install"),
+    ("event-list", "installId", "install"),
+    ("event-list", "endpointId", "webhook"),
+]
+
+
+@pytest.mark.parametrize(("name", "query", "row"), FILTERS)
+def test_another_tenants_rows_are_not_found_by_a_filter(
+    name: str, query: str, row: str, rows: dict[str, int], boss: APIClient
+) -> None:
+    given = {query: rows[row]}
+    assert len(boss.get(url(name), given).json()["results"]) == 1
+    assert log_in("globex-boss").get(url(name), given).json()["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("project-link-list", {"externalProjectId": "globex-1"}), ("install-token", {"token": "ot_ptk_x"})],
+)
+def test_another_tenants_connection_is_not_acted_on(
+    name: str, body: dict[str, str], rows: dict[str, int]
+) -> None:
+    given = {**body, "installId": rows["install"]}
+    response = log_in("globex-boss").post(url(name), given, format="json")
+    assert (response.status_code, list(response.json()["details"])) == (400, ["installId"])
 
 
 @pytest.mark.parametrize("pk", [0, 2**31, 2**63 - 1, 2**63, 10**60])
@@ -182,22 +223,60 @@ def test_a_host_decides_who_may_call_but_not_on_which_tenants_rows(install: Inst
     assert client.get("/opentrain/api/installs/", headers=headers).status_code == 401
 
 
-@override_settings(ROOT_URLCONF=__name__)
-def test_the_api_can_be_mounted_alone(install: Install, boss: APIClient) -> None:
-    assert boss.get("/alone/installs/").json()["results"][0]["id"] == install.pk
+class Alone:
+    """The URLs of a site without our pages."""
+
+    urlpatterns = [path("alone/", include("django_opentrain.api.urls"))]
 
 
-def test_no_secret_leaves(install: Install, boss: APIClient) -> None:
+@pytest.mark.parametrize("urlconf", [__name__, Alone])
+def test_the_api_can_be_mounted_by_itself(urlconf: object, rows: dict[str, int], boss: APIClient) -> None:
+    with override_settings(ROOT_URLCONF=urlconf):
+        assert reverse("opentrain_api:api-install-list") == "/alone/installs/"
+        for name, method, of_row in OPERATIONS:
+            if method == "get":
+                page = reverse(
+                    f"opentrain_api:api-{name}", args=[rows[name.partition("-")[0]]] if of_row else []
+                )
+                assert boss.get(page).status_code == 200, page
+
+
+# What is nobody's business ---------------------------------------------------------------------
+
+
+def every_page(boss: APIClient, rows: dict[str, int]) -> bytes:
+    """All that can be read."""
+    reads = [(name, of_row) for name, method, of_row in OPERATIONS if method == "get"]
+    pages = [url(name, *([rows[name.partition("-")[0]]] if of_row else [])) for name, of_row in reads]
+    return b"".join(boss.get(page).content for page in pages)
+
+
+def test_no_secret_leaves(rows: dict[str, int], boss: APIClient) -> None:
     token = f"ot_ptk_{uuid.uuid4().hex}"
-    mine = factories.make_install("acme", token=token)
-    link, person = factories.make_link(mine), factories.make_participant(mine, work_email="m@opentrain.work")
-    contract = factories.make_contract(mine, [link], trainer=person)
-    factories.make_grant(contract, link, person)
-    endpoint = factories.make_endpoint(mine, secret="whsec_never_shown")
-    factories.make_event(endpoint, data={"freelancer": {"workEmail": "m@opentrain.work"}})
-    pages = [name for name, method, of_row in OPERATIONS if method == "get" and not of_row]
-    text = b"".join(boss.get(url(name)).content for name in pages)
-    text += boss.get(url("contract-participants", contract.pk)).content
+    install = Install.objects.get()
+    install.token, install.token_hint = token, token[-4:]
+    install.save()
+    Participant.objects.update(work_email="m@opentrain.work")
+    endpoint = WebhookEndpoint.objects.get()
+    endpoint.secret = "whsec_never_shown"
+    endpoint.save()
+    WebhookEvent.objects.update(body=b'{"data": {"freelancer": {"workEmail": "m@opentrain.work"}}}')
+    text = every_page(boss, rows)
     assert b'"hasWorkEmail":true' in text
     for secret in (token, token[-4:], "whsec_never_shown", "m@opentrain.work", str(endpoint.key)):
         assert secret.encode() not in text
+
+
+def test_what_fails_inside_the_host_is_for_its_operators(rows: dict[str, int], boss: APIClient) -> None:
+    """A database's words, say, may hold anything; OpenTrain's and an adapter's are for people."""
+    inside = describe(RuntimeError("password=swordfish"))
+    Install.objects.update(last_error=inside)
+    ProjectLink.objects.update(last_error=inside)
+    AccessGrant.objects.update(last_error=describe(AdapterError("Somebody has to look.")))
+    Contract.objects.update(report_error=inside)
+    WebhookEndpoint.objects.update(last_error=inside)
+    WebhookEvent.objects.update(error=inside)
+    text = every_page(boss, rows)
+    assert b"swordfish" not in text
+    assert b'"lastError":"The operators of this site can see the reason."' in text
+    assert b'"lastError":"Somebody has to look."' in text

@@ -14,6 +14,7 @@ from rest_framework import ISO_8601, serializers
 from django_opentrain.api.pages import DEFAULT_LIMIT, DEFAULT_ORDERING, LARGEST_ID, MAX_LIMIT
 from django_opentrain.crypto import SecretStr
 from django_opentrain.fields import MAX_ID
+from django_opentrain.services.reasons import readable
 
 MAX_CURSOR: Final = 200
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -138,6 +139,13 @@ class Known(serializers.CharField):
 
     def to_representation(self, value: Any) -> Any:
         return str(value) or None
+
+
+class Reason(Known):
+    """Why something failed, as far as it is for a customer; null when nothing did."""
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(readable(str(value)))
 
 
 # Queries --------------------------------------------------------------------------------------

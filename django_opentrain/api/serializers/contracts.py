@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import CamelSerializer, Day, Known, Moment, PageQuery, RowId
+from django_opentrain.api.serializers.base import (
+    CamelSerializer,
+    Day,
+    Known,
+    Moment,
+    PageQuery,
+    Reason,
+    RowId,
+)
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, Participant
 from django_opentrain.platform import catalog
@@ -40,7 +48,7 @@ class GrantSerializer(CamelSerializer):
     next_attempt_at = Moment(allow_null=True)
     granted_at = Moment(allow_null=True)
     revoked_at = Moment(allow_null=True)
-    last_error = Known()
+    last_error = Reason()
 
 
 class MilestoneSerializer(CamelSerializer):
@@ -86,7 +94,7 @@ class ContractSerializer(CamelSerializer):
     usage_refused = serializers.IntegerField(help_text="Days whose totals OpenTrain refused.")
     usage_collected_at = Moment(allow_null=True)
     usage_reported_at = Moment(allow_null=True)
-    report_error = Known()
+    report_error = Reason()
 
     def _link_ids(self, contract: Contract) -> list[int]:
         return sorted(link.pk for link in contract.links.all())

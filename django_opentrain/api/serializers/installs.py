@@ -10,6 +10,7 @@ from django_opentrain.api.serializers.base import (
     Known,
     Moment,
     PageQuery,
+    Reason,
     StrictRowId,
     StrictSerializer,
     Text,
@@ -71,7 +72,7 @@ class InstallSerializer(CamelSerializer):
         help_text="What the last one could not see or do.",
     )
     removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
-    last_error = Known()
+    last_error = Reason()
     last_error_code = Known()
     counts = InstallCounts(source="*")
 

@@ -11,6 +11,7 @@ from django_opentrain.api.serializers.base import (
     Known,
     Moment,
     PageQuery,
+    Reason,
     RowId,
     StrictRowId,
     StrictSerializer,
@@ -40,7 +41,7 @@ class LinkSerializer(CamelSerializer):
     removal_requested_at = Moment(
         allow_null=True, help_text="Set once the link is to go: the access that it gave has ended."
     )
-    last_error = Known()
+    last_error = Reason()
 
 
 class LinkQuery(PageQuery):

@@ -14,6 +14,7 @@ from django_opentrain.api.serializers.base import (
     Known,
     Moment,
     PageQuery,
+    Reason,
     StrictSerializer,
     Whole,
 )
@@ -72,7 +73,7 @@ class DaySerializer(CamelSerializer):
     external_report_id = Known()
     status = serializers.ChoiceField(DailyUsage.Status.choices)
     reported_at = Moment(allow_null=True)
-    error = Known(help_text="Why OpenTrain refused it.")
+    error = Reason(help_text="Why OpenTrain refused it.")
 
 
 class UsageQuery(PageQuery):

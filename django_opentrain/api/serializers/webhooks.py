@@ -10,6 +10,7 @@ from django_opentrain.api.serializers.base import (
     Known,
     Moment,
     PageQuery,
+    Reason,
     RowId,
     StrictSerializer,
 )
@@ -36,7 +37,7 @@ class EndpointSerializer(CamelSerializer):
     disabled_reason = Known()
     checked_at = Moment(allow_null=True)
     retire_at = Moment(allow_null=True, help_text="When an endpoint that was replaced is deleted.")
-    last_error = Known()
+    last_error = Reason()
 
 
 class EndpointQuery(PageQuery):
@@ -73,7 +74,7 @@ class EventSerializer(CamelSerializer):
     next_attempt_at = Moment(allow_null=True)
     received_at = Moment()
     processed_at = Moment(allow_null=True)
-    error = Known(help_text="Why it failed or was ignored.")
+    error = Reason(help_text="Why it failed or was ignored.")
     replayable = serializers.BooleanField(help_text="False once its body's retention is over.")
 
 
