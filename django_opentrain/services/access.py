@@ -138,7 +138,7 @@ def others_wanted(row: AccessGrant) -> AccessGrantQuerySet:
 
 def _succeeded(row: AccessGrant, *, changed: bool) -> None:
     row.attempts, row.next_attempt_at, row.last_error = 0, None, ""
-    row.save()
+    _save(row)
     if changed:
         granted = row.state == AccessGrant.State.GRANTED
         signal = signals.access_granted if granted else signals.access_revoked
@@ -151,7 +151,7 @@ def _failed(row: AccessGrant, error: Exception) -> None:
     row.attempts += 1
     row.next_attempt_at = timezone.now() + backoff(row.attempts)
     row.last_error = text
-    row.save()
+    _save(row)
     level = logging.ERROR if row.desired == AccessGrant.Desired.REVOKED else logging.WARNING
     logger.log(
         level,
@@ -162,6 +162,18 @@ def _failed(row: AccessGrant, error: Exception) -> None:
         text,
     )
     signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=text)
+
+
+def _save(row: AccessGrant) -> None:
+    """Write down what became of an attempt.
+
+    What is desired, and why, is for others to write, who may have done so while the host was at work: then the next
+    attempt is due when they said.
+    """
+    row.save(update_fields=["state", "host_user_ref", "granted_at", "revoked_at", "updated_at"])
+    AccessGrant.objects.filter(pk=row.pk, desired=row.desired).update(
+        attempts=row.attempts, next_attempt_at=row.next_attempt_at, last_error=row.last_error
+    )
 
 
 def backoff(attempts: int) -> timedelta:
@@ -193,7 +205,7 @@ def _wait_for_email(row: AccessGrant) -> None:
     row.state = AccessGrant.State.WAITING_FOR_EMAIL
     row.next_attempt_at = next_question(row.attempts, timezone.now())
     row.attempts += 1
-    row.save()
+    _save(row)
 
 
 def next_question(attempts: int, now: datetime) -> datetime:

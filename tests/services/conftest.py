@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,8 @@ class Host:
         self.budgets: list[tuple[str, str]] = []
         #: Raised by every call of that name while it is set.
         self.failing: dict[str, Exception] = {}
+        #: What happens elsewhere during the next call: once.
+        self.meanwhile: Callable[[AccessGrant], object] | None = None
 
 
 host = Host()
@@ -66,6 +68,9 @@ class RecordingAdapter(OpenTrainAdapter):
         host.budgets.append((previous_state, contract.budget_state))
 
     def _called(self, name: str, grant: AccessGrant) -> None:
+        if meanwhile := host.meanwhile:
+            host.meanwhile = None
+            meanwhile(grant)
         if error := host.failing.get(name):
             raise error
         host.calls.append((name, grant.participant.opentrain_user_id, grant.external_project_id))

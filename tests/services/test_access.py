@@ -74,6 +74,35 @@ def test_a_project_is_lost_with_the_last_grant_to_it(linked: OpenTrain, site: Ho
     assert site.inside == set()
 
 
+def withdraw_elsewhere(grant: AccessGrant) -> None:
+    grants.withdraw(AccessGrant.objects.filter(pk=grant.pk), "event 9 contract.ended")
+
+
+def test_a_removal_that_is_wanted_while_the_host_lets_somebody_in_is_not_forgotten(
+    linked: OpenTrain, site: Host
+) -> None:
+    site.meanwhile = withdraw_elsewhere
+    maria = linked.hire()
+    linked.run()
+    assert [name for name, *_ in site.calls] == ["grant_access", "revoke_access"]
+    assert (maria.grant.state, maria.grant.desired) == (State.REVOKED, Desired.REVOKED)
+    assert maria.grant.cause == "event 9 contract.ended"
+    assert site.inside == set()
+
+
+def test_a_removal_does_not_wait_for_the_retry_of_a_failing_grant(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    site.failing["grant_access"] = RuntimeError("a bad day")
+    linked.run()
+    AccessGrant.objects.update(attempts=12)
+    under_way = maria.grant
+    withdraw_elsewhere(under_way)
+    access._failed(under_way, RuntimeError("a bad day"))
+    assert maria.grant.next_attempt_at is None, "the removal is due at once"
+    access.converge_due()
+    assert maria.grant.state == State.REVOKED
+
+
 def test_unlinking_takes_access_away(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
