@@ -225,6 +225,13 @@ annotate(
 annotate(
     GrantViewSet,
     retry=operation("retry_grant", {202: GrantSerializer}, BODY, NOT_FOUND),
+    invite=operation(
+        "invite_trainer",
+        {200: GrantSerializer},
+        BODY,
+        NOT_FOUND,
+        {409: "`CONFLICT`: there is no such link to send, or the mail didn't go out."},
+    ),
 )
 annotate(
     WebhookEndpointViewSet,

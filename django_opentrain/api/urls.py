@@ -42,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     ("contracts/<int:pk>/budget/", ContractViewSet, {"get": "budget"}, "contract-budget"),
     ("contracts/<int:pk>/usage/", UsageViewSet, LIST | {"post": "create"}, "contract-usage"),
     ("grants/<int:pk>/retry/", GrantViewSet, {"post": "retry"}, "grant-retry"),
+    ("grants/<int:pk>/invite/", GrantViewSet, {"post": "invite"}, "grant-invite"),
     ("webhook-endpoints/", WebhookEndpointViewSet, LIST, "webhook-endpoint-list"),
     ("webhook-endpoints/<int:pk>/", WebhookEndpointViewSet, ROW, "webhook-endpoint-detail"),
     (

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.adapters import get_adapter
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import connect, endpoints, grants, linking, reconcile
+from django_opentrain.services import connect, endpoints, grants, invitations, linking, reconcile
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.guard import customer_page, owned
 from django_opentrain.web.home import page, project_rows
@@ -153,16 +152,9 @@ def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Send a trainer the link for their first login again."""
     grant = _grant(tenant, pk)
-    if not get_adapter().sends_first_login or grant.state != AccessGrant.State.GRANTED:
+    if not invitations.can_resend(grant):
         raise Http404
-    return _attempt(request, lambda: _invite(grant), "invited", to=_contract_page(grant))
-
-
-def _invite(grant: AccessGrant) -> None:
-    if not get_adapter().resend_first_login(grant):
-        raise AdapterError(
-            _("The mail could not be sent. Try again later, or ask the operators of this site.")
-        )
+    return _attempt(request, lambda: invitations.resend(grant), "invited", to=_contract_page(grant))
 
 
 def _grant(tenant: str, pk: int) -> AccessGrant:

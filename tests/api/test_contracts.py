@@ -15,6 +15,7 @@ from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
+from tests.web.adapter import NamesAdapter
 
 
 def test_a_hire_and_its_budget(boss: APIClient, opentrain: OpenTrain) -> None:
@@ -70,6 +71,33 @@ def test_a_failing_access_is_tried_again(boss: APIClient, contract: Contract) ->
     AccessGrant.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
     shown = boss.post(url("grant-retry", grant["id"]))
     assert (shown.status_code, shown.json()["nextAttemptAt"]) == (202, None)
+
+
+@pytest.mark.parametrize(
+    ("sends", "state", "mail", "status"),
+    [
+        (True, "GRANTED", True, 200),
+        (True, "GRANTED", False, 409),
+        (True, "GRANTED", None, 409),
+        (True, "PENDING", True, 409),
+        (False, "GRANTED", True, 409),
+    ],
+)
+def test_the_login_link_is_sent_again(
+    sends: bool,
+    state: str,
+    mail: bool | None,
+    status: int,
+    boss: APIClient,
+    contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(NamesAdapter, "sends_first_login", sends)
+    monkeypatch.setattr(NamesAdapter, "mail", mail)
+    AccessGrant.objects.update(state=state)
+    response = boss.post(url("grant-invite", contract.grants.get().pk))
+    assert response.status_code == status
+    assert response.json().get("code") == (None if status == 200 else "CONFLICT")
 
 
 # Usage ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from django_opentrain.api.serializers.contracts import (
 )
 from django_opentrain.api.views.counting import count
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
-from django_opentrain.services import grants
+from django_opentrain.services import grants, invitations
 
 #: Where contracts whose start isn't known are sorted. MySQL knows no earlier date.
 NO_DATE: Final = datetime.date(1000, 1, 1)
@@ -92,8 +92,18 @@ class GrantViewSet(TenantViewSet):
     def retry(self, request: Request, pk: int) -> Response:
         """Try at once what would be tried later."""
         self.no_body()
-        mine = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
-        grant = self.own(mine.select_related("participant", "link"), pk)
+        grant = self._mine(pk)
         grants.retry_now(AccessGrant.objects.filter(pk=grant.pk))
         grant.refresh_from_db()
         return Response(GrantSerializer(grant).data, status=202)
+
+    def invite(self, request: Request, pk: int) -> Response:
+        """Send the trainer the link for their first login again."""
+        self.no_body()
+        grant = self._mine(pk)
+        invitations.resend(grant)
+        return Response(GrantSerializer(grant).data)
+
+    def _mine(self, pk: int) -> AccessGrant:
+        mine = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
+        return self.own(mine.select_related("participant", "link__install"), pk)
