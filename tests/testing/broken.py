@@ -22,6 +22,14 @@ class AnybodysProjects(GroupAdapter):
         return Project(id=external_project_id) if external_project_id in everybodys else None
 
 
+class IdFromTheName(GroupAdapter):
+    """Answers with another id than it was asked for."""
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        project = super().get_project(tenant, external_project_id)
+        return project and Project(id=project.name, name=project.name)
+
+
 class NumbersOnly(GroupAdapter):
     """Believes that an id is a number."""
 
@@ -34,6 +42,13 @@ class ListsTwice(GroupAdapter):
 
     def list_projects(self, tenant: str) -> Iterable[Project]:
         return [*super().list_projects(tenant)] * 2
+
+
+class ListsEverything(GroupAdapter):
+    """Forgets to filter."""
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        return [Project(id=pk) for ids in PROJECTS.values() for pk in ids]
 
 
 class AnonymousCustomer(GroupAdapter):
@@ -106,6 +121,13 @@ class ClosesEverything(GroupAdapter):
         user.groups.clear()
 
 
+class NeverBack(GroupAdapter):
+    """Doesn't take its own deactivation back."""
+
+    def _reactivate(self, account: TrainerAccount) -> bool:
+        return False
+
+
 class _FindsBy(GroupAdapter):
     """An account per ``username`` instead of per trainer."""
 
@@ -130,6 +152,13 @@ class FindsByName(_FindsBy):
         return grant.participant.display_name[:150]
 
 
+class OneAccountForAll(_FindsBy):
+    """Trainers share a login."""
+
+    def username(self, grant: AccessGrant) -> str:
+        return "trainer"
+
+
 class FindsByEmail(_FindsBy):
     """So is somebody new when their Work Email changes."""
 
@@ -142,6 +171,15 @@ class PlainNamesOnly(GroupAdapter):
 
     def grant_access(self, grant: AccessGrant) -> str:
         grant.participant.display_name.encode("latin-1")
+        return super().grant_access(grant)
+
+
+class ShortEmailsOnly(GroupAdapter):
+    """Has a column of 75 characters, as Django had once."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        if len(grant.participant.work_email or "") > 75:
+            raise ValueError("value too long for type character varying(75)")
         return super().grant_access(grant)
 
 
@@ -187,3 +225,15 @@ class NewestOnly(GroupAdapter):
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         for day in super().collect_usage(contract, since, until):
             yield DayUsage(work_date=day.work_date, total_seconds=WORK[-1].seconds, labels_completed=5)
+
+
+class AddsUp(GroupAdapter):
+    """Adds what it counts to what it has reported before."""
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        known = dict(contract.usage.values_list("work_date", "total_seconds"))
+        for day in super().collect_usage(contract, since, until):
+            total = (known.get(day.work_date) or 0) + (day.total_seconds or 0)
+            yield DayUsage(
+                work_date=day.work_date, total_seconds=total, labels_completed=day.labels_completed
+            )

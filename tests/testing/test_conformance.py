@@ -47,9 +47,11 @@ class TestGroupAdapter(GroupHooks, AdapterConformance):
 
 
 FOUND_OUT = [
+    (broken.IdFromTheName, "test_a_customers_project_is_found", AssertionError),
     (broken.AnybodysProjects, "test_another_customers_project_is_not_found", AssertionError),
     (broken.NumbersOnly, "test_an_unknown_project_is_not_found", ValueError),
     (broken.ListsTwice, "test_the_list_has_the_customers_projects", AssertionError),
+    (broken.ListsEverything, "test_another_customers_list_has_none_of_them", AssertionError),
     (broken.AnonymousCustomer, "test_an_anonymous_visitor_acts_for_nobody", AssertionError),
     (broken.BudgetCloses, "test_every_change_of_a_budget_is_taken", AssertionError),
     (broken.NewAccountEachTime, "test_access_is_one_however_often_it_is_given", AssertionError),
@@ -59,24 +61,34 @@ FOUND_OUT = [
     (broken.NeverRemoves, "test_removal_is_proven", AssertionError),
     (broken.MustKnowThem, "test_access_that_was_never_given_can_be_removed", TrainerAccount.DoesNotExist),
     (broken.RemovesOnce, "test_access_may_be_removed_again", LookupError),
+    (broken.OneAccountForAll, "test_of_two_trainers_each_has_their_own_access", AssertionError),
+    (broken.NeverBack, "test_whoever_is_hired_again_gets_in_again", AssertionError),
     (broken.OneGroupForAll, "test_a_hire_for_one_project_doesnt_open_another", AssertionError),
     (broken.ClosesEverything, "test_each_project_is_opened_and_closed_by_itself", AssertionError),
     (broken.FindsByName, "test_namesakes_are_two_people", AssertionError),
     (broken.FindsByEmail, "test_another_work_email_is_the_same_trainer", AssertionError),
     (broken.FindsByEmail, "test_a_work_email_in_other_letters_is_the_same_trainer", AssertionError),
     (broken.PlainNamesOnly, "test_every_name_gets_in", AssertionError),
+    (broken.ShortEmailsOnly, "test_a_long_work_email_gets_in", AssertionError),
     (broken.DaysInUtc, "test_days_begin_at_midnight_of_the_usage_time_zone", AssertionError),
     (broken.AllDays, "test_only_the_days_asked_for_are_answered", AssertionError),
     (broken.EverybodysWork, "test_each_trainer_has_their_own_work", AssertionError),
     (broken.EveryProjectsWork, "test_each_contract_has_its_own_projects_work", AssertionError),
     (broken.PresentOnly, "test_work_outlives_the_access", AssertionError),
+    (broken.AddsUp, "test_collecting_again_counts_nothing_twice", AssertionError),
     (broken.NewestOnly, "test_a_days_work_is_summed", AssertionError),
 ]
 
 
+def test_no_check_is_without_an_adapter_that_fails_it() -> None:
+    """One that can't fail is worth nothing."""
+    checks = {name for name in dir(AdapterConformance) if name.startswith("test_")}
+    assert {check for _adapter, check, _error in FOUND_OUT} == checks
+
+
 @pytest.mark.django_db
 class TestBrokenAdapters(GroupHooks):
-    """A check that can't fail is worth nothing: each has an adapter that fails it."""
+    """Each breaks a promise, and the check of that promise fails."""
 
     @pytest.mark.parametrize(
         ("adapter_class", "check", "error"),
