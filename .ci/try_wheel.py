@@ -1,8 +1,8 @@
 """Build the wheel, and follow the README's "Install in your site" to the letter in a new Django project.
 
-The README's own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
-its first line names. At the end the new site has to pass ``check --deploy`` without a warning of ours, show the
-customer's page, and take one signed event over HTTP.
+The documents' own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
+its first line names. The new site has to pass ``check --deploy`` without a warning of ours, show the customer's
+page, and take one signed event over HTTP. Then it tests its adapter as ``docs/testing.md`` says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SECTION = re.compile(r"^## Install in your site$(.*?)^## ", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^#+ ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (mysite/\w+\.py)\n")
 OUR_WARNING = re.compile(r"\(opentrain\.[A-Z]\d+\)")
@@ -57,11 +57,14 @@ def main() -> None:
         work = Path(name)
         wheel = build(work)
         environment = new_project(work, wheel)
-        environment = follow_readme(work, environment)
+        environment = follow(work, environment, "README.md", "Install in your site")
         customer_page = shell(work, environment, OPEN_PAGE)
         expect(customer_page == "200", f"the customer's page answers {customer_page}")
         receive_event(work, environment)
-    print(f"{wheel.name}: installed by the README, checked, migrated, one signed event received")
+        # In this order: the second installs pytest.
+        for heading in ("Without pytest", "Testing your site"):
+            follow(work, environment, "docs/testing.md", heading)
+    print(f"{wheel.name}: installed by the README, one signed event received, an adapter tested by its kit")
 
 
 def expect(condition: bool, problem: str) -> None:
@@ -113,11 +116,12 @@ def new_project(work: Path, wheel: Path) -> dict[str, str]:
     return environment
 
 
-def follow_readme(work: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Do what the README says, and return the environment that its ``export`` lines have left."""
-    section = SECTION.search((ROOT / "README.md").read_text(encoding="utf-8"))
-    expect(section is not None, "the README has no such section")
-    for language, text in BLOCK.findall(section[1]) if section else []:
+def follow(work: Path, environment: dict[str, str], document: str, heading: str) -> dict[str, str]:
+    """Do what a section says, and return the environment that its ``export`` lines have left."""
+    section = dict(SECTION.findall((ROOT / document).read_text(encoding="utf-8"))).get(heading, "")
+    blocks = BLOCK.findall(section)
+    expect(bool(blocks), f"{document} has nothing to do under {heading!r}")
+    for language, text in blocks:
         if language == "sh":
             environment = run_block(work, environment, text)
         else:
@@ -138,7 +142,7 @@ def run_block(work: Path, environment: Mapping[str, str], text: str) -> dict[str
 def add_block(work: Path, text: str) -> None:
     """Append one ``python`` block to its file."""
     named = FILE_NAME.match(text)
-    expect(named is not None, f"this block of the README names no file:\n{text}")
+    expect(named is not None, f"this block names no file:\n{text}")
     if named:
         with (work / named[1]).open("a", encoding="utf-8") as file:
             file.write("\n" + text)
