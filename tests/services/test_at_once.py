@@ -9,9 +9,10 @@ import pytest
 from django.db import connection, connections, transaction
 
 from django_opentrain.models import AccessGrant, Install, Participant
-from django_opentrain.services import linking, takeover
+from django_opentrain.services import access, contracts, linking, takeover
 from django_opentrain.services.locks import lock, one_at_a_time
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
+from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -78,3 +79,34 @@ def test_unlinking_while_an_event_takes_effect_is_no_deadlock() -> None:
     assert other.error is None
     grant.refresh_from_db()
     assert (grant.attempts, grant.desired) == (0, AccessGrant.Desired.REVOKED)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_end_while_the_host_is_giving_access_is_not_forgotten(
+    site: Host, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """The host may take its time, and an event is not to wait for it."""
+    install = make_install()
+    link, trainer = make_link(install, external_project_id="p1"), make_participant(install)
+    contract = make_contract(install, [link])
+    grant = make_grant(contract, link, trainer, state=AccessGrant.State.PENDING, attempts=9)
+    giving = threading.Event()
+    other = in_a_thread(lambda: contracts.end(contract, "event"), after=giving)
+    give = RecordingAdapter.grant_access
+
+    def slowly(adapter: RecordingAdapter, row: AccessGrant) -> str:
+        giving.set()
+        other.join(10)
+        if fails:
+            raise RuntimeError("a bad day")
+        return give(adapter, row)
+
+    monkeypatch.setattr(RecordingAdapter, "grant_access", slowly)
+    access.converge(grant)
+    assert (other.is_alive(), other.error) == (False, None)
+    grant.refresh_from_db()
+    assert (grant.desired, grant.cause) == (AccessGrant.Desired.REVOKED, "event")
+    assert grant.next_attempt_at is None, "the removal is due at once"
+    access.converge_due()
+    grant.refresh_from_db()
+    assert (grant.state, site.inside) == (AccessGrant.State.REVOKED, set())
