@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 #: How long an install rests after a 429 that doesn't say how long.
 DEFAULT_PAUSE_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 3600
+#: ``Install.last_error_code`` of a 401.
+UNAUTHORIZED = "UNAUTHORIZED"
+#: … and of a 403 that names no scope: the install, the app or the feature is inactive.
+FORBIDDEN = "FORBIDDEN"
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +59,7 @@ class InstallObserver:
             raise Unauthorized(
                 _("OpenTrain no longer accepts this install's token: reconnect it."),
                 status=401,
-                code="UNAUTHORIZED",
+                code=UNAUTHORIZED,
             )
         now = timezone.now()
         if paused_until is not None and paused_until > now:
@@ -68,24 +73,35 @@ class InstallObserver:
     def after_call(self, error: OpenTrainError | None) -> None:
         """Record what this outcome says about the install."""
         if error is None:
-            self._rows.exclude(last_error="").update(last_error="", last_error_code="")
+            self._rows.exclude(last_error="").update(last_error="", last_error_code="", refused_at=None)
         elif isinstance(error, Unauthorized):
             self._rows.filter(status=self._statuses.ACTIVE).update(
-                status=self._statuses.UNAUTHORIZED,
-                last_error=str(error),
-                last_error_code="UNAUTHORIZED",
+                status=self._statuses.UNAUTHORIZED, **refusal_columns(error)
             )
         elif isinstance(error, Forbidden):
-            self._rows.update(last_error=str(error), last_error_code=_forbidden_code(error))
+            # Of this call: whether the install is refused is what GET /installs/current tells, which needs no scope.
+            self._rows.update(last_error=str(error), last_error_code=_error_code(error))
         elif isinstance(error, RateLimited):
             seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
             pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
             self._rows.update(paused_until=timezone.now() + pause)
 
 
-def _forbidden_code(error: Forbidden) -> str:
-    """Which kind of 403 this is: a scope that the customer didn't grant, or one of the four conditions."""
-    return f"MISSING_SCOPE:{error.scope}" if isinstance(error, MissingScope) else "FORBIDDEN"
+def refusal_columns(error: Unauthorized | Forbidden) -> dict[str, Any]:
+    """What an install keeps of OpenTrain's refusal of all its calls.
+
+    A refusal without OpenTrain's code is a proxy's: it says nothing about the install, so no time runs from it.
+    """
+    columns: dict[str, Any] = {"last_error": str(error), "last_error_code": _error_code(error)}
+    if error.code:
+        columns["refused_at"] = Coalesce("refused_at", timezone.now())
+    return columns
+
+
+def _error_code(error: Unauthorized | Forbidden) -> str:
+    if isinstance(error, MissingScope):
+        return f"MISSING_SCOPE:{error.scope}"
+    return UNAUTHORIZED if isinstance(error, Unauthorized) else FORBIDDEN
 
 
 def unobserved_client(token: str) -> PlatformClient:

@@ -120,7 +120,7 @@ class InstallAdmin(OpenTrainAdmin):
         ),
         (
             gettext_lazy("Health"),
-            {"fields": ("verified", "paused", "last_error_code", "created_at", "revoked_at")},
+            {"fields": ("verified", "refused_at", "paused", "last_error_code", "created_at", "revoked_at")},
         ),
         (
             gettext_lazy("Reconciliation"),

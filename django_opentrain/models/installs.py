@@ -100,6 +100,11 @@ class Install(TimestampedModel):
     last_error_code = models.CharField(
         max_length=64, blank=True, help_text=_("Machine-readable reason of the last error")
     )
+    refused_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("Since when OpenTrain refuses all calls, whether the token or the connection"),
+    )
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text=_("OpenTrain's rate limit: no worker calls before this")
     )

@@ -11,7 +11,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
-from django_opentrain.clients import unobserved_client
+from django_opentrain.clients import refusal_columns, unobserved_client
 from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
 from django_opentrain.models import AccessGrant, ConsentRequest, Install
@@ -33,6 +33,7 @@ from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import dispatch, grants, schedule, takeover
+from django_opentrain.services.locks import one_at_a_time
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_TOKEN: Final = 512
@@ -223,6 +224,7 @@ def _remember(install: Install, info: InstallInfo) -> None:
     install.verified_at = timezone.now()
     install.last_error = ""
     install.last_error_code = ""
+    install.refused_at = None
 
 
 def missing_scopes(install: Install) -> tuple[str, ...]:
@@ -243,19 +245,20 @@ def verify(install: Install) -> Install:
     try:
         info = unobserved_client(install.token).get_install()
     except (Unauthorized, Forbidden) as error:
-        lost = isinstance(error, Unauthorized)
-        values: dict[str, Any] = {"last_error": str(error), "last_error_code": error.code}
-        if lost and install.status == Install.Status.ACTIVE:
-            values["status"] = Install.Status.UNAUTHORIZED
-        Install.objects.filter(pk=install.pk).update(**values)
+        mine = Install.objects.filter(pk=install.pk)
+        mine.update(**refusal_columns(error))
+        if isinstance(error, Unauthorized):
+            mine.filter(status=Install.Status.ACTIVE).update(status=Install.Status.UNAUTHORIZED)
         raise
-    healed = install.status == Install.Status.UNAUTHORIZED
-    _remember(install, info)
-    if healed:
-        install.status = Install.Status.ACTIVE
-    install.save()
-    if healed:
-        schedule.request_reconcile(install)
+    with one_at_a_time(install):
+        install.refresh_from_db()
+        if install.is_live:  # or it ended while OpenTrain was being asked
+            healed = install.status == Install.Status.UNAUTHORIZED or install.refused_at is not None
+            _remember(install, info)
+            install.status = Install.Status.ACTIVE
+            install.save()
+            if healed:
+                schedule.request_reconcile(install)
     return install
 
 

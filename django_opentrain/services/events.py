@@ -23,7 +23,7 @@ from django_opentrain.platform.resources import (
     ParticipantInfo,
 )
 from django_opentrain.platform.values import as_id
-from django_opentrain.services import contracts, grants, links, participants, schedule
+from django_opentrain.services import contracts, grants, links, participants, refusal, schedule
 
 
 def subject(install: Install) -> Install:
@@ -42,6 +42,7 @@ def apply(origin: Install, install: Install, event: Event) -> str:
     """
     if event.type == catalog.INSTALL_REVOKED:
         return _install_revoked(origin)
+    refusal.heard_from(origin, event)
     if event.type in _GIVING and not install.is_live:
         return _("The install is no longer connected.")
     return HANDLERS[event.type](install, event)

@@ -16,6 +16,7 @@ from typing import Final
 from django.db.models import Q
 from django.utils import timezone
 
+from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Contract, Install
@@ -28,7 +29,7 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
-from django_opentrain.services import access, connect, contracts, endpoints, farewell, schedule
+from django_opentrain.services import access, connect, contracts, endpoints, farewell, refusal, schedule
 from django_opentrain.services.comparison import Change, contract_changes, link_changes
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict
@@ -229,13 +230,20 @@ def _visit(row: Install) -> None:
     if row.status == Install.Status.DISCONNECTED:
         farewell.finish(row)
         return
-    if row.status == Install.Status.UNAUTHORIZED:
-        try:
-            connect.verify(row)
-        except (OpenTrainError, UndecryptableError) as error:
-            _postpone(row, error)
-            raise
+    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == FORBIDDEN:
+        _look_again(row)
     install(row)
+
+
+def _look_again(row: Install) -> None:
+    """OpenTrain refused the last call: does it refuse the install? Raises what it answers."""
+    try:
+        connect.verify(row)
+    except (OpenTrainError, UndecryptableError) as error:
+        _postpone(row, error)
+        if isinstance(error, (Unauthorized, Forbidden)) and error.code:  # OpenTrain's own word, not a proxy's
+            refusal.end_access(row)
+        raise
 
 
 def request_all() -> int:

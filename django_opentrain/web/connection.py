@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
+from django_opentrain.services import refusal
 from django_opentrain.services.connect import missing_scopes
 from django_opentrain.services.reasons import readable
 from django_opentrain.web.statements import Statement, moment
 
 #: For how long an unfinished connection is offered to be finished.
 UNFINISHED: timedelta = timedelta(days=1)
+
+#: What each permission is for.
+SCOPE_USES: Final[Mapping[str, Promise]] = {
+    catalog.PROJECT_LINKS_READ: gettext_lazy("to see which projects are linked"),
+    catalog.PROJECT_LINKS_WRITE: gettext_lazy("to link projects to jobs"),
+    catalog.CONTRACTS_READ: gettext_lazy("to see contracts and budgets"),
+    catalog.PARTICIPANTS_READ: gettext_lazy("to see who was hired"),
+    catalog.PARTICIPANTS_EMAIL: gettext_lazy("to see the Work Emails that get access"),
+    catalog.USAGE_WRITE: gettext_lazy("to report the work done"),
+    catalog.WEBHOOKS_MANAGE: gettext_lazy("to hear at once when something changes"),
+}
 
 
 def describe(install: Install | None) -> Statement:
@@ -49,11 +66,11 @@ def _active(install: Install) -> Statement:
             advice=_("Ask the operators of this site to restore the key, or connect again."),
             reconnect=True,
         )
-    if install.last_error_code == "FORBIDDEN":
+    if install.last_error_code == FORBIDDEN:
         return Statement(
             tone="bad",
             title=_("OpenTrain refuses this connection for now"),
-            text=readable(install.last_error),
+            text=" ".join(filter(None, [readable(install.last_error), _until(install)])),
             advice=_(
                 "Check on OpenTrain that the connection and your account's annotation platform feature are active."
             ),
@@ -72,6 +89,13 @@ def _active(install: Install) -> Statement:
             text=_("The last exchange with OpenTrain failed: %(error)s")
             % {"error": readable(install.last_error)},
             advice=_("It is tried again by itself."),
+        )
+    if shortcomings(install):
+        return Statement(
+            tone="warn",
+            title=_("Connected, but something is missing"),
+            text=_("Part of it can't work with what was approved on OpenTrain."),
+            reconnect=True,
         )
     return Statement(
         tone="ok",
@@ -100,11 +124,24 @@ def _unauthorized(install: Install) -> Statement:
         tone="bad",
         title=_("OpenTrain no longer accepts this connection"),
         text=readable(install.last_error) or _("Its token has been revoked."),
-        advice=_(
-            "Trainers keep their access, but new hires, budgets and reports have to wait until you connect again."
+        advice=" ".join(
+            filter(
+                None,
+                [_("New hires, budgets and reports wait until you connect again."), _until(install)],
+            )
         ),
         reconnect=True,
     )
+
+
+def _until(install: Install) -> str:
+    """What becomes of the trainers of an install that OpenTrain refuses."""
+    ends_at = refusal.access_ends_at(install)
+    if ends_at is None:
+        return ""
+    if ends_at > timezone.now():
+        return _("Trainers keep their access until %(time)s.") % {"time": moment(ends_at)}
+    return _("Because this has lasted for so long, the trainers' access ends.")
 
 
 def _revoked(install: Install) -> Statement:
@@ -153,8 +190,7 @@ def shortcomings(install: Install) -> list[Statement]:
             Statement(
                 tone="warn",
                 title=_("Some permissions are missing"),
-                text=_("You didn't grant: %(scopes)s. What depends on them doesn't work.")
-                % {"scopes": ", ".join(missing)},
+                text=_("You didn't grant: %(scopes)s.") % {"scopes": "; ".join(f"{scope} ({SCOPE_USES.get(scope, scope)})" for scope in missing)},
                 advice=_("Connect again and approve every permission."),
                 reconnect=True,
             )

@@ -13,7 +13,7 @@ import requests
 from django.db import connections
 
 from django_opentrain.models import Install
-from django_opentrain.services import connect, reconcile
+from django_opentrain.services import reconcile
 from tests.chaos.faults import Faults
 from tests.chaos.invariants import Violation, check
 from tests.chaos.people import Customer, make_customers
@@ -107,8 +107,6 @@ class Performance:
         for install in Install.objects.filter(removals_held__gt=0):
             self.stage.journal.write("help", "confirm removals", install=install.opentrain_id)
             reconcile.confirm_removals(install)
-        for install in Install.objects.filter(status=Install.Status.UNAUTHORIZED):
-            self._give_up(install, truth)
 
     def _paste_again(self, customer: Customer, active: str) -> None:
         """A token that could not be taken when it was shown."""
@@ -120,17 +118,6 @@ class Performance:
         else:
             # The answer with the token never came: the customer connects once more.
             self.story.approve(customer, random.Random(0))
-
-    def _give_up(self, install: Install, truth: Truth) -> None:
-        """The site says "reconnect", and the operator knows that this customer has left.
-
-        OpenTrain's word of it could not come: there was no working endpoint. A refused token alone takes nobody's
-        access away, since it may mean other things.
-        """
-        opentrain_id = str(install.opentrain_id)
-        if not truth.is_active(opentrain_id) and not truth.has_told_the_end(opentrain_id):
-            self.stage.journal.write("help", "disconnect", install=opentrain_id)
-            connect.disconnect(install)
 
     def summary(self) -> str:
         """One line for people."""

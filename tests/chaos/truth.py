@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django_opentrain.platform.catalog import INSTALL_REVOKED
 from example_project.demo.opentrain import Json
 from tests.chaos.people import Customer
 
@@ -49,16 +48,6 @@ class Truth:
     def is_active(self, install_id: str) -> bool:
         return bool(self.installs[install_id]["status"] == "ACTIVE")
 
-    def has_told_the_end(self, install_id: str) -> bool:
-        """Whether ``install.revoked`` was delivered: an install without a working endpoint never hears of it."""
-        ends = {
-            event["id"]
-            for event in self.events.values()
-            if event["installId"] == install_id and _is_the_end(event)
-        }
-        delivered = {each["eventId"] for each in self.state["deliveries"] if each["status"] == "DELIVERED"}
-        return bool(ends & delivered)
-
     def links(self, install_id: str) -> list[Json]:
         return [each for each in self.state["links"] if each["installId"] == install_id]
 
@@ -76,7 +65,6 @@ class Truth:
                     yield Seat(door, contract["id"], link["id"], self.shows_email(trainer))
 
     def shows_email(self, trainer: str) -> bool:
-        release = self.trainers[trainer]["emailReleaseAt"]
         release = self.trainers[trainer]["emailReleaseAt"]
         return release is not None and str(release) <= str(self.state["now"])
 
@@ -102,8 +90,3 @@ class Truth:
 def digest_of(body: Any) -> str:
     """SHA-256 of a body as OpenTrain sends it."""
     return hashlib.sha256(str(body).encode("utf-8", errors="backslashreplace")).hexdigest()
-
-
-def _is_the_end(event: Json) -> bool:
-    """Not one of the nonsensical events, which are of this type, too."""
-    return event["type"] == INSTALL_REVOKED and f'"type":"{INSTALL_REVOKED}"' in event["body"]

@@ -52,9 +52,23 @@ def test_a_new_customer_is_told_how_it_works(boss: Client) -> None:
             {"status": "PENDING", "token": None}, ["Almost connected", "Paste the token"], id="pending"
         ),
         pytest.param(
-            {"status": "UNAUTHORIZED", "last_error": "Unauthorized: It was revoked. (request req_1)"},
-            ["no longer accepts", "It was revoked. (request req_1)", "keep their access", "Connect again"],
+            {
+                "status": "UNAUTHORIZED",
+                "last_error": "Unauthorized: It was revoked. (request req_1)",
+                "refused_at": timezone.now(),
+            },
+            [
+                "no longer accepts",
+                "It was revoked. (request req_1)",
+                "keep their access until",
+                "Connect again",
+            ],
             id="unauthorized",
+        ),
+        pytest.param(
+            {"status": "UNAUTHORIZED", "refused_at": timezone.now() - timedelta(days=2)},
+            ["no longer accepts", "the trainers' access ends", "Connect again"],
+            id="unauthorized for long",
         ),
         pytest.param(
             {"status": "REVOKED", "revoked_at": timezone.now()},
