@@ -137,6 +137,15 @@ class TenantViewSet(ViewSetMixin, APIView):
         raise errors.Refused(errors.Problem(code="RECONNECT_REQUIRED", text=_("Connect to OpenTrain first.")))
 
 
+def still_live(install: Install) -> Install:
+    """The same install. Raises ``Refused`` when its connection has ended."""
+    if not install.is_live:
+        raise errors.Refused(
+            errors.Problem(code="RECONNECT_REQUIRED", text=_("This connection has ended: connect again."))
+        )
+    return install
+
+
 class NothingHere(TenantViewSet):
     """A URL that leads nowhere."""
 

@@ -6,6 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
+from django_opentrain.services import connect
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
@@ -47,6 +48,17 @@ def test_an_endpoint_that_opentrain_has_not_confirmed(action: str, boss: APIClie
     endpoint = factories.make_endpoint(install, status="PENDING", opentrain_id="")
     response = boss.post(url(f"webhook-endpoint-{action}", endpoint.pk))
     assert (response.status_code, response.json()["code"]) == (409, "CONFLICT")
+
+
+@pytest.mark.parametrize("action", ["enable", "pause", "rotate", "redeliver"])
+def test_an_endpoint_of_an_ended_connection(
+    action: str, boss: APIClient, endpoint: WebhookEndpoint, opentrain: OpenTrain
+) -> None:
+    connect.disconnect(endpoint.install)
+    calls = len(opentrain.sandbox.calls)
+    response = boss.post(url(f"webhook-endpoint-{action}", endpoint.pk))
+    assert (response.status_code, response.json()["code"]) == (409, "RECONNECT_REQUIRED")
+    assert len(opentrain.sandbox.calls) == calls
 
 
 def test_a_removed_endpoint_is_not_there(boss: APIClient, install: Install) -> None:

@@ -11,9 +11,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.base import TenantViewSet, still_live
 from django_opentrain.api.codec import django_request
-from django_opentrain.api.errors import Problem, Refused
 from django_opentrain.api.serializers.installs import (
     ConnectRequest,
     InstallQuery,
@@ -70,25 +69,17 @@ class InstallViewSet(TenantViewSet):
     def reconcile(self, request: Request, pk: int) -> Response:
         """Compare with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
         self.no_body()
-        schedule.request_reconcile(self._live(pk))
+        schedule.request_reconcile(still_live(self._mine(pk)))
         return self._shown(pk, status=202)
 
     def confirm_removals(self, request: Request, pk: int) -> Response:
         """Let the removals go on that were so many at once that they were held."""
         self.no_body()
-        reconcile.confirm_removals(self._live(pk))
+        reconcile.confirm_removals(still_live(self._mine(pk)))
         return self._shown(pk, status=202)
 
     def _mine(self, pk: int) -> Install:
         return self.own(Install.objects.filter(tenant=self.tenant), pk)
-
-    def _live(self, pk: int) -> Install:
-        install = self._mine(pk)
-        if not install.is_live:
-            raise Refused(
-                Problem(code="RECONNECT_REQUIRED", text=_("This connection has ended: connect again."))
-            )
-        return install
 
     def _waiting(self, pk: int | None) -> Install:
         """The install that the token is for."""

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet
+from django_opentrain.api.base import TenantViewSet, still_live
 from django_opentrain.api.errors import Problem, Refused
 from django_opentrain.api.serializers.webhooks import (
     EndpointQuery,
@@ -65,8 +65,9 @@ class WebhookEndpointViewSet(TenantViewSet):
         return WebhookEndpoint.objects.live().filter(install__tenant=self.tenant).select_related("install")
 
     def _known(self, pk: int) -> WebhookEndpoint:
-        """An endpoint that OpenTrain knows, too."""
+        """An endpoint that OpenTrain knows, too, of a connection that hasn't ended."""
         endpoint = self.own(self._rows(), pk)
+        still_live(endpoint.install)
         if not endpoint.opentrain_id:
             raise _conflict(_("OpenTrain hasn't confirmed this endpoint yet."))
         return endpoint
