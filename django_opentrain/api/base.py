@@ -115,7 +115,7 @@ class TenantViewSet(ViewSetMixin, APIView):
         return page(
             rows.filter(**query.filters()),
             keys,
-            ordering=query.sort_order,
+            ordering=given["ordering"],
             cursor=given["cursor"],
             limit=given["limit"],
         )

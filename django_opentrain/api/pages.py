@@ -17,8 +17,6 @@ M = TypeVar("M", bound=Model)
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
-#: The newest first, as OpenTrain's own lists are.
-DEFAULT_ORDERING: Final = "-id"
 LARGEST_ID: Final = 2**63 - 1
 #: By what every list can be sorted.
 BY_ID: Final[Mapping[str, Expression | F]] = {"id": F("pk")}
@@ -37,9 +35,9 @@ def page(
     rows: QuerySet[M],
     keys: Mapping[str, Expression | F],
     *,
-    ordering: str = DEFAULT_ORDERING,
-    cursor: str = "",
-    limit: int = DEFAULT_LIMIT,
+    ordering: str,
+    cursor: str,
+    limit: int,
 ) -> Page[M]:
     """The part of ``rows`` that begins after ``cursor``, with one query.
 

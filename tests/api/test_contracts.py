@@ -219,6 +219,8 @@ def test_days_by_date(boss: APIClient, contract: Contract) -> None:
     assert [entry["workDate"] for entry in first["entries"]] == ["2026-03-04", "2026-03-03"]
     rest = boss.get(url("contract-usage", contract.pk), {**given, "cursor": first["nextCursor"]}).json()
     assert ([entry["workDate"] for entry in rest["entries"]], rest["nextCursor"]) == (["2026-03-02"], None)
+    first = boss.get(url("contract-usage", contract.pk), {**given, "ordering": "workDate"}).json()
+    assert [entry["workDate"] for entry in first["entries"]] == ["2026-03-02", "2026-03-03"]
 
 
 def test_a_budget_is_told_in_numbers(boss: APIClient, contract: Contract) -> None:

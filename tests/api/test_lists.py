@@ -63,6 +63,13 @@ def test_pages_hold_every_row_once_the_newest_first(name: str, boss: APIClient, 
     assert ids == sorted(ids, reverse=True)
 
 
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_can_begin_with_the_oldest(name: str, boss: APIClient, install: Install) -> None:
+    fill(install, 4)
+    [newest_first] = pages(boss, name)
+    assert list(chain(*pages(boss, name, ordering="id", limit=2))) == newest_first[::-1]
+
+
 @pytest.mark.parametrize("ordering", ["id", "-id", "startDate", "-startDate"])
 def test_any_order_has_every_row_once(ordering: str, boss: APIClient, install: Install) -> None:
     for day in (3, 1, None, 2, 2, None, 1):

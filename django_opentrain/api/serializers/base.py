@@ -11,7 +11,7 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import ISO_8601, serializers
 
-from django_opentrain.api.pages import DEFAULT_LIMIT, DEFAULT_ORDERING, LARGEST_ID, MAX_LIMIT
+from django_opentrain.api.pages import DEFAULT_LIMIT, LARGEST_ID, MAX_LIMIT
 from django_opentrain.crypto import SecretStr
 from django_opentrain.fields import MAX_ID
 from django_opentrain.services.reasons import readable
@@ -156,7 +156,6 @@ class PageQuery(StrictSerializer):
 
     #: By the name of a filter, the look-up that it is.
     lookups: Mapping[str, str] = {}
-    default_ordering = DEFAULT_ORDERING
 
     limit = serializers.IntegerField(
         min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT, help_text="How many rows at most."
@@ -167,13 +166,9 @@ class PageQuery(StrictSerializer):
         allow_blank=True,
         help_text="Where to go on: `nextCursor` of the page before.",
     )
+    ordering = serializers.ChoiceField(["-id", "id"], default="-id")
 
     def filters(self) -> dict[str, Any]:
         """The validated filters as look-ups."""
         given = self.validated_data
         return {lookup: given[name] for name, lookup in self.lookups.items() if name in given}
-
-    @property
-    def sort_order(self) -> str:
-        """How the list is to be sorted."""
-        return str(self.validated_data.get("ordering", self.default_ordering))

@@ -17,8 +17,6 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, Participant
 from django_opentrain.platform import catalog
 
-ORDERINGS = ["id", "-id", "startDate", "-startDate"]
-
 
 class ParticipantSerializer(CamelSerializer):
     """An AI trainer. Their Work Email stays with the site: a manager doesn't need it."""
@@ -126,4 +124,4 @@ class ContractQuery(PageQuery):
         max_length=catalog.MAX_EXTERNAL_PROJECT_ID,
         help_text="Contracts under any link, also a removed one, of this project.",
     )
-    ordering = serializers.ChoiceField(ORDERINGS, default="-id")
+    ordering = serializers.ChoiceField(["-id", "id", "-startDate", "startDate"], default="-id")

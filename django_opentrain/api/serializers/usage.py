@@ -80,7 +80,7 @@ class UsageQuery(PageQuery):
     """Filters of a contract's days."""
 
     lookups = {"since": "work_date__gte", "until": "work_date__lte", "status": "status"}
-    default_ordering = "-workDate"
+    ordering = serializers.ChoiceField(["-workDate", "workDate"], default="-workDate")
     since = Day(required=False)
     until = Day(required=False)
     status = serializers.ChoiceField(DailyUsage.Status.choices, required=False)
