@@ -153,6 +153,18 @@ def test_an_install_counts_what_hangs_on_it(boss: APIClient, install: Install) -
     }
 
 
+def test_what_is_held_is_told_before_it_is_confirmed(boss: APIClient, install: Install) -> None:
+    shown = boss.get(url("install-detail", install.pk)).json()
+    assert (shown["removalsHeld"], shown["reconcileHeld"]) == (0, [])
+    held = ["contract ctr_9 (Boxes) has ended"]
+    Install.objects.update(removals_held=7, reconcile_summary={"held": held})
+    shown = boss.get(url("install-detail", install.pk)).json()
+    assert (shown["removalsHeld"], shown["reconcileHeld"]) == (7, held)
+    assert boss.post(url("install-confirm-removals", install.pk)).status_code == 202
+    install.refresh_from_db()
+    assert install.removals_confirmed
+
+
 def test_a_lost_key_is_told(boss: APIClient, install: Install, settings: Any) -> None:
     settings.OPENTRAIN = {
         **settings.OPENTRAIN,

@@ -71,6 +71,12 @@ class InstallSerializer(CamelSerializer):
         child=serializers.CharField(),
         help_text="What the last one could not see or do.",
     )
+    reconcile_held = serializers.ListField(
+        source="reconcile_summary.held",
+        default=list,
+        child=serializers.CharField(),
+        help_text="Why access was to end, in the removals that wait to be confirmed.",
+    )
     removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
     last_error = Reason()
     last_error_code = Known()
