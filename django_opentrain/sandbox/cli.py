@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from django_opentrain.sandbox.consent import is_base_uri
 from django_opentrain.sandbox.journal import JournalError
 from django_opentrain.sandbox.runner import DeliveryRunner
 from django_opentrain.sandbox.sandbox import Sandbox
@@ -20,12 +21,13 @@ from django_opentrain.sandbox.server import SandboxServer
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, also for the management command."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8800, help="0 takes a free one")
+    parser.add_argument("--port", type=_port, default=8800, help="0 takes a free one")
     parser.add_argument("--speed", type=_speed, default=1.0, help="how many times faster its clock runs")
     parser.add_argument("--state", type=Path, metavar="FILE", help="where everything survives a restart")
     parser.add_argument("--app-slug", default=DEFAULT_APP_SLUG, help="slug of the platform app")
     parser.add_argument(
         "--redirect-uri",
+        type=_redirect_uri,
         action="append",
         default=[],
         metavar="URI",
@@ -54,17 +56,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
     with ExitStack() as stack:
+        # The address first: where it is taken, by the same command a minute ago, the state file is in use.
+        server = SandboxServer(options.host, options.port)
+        stack.callback(server.server_close)
         sandbox = Sandbox(
+            server.url,
             speed=options.speed,
             state_file=options.state,
             app_slug=options.app_slug,
             redirect_uris=options.redirect_uri,
         )
         stack.enter_context(closing(sandbox))
-        server = SandboxServer(sandbox.app, options.host, options.port)
-        sandbox.base_url = server.url
         runner = DeliveryRunner(sandbox.engine)
-        server.start()
+        server.start(sandbox.app)
         stack.callback(server.stop)
         runner.start()
         stack.callback(runner.stop)
@@ -81,3 +85,16 @@ def _speed(text: str) -> float:
     if not 0 <= value <= 1_000_000:
         raise argparse.ArgumentTypeError("from 0 (stopped) to 1000000")
     return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError("from 0 (a free one) to 65535")
+    return value
+
+
+def _redirect_uri(text: str) -> str:
+    if not is_base_uri(text):
+        raise argparse.ArgumentTypeError("an http or https URI, without a fragment")
+    return text

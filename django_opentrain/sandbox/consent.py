@@ -122,6 +122,11 @@ def return_url(
     return urlunsplit(parts._replace(query=urlencode(kept + added)))
 
 
+def is_base_uri(uri: str) -> bool:
+    """Whether an app may register ``uri`` to return to."""
+    return is_web_url(uri.replace(ANY_PORT, "", 1)) and "#" not in uri
+
+
 def redirect_allowed(app: App, redirect_uri: str) -> bool:
     """Whether a registered URI has the same origin and a path that ``redirect_uri`` is under."""
     if not is_web_url(redirect_uri) or "#" in redirect_uri or "\\" in redirect_uri:

@@ -85,9 +85,12 @@ def document_of(entity: Entity) -> tuple[str, dict[str, Any]]:
 
 
 def entity_of(put: tuple[str, dict[str, Any]]) -> Entity:
-    """The reverse of :func:`document_of`."""
-    kind, document = put
-    return restore(kind, document)
+    """The reverse of :func:`document_of`. Raises :class:`JournalError` where the two don't fit."""
+    try:
+        kind, document = put
+        return restore(kind, document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError("The state file is of another version of the sandbox") from error
 
 
 def _encode(value: Decimal | Attempt) -> object:

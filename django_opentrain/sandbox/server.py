@@ -22,16 +22,19 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class SandboxServer(ThreadingHTTPServer):
-    """Serves a :class:`SandboxApp`; port 0 takes a free one (see :attr:`url`)."""
+    """Serves a :class:`SandboxApp`; port 0 takes a free one (see :attr:`url`).
+
+    It has its address from the beginning; who connects before :meth:`start` waits.
+    """
 
     daemon_threads = True
     request_queue_size = 128
+    app: SandboxApp
 
-    def __init__(self, app: SandboxApp, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), _Handler)
-        self.app = app
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -44,8 +47,9 @@ class SandboxServer(ThreadingHTTPServer):
         shown = f"[{host!s}]" if self.address_family == socket.AF_INET6 else str(host)
         return f"http://{shown}:{port}"
 
-    def start(self) -> None:
-        """Serve in a thread of its own."""
+    def start(self, app: SandboxApp) -> None:
+        """Serve ``app`` in a thread of its own."""
+        self.app = app
         self._thread.start()
 
     def stop(self) -> None:
@@ -142,8 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(app: SandboxApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve ``app`` for the length of a ``with`` block, which gets the URL."""
-    server = SandboxServer(app, host, port)
-    server.start()
+    server = SandboxServer(host, port)
+    server.start(app)
     try:
         yield server.url
     finally:

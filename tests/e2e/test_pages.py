@@ -27,9 +27,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def sandbox() -> Iterator[Sandbox]:
     """OpenTrain on 127.0.0.1; the site is on localhost, which for a browser is another site."""
     sandbox = Sandbox()
-    server = SandboxServer(sandbox.app)
+    server = SandboxServer()
     sandbox.base_url = server.url
-    server.start()
+    server.start(sandbox.app)
     yield sandbox
     server.stop()
     sandbox.close()

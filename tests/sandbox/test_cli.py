@@ -157,11 +157,37 @@ def test_it_says_why_it_can_not_start(
     assert "not a sandbox's state" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("speed", ["-1", "inf", "nan", "fast"])
-def test_impossible_speeds(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_one_by_mistake_leaves_the_firsts_state_alone(
+    start: Callable[..., Process], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = str(tmp_path / "state")
+    first = start("--state", state)
+    assert cli.main(["--port", first.url.rpartition(":")[2], "--state", state]) == 1
+    assert "Address already in use" in capsys.readouterr().err
+    first.do("create_job", title="After the mistake")
+    first.end(signal.SIGKILL)
+    assert start("--state", state).state()["jobs"][-1]["title"] == "After the mistake"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--speed", "-1"),
+        ("--speed", "inf"),
+        ("--speed", "nan"),
+        ("--speed", "fast"),
+        ("--port", "-1"),
+        ("--port", "65536"),
+        ("--port", "http"),
+        ("--redirect-uri", "label.example/opentrain"),
+        ("--redirect-uri", "ftp://label.example/"),
+        ("--redirect-uri", "https://label.example/#x"),
+    ],
+)
+def test_impossible_options(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["--speed", speed])
-    assert "--speed" in capsys.readouterr().err
+        cli.main([option, value])
+    assert f"argument {option}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

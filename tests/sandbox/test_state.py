@@ -139,6 +139,19 @@ def test_another_file_is_refused_and_left_alone(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "put",
+    [["Job", {"id": "job_1", "colour": "red"}], ["Planet", {"id": "1"}], ["Delivery", {"id": "1"}], [1]],
+)
+def test_what_another_version_wrote_is_refused_and_left_alone(tmp_path: Path, put: object) -> None:
+    path = tmp_path / "state"
+    content = json.dumps({"at": 1, "wall": 1, "put": [put], "removed": []}) + "\n"
+    path.write_text(content)
+    with pytest.raises(JournalError, match="another version"):
+        Sandbox(state_file=path)
+    assert path.read_text() == content
+
+
 def test_the_file_is_for_its_owner_only_and_has_no_token(tmp_path: Path, session: requests.Session) -> None:
     path = tmp_path / "state"
     sandbox = Sandbox(speed=0, state_file=path, sender=Receiver())

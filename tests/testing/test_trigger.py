@@ -29,8 +29,8 @@ def serve() -> Iterator[Callable[[Sandbox], str]]:
     with ExitStack() as stack:
 
         def start(sandbox: Sandbox) -> str:
-            server = SandboxServer(sandbox.app)
-            server.start()
+            server = SandboxServer()
+            server.start(sandbox.app)
             stack.callback(server.server_close)
             stack.callback(server.stop)
             return server.url
