@@ -6,7 +6,6 @@ import functools
 import os
 import shutil
 import socket
-from importlib.metadata import entry_points
 from typing import NoReturn
 
 import pytest
@@ -16,10 +15,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-#: The fixture `opentrain`. Where the package is installed it is there already, and pytest refuses it a second time.
-PLUGIN = "django_opentrain"
-installed = any(entry.name == PLUGIN for entry in entry_points(group="pytest11"))
-pytest_plugins = [] if installed else [f"{PLUGIN}.testing.plugin"]
+#: The fixture `opentrain`, where the package is not installed. Its entry point has the same name: it is loaded once.
+pytest_plugins = ["django_opentrain.testing.plugin"]
 
 #: The port on 127.0.0.1 of each service that a test can be marked with.
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379, "rabbitmq": 5672}
