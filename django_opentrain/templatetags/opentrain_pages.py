@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.formats import number_format
 
+from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.services.reasons import readable
 from django_opentrain.web import access, assets, budgets, endpoints
@@ -22,6 +24,12 @@ _USAGE_TONES = {
 def asset(name: str) -> str:
     """The URL of a file of ours."""
     return assets.asset_url(name)
+
+
+@register.simple_tag
+def opentrain_url() -> str:
+    """Where the customer goes on OpenTrain."""
+    return conf.base_url
 
 
 @register.filter
@@ -66,3 +74,9 @@ def hours(seconds: int | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}"
+
+
+@register.filter
+def grouped(count: int | None) -> str:
+    """A count that is easy to read; "" for none at all, which isn't zero."""
+    return "" if count is None else number_format(count, force_grouping=True)

@@ -59,10 +59,10 @@ def describe(contract: Contract) -> BudgetWords:
 
 def _volume_text(contract: Contract) -> str:
     if contract.payment_type == catalog.PAY_PER_HOUR:
-        return _("%(used)s of %(funded)s funded hours used (%(percent)s %%)")
+        return _("%(used)s of %(funded)s funded hours used (%(percent)s\u00a0%%)")
     if contract.payment_type == catalog.PAY_PER_LABEL:
-        return _("%(used)s of %(funded)s funded labels used (%(percent)s %%)")
-    return _("%(used)s of %(funded)s used (%(percent)s %%)")
+        return _("%(used)s of %(funded)s funded labels used (%(percent)s\u00a0%%)")
+    return _("%(used)s of %(funded)s used (%(percent)s\u00a0%%)")
 
 
 def _amount(volume: Decimal | None) -> str:

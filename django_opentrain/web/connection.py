@@ -190,7 +190,8 @@ def shortcomings(install: Install) -> list[Statement]:
             Statement(
                 tone="warn",
                 title=_("Some permissions are missing"),
-                text=_("You didn't grant: %(scopes)s.") % {"scopes": "; ".join(f"{scope} ({SCOPE_USES.get(scope, scope)})" for scope in missing)},
+                text=_("You didn't grant: %(scopes)s.")
+                % {"scopes": "; ".join(f"{scope} ({SCOPE_USES.get(scope, scope)})" for scope in missing)},
                 advice=_("Connect again and approve every permission."),
                 reconnect=True,
             )

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
+from django_opentrain.web.attention import ATTENTION, contracts_in_need
 from django_opentrain.web.guard import customer_page, owned
 from django_opentrain.web.notices import notice
 
@@ -31,11 +32,15 @@ def with_people(contracts: ContractQuerySet) -> ContractQuerySet:
 
 @customer_page("GET")
 def index(request: HttpRequest, tenant: str) -> HttpResponse:
-    """All contracts, newest first; ``?status=active`` or ``ended`` narrows them down."""
+    """All contracts, newest first; ``?status=active``, ``ended`` or ``attention`` narrows them down."""
     rows = Contract.objects.filter(install__tenant=tenant).order_by("-pk")
     status = request.GET.get("status", "")
     if status in Contract.Status.values:
         rows = rows.filter(status=status)
+    elif status == ATTENTION:
+        rows = rows.filter(contracts_in_need())
+    else:
+        status = ""
     page = Paginator(with_people(rows), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "opentrain/contracts.html", {"page": page, "status": status})
 

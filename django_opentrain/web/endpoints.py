@@ -6,7 +6,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_opentrain.models import WebhookEndpoint
-from django_opentrain.services.reasons import readable
 from django_opentrain.web.statements import Statement
 
 Status = WebhookEndpoint.Status
@@ -17,7 +16,7 @@ def describe(endpoint: WebhookEndpoint) -> Statement:
     if endpoint.status == Status.ACTIVE:
         return _active(endpoint)
     return {
-        Status.PENDING: Statement(tone="wait", title=_("Being set up"), text=readable(endpoint.last_error)),
+        Status.PENDING: Statement(tone="wait", title=_("Being set up")),
         Status.DISABLED: Statement(
             tone="bad",
             title=_("Switched off by OpenTrain"),

@@ -94,7 +94,10 @@ def customer_page(
                 return refuse(
                     request, _("Only those who manage your organization's account may see this page.")
                 )
-            return view(request, tenant, *args, **kwargs)
+            try:
+                return view(request, tenant, *args, **kwargs)
+            except Http404:
+                return render(request, "opentrain/not_found.html", status=404)
 
         return guarded
 

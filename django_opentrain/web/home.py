@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django_opentrain.adapters import Project, get_adapter
 from django_opentrain.models import Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.services.connect import local_url
+from django_opentrain.web.attention import calls
 from django_opentrain.web.connection import connections, describe, shortcomings
 from django_opentrain.web.contracts import SUMMARY_DAYS, usage_summary, with_people
 from django_opentrain.web.forms import LinkForm
@@ -43,9 +44,11 @@ def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status
     found = connections(tenant, request.GET.get("install"))
     install = found.current
     projects = list(get_adapter().list_projects(tenant))
+    endpoints = list(WebhookEndpoint.objects.live().filter(install=install).order_by("pk")) if install else []
     context: dict[str, Any] = {
         "install": install,
         "found": found,
+        "calls": calls(found, endpoints),
         "state": describe(install),
         "shortcomings": shortcomings(install) if install else [],
         "notice": notice(request),
@@ -57,11 +60,11 @@ def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status
         context |= {
             "projects": Paginator(rows, PROJECTS_PER_PAGE).get_page(request.GET.get("projects")),
             "any_linked": any(row.link for row in rows),
-            "form": form or _link_form(install, linkable),
+            "form": form or _link_form(linkable, request.GET.get("project") or install.requested_project_id),
             "linkable": linkable,
             **_contracts(install),
             **_usage(install),
-            "endpoints": list(WebhookEndpoint.objects.live().filter(install=install).order_by("pk")),
+            "endpoints": endpoints,
         }
     return render(request, "opentrain/home.html", context, status=status)
 
@@ -74,8 +77,7 @@ def project_rows(install: Install, projects: list[Project]) -> list[ProjectRow]:
     return [ProjectRow(None, link) for link in links.values()] + rows
 
 
-def _link_form(install: Install, linkable: list[Project]) -> LinkForm:
-    wanted = install.requested_project_id
+def _link_form(linkable: list[Project], wanted: str) -> LinkForm:
     return LinkForm(linkable, initial={"project": wanted} if any(p.id == wanted for p in linkable) else {})
 
 

@@ -25,5 +25,6 @@ class Statement:
 
 
 def moment(at: datetime) -> str:
-    """A time, in the reader's language and the current time zone."""
-    return date_format(timezone.localtime(at), "DATETIME_FORMAT")
+    """A time in the reader's language, with the zone in which it is: it may not be theirs."""
+    local = timezone.localtime(at)
+    return f"{date_format(local, 'DATETIME_FORMAT')} {date_format(local, 'T')}"

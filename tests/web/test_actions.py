@@ -205,7 +205,7 @@ def test_disconnecting_asks_first(boss: Client, opentrain: OpenTrain) -> None:
 def test_held_removals_are_confirmed(boss: Client) -> None:
     scene = full_scene()
     text = text_of(boss.get(reverse("opentrain:confirm-removals", args=[scene.install.pk])))
-    assert "7 accesses should end at once" in text
+    assert "7 grants of access should end at once" in text
     assert "Contract ctr_9 (Boxes) has ended" in text
     expect(boss, "confirm-removals", scene.install, answer=(302, "Confirmed."))
     scene.install.refresh_from_db()

@@ -21,7 +21,7 @@ from django_opentrain.web.connect import token as token_view
 from tests import factories
 from tests.web.conftest import Visitor
 from tests.web.markup import page_of, text_of
-from tests.web.test_guard import ask
+from tests.web.test_guard import ask, check_markup
 
 HOME = "/opentrain/"
 
@@ -104,6 +104,12 @@ def test_nobody_is_sent_to_another_site(boss: Client, opentrain: OpenTrain, url:
     assert escape(url) not in boss.get(HOME, {"done": "connected", "next": url}).content.decode()
 
 
+def test_whoever_lost_the_token_sets_out_for_the_same_once_more(boss: Client, opentrain: OpenTrain) -> None:
+    url, _token = arrive(boss, opentrain, project="acme-2", next="/projects/2/")
+    fields = {e.attributes["name"]: e.attributes.get("value") for e in page_of(boss.get(url)).all("input")}
+    assert (fields["project"], fields["next"]) == ("acme-2", "/projects/2/")
+
+
 def test_a_project_that_is_not_theirs_is_refused(boss: Client) -> None:
     response = send(boss, "/opentrain/connect/", project="other-1")
     assert response.status_code == 409
@@ -131,11 +137,15 @@ def test_what_was_not_granted_is_told_at_once(boss: Client, opentrain: OpenTrain
 # Coming back ------------------------------------------------------------------------------------
 
 
-def test_without_an_approval_nothing_is_connected(boss: Client) -> None:
-    told = set_out(boss)
+@pytest.mark.parametrize(("data", "back"), [({}, HOME), ({"next": "/projects/2/"}, "/projects/2/")])
+def test_without_an_approval_nothing_is_connected(boss: Client, data: dict[str, str], back: str) -> None:
+    told = set_out(boss, **data)
     response = boss.get("/opentrain/callback/", {"state": told["state"]})
     assert response.status_code == 200
-    assert "Nothing was connected" in text_of(response)
+    page = page_of(response)
+    assert "Nothing was connected" in page.text
+    check_markup(page)
+    assert [a.attributes["href"] for a in page.all("a") if a.text == "Not now"] == [back]
     assert not Install.objects.exists()
 
 

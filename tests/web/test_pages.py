@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.conftest import Visitor
-from tests.web.markup import text_of
+from tests.web.markup import page_of, text_of
 from tests.web.scenes import full_scene
 
 HOME = "/opentrain/"
@@ -107,6 +108,93 @@ def test_each_state_is_told_in_words(boss: Client, values: dict[str, Any], words
     assert [word for word in words if word not in text] == []
 
 
+def test_what_was_not_granted_is_named_with_its_use_and_one_button(boss: Client) -> None:
+    factories.make_install("acme", scopes=["contracts:read"], pii_consent=False)
+    text = home(boss)
+    assert "Connected, but something is missing" in text
+    assert "usage:write (to report the work done)" in text
+    assert text.count("Connect again") == 3  # the advice of each note, and the button
+
+
+def test_one_button_stands_out(boss: Client) -> None:
+    factories.make_install("acme", status="PENDING", token=None)
+    buttons = page_of(boss.get(HOME)).all("a", "button")
+    first = [b.text for b in buttons if "first" in b.attributes.get("class", "").split()]
+    assert first == ["Paste the token"]
+
+
+def test_a_deadline_has_its_time_zone(boss: Client) -> None:
+    factories.make_install("acme", status="REVOKED", revoked_at=timezone.now())
+    with override_settings(TIME_ZONE="Asia/Tokyo"):
+        text = home(boss)
+    assert re.search(r"lose their access at .+ [ap]\.m\. JST\.", text)
+
+
+# What needs attention ---------------------------------------------------------------------------
+
+
+def called(client: Client) -> list[tuple[str, str, str]]:
+    """Tone, words and way of each call at the top of the page."""
+    return [(c.tone, c.text, c.url) for c in client.get(HOME).context["calls"]]
+
+
+def test_nothing_calls_where_all_is_well(boss: Client) -> None:
+    assert called(boss) == []
+    scene = full_scene()
+    Install.objects.update(removals_held=0)
+    scene.pending.delete()
+    scene.endpoint.delete()
+    Contract.objects.update(budget_state="OK")
+    AccessGrant.objects.update(state=AccessGrant.State.PENDING)  # under way
+    assert called(boss) == []
+    assert contracts_in_need(boss) == []
+
+
+def contracts_in_need(client: Client) -> list[Contract]:
+    return list(client.get(reverse("opentrain:contracts"), {"status": "attention"}).context["page"])
+
+
+NEED = "/opentrain/contracts/?status=attention"
+
+
+@pytest.mark.parametrize(
+    ("contract", "grant", "call"),
+    [
+        ({"budget_state": "LOW"}, {}, ("warn", "The budget of 1 contract is running low.", NEED)),
+        ({"budget_state": "DEPLETED"}, {}, ("bad", "The budget of 1 contract is used up.", NEED)),
+        ({}, {"state": "FAILED"}, ("bad", "1 trainer could not be given access.", NEED)),
+        ({}, {"state": "WAITING_FOR_EMAIL"}, ("warn", "1 trainer waits for a Work Email.", NEED)),
+        (
+            {"status": "ended", "budget_state": "LOW"},
+            {"state": "FAILED", "desired": "REVOKED"},
+            ("bad", "The access of 1 trainer could not be removed.", NEED),
+        ),
+    ],
+)
+def test_a_contract_in_need_is_called_out_and_listed(
+    boss: Client, contract: dict[str, str], grant: dict[str, str], call: tuple[str, str, str]
+) -> None:
+    install = factories.make_install("acme")
+    link, trainer = factories.make_link(install), factories.make_participant(install)
+    factories.make_grant(factories.make_contract(install, [link]), link, trainer)
+    needing = factories.make_contract(install, [link], **contract)
+    factories.make_grant(needing, link, trainer, **grant)
+    assert called(boss) == [call]
+    assert contracts_in_need(boss) == [needing]
+
+
+def test_the_worst_calls_first(boss: Client) -> None:
+    scene = full_scene()
+    assert [tone for tone, _text, _url in called(boss)] == ["bad", "bad", "bad", "warn", "wait"]
+    text = home(boss)
+    assert "7 removals of access wait for your confirmation. Look at them" in text
+    assert "OpenTrain has switched its notifications off. Switch them on" in text
+    scene.pending.delete()
+    Install.objects.update(status="DISCONNECTED", removals_held=0)
+    # What OpenTrain would have to do no longer calls; what is left behind here does.
+    assert called(boss) == [("bad", "1 trainer could not be given access.", NEED)]
+
+
 def test_a_lost_key_is_explained(boss: Client) -> None:
     full_scene()
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
@@ -157,6 +245,15 @@ def test_linked_projects_come_first_and_unknown_ones_are_named(boss: Client) -> 
         ("acme-2", False),
     ]
     assert "not a project of yours here" in home(boss)
+
+
+def test_each_unlinked_project_leads_to_the_form(boss: Client) -> None:
+    install = factories.make_install("acme")
+    factories.make_link(install, external_project_id="acme-1")
+    ways = [a for a in page_of(boss.get(HOME)).all("a") if a.attributes["href"].endswith("#link")]
+    assert [a.text for a in ways] == ["Link: Acme project 2", "Link: Acme project 3"]
+    page = boss.get(HOME + ways[1].attributes["href"].removesuffix("#link")).content.decode()
+    assert '<option value="acme-3" selected>' in page
 
 
 @pytest.mark.parametrize(
@@ -239,6 +336,14 @@ def test_access_in_words(boss: Client, values: dict[str, Any], words: list[str])
     assert [word for word in words if word not in text] == []
 
 
+def test_a_home_row_says_which_project_each_access_is_for(boss: Client) -> None:
+    scene = full_scene()
+    assert "Invoices Access could not be given" not in home(boss)
+    other = factories.make_link(scene.install, external_project_name="Receipts")
+    factories.make_grant(scene.contract, other, scene.grant.participant)
+    assert "Invoices Access could not be given Receipts Has access" in home(boss)
+
+
 def test_what_broke_inside_the_host_is_for_its_operators(boss: Client) -> None:
     scene = full_scene()
     AccessGrant.objects.filter(pk=scene.grant.pk).update(
@@ -292,6 +397,11 @@ def test_notifications_in_words(boss: Client, values: dict[str, Any], words: str
     text = home(boss)
     assert words in text
     assert "long gone" not in text
+
+
+def test_an_endpoints_trouble_is_told_once(boss: Client) -> None:
+    factories.make_endpoint(factories.make_install("acme"), status="PENDING", last_error="No answer.")
+    assert home(boss).count("No answer.") == 1
 
 
 # Lists ------------------------------------------------------------------------------------------
