@@ -78,6 +78,7 @@ class InstallSerializer(CamelSerializer):
         help_text="Why access was to end, in the removals that wait to be confirmed.",
     )
     removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
+    refused_at = Moment(allow_null=True, help_text="Since when OpenTrain refuses all calls.")
     last_error = Reason()
     last_error_code = Known()
     counts = InstallCounts(source="*")
