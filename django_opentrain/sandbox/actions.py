@@ -79,6 +79,8 @@ def create_freelancer(
     :param work_email: "now", "never", "later" (after ``seconds``, or when released), or an
         address to have now.
     """
+    if work_email not in {NOW, LATER, NEVER} and "@" not in work_email:
+        raise bad_request(f"A Work Email is {NOW}, {LATER}, {NEVER}, or an address")
     user_id = new_id("usr")
     now = store.clock.now()
     release_at = now

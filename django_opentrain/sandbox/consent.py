@@ -27,6 +27,9 @@ from django_opentrain.sandbox.validation import is_web_url
 #: As a registered URI's port: any port. A liberty of the sandbox, for hosts on changing ports.
 ANY_PORT = ":*"
 
+#: How many redirect URIs OpenTrain registers for an app.
+MAX_REDIRECT_URIS = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:

@@ -164,6 +164,7 @@ class Marketplace:
         """Register another platform app; local redirects only when none are given."""
         if self.store.get(App, slug) is not None:
             raise bad_request("There is an app with this slug")
+        _check_redirects(redirect_uris)
         return create_app(self.store, slug, name or slug, redirect_uris or LOCAL_REDIRECTS)
 
     def set_app(
@@ -176,6 +177,7 @@ class Marketplace:
         link_limit: int | None = None,
     ) -> App:
         """Change what is given of an app; scopes take effect for new installs."""
+        _check_redirects(redirect_uris or ())
         app = lookup.default_app(self.store, slug or self.app_slug)
         with self.store.transaction():
             app.active = app.active if active is None else active
@@ -239,3 +241,10 @@ class Marketplace:
         if requeued is None:
             raise not_found("Delivery not found")
         return len(requeued)
+
+
+def _check_redirects(uris: Sequence[str]) -> None:
+    if len(uris) > consent.MAX_REDIRECT_URIS or not all(map(consent.is_base_uri, uris)):
+        raise bad_request(
+            f"An app has up to {consent.MAX_REDIRECT_URIS} redirect URIs, http or https, without a fragment"
+        )

@@ -113,6 +113,7 @@ def test_settings(control_api: Control) -> None:
     [
         ("hire", {"name": 7}),
         ("hire", {"worEmail": "now"}),
+        ("hire", {"workEmail": "latter"}),
         ("end", {}),
         ("fund", {"contractId": "x", "amountUsd": "12"}),
         ("fund", {"contractId": "x", "amountUsd": -1}),
@@ -125,6 +126,9 @@ def test_settings(control_api: Control) -> None:
         ("emit", {"type": "install.revoked", "rawBody": 7}),
         ("set_app", {"active": "yes"}),
         ("set_app", {"scopes": ["all"]}),
+        ("set_app", {"redirectUris": ["label.example/opentrain"]}),
+        ("set_app", {"redirectUris": [f"https://{n}.test" for n in range(11)]}),
+        ("create_app", {"slug": "s", "redirectUris": ["https://a.test/#x"]}),
         ("clear_faults", {"x": 1}),
     ],
 )
@@ -325,6 +329,23 @@ def test_other_sites_can_not_press(sandbox: Sandbox, session: requests.Session) 
     own = {"Origin": "http://127.0.0.1:8800", "Host": "127.0.0.1:8800"}
     allowed = session.post(sandbox.base_url + "/control/api/create_job", json={"title": "x"}, headers=own)
     assert allowed.status_code == 200
+
+
+def test_a_trainers_profile(sandbox: Sandbox, session: requests.Session) -> None:
+    _, trainer = sandbox.hire("Zoë <b>", country="PT", work_email="later")
+    assert trainer is not None
+    shown = session.get(trainer.profile_url)
+    assert shown.status_code == 200
+    assert "Zoë <b>" in Page(shown.text).text
+    assert "PT" in Page(shown.text).text
+    assert trainer.work_email not in shown.text
+    assert session.get(trainer.profile_url + "x").status_code == 404
+
+
+def test_a_page_that_is_not_there_is_one_for_people(sandbox: Sandbox, session: requests.Session) -> None:
+    missing = session.get(sandbox.base_url + "/nothing")
+    assert missing.headers["Content-Type"].startswith("text/html")
+    assert "There is no such page" in Page(missing.text).text
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from django_opentrain.sandbox import control
-from django_opentrain.sandbox.errors import ApiError, not_found
+from django_opentrain.sandbox.errors import ApiError
 from django_opentrain.sandbox.http import Request, Response
 from django_opentrain.sandbox.marketplace import Marketplace
-from django_opentrain.sandbox.pages import consent
+from django_opentrain.sandbox.pages import consent, trainer
 from django_opentrain.sandbox.pages.dashboard import dashboard
-from django_opentrain.sandbox.pages.layout import STYLESHEET, redirect
+from django_opentrain.sandbox.pages.layout import STYLESHEET, error_page, redirect
 from django_opentrain.sandbox.validation import Fields
 
 STYLESHEET_FILE = Path(__file__).parent.parent / "assets" / "sandbox.css"
@@ -50,6 +50,9 @@ def handle(market: Marketplace, request: Request) -> Response:
         raise ApiError("BAD_REQUEST", "Use GET or POST", status=405, headers={"Allow": "GET, POST"})
     if found is not None:
         return consent.consent_page(market.store, unquote(found[1]), request)
+    profile = trainer.PATH.fullmatch(request.path)
+    if profile is not None and reading:
+        return trainer.profile_page(market.store, unquote(profile[1]))
     if request.path == "/" and reading:
         return dashboard(market)
     if request.path == STYLESHEET and reading:
@@ -57,7 +60,7 @@ def handle(market: Marketplace, request: Request) -> Response:
         return Response(status=200, headers=headers, body=STYLESHEET_FILE.read_bytes())
     if request.path.startswith(FORM_PATH) and not reading:
         return _press(market, request)
-    raise not_found("There is no such page")
+    return error_page(404, "Not found", "There is no such page.")
 
 
 def _press(market: Marketplace, request: Request) -> Response:
