@@ -80,6 +80,15 @@ def test_a_token_with_a_newline_is_refused_unseen(server: ScriptedServer) -> Non
     assert "SECRET" not in f"{caught.value!r} {ours[1:]}"
 
 
+def test_a_wrong_base_url_does_not_show_the_token() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        PlatformClient("app.opentrain.ai", TOKEN)
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame.locals for frame in frames.stack if "/tests/" not in frame.filename]
+    assert ours
+    assert "SECRET" not in repr(ours)
+
+
 def test_without_a_token_only_the_spec_can_be_had(server: ScriptedServer, session: requests.Session) -> None:
     client = PlatformClient(server.url, "", session=session)
     assert isinstance(caught_from(PlatformClient.get_install, client), InvalidRequest)

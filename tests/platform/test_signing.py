@@ -5,6 +5,9 @@ printf '1764000000.%s' '{"id":"1","type":"contract.started"}' | openssl dgst -sh
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +135,18 @@ def test_the_clock_is_the_systems_when_none_is_given(monkeypatch: pytest.MonkeyP
     assert not verify(SECRET, HEADER, BODY)
 
 
+def test_every_signature_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def compare(expected: str, given: str) -> bool:
+        compared.append(given)
+        return expected == given
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert verify(SECRET, f"{HEADER},v1={'0' * 64},v1={'f' * 64}", BODY, now=NOW)
+    assert compared == [DIGEST, "0" * 64, "f" * 64]
+
+
 def test_an_empty_secret_verifies_nothing() -> None:
     # Anyone could have made it: printf … | openssl dgst -sha256 -hmac ''
     assert not verify("", sign("", BODY, NOW), BODY, now=NOW)
@@ -162,8 +177,60 @@ def test_no_near_miss_raises_or_passes(parts: list[tuple[str, str]]) -> None:
     assert verify(SECRET, header, BODY, now=NOW) is False
 
 
-@given(secret=any_text.filter(bool), body=st.binary(), timestamp=st.integers(0, 10**12 - 1))
+secrets = st.text(min_size=1)
+timestamps = st.integers(0, 10**12 - 1)
+hex_digests = st.text("0123456789abcdefABCDEF", min_size=64, max_size=64)
+#: Parts of another version: any name but ours, any value without the comma that would end it.
+unknown_parts = st.builds(
+    "{}={}".format,
+    st.from_regex(r"[a-z][a-z0-9]{1,5}", fullmatch=True).filter(lambda n: n != "v1"),
+    st.text(),
+).filter(lambda part: "," not in part)
+
+
+def by_hand(secret: str, body: bytes, timestamp: int) -> str:
+    """The documented formula, in the words of the standard library's oldest interface to it."""
+    return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+@given(secret=any_text.filter(bool), body=st.binary(), timestamp=timestamps)
 def test_what_is_signed_verifies(secret: str, body: bytes, timestamp: int) -> None:
     header = sign(secret, body, timestamp)
     assert verify(secret, header, body, now=timestamp)
     assert not verify(secret, header, body + b"x", now=timestamp)
+
+
+@given(data=st.data(), secret=secrets, body=st.binary(), timestamp=timestamps)
+def test_a_right_signature_passes_in_any_company(
+    data: st.DataObject, secret: str, body: bytes, timestamp: int
+) -> None:
+    others = data.draw(st.lists(hex_digests.map("v1={}".format) | unknown_parts, max_size=4))
+    parts = [f"t={timestamp}", f"v1={by_hand(secret, body, timestamp)}", *others]
+    header = ",".join(data.draw(st.permutations(parts)))
+    assert verify(secret, header, body, now=timestamp)
+
+
+@given(data=st.data(), secret=secrets, body=st.binary(min_size=1), timestamp=timestamps)
+def test_one_character_that_is_changed_is_enough_to_be_refused(
+    data: st.DataObject, secret: str, body: bytes, timestamp: int
+) -> None:
+    header = f"t={timestamp},v1={by_hand(secret, body, timestamp)}"
+    at = data.draw(st.integers(0, len(header) - 1))
+    other = data.draw(st.characters().filter(lambda c: c.lower() != header[at]))
+    assert not verify(secret, header[:at] + other + header[at + 1 :], body, now=timestamp)
+    assert not verify(secret, header[:at], body, now=timestamp)
+    flipped = bytearray(body)
+    flipped[data.draw(st.integers(0, len(body) - 1))] ^= data.draw(st.integers(1, 255))
+    assert not verify(secret, header, bytes(flipped), now=timestamp)
+
+
+@given(
+    timestamp=timestamps,
+    offset=st.integers(-1000, 1000) | st.floats(-1000, 1000),
+    tolerance=st.integers(0, 600),
+)
+def test_the_tolerance_is_a_window_around_now(timestamp: int, offset: float, tolerance: int) -> None:
+    header = f"t={timestamp},v1={by_hand(SECRET, BODY, timestamp)}"
+    now = timestamp + offset
+    within = abs(now - timestamp) <= tolerance
+    assert verify(SECRET, header, BODY, tolerance=tolerance, now=now) is within

@@ -54,6 +54,21 @@ def test_a_connect_timeout_had_no_effect(session: requests.Session) -> None:
     assert not caught_from(PlatformClient.get_install, client).outcome_unknown
 
 
+def test_each_timeout_is_for_its_own_half(server: ScriptedServer) -> None:
+    given: list[object] = []
+
+    class Watching(requests.adapters.HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+            given.append(kwargs["timeout"])
+            return super().send(request, *args, **kwargs)
+
+    server.answers(200, {"install": INSTALL})
+    with requests.Session() as session:
+        session.mount("http://", Watching())
+        PlatformClient(server.url, TOKEN, session=session, connect_timeout=3, read_timeout=20).get_install()
+    assert given == [(3, 20)]
+
+
 def _wait_for_more(handler: BaseHTTPRequestHandler) -> None:
     handler.rfile.read(1)
 

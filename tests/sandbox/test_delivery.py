@@ -161,7 +161,8 @@ def test_ten_failures_in_a_row_disable_the_endpoint(api: Api, sandbox: Sandbox, 
     assert "once the endpoint is ACTIVE" in requeued.body["message"]
     sandbox.advance(5 * MINUTE)
     assert sandbox.deliver_due() == 0  # not while it is disabled
-    api.call("PATCH", path, {"status": "ACTIVE"})
+    enabled = api.call("PATCH", path, {"status": "ACTIVE"}).body["webhookEndpoint"]
+    assert enabled["consecutiveFailures"] == 0
     receiver.status = 200
     receiver.got.clear()
     assert sandbox.deliver_due() == 10

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from django_opentrain.sandbox import Sandbox
+from django_opentrain.sandbox.models import Endpoint
 from tests.sandbox.conftest import Api, Receiver
 
 URL = "https://example.test/hook"
@@ -118,6 +119,20 @@ def test_no_backfill_and_only_subscribed_types(api: Api, sandbox: Sandbox, recei
         ("/created", "project_link.created"),
         ("/removed", "project_link.removed"),
     ]
+
+
+def test_an_endpoint_gets_what_is_above_its_high_water_mark(
+    api: Api, sandbox: Sandbox, receiver: Receiver
+) -> None:
+    api.link("1")
+    api.link("2")
+    api.subscribe()
+    (endpoint,) = sandbox.store.all(Endpoint)
+    assert endpoint.high_water_mark == sandbox.store.last_event == 2
+    api.link("3")
+    sandbox.redeliver(endpoint.id)
+    sandbox.deliver_due()
+    assert [int(each.event["id"]) for each in receiver.got] == [endpoint.high_water_mark + 1]
 
 
 def test_a_disabled_endpoint_misses_what_happens_meanwhile(

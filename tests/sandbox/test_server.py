@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from django_opentrain.platform.catalog import API_PATH
+from django_opentrain.platform.catalog import API_PATH, DELIVERY_TIMEOUT_SECONDS
 from django_opentrain.platform.signing import verify
-from django_opentrain.sandbox import Clock, Sandbox
+from django_opentrain.sandbox import Clock, Sandbox, delivery
 from django_opentrain.sandbox.app import SandboxApp
 from django_opentrain.sandbox.delivery import HttpSender
 from django_opentrain.sandbox.models import Delivery
@@ -287,10 +288,10 @@ def test_redirects_are_not_followed_and_retries_come_by_the_clock(
     api.link()
     eventually(lambda: len(target.got) == 2)  # a minute later: a second of ours
     assert target.paths() == ["/moved"] * 2
-    (delivery,) = running.store.all(Delivery)
-    eventually(lambda: len(delivery.attempts) == 2)
+    (only,) = running.store.all(Delivery)
+    eventually(lambda: len(only.attempts) == 2)
     assert all("Cookie" not in headers for _, headers, _ in target.got)
-    first, second = delivery.attempts
+    first, second = only.attempts
     assert first.error == "HTTP 302"
     assert second.at - first.at >= 60
 
@@ -309,6 +310,40 @@ def test_a_hanging_receiver_does_not_stop_others(
     assert "/slow" not in target.paths()
     target.release.set()
     eventually(lambda: target.paths().count("/slow") == 20)
+
+
+def test_a_receiver_has_ten_seconds(
+    target: Target, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert DELIVERY_TIMEOUT_SECONDS == 10
+    monkeypatch.setattr(delivery, "DELIVERY_TIMEOUT_SECONDS", 0.2)
+    sandbox = Sandbox(speed=0)
+    api = client(sandbox, session)
+    api.subscribe("project_link.created", url=target.url + "/slow")
+    api.link()
+    assert sandbox.deliver_due() == 1
+    assert sandbox.store.all(Delivery)[0].attempts[0].error == "ReadTimeout"
+    sandbox.close()
+
+
+def test_the_machines_proxies_and_netrc_take_no_part(
+    target: Target, session: requests.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login intruder password hush\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    sandbox = Sandbox(speed=0)
+    api = client(sandbox, session)
+    api.subscribe("project_link.created", url=target.url + "/ok")
+    api.link()
+    sandbox.deliver_due()
+    [(_, headers, _)] = target.got
+    assert "Authorization" not in headers
+    sandbox.close()
 
 
 def test_nobody_listens(session: requests.Session) -> None:
