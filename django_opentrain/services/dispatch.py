@@ -74,16 +74,25 @@ def publish() -> bool:
     app = celery_app()
     if app is None:
         return False
+    failure = _send(app)
+    if failure is not None:
+        # A connection that died while it was idle is noticed by its next use only: a second try gets a new one.
+        failure = _send(app)
+    if failure is not None:
+        logger.warning(
+            "Could not wake the workers (%s); the sweep will find the work. Next try in %d s.",
+            type(failure).__name__,
+            COOL_DOWN_SECONDS,
+        )
+    return failure is None
+
+
+def _send(app: Celery) -> Exception | None:
     try:
         app.send_task(DRAIN_TASK, retry=False, ignore_result=True, expires=EXPIRES_SECONDS)
     except Exception as error:  # noqa: BLE001 - each transport has its own errors, and none may end this thread
-        logger.warning(
-            "Could not wake the workers (%s); the sweep will find the work. Next try in %d s.",
-            type(error).__name__,
-            COOL_DOWN_SECONDS,
-        )
-        return False
-    return True
+        return error
+    return None
 
 
 _nudger = Nudger()

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from statistics import median
 
 import pytest
+from celery import Celery
 
+from django_opentrain.services import dispatch
 from tests.chaos.conftest import MakeSite, Site
 from tests.chaos.stage import BROKER_URLS
 from tests.chaos.wire import PASS, REFUSE, SILENT, Wire
@@ -48,6 +50,23 @@ def test_a_broker_that_is_away_costs_no_delivery(
     site.start_worker()
     sweep(site)
     wait_for(site, {"PROCESSED": 2 * DELIVERIES})
+
+
+@pytest.mark.parametrize(("broker", "port"), [rabbitmq, redis])
+def test_a_connection_that_died_while_it_was_idle_costs_no_wake_up(
+    wire: Callable[[int], Wire],
+    queue: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    broker: str,
+    port: int,
+) -> None:
+    proxy, direct = wire(port), BROKER_URLS[broker]
+    with Celery("idle", broker=direct.replace(str(port), str(proxy.port)), set_as_current=False) as app:
+        app.conf.task_default_queue = queue(direct)
+        monkeypatch.setattr(dispatch, "_host_app", app)
+        assert dispatch.publish()
+        proxy.cut()
+        assert dispatch.publish()
 
 
 def deliver(site: Site, number: int) -> float:
