@@ -81,6 +81,11 @@ class OpenTrainAPIError(OpenTrainError):
         self.details: dict[str, Any] = dict(details or {})
         self.retry_after = retry_after
 
+    @property
+    def from_opentrain(self) -> bool:
+        """Whether OpenTrain itself said so. A proxy's answer has no code, and says nothing about what is there."""
+        return bool(self.code)
+
     def __str__(self) -> str:
         message = super().__str__()
         return f"{message} (request {self.request_id})" if self.request_id else message

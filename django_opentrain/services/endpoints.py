@@ -214,7 +214,9 @@ def _finish_retirement(endpoint: WebhookEndpoint) -> None:
 def _delete(endpoint: WebhookEndpoint) -> None:
     try:
         endpoint.install.client.delete_webhook_endpoint(endpoint.opentrain_id)
-    except NotFound:
+    except NotFound as error:
+        if not error.from_opentrain:
+            raise
         logger.info("Webhook endpoint %s was gone at OpenTrain already.", endpoint.key)
     _mark_removed(endpoint, "")
 

@@ -6,6 +6,7 @@ import logging
 
 from django.utils import timezone
 
+from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import DailyUsage, Install
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.services import endpoints, reporting, usage
@@ -27,18 +28,21 @@ def finish(install: Install) -> None:
         try:
             reporting.report_install(install, held)
             endpoints.remove_all(install)
-        except (Unauthorized, Forbidden) as error:
-            # The token is of no use any more: there is nothing to wait for.
-            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
-        except OpenTrainError:
-            if install.reconcile_attempts < MAX_ATTEMPTS:
+        except (OpenTrainError, UndecryptableError) as error:
+            if not _is_final(error) and install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install)
                 raise
+            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
         else:
             if _owed(install) and install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install)
                 return
         _forget_token(install)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the token is of no use any more, so that there is nothing to wait for."""
+    return isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain
 
 
 def _owed(install: Install) -> int:

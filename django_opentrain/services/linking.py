@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainError
+from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services import grants, links, reporting, schedule
 from django_opentrain.services.locks import lease, one_at_a_time
@@ -91,8 +91,9 @@ def _create_now(row: ProjectLink) -> ProjectLink:
 
 def _is_definite(error: OpenTrainError) -> bool:
     """Whether OpenTrain has said no, and asking again would not change that."""
-    status = getattr(error, "status", 0)
-    return isinstance(error, ValueError) or (400 <= status < 500 and status != 429)
+    if isinstance(error, OpenTrainAPIError):
+        return error.from_opentrain and 400 <= error.status < 500 and error.status != 429
+    return isinstance(error, ValueError)
 
 
 def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None) -> ProjectLink:
@@ -182,12 +183,12 @@ def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
             _delete_unanswered(row)
         else:
             row.install.client.delete_project_link(row.opentrain_id)
-    except NotFound:
-        logger.info("Project link %s was gone at OpenTrain already.", row.opentrain_id)
     except OpenTrainError as error:
-        row.last_error = str(error)
-        row.save(update_fields=["last_error", "updated_at"])
-        raise
+        if not (isinstance(error, NotFound) and error.from_opentrain):
+            row.last_error = str(error)
+            row.save(update_fields=["last_error", "updated_at"])
+            raise
+        logger.info("Project link %s was gone at OpenTrain already.", row.opentrain_id)
     links.mark_removed(row, f"{cause}: project unlinked")
     row.refresh_from_db()
     return row

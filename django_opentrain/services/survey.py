@@ -58,7 +58,9 @@ def _gone_links(install: Install, listed: Iterable[ProjectLinkInfo], lease: Leas
         lease.renew()
         try:
             install.client.get_project_link(str(link.opentrain_id))
-        except NotFound:
+        except NotFound as error:
+            if not error.from_opentrain:
+                raise
             yield str(link.opentrain_id)
 
 

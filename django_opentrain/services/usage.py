@@ -230,6 +230,8 @@ def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> Non
     try:
         answer = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
     except (BadRequest, InvalidRequest) as error:
+        if isinstance(error, BadRequest) and not error.from_opentrain:
+            raise
         if len(rows) > 1:
             middle = len(rows) // 2
             _send(contract, rows[:middle], result)

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from django.utils import timezone
 
+from django_opentrain.crypto import generate_key
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -23,7 +24,7 @@ from django_opentrain.models import (
     WebhookEndpoint,
 )
 from django_opentrain.platform.errors import ServerError, Unauthorized
-from django_opentrain.services import connect, usage
+from django_opentrain.services import connect, reconcile, usage
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_user
 from tests.services.conftest import Host
@@ -389,6 +390,36 @@ def test_leaving_with_a_dead_token_does_not_wait(
     install.refresh_from_db()
     assert install.token is None
     assert "1 days of usage unreported" in caplog.text
+
+
+def test_leaving_outlasts_a_proxys_refusal(working: OpenTrain) -> None:
+    maria = working.hire()
+    working.run()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    connect.disconnect(Install.objects.get())
+    for call in ("POST .*usage", "DELETE /webhook-endpoints/.*"):
+        working.sandbox.faults.add("html", status=403, match=call)
+    working.run()
+    assert Install.objects.get().token is not None
+    working.travel(minutes=2)
+    working.run()
+    assert Install.objects.get().token is None
+    assert working.sandbox.budget(maria.id).seconds == 600
+
+
+def test_leaving_without_the_key_is_tried_now_and_then(working: OpenTrain, settings: Any) -> None:
+    """The key may be put back; until then nothing is tried at each sweep."""
+    maria = working.hire()
+    working.run()
+    usage.record(maria.contract, usage.today(), total_seconds=600)
+    connect.disconnect(Install.objects.get())
+    keys = settings.OPENTRAIN["ENCRYPTION_KEYS"]
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}
+    assert (reconcile.run_due(), reconcile.run_due()) == (1, 0)
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": keys}
+    working.travel(hours=1)
+    working.run()
+    assert working.sandbox.budget(maria.id).seconds == 600
 
 
 def test_leaving_twice_is_leaving_once(working: OpenTrain) -> None:

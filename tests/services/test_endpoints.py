@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
-from django_opentrain.platform.errors import OpenTrainConnectionError
+from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import endpoints
 from django_opentrain.services.locks import lease
@@ -216,6 +216,18 @@ def test_a_rotation_cut_short_ends_with_one_endpoint(
         endpoints.rotate_secret(endpoint)
     check(opentrain)
     assert remote_urls(install) == [endpoint.expected_url]
+
+
+def test_a_proxys_404_removes_no_endpoint(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    successor = endpoints.rotate_secret(endpoint)
+    opentrain.travel(hours=4)
+    opentrain.sandbox.faults.add("html", status=404, match="DELETE /webhook-endpoints/.*")
+    with pytest.raises(NotFound):
+        endpoints.subscribe(install)
+    endpoints.subscribe(install)
+    assert remote_urls(install) == [successor.url]
 
 
 def test_two_do_not_change_endpoints_at_once(install: Install, endpoint: WebhookEndpoint) -> None:

@@ -161,6 +161,24 @@ def test_unlinking_what_is_gone_is_fine(install: Install, job: str) -> None:
     assert linking.unlink(row).status == REMOVED
 
 
+def test_a_proxys_404_ends_no_removal(opentrain: OpenTrain, install: Install, job: str) -> None:
+    row = linking.link(install, "p1", job)
+    opentrain.sandbox.faults.add("html", status=404, match=DELETE)
+    with pytest.raises(NotFound):
+        linking.unlink(row)
+    assert remote(install) != []
+    opentrain.run()
+    assert remote(install) == []
+
+
+def test_a_proxys_404_ends_no_creation(opentrain: OpenTrain, install: Install, job: str) -> None:
+    opentrain.sandbox.faults.add("html", status=404, match=CREATE)
+    row = linking.link(install, "p1", job)
+    opentrain.run()
+    row.refresh_from_db()
+    assert row.status == ACTIVE
+
+
 def test_unlinking_an_unanswered_link_removes_it_too(
     opentrain: OpenTrain, install: Install, job: str
 ) -> None:

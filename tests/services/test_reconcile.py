@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
+    NotFound,
     OpenTrainConnectionError,
     RateLimited,
     ServerError,
@@ -81,6 +83,19 @@ def test_a_removed_link_is_believed_once_it_answers_404(linked: OpenTrain, site:
     assert site.inside == set()
     assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
     assert "gone at OpenTrain" in maria.grant.cause
+
+
+def test_a_proxys_404_says_nothing_of_a_link(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.hire()
+    linked.run()
+    monkeypatch.setattr(PlatformClient, "list_project_links", lambda *_a, **_k: [])
+    linked.sandbox.faults.add("html", status=404, match="GET /project-links/.*")
+    with pytest.raises(NotFound):
+        reconcile.install(install())
+    assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE
+    assert AccessGrant.objects.get().desired == AccessGrant.Desired.GRANTED
 
 
 def test_a_link_made_elsewhere_is_found(linked: OpenTrain) -> None:
@@ -181,8 +196,6 @@ def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
 def test_an_empty_list_removes_nobody(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     linked.hire()
     linked.run()
-    from django_opentrain.platform.client import PlatformClient
-
     monkeypatch.setattr(PlatformClient, "list_contracts", lambda *_a, **_k: [])
     monkeypatch.setattr(PlatformClient, "list_project_links", lambda *_a, **_k: [])
     hourly(linked)

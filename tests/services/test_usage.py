@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_opentrain.adapters import DayUsage
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.platform.client import PlatformClient
-from django_opentrain.platform.errors import NotFound, ServerError
+from django_opentrain.platform.errors import BadRequest, NotFound, ServerError
 from django_opentrain.sandbox.models import Usage
 from django_opentrain.services import reporting, usage
 from django_opentrain.testing.hires import Hire
@@ -214,6 +214,15 @@ def test_one_refused_entry_does_not_hold_up_the_others(opentrain: OpenTrain, mar
     assert usage.report(maria.contract).refused == 0
     usage.record(maria.contract, days_ago(5), total_seconds=61, worker_id="usr_stranger")
     assert usage.report(maria.contract).refused == 1
+
+
+@pytest.mark.django_db
+def test_a_proxys_refusal_refuses_no_entry(opentrain: OpenTrain, maria: Hire) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+    opentrain.sandbox.faults.add("html", status=400, match="POST .*usage")
+    with pytest.raises(BadRequest):
+        usage.report(maria.contract)
+    assert DailyUsage.objects.get().status == DUE
 
 
 @pytest.mark.django_db
