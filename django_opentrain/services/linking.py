@@ -106,10 +106,15 @@ def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None
         info = _find(row, existing) if existing is not None else None
         _adopt(row, info or _create(row))
     except (LinkConflict, OpenTrainError) as error:
-        row.last_error = str(error)
-        row.save(update_fields=["last_error", "updated_at"])
+        _keep_error(row, error)
         raise
     return row
+
+
+def _keep_error(row: ProjectLink, error: Exception) -> None:
+    # Not save(): somebody who was told no at the same time may have deleted the row.
+    row.last_error = str(error)
+    ProjectLink.objects.filter(pk=row.pk).update(last_error=row.last_error, updated_at=timezone.now())
 
 
 def _create(row: ProjectLink) -> ProjectLinkInfo:
@@ -185,8 +190,7 @@ def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
             row.install.client.delete_project_link(row.opentrain_id)
     except OpenTrainError as error:
         if not (isinstance(error, NotFound) and error.from_opentrain):
-            row.last_error = str(error)
-            row.save(update_fields=["last_error", "updated_at"])
+            _keep_error(row, error)
             raise
         logger.info("Project link %s was gone at OpenTrain already.", row.opentrain_id)
     links.mark_removed(row, f"{cause}: project unlinked")
@@ -195,8 +199,8 @@ def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
 
 
 def _delete_unanswered(row: ProjectLink) -> None:
-    """A link whose creation got no answer may exist all the same."""
+    """A link whose creation got no answer may exist all the same. One to another job is not ours to delete."""
     client = row.install.client
     for info in client.list_project_links():
-        if info.external_project_id == row.external_project_id:
+        if (info.external_project_id, info.job_id) == (row.external_project_id, row.job_id):
             client.delete_project_link(info.id)

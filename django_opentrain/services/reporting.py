@@ -58,31 +58,39 @@ def report_last(contracts: ContractQuerySet) -> None:
     OpenTrain takes usage of linked jobs only. What it refuses is logged and holds up nothing; callers hold the
     install's lease. Raises ``OpenTrainError`` when it could not be asked.
     """
-    for contract in contracts.select_related("trainer", "install"):
+    for contract in contracts.filter(_worked_lately(timezone.now())).select_related("trainer", "install"):
         _collect(contract)
-        if not DailyUsage.objects.filter(contract=contract).due(usage.today()).exists():
-            continue
-        try:
-            usage.report(contract)
-        except OpenTrainError as error:
-            refused = isinstance(error, OpenTrainAPIError) and not error.outcome_unknown
-            if not refused or isinstance(error, (Unauthorized, RateLimited)):
-                raise
-            logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))
+    for contract in contracts.filter(_owes()).select_related("trainer", "install"):
+        _report_last(contract)
+
+
+def _report_last(contract: Contract) -> None:
+    try:
+        usage.report(contract)
+    except OpenTrainError as error:
+        refused = isinstance(error, OpenTrainAPIError) and not error.outcome_unknown
+        if not refused or isinstance(error, (Unauthorized, RateLimited)):
+            raise
+        logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))
 
 
 def _collectable(install: Install, now: datetime) -> ContractQuerySet:
+    return Contract.objects.filter(_worked_lately(now), install=install).select_related("trainer", "install")
+
+
+def _worked_lately(now: datetime) -> Q:
     """Contracts under which there can be new work: active ones, and those that ended a short while ago."""
-    recent = Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - usage.COLLECT_AFTER_END)
-    return Contract.objects.filter(recent, install=install).select_related("trainer", "install")
+    return Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - usage.COLLECT_AFTER_END)
 
 
 def _reportable(install: Install, now: datetime) -> ContractQuerySet:
-    owed = DailyUsage.objects.filter(contract=OuterRef("pk")).due(usage.today())
     waiting = Q(next_report_at=None) | Q(next_report_at__lte=now)
-    return Contract.objects.filter(waiting, Exists(owed), install=install).select_related(
-        "trainer", "install"
-    )
+    return Contract.objects.filter(waiting, _owes(), install=install).select_related("trainer", "install")
+
+
+def _owes() -> Exists:
+    """Contracts with totals that OpenTrain doesn't have."""
+    return Exists(DailyUsage.objects.filter(contract=OuterRef("pk")).due(usage.today()))
 
 
 def _collect(contract: Contract) -> None:

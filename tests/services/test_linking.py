@@ -189,6 +189,50 @@ def test_unlinking_an_unanswered_link_removes_it_too(
     assert remote(install) == []
 
 
+def test_unlinking_an_unanswered_link_leaves_other_jobs_links_alone(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    opentrain.fail_next(status=503, match=CREATE)
+    row = linking.link(install, "p1", job)
+    other = opentrain.sandbox.create_job("Another job", organization_id=install.organization_id)
+    install.client.create_project_link(external_project_id="p1", job_id=other.id)
+    assert linking.unlink(row).status == REMOVED
+    opentrain.run()
+    assert remote(install) == [("p1", other.id)]
+    assert ProjectLink.objects.live().get().job_id == other.id
+
+
+def test_a_refusal_after_the_row_was_deleted_is_that_refusal(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    """The customer was told no, and the row deleted, while a worker tried the same."""
+    opentrain.fail_next(status=503, match=CREATE)
+    row = linking.link(install, "p1", job)
+    ProjectLink.objects.all().delete()
+    opentrain.fail_next(status=404, match=CREATE)
+    with pytest.raises(NotFound):
+        linking.complete(row)
+
+
+def test_unlinking_looks_for_work_where_there_can_be_some(
+    opentrain: OpenTrain, install: Install, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = linking.link(install, "p1", job)
+    old, late, now = (opentrain.hire(job=job) for _ in range(3))
+    opentrain.end(old)
+    opentrain.run()
+    usage.record(old.contract, usage.today(), total_seconds=60)
+    opentrain.travel(days=8)
+    opentrain.end(late)
+    opentrain.run()
+    collected: list[str] = []
+    monkeypatch.setattr(usage, "collect", lambda contract: collected.append(contract.opentrain_id))
+    DailyUsage.objects.update(status=DailyUsage.Status.DUE)
+    linking.unlink(row)
+    assert sorted(collected) == sorted([late.id, now.id])
+    assert not DailyUsage.objects.filter(status=DailyUsage.Status.DUE).exists()
+
+
 def test_unlinking_under_a_dead_install_needs_no_call() -> None:
     row = make_link(make_install(status=Install.Status.REVOKED, token=None))
     assert linking.unlink(row).status == REMOVED
