@@ -17,6 +17,9 @@ from celery import Celery
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_opentrain.models import (
@@ -33,8 +36,8 @@ from django_opentrain.platform import catalog
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import dispatch, doctor, endpoints, heartbeat
-from django_opentrain.services.doctor import workers
-from django_opentrain.services.doctor.findings import Finding, Severity
+from django_opentrain.services.doctor import remote, workers
+from django_opentrain.services.doctor.findings import Finding, Severity, error
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.services.conftest import Host, RecordingAdapter, host
@@ -235,9 +238,9 @@ def canary_that_gets_back_in(_opentrain: OpenTrain, _install: Install, _settings
     host.emails["canary"] = "A removed trainer still has the project."
 
 
-@scene("examination-failed", ERROR)
+@scene("revocation-broken", ERROR)
 def adapter_that_breaks(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
-    host.failing["check_revocation"] = RuntimeError("out of canaries")
+    host.failing["check_revocation"] = RuntimeError("403: this token may not remove members")
 
 
 @scene("opentrain-unreachable", ERROR, offline=False)
@@ -293,6 +296,11 @@ def _remote(opentrain: OpenTrain, **values: Any) -> None:
 @scene("endpoint-missing", ERROR, offline=False)
 def endpoint_that_is_gone(_opentrain: OpenTrain, install: Install, _settings: Any) -> None:
     install.client.delete_webhook_endpoint(WebhookEndpoint.objects.get().opentrain_id)
+
+
+@scene("endpoint-disabled", ERROR, offline=False)
+def endpoint_that_opentrain_disabled(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _remote(opentrain, status="DISABLED", consecutive_failures=10)
 
 
 @scene("endpoint-disabled", ERROR, offline=False)
@@ -392,6 +400,127 @@ def test_people_who_should_be_forgotten_are_found(opentrain: OpenTrain, install:
     assert only("retention-due").data == {"event_bodies": 0, "people": 1}
 
 
+def test_a_part_that_fails_keeps_what_it_found_before(install: Install) -> None:
+    opentrain = [error("clock-skewed", "Far off.")]
+
+    def part() -> Iterator[Finding]:
+        yield from opentrain
+        raise RuntimeError("out of order")
+
+    with mock.patch.object(doctor.examination, "LOCAL", (part,)):
+        found = examine(offline=True)
+        assert set(found) == {"clock-skewed", "examination-failed"}
+        opentrain.clear()
+        assert "part. RuntimeError: out of order" in only("examination-failed", offline=True).title
+
+
+def test_an_opentrain_that_fails_is_no_changed_spec(opentrain: OpenTrain, install: Install) -> None:
+    opentrain.fail_next(503, times=2, match="GET /openapi.json")
+    assert "503" in only("opentrain-unreachable").title
+
+
+@pytest.mark.parametrize(("seconds", "direction"), [(100, "behind"), (-100, "ahead of")])
+def test_the_clock_is_said_to_be_ahead_or_behind(
+    seconds: int, direction: str, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_skew", lambda: float(seconds))
+    assert only("clock-skewed").title == f"This machine's clock is 100 seconds {direction} OpenTrain's."
+
+
+def test_the_error_and_whose_it_is_are_said_with_it(opentrain: OpenTrain, install: Install) -> None:
+    update_grant(desired=REVOKED, state=State.FAILED, last_error="AdapterError: 403\nmay not remove members")
+    [detail] = only("removal-failing").details
+    trainer = grant().participant.opentrain_user_id
+    assert f"trainer {trainer} (account " in detail
+    assert f"project p1 of customer acme ({install.opentrain_id}): AdapterError: 403 may not" in detail
+
+
+def test_many_of_a_kind_are_counted_and_some_are_named(install: Install) -> None:
+    for number in range(12):
+        factories.make_event(
+            WebhookEndpoint.objects.get(),
+            status=WebhookEvent.Status.FAILED,
+            type="contract.ended",
+            event_id=f"e{number}",
+            error="KeyError: 'id'",
+        )
+    found = only("events-failed", offline=True)
+    assert (found.data["count"], len(found.data["ids"]), len(found.details)) == (12, 10, 11)
+    assert found.details[0] == f"contract.ended e0 of customer acme ({install.opentrain_id}): KeyError: 'id'"
+    assert found.details[-1] == "and 2 more"
+
+
+def test_what_is_examined_costs_no_more_where_there_is_more(
+    install: Install, django_assert_max_num_queries: Any
+) -> None:
+    def fill(count: int) -> None:
+        endpoint, row = WebhookEndpoint.objects.get(), AccessGrant.objects.earliest("pk")
+        for _number in range(count):
+            factories.make_event(endpoint, status=WebhookEvent.Status.FAILED)
+            person = factories.make_participant(install)
+            factories.make_grant(row.contract, row.link, person, state=State.FAILED)
+            factories.make_usage(factories.make_contract(install), status=DailyUsage.Status.REFUSED)
+
+    fill(1)
+    with CaptureQueriesContext(connection) as few:
+        doctor.examine(offline=True)
+    fill(15)
+    with django_assert_max_num_queries(len(few)):
+        found = examine(offline=True)
+    assert {"events-failed", "grant-failing", "usage-refused"} <= set(found)
+
+
+# Many installs --------------------------------------------------------------------------------
+
+
+def test_the_next_examination_goes_on_with_the_next_installs(
+    opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "MOST_INSTALLS", 1)
+    others = [opentrain.connect(name) for name in ("globex", "initech")]
+    for each in others:
+        endpoint = WebhookEndpoint.objects.get(install=each)
+        each.client.delete_webhook_endpoint(endpoint.opentrain_id)
+    found = []
+    for _round in range(3):
+        opentrain.travel(seconds=1)
+        found.append({str(each.data["tenant"]) for each in doctor.examine() if each.id == "endpoint-missing"})
+    assert found == [set(), {"globex"}, {"initech"}]
+
+
+def test_an_opentrain_that_is_slow_is_not_waited_for(
+    opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "MOST_SECONDS", -1.0)
+    assert "0 of 1 installs could be asked" in only("install-unverified").title
+
+
+def test_when_all_are_refused_the_app_is_suspected(opentrain: OpenTrain, install: Install) -> None:
+    assert "which is all" not in refused_installs().title
+    opentrain.connect("globex")
+    found = refused_installs()
+    assert found.title == "Installs whose token OpenTrain refuses: 2, which is all of them."
+    assert found.advice == remote.EVERYBODY_REFUSED
+    assert [line.split(" (")[0] for line in found.details] == ["customer acme", "customer globex"]
+
+
+def refused_installs() -> Finding:
+    Install.objects.update(status=Install.Status.UNAUTHORIZED)
+    return only("install-refused")
+
+
+@pytest.mark.parametrize(
+    ("failures", "text"), [(10, "disabled by OpenTrain, after 10 deliveries"), (0, "disabled by somebody")]
+)
+def test_who_disabled_an_endpoint_is_said(
+    failures: int, text: str, opentrain: OpenTrain, install: Install
+) -> None:
+    _remote(opentrain, status="DISABLED", consecutive_failures=failures)
+    found = only("endpoint-disabled")
+    assert text in found.title
+    assert ("opentrain_sync" in found.advice) is bool(failures)
+
+
 # Before anything else can be asked ------------------------------------------------------------
 
 
@@ -403,13 +532,9 @@ def test_without_a_database_nothing_else_is_asked(install: Install) -> None:
 
 
 def test_missing_migrations_are_named(install: Install) -> None:
-    from django.db.migrations.executor import MigrationExecutor
-    from django.db.migrations.recorder import MigrationRecorder
-
-    recorder = MigrationRecorder(connection)
-    [(app, newest)] = MigrationExecutor(connection).loader.graph.leaf_nodes("django_opentrain")
-    recorder.record_unapplied(app, newest)
-    assert only("migrations-missing").data == {"migrations": [newest]}
+    newest = MigrationLoader(connection).graph.leaf_nodes("django_opentrain")[0]
+    MigrationRecorder(connection).record_unapplied(*newest)
+    assert only("migrations-missing").data == {"migrations": [".".join(newest)]}
 
 
 # Celery ---------------------------------------------------------------------------------------
@@ -429,14 +554,22 @@ def celery(install: Install, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_worker_answers(celery: Celery) -> None:
-    assert examine(offline=True) == {}, "a sweep a moment ago is a worker's answer, too"
+    silent = only("worker-silent", offline=True)
+    assert silent.severity == WARNING, "a sweep a moment ago: it may be busy"
     Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
-    assert set(examine(offline=True)) == {"worker-silent", "beat-silent"}
+    found = examine(offline=True)
+    assert set(found) == {"worker-silent", "beat-silent"}
+    assert found["worker-silent"].severity == ERROR
+
+
+def test_workers_that_take_no_questions_are_not_asked(celery: Celery) -> None:
+    celery.conf.worker_enable_remote_control = False
+    assert examine(offline=True) == {}
 
 
 def test_a_worker_that_answers_is_heard(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
-    monkeypatch.setattr(celery.control, "ping", lambda timeout: [{"worker@here": {"ok": "pong"}}])
+    monkeypatch.setattr(celery.control, "ping", lambda timeout, limit: [{"worker@here": {"ok": "pong"}}])
     assert set(examine(offline=True)) == {"beat-silent"}
 
 
@@ -482,8 +615,12 @@ def test_the_command_says_what_to_do(install: Install) -> None:
     Install.objects.update(removals_held=7)
     status, out = command("--offline")
     assert status == 1
-    assert "warning 1 installs hold removals that are unusually many. [removals-held]" in out
-    assert "→ Look at them, then confirm them" in out
+    assert out.startswith(
+        "warning Installs whose removals are unusually many, and wait: 1. [removals-held]\n"
+    )
+    assert f"    customer acme ({install.opentrain_id}): 7 grants\n" in out
+    assert "    → Look at them: manage.py opentrain_sync --dry-run. " in out
+    assert out.endswith("errors 0, warnings 1.\n")
 
 
 def test_the_worst_comes_first_and_decides(install: Install) -> None:
@@ -492,7 +629,27 @@ def test_the_worst_comes_first_and_decides(install: Install) -> None:
     status, out = command("--json", "--offline")
     assert status == 2
     assert [each["id"] for each in json.loads(out)] == ["removal-failing", "removals-held"]
-    assert set(json.loads(out)[0]) == {"id", "severity", "title", "advice", "data"}
+    assert set(json.loads(out)[0]) == {"id", "severity", "title", "details", "advice", "data"}
+
+
+def test_findings_of_a_kind_share_their_advice(opentrain: OpenTrain, install: Install) -> None:
+    for number in range(11):
+        opentrain.connect(f"customer-{number}", pii=False)
+    out = command()[1]
+    assert out.count("[scopes-missing]") == 10
+    assert out.count("→") == 1
+    assert "and 1 more like these" in out
+    assert out.endswith("errors 0, warnings 11.\n")
+
+
+def test_its_own_delivery_alarms_nobody(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    command("--offline")
+    assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == []
+
+
+def test_a_check_is_reported_with_its_hint(install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": 7}
+    assert "→ Use a share between 0 and 1. See E021 in docs/checks.md." in command("--offline")[1]
 
 
 def test_it_can_be_watched(install: Install) -> None:
@@ -517,9 +674,22 @@ def test_nothing_it_says_holds_a_secret(opentrain: OpenTrain, install: Install, 
 # Documents ------------------------------------------------------------------------------------
 
 
+#: Provoked by tests of their own.
+ELSEWHERE = {
+    "database-unreachable",
+    "migrations-missing",
+    "broker-unreachable",
+    "worker-silent",
+    "spec-changed",
+    "examination-failed",
+}
+
+
 def test_every_finding_is_provoked_here() -> None:
+    provoked = {each.values[0] for each in SCENES}
+    assert provoked | ELSEWHERE == set(doctor.ADVICE)
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in doctor.ADVICE if f'"{name}"' not in text] == []
+    assert [name for name in ELSEWHERE if f'only("{name}"' not in text] == []
 
 
 def test_every_finding_has_an_entry_in_the_documents() -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import groupby
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from django_opentrain.services import doctor
+
+#: Findings of one kind that people are shown.
+SHOWN = 10
 
 
 class Command(BaseCommand):
@@ -39,18 +44,23 @@ class Command(BaseCommand):
         self.stdout.write(f"… {part}")
 
     def _show(self, found: list[doctor.Finding]) -> None:
-        if not found:
-            self.stdout.write(self.style.SUCCESS("All is well."))
-        for each in found:
-            serious = each.severity == doctor.Severity.ERROR
-            paint = self.style.ERROR if serious else self.style.WARNING
-            self.stdout.write(f"{paint(each.severity.name.lower())} {each.title} [{each.id}]")
-            details = {name: value for name, value in each.data.items() if name not in ("count", "tenant")}
-            for name, value in details.items():
-                self.stdout.write(
-                    f"    {name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-                )
-            self.stdout.write(f"    → {each.advice}")
+        for _same, group in groupby(found, key=lambda each: (each.severity, each.id, each.advice)):
+            findings = list(group)
+            for each in findings[:SHOWN]:
+                self._show_one(each)
+            if len(findings) > SHOWN:
+                self.stdout.write(f"    and {len(findings) - SHOWN} more like these: see --json")
+            self.stdout.write(f"    → {findings[0].advice}")
+        counts = Counter(each.severity for each in found)
+        totals = f"errors {counts[doctor.Severity.ERROR]}, warnings {counts[doctor.Severity.WARNING]}."
+        self.stdout.write(totals if found else self.style.SUCCESS("All is well."))
+
+    def _show_one(self, finding: doctor.Finding) -> None:
+        serious = finding.severity == doctor.Severity.ERROR
+        paint = self.style.ERROR if serious else self.style.WARNING
+        self.stdout.write(f"{paint(finding.severity.name.lower())} {finding.title} [{finding.id}]")
+        for line in finding.details:
+            self.stdout.write(f"    {line}")
 
 
 def _quiet(_part: str) -> None:
@@ -62,6 +72,7 @@ def _as_json(each: doctor.Finding) -> dict[str, Any]:
         "id": each.id,
         "severity": each.severity.name.lower(),
         "title": each.title,
+        "details": list(each.details),
         "advice": each.advice,
         "data": dict(each.data),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEvent
 from django_opentrain.services import heartbeat, usage
 from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.services.doctor.words import customer, in_one_line, lasting
 
 #: A removal that fails is loud soon; a Work Email may take its time.
 REMOVAL_LATE: Final = timedelta(minutes=10)
@@ -34,44 +35,64 @@ def events() -> Iterator[Finding]:
     )
     seen = waiting.aggregate(count=models.Count("pk"), oldest=Min("received_at"))
     if seen["count"]:
-        age = round((now - seen["oldest"]).total_seconds())
-        title = f"{seen['count']} events are due and wait; the oldest came {age // 60} minutes ago."
-        yield error("events-waiting", title, count=seen["count"], age=age)
+        age = (now - seen["oldest"]).total_seconds()
+        title = f"Events that are due and wait: {seen['count']}. The oldest came {lasting(age)} ago."
+        yield error("events-waiting", title, count=seen["count"], age=round(age))
+    failed = WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED)
     yield from _some(
         error,
         "events-failed",
-        "events failed for good",
-        WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED),
+        "Events that failed for good",
+        failed.select_related("endpoint__install").defer("body"),
+        lambda row: f"{row} of {customer(row.endpoint.install)}: {row.error}",
     )
 
 
 def grants() -> Iterator[Finding]:
     """Access that is not as it should be."""
     now = timezone.now()
-    unsettled = AccessGrant.objects.unsettled()
+    unsettled = AccessGrant.objects.unsettled().select_related("participant", "link__install")
     leaving = Q(desired=AccessGrant.Desired.REVOKED)
     waiting = Q(state=AccessGrant.State.WAITING_FOR_EMAIL)
     late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
-    yield from _some(
-        error, "removal-failing", "removals of access don't succeed", unsettled.filter(leaving & late)
-    )
+    removals = unsettled.filter(leaving & late)
+    yield from _some(error, "removal-failing", "Removals of access that don't succeed", removals, _grant)
     failing = unsettled.filter(~leaving & ~waiting, state=AccessGrant.State.FAILED)
-    yield from _some(warning, "grant-failing", "grants of access don't succeed", failing)
+    yield from _some(warning, "grant-failing", "Grants of access that don't succeed", failing, _grant)
     since = Q(desired_at=None) | Q(desired_at__lte=now - EMAIL_LATE)
-    yield from _some(
-        warning,
-        "grant-waiting",
-        "trainers wait for their Work Email",
-        unsettled.filter(~leaving & waiting & since),
-    )
+    without = unsettled.filter(~leaving & waiting & since)
+    yield from _some(warning, "grant-waiting", "Trainers who wait for their Work Email", without, _grant)
+
+
+def _grant(row: AccessGrant) -> str:
+    account = f" (account {row.host_user_ref})" if row.host_user_ref else ""
+    who = f"trainer {row.participant.opentrain_user_id}{account}"
+    where = f"project {row.external_project_id} of {customer(row.link.install)}"
+    return f"grant {row.pk}, {who}, {where}: {row.last_error or 'not tried yet'}"
 
 
 def usage_reports() -> Iterator[Finding]:
     """Work that OpenTrain doesn't know of."""
-    due = DailyUsage.objects.due(usage.today()).filter(updated_at__lte=timezone.now() - REPORT_LATE)
-    yield from _some(warning, "usage-unreported", "days of work are not reported for more than a day", due)
-    refused = DailyUsage.objects.filter(status=DailyUsage.Status.REFUSED)
-    yield from _some(warning, "usage-refused", "days of work were refused by OpenTrain", refused)
+    rows = DailyUsage.objects.select_related("contract__install")
+    due = rows.due(usage.today()).filter(updated_at__lte=timezone.now() - REPORT_LATE)
+    yield from _some(
+        warning,
+        "usage-unreported",
+        "Days of work that are not reported for more than a day",
+        due,
+        lambda row: f"{_day(row)}: {row.contract.report_error or 'not tried'}",
+    )
+    yield from _some(
+        warning,
+        "usage-refused",
+        "Days of work that OpenTrain refused",
+        rows.filter(status=DailyUsage.Status.REFUSED),
+        lambda row: f"{_day(row)}: {row.error}",
+    )
+
+
+def _day(row: DailyUsage) -> str:
+    return f"{row.work_date}, contract {row.contract.opentrain_id} of {customer(row.contract.install)}"
 
 
 def reconciliation() -> Iterator[Finding]:
@@ -80,32 +101,55 @@ def reconciliation() -> Iterator[Finding]:
     yield from _some(
         warning,
         "removals-held",
-        "installs hold removals that are unusually many",
+        "Installs whose removals are unusually many, and wait",
         live.filter(removals_held__gt=0),
+        lambda row: f"{customer(row)}: {row.removals_held} grants",
     )
-    problems = [row for row in live.exclude(reconcile_summary={}) if row.reconcile_summary.get("problems")]
-    if problems:
-        title = f"{len(problems)} installs could not be compared with OpenTrain completely."
-        yield warning(
-            "comparison-incomplete", title, count=len(problems), ids=[row.pk for row in problems[:SHOWN]]
-        )
+    yield from _some(
+        warning,
+        "comparison-incomplete",
+        "Installs that could not be compared with OpenTrain completely",
+        live.filter(reconcile_summary__problems__0__isnull=False),
+        lambda row: f"{customer(row)}: {' '.join(row.reconcile_summary['problems'])}",
+    )
     before = timezone.now() - RECONCILE_LATE
-    late = Install.objects.usable().filter(
-        Q(reconciled_at=None, created_at__lte=before) | Q(reconciled_at__lte=before)
+    late = Q(reconciled_at=None, created_at__lte=before) | Q(reconciled_at__lte=before)
+    yield from _some(
+        warning,
+        "reconcile-late",
+        "Installs that were not compared with OpenTrain for hours",
+        Install.objects.usable().filter(late),
+        lambda row: f"{customer(row)}: {row.last_error or 'no error was noted'}",
     )
-    yield from _some(warning, "reconcile-late", "installs were not compared with OpenTrain for hours", late)
 
 
 def links() -> Iterator[Finding]:
     """Links and unlinks that OpenTrain has not taken."""
     before = timezone.now() - LINK_LATE
     owed = ProjectLink.objects.unfinished().filter(install__status__in=Install.LIVE, updated_at__lte=before)
-    yield from _some(warning, "links-unfinished", "links or removals of links are not finished", owed)
+    yield from _some(
+        warning,
+        "links-unfinished",
+        "Links, or removals of links, that are not finished",
+        owed.select_related("install"),
+        lambda row: (
+            f"project {row.external_project_id} of {customer(row.install)}: {row.last_error or 'not tried'}"
+        ),
+    )
 
 
-def _some(report: Any, name: str, what: str, rows: models.QuerySet[Any]) -> Iterator[Finding]:
+def _some(
+    report: Callable[..., Finding],
+    name: str,
+    what: str,
+    rows: models.QuerySet[Any],
+    line: Callable[[Any], str],
+) -> Iterator[Finding]:
     """One finding for all of ``rows``, naming the oldest; none where there are none."""
     count = rows.count()
     if count:
-        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:SHOWN])
-        yield report(name, f"{count} {what}.", count=count, ids=ids)
+        oldest = list(rows.order_by("pk")[:SHOWN])
+        lines = [in_one_line(line(row)) for row in oldest]
+        if count > SHOWN:
+            lines.append(f"and {count - SHOWN} more")
+        yield report(name, f"{what}: {count}.", lines, count=count, ids=[row.pk for row in oldest])

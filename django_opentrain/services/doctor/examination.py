@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from django_opentrain.services.doctor import backlog, keeping, remote, site, workers
-from django_opentrain.services.doctor.findings import Finding, error
+from django_opentrain.services.doctor.findings import ADVICE, Finding, error
 from django_opentrain.text import describe
 
 Part = Callable[[], Iterable[Finding]]
@@ -30,20 +30,25 @@ LOCAL: tuple[Part, ...] = (
 def examine(*, offline: bool = False, progress: Callable[[str], None] = lambda _part: None) -> list[Finding]:
     """Everything that is wrong, the worst first. ``offline``: without asking OpenTrain.
 
-    Changes nothing but what a verification of an install notes about it. ``progress`` is told each part's name.
+    Changes nothing but what an install's row says of its last call. ``progress`` is told each part's name.
     """
     broken = [*_part(site.database, progress)]
     if broken:
         return broken  # nothing else can be asked
     parts = LOCAL if offline else (*LOCAL, remote.opentrain)
     found = [each for part in parts for each in _part(part, progress)]
-    return sorted(found, key=lambda each: -each.severity)
+    order = list(ADVICE)
+    return sorted(found, key=lambda each: (-each.severity, order.index(each.id)))
 
 
 def _part(part: Part, progress: Callable[[str], None]) -> list[Finding]:
     name = part.__name__.replace("_", " ")
     progress(name)
+    found: list[Finding] = []
     try:
-        return list(part())
+        found.extend(part())
     except Exception as problem:  # noqa: BLE001 - the patient may be ill in any way, and the doctor has to go on
-        return [error("examination-failed", f"Could not examine: {name}. {describe(problem)}", part=name)]
+        found.append(
+            error("examination-failed", f"Could not examine: {name}. {describe(problem)}", part=name)
+        )
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
@@ -35,27 +35,29 @@ ADVICE: Final[Mapping[str, str]] = {
     "install-unverified": "Try again in a while. If it stays, give OpenTrain's support the request id.",
     "scopes-missing": "The customer has to connect again and grant them, or take them out of OPENTRAIN['SCOPES'].",
     "endpoint-missing": "Run: manage.py opentrain_sync. It subscribes one, and finds what was missed.",
-    "endpoint-disabled": "Recover it: on the customer's page, in the admin, or by waiting for the next check.",
+    "endpoint-disabled": "Run: manage.py opentrain_sync. It enables the endpoint, and finds what was missed.",
     "endpoint-differs": "Wait for the next check, which moves it, or run: manage.py opentrain_sync",
     "endpoint-failing": "Look for the receiver's answers in the access log, and them up in docs/operations.md.",
     # What waits
     "events-waiting": "See to it that a worker and beat run; at once: manage.py opentrain_work",
-    "events-failed": "Mend what their errors in the admin say, then run: manage.py opentrain_replay",
-    "removal-failing": "Somebody who should be gone still has access. Mend what the error says; it is tried again.",
+    "events-failed": "Mend what their errors say, then run: manage.py opentrain_replay",
+    "removal-failing": "Somebody who should be gone still has access. Lock their account by hand, then mend what the"
+    " error says; it is tried again.",
     "grant-failing": "A trainer waits for access. Mend what the error says; it is tried again.",
     "grant-waiting": "OpenTrain tells no Work Email: has the customer given the PII consent, and participants:email?",
-    "usage-unreported": "See the contract's error in the admin; OpenTrain pays only for what it was told.",
-    "usage-refused": "Correct these days: a change is reported by itself. The reason is in the admin.",
-    "removals-held": "Look at them, then confirm them on the customer's page, or: opentrain_sync --confirm-removals",
-    "comparison-incomplete": "Part of OpenTrain's lists was not seen; the install's page in the admin says which.",
+    "usage-unreported": "Mend what the error says; it is tried again. OpenTrain pays only for what it was told.",
+    "usage-refused": "Correct these days: a change is reported by itself.",
+    "removals-held": "Look at them: manage.py opentrain_sync --dry-run. If they are right, confirm them on the"
+    " customer's page, or: manage.py opentrain_sync --confirm-removals --install ID",
+    "comparison-incomplete": "What could not be seen could not be compared. Events still work.",
     "reconcile-late": "See to it that beat runs; at once: manage.py opentrain_sync",
-    "links-unfinished": "See each link's error in the admin. They are completed once OpenTrain takes them.",
+    "links-unfinished": "Mend what the error says. They are completed once OpenTrain takes them.",
     # What is kept
     "retention-due": "See to it that beat runs the purge each night; at once: manage.py opentrain_work",
     "secrets-undecryptable": "Put the lost key back at the end of ENCRYPTION_KEYS, or let these customers reconnect.",
     "revocation-broken": "Removed trainers may still get in. Mend the adapter before the next contract ends.",
     # The doctor itself
-    "examination-failed": "One part could not be examined. The others were.",
+    "examination-failed": "This part could not be examined, the others were. Mend what the error says.",
 }
 
 
@@ -67,20 +69,36 @@ class Finding:
     id: str
     severity: Severity
     title: str
-    #: What it is about: ids, counts, ages in seconds. Serialisable as JSON.
+    #: What to do next.
+    advice: str
+    #: Which ones, and what is wrong with each; a line for each, and not for all when there are many.
+    details: Sequence[str] = ()
+    #: For machines: ids, counts, ages in seconds. Serialisable as JSON.
     data: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def advice(self) -> str:
-        """What to do next."""
-        return ADVICE[self.id]
 
-
-def error(name: str, title: str, **data: Any) -> Finding:
+def error(
+    name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
+) -> Finding:
     """Something is broken."""
-    return Finding(id=name, severity=Severity.ERROR, title=title, data=data)
+    return _finding(Severity.ERROR, name, title, details, advice, data)
 
 
-def warning(name: str, title: str, **data: Any) -> Finding:
+def warning(
+    name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
+) -> Finding:
     """Something wants looking at."""
-    return Finding(id=name, severity=Severity.WARNING, title=title, data=data)
+    return _finding(Severity.WARNING, name, title, details, advice, data)
+
+
+def _finding(
+    severity: Severity,
+    name: str,
+    title: str,
+    details: Sequence[str],
+    advice: str | None,
+    data: Mapping[str, Any],
+) -> Finding:
+    return Finding(
+        id=name, severity=severity, title=title, advice=advice or ADVICE[name], details=details, data=data
+    )

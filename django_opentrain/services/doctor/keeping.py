@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.services import keys, purge
 from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.text import describe
 
 #: The purge runs once a night.
 PURGE_LATE: Final = timedelta(days=2)
@@ -22,7 +24,7 @@ def retention() -> Iterator[Finding]:
     """Is anything kept longer than it was promised?"""
     overdue = purge.overdue(timezone.now() - PURGE_LATE)
     if overdue.event_bodies or overdue.people:
-        title = f"{overdue.event_bodies} event bodies and {overdue.people} people should have been forgotten."
+        title = f"To be forgotten long since: event bodies {overdue.event_bodies}, people {overdue.people}."
         yield warning("retention-due", title, event_bodies=overdue.event_bodies, people=overdue.people)
 
 
@@ -31,16 +33,21 @@ def secrets() -> Iterator[Finding]:
     for column, lost in keys.undecryptable(SAMPLE).items():
         yield error(
             "secrets-undecryptable",
-            f"{lost} of the newest values of {column} can't be decrypted.",
+            f"Of the newest values of {column}, {lost} can't be decrypted.",
             column=column,
         )
 
 
 def revocation() -> Iterator[Finding]:
     """Does the adapter's canary get in and out? Only where the adapter can try it."""
+    adapter = get_adapter()
     try:
-        problem = get_adapter().check_revocation()
+        problem = adapter.check_revocation()
     except NotImplementedError:
         return
+    except ImproperlyConfigured:
+        raise  # it was not about the adapter
+    except Exception as failure:  # noqa: BLE001 - host code: a removal that raises is one that doesn't work
+        problem = f"Giving access to a canary account and removing it failed: {describe(failure)}"
     if problem:
         yield error("revocation-broken", problem)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,10 +36,10 @@ def database() -> Iterator[Finding]:
         yield error("database-unreachable", f"The database can't be asked ({type(problem).__name__}).")
         return
     targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == APP]
-    missing = [migration.name for migration, _backwards in executor.migration_plan(targets)]
+    missing = [str(migration) for migration, _backwards in executor.migration_plan(targets)]
     if missing:
-        title = f"The database lacks {len(missing)} migrations."
-        yield error("migrations-missing", title, migrations=missing)
+        title = f"Migrations that the database lacks: {len(missing)}."
+        yield error("migrations-missing", title, missing, migrations=missing)
 
 
 def system_checks() -> Iterator[Finding]:
@@ -45,7 +47,8 @@ def system_checks() -> Iterator[Finding]:
     for message in checks.run_checks(tags=["opentrain"], include_deployment_checks=True):
         if not message.is_silenced():
             report = error if message.is_serious() else warning
-            yield report("check-failed", f"{message.id}: {message.msg} {message.hint}", check=message.id)
+            title = f"{message.id}: {message.msg}"
+            yield report("check-failed", title, advice=message.hint, check=message.id)
 
 
 def cache() -> Iterator[Finding]:
@@ -65,19 +68,35 @@ def receiver() -> Iterator[Finding]:
     """
     url = urlsplit(conf.view_url("webhook", key=uuid.uuid4()))
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    answer = client.post(
-        url.path,
-        data=b"{}",
-        content_type="application/json",
-        secure=url.scheme == "https",
-        **_as_forwarded(url.netloc),
-    )
+    with _expected_404():
+        answer = client.post(
+            url.path,
+            data=b"{}",
+            content_type="application/json",
+            secure=url.scheme == "https",
+            **_as_forwarded(url.netloc),
+        )
     ours = answer.status_code == 404 and not answer.content
     if not ours:
         title = f"A delivery to {url.path} is answered {answer.status_code} before it reaches the receiver."
-        yield error(
-            "receiver-unreachable", title, status=answer.status_code, location=answer.get("Location", "")
-        )
+        location = answer.get("Location", "")
+        details = [f"It is sent to {location}"] if location else []
+        yield error("receiver-unreachable", title, details, status=answer.status_code, location=location)
+
+
+@contextmanager
+def _expected_404() -> Iterator[None]:
+    """Django would log that the receiver's URL was not found, which would alarm whoever asks the doctor."""
+    logger = logging.getLogger("django.request")
+
+    def is_serious(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(is_serious)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_serious)
 
 
 def _as_forwarded(host: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from celery import Celery
 from django_opentrain.conf import conf
 from django_opentrain.services import heartbeat
 from django_opentrain.services.dispatch import celery_app
-from django_opentrain.services.doctor.findings import Finding, error
+from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.services.doctor.words import lasting
 
 #: Seconds. A broker that accepts connections and never answers blocks for minutes.
 BROKER_SECONDS: Final = 5.0
@@ -29,10 +30,14 @@ def broker_and_workers() -> Iterator[Finding]:
         return
     answers: list[object] = []
     within(
-        BROKER_SECONDS + PING_SECONDS, lambda: answers.extend(app.control.ping(timeout=PING_SECONDS) or ())
+        BROKER_SECONDS + PING_SECONDS,
+        lambda: answers.extend(app.control.ping(timeout=PING_SECONDS, limit=1) or ()),
     )
-    if not answers and not heartbeat.pulse().swept_lately:
-        yield error("worker-silent", "No Celery worker answers.")
+    if answers or not app.conf.worker_enable_remote_control:
+        return
+    # One that works on a single thread doesn't answer while it is busy.
+    report = warning if heartbeat.pulse().swept_lately else error
+    yield report("worker-silent", f"No Celery worker answers within {PING_SECONDS:g} seconds.")
 
 
 def _connect(app: Celery) -> None:
@@ -67,5 +72,5 @@ def sweeps() -> Iterator[Finding]:
     if pulse.sweep_age is None:
         yield error("beat-silent", "Nothing has ever run on schedule here.")
     else:
-        title = f"Nothing has run on schedule for {pulse.sweep_age / 60:.0f} minutes."
+        title = f"Nothing has run on schedule for {lasting(pulse.sweep_age)}."
         yield error("beat-silent", title, age=round(pulse.sweep_age))
