@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from django_opentrain.platform.catalog import EVENT_TYPES
-from django_opentrain.sandbox import Sandbox, control
+from django_opentrain.sandbox import Sandbox, control, faults
 from django_opentrain.sandbox.models import Contract, Event, Fault, Job, Link, Organization
 from tests.sandbox.conftest import Api, Receiver
 from tests.sandbox.html import Page
@@ -159,6 +160,13 @@ def test_what_does_not_exist_is_404(control_api: Control, verb: str, body: dict[
 def test_verbs_are_posted(sandbox: Sandbox, session: requests.Session) -> None:
     response = session.get(sandbox.base_url + "/control/api/hire")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+def test_verbs_and_kinds_of_faults_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.partition("## A local OpenTrain")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert documented == [*control.VERBS, *faults.KINDS]
 
 
 def test_the_state_has_no_secrets(
