@@ -55,6 +55,8 @@ def test_any_object_is_an_event_whose_ids_can_be_stored(body: dict[str, object])
         for text in (event.id, event.type, event.resource_id, event.job_id):
             assert "\x00" not in text
             assert len(text.encode()) <= 4 * 200
+        assert isinstance(event.data, dict)
+        assert event.created_at is None or event.created_at.tzinfo is timezone.utc
 
 
 @given(st.binary() | any_text.map(lambda text: text.encode("utf-8", "surrogatepass")))
