@@ -31,10 +31,9 @@ def check_adapter(**_options: Any) -> list[CheckMessage]:
     path = value_of("ADAPTER")
     try:
         adapter = import_string(path) if isinstance(path, str) else None
-    except ImportError as problem:
-        return [
-            error(8, f"{SETTING}['ADAPTER'] can't be imported: {problem}.", "Use the class's dotted path.")
-        ]
+    except Exception as problem:  # noqa: BLE001 - a module that fails when it is imported may raise anything
+        text = f"{SETTING}['ADAPTER'] can't be imported: {type(problem).__name__}: {problem}."
+        return [error(8, text, "Use the class's dotted path, and mend what fails in its module.")]
     if not (isinstance(adapter, type) and issubclass(adapter, OpenTrainAdapter)):
         text = f"{SETTING}['ADAPTER'] is not the dotted path of a subclass of OpenTrainAdapter."
         return [error(9, text, "Subclass DjangoUsersAdapter, or OpenTrainAdapter itself.")]

@@ -18,12 +18,13 @@ from django_opentrain.checks.messages import configured, error, warning
 
 RECEIVER: Final = "django_opentrain.web.receiver.receive"
 SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
-#: What a middleware that wants everybody logged in is usually called.
-_LOGIN_MIDDLEWARE: Final = re.compile(
-    r"(login|auth\w*)_?required|(require|force|enforce)s?_?login", re.IGNORECASE
+#: What a middleware that wants a login or a CSRF token of everybody is usually called.
+_GATE_MIDDLEWARE: Final = re.compile(
+    r"(login|auth\w*)_?required|(require|force|enforce)s?_?login|(?<!disable)csrf", re.IGNORECASE
 )
-#: These ask the view whether it needs a login; the receiver says that it doesn't.
+#: These ask the view whether it needs one; the receiver says that it doesn't.
 _POLITE_MIDDLEWARE: Final = (
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "login_required.middleware.LoginRequiredMiddleware",
 )
@@ -45,10 +46,17 @@ def _proxy_header() -> Iterator[CheckMessage]:
     header: Any = settings.SECURE_PROXY_SSL_HEADER
     if header is None:
         return
-    pair = isinstance(header, (list, tuple)) and len(header) == 2
-    if not pair or not re.fullmatch(r"HTTP_[A-Z0-9_]+", str(header[0])):
-        text = "SECURE_PROXY_SSL_HEADER never matches: no request counts as secure."
+    if not _can_match(header):
+        text = "SECURE_PROXY_SSL_HEADER is not what a proxy sends: no request from it counts as secure."
         yield error(27, text, "It takes WSGI's spelling: ('HTTP_X_FORWARDED_PROTO', 'https').")
+
+
+def _can_match(header: object) -> bool:
+    if not isinstance(header, (list, tuple)) or len(header) != 2:
+        return False
+    name, value = header
+    spelled = isinstance(name, str) and re.fullmatch(r"HTTP_[A-Z0-9_]+", name)
+    return bool(spelled) and isinstance(value, str) and (not name.endswith("_PROTO") or value == "https")
 
 
 def _receiver() -> Iterator[CheckMessage]:
@@ -64,7 +72,7 @@ def _receiver() -> Iterator[CheckMessage]:
             yield error(23, text, hint)
             return
         yield from _view_at(path)
-    yield from _login_middleware()
+    yield from _gates()
     yield from _redirects(path)
 
 
@@ -87,11 +95,11 @@ def _view_at(path: str) -> Iterator[CheckMessage]:
         yield error(25, text, "Include django_opentrain.urls before the pattern that matches so much.")
 
 
-def _login_middleware() -> Iterator[CheckMessage]:
+def _gates() -> Iterator[CheckMessage]:
     for path in settings.MIDDLEWARE:
         name = path.rpartition(".")[2]
-        if path not in _POLITE_MIDDLEWARE and _LOGIN_MIDDLEWARE.search(name):
-            text = f"{path} seems to ask for a login, which OpenTrain doesn't have."
+        if path not in _POLITE_MIDDLEWARE and _GATE_MIDDLEWARE.search(name):
+            text = f"{path} seems to ask for a login or a CSRF token, and OpenTrain has neither."
             hint = "Except the URL name opentrain:webhook from it (opentrain_doctor tries that), then silence this."
             yield warning(4, text, hint)
 
