@@ -177,6 +177,21 @@ def other_type_for_what_is_sent(document: dict[str, Any]) -> None:
     schema(document, "UsageEntry")["properties"]["totalSeconds"] = {"type": "string"}
 
 
+@mutation(BREAKING, "body.entries[].workDate: has the format date-time, where date is sent")
+def other_format_for_what_is_sent(document: dict[str, Any]) -> None:
+    schema(document, "UsageEntry")["properties"]["workDate"]["format"] = "date-time"
+
+
+@mutation(BREAKING, "body.eventTypes[]: takes object, where string is sent")
+def other_items_for_what_is_sent(document: dict[str, Any]) -> None:
+    schema(document, "CreateWebhookEndpoint")["properties"]["eventTypes"]["items"] = {"type": "object"}
+
+
+@mutation(HARMLESS, "query status: does not say which values it takes")
+def any_value_for_what_is_sent(document: dict[str, Any]) -> None:
+    _parameter(document, "status")["schema"] = {"type": "string"}
+
+
 @mutation(HARMLESS)
 def wider_type_for_what_is_sent(document: dict[str, Any]) -> None:
     schema(document, "UsageEntry")["properties"]["totalSeconds"] = {"type": "number", "maximum": 86_400}
@@ -239,6 +254,22 @@ def new_field(document: dict[str, Any]) -> None:
 @mutation(BREAKING, "answer.contracts[].title: may be object, where string is read")
 def other_type(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["title"] = {"type": "object"}
+
+
+@mutation(BREAKING, "answer.contracts[].projectLinkIds[]: may be object, where integer, string is read")
+def other_items(document: dict[str, Any]) -> None:
+    schema(document, "Contract")["properties"]["projectLinkIds"]["items"] = {"type": "object"}
+
+
+@mutation(BREAKING, "answer.contracts[]: may be string, where object is read")
+def ids_instead_of_objects(document: dict[str, Any]) -> None:
+    answer = operation(document, "get", "/contracts")["responses"]["200"]["content"]["application/json"]
+    answer["schema"]["properties"]["contracts"]["items"] = {"type": "string"}
+
+
+@mutation(HARMLESS, "paymentType: does not say which values it has")
+def any_value(document: dict[str, Any]) -> None:
+    document["components"]["schemas"]["PaymentType"] = {"type": "string"}
 
 
 @mutation(HARMLESS)

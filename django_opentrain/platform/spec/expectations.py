@@ -41,6 +41,8 @@ class Sent:
     values: tuple[str, ...] = ()
     #: The longest text, the greatest number or the most items that we send.
     most: int | None = None
+    #: As JSON Schema names it, where a text has to have one.
+    format: str = ""
     members: tuple[Sent, ...] = ()
 
 
@@ -145,7 +147,7 @@ ERROR: Final = (
 )
 
 USAGE_ENTRY: Final = (
-    Sent("workDate", TEXT, always=True),
+    Sent("workDate", TEXT, always=True, format="date"),
     Sent("totalSeconds", WHOLE, most=catalog.SECONDS_PER_DAY),
     Sent("tasksCompleted", WHOLE),
     Sent("labelsCompleted", WHOLE),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django_opentrain.platform.spec.differences import Difference, Kind
-from django_opentrain.platform.spec.expectations import Read, Sent
+from django_opentrain.platform.spec.expectations import ID, LIST, OBJECT, TEXT, Read, Sent
 from django_opentrain.platform.spec.schema import Shape, shape_of
 
 
@@ -47,21 +47,28 @@ def compare_read(
 def _read_member(
     document: Mapping[str, Any], expected: Read, found: Shape, where: str
 ) -> Iterator[Difference]:
-    unusable = found.types - expected.types
-    if unusable:
-        text = f"may be {_words(unusable)}, where {_words(expected.types)} is read"
-        yield Difference(Kind.BREAKING, where, text)
-        return
+    inner = _nested(document, found)
+    items = OBJECT if expected.members else ID
+    unusable = [(found.types, expected.types)]
+    if expected.types == LIST:
+        unusable.append((inner.types, items))
+    for offered, readable in unusable:
+        if strange := offered - readable:
+            text = f"may be {_words(strange)}, where {_words(readable)} is read"
+            yield Difference(Kind.BREAKING, where, text)
+            return
     if found.nullable and expected.essential:
         yield Difference(Kind.BREAKING, where, "may be null, and is needed")
-    inner = _nested(document, found)
-    if expected.known and inner.enum is not None:
+    if expected.known:
         yield from _read_values(inner.enum, expected.known, where)
     if expected.members:
         yield from compare_read(document, inner, expected.members, where)
 
 
-def _read_values(offered: frozenset[str], known: tuple[str, ...], where: str) -> Iterator[Difference]:
+def _read_values(offered: frozenset[str] | None, known: tuple[str, ...], where: str) -> Iterator[Difference]:
+    if offered is None:
+        yield Difference(Kind.HARMLESS, where, "does not say which values it has")
+        return
     for value in sorted(offered - set(known)):
         yield Difference(Kind.NEW, where, f"has the new value {value}")
     for value in sorted(set(known) - offered):
@@ -96,20 +103,29 @@ def compare_sent_value(
     document: Mapping[str, Any], expected: Sent, found: Shape, where: str
 ) -> Iterator[Difference]:
     """One member, or one parameter."""
-    taken = found.types | ({"integer"} if "number" in found.types else set())
-    if found.types and not expected.types <= taken:
-        text = f"takes {_words(found.types)}, where {_words(expected.types)} is sent"
-        yield Difference(Kind.BREAKING, where, text)
-        return
     inner = _nested(document, found)
-    if inner.enum is not None:
-        yield from _sent_values(inner.enum, expected.values, where)
+    sent = [(found.types, expected.types)]
+    if expected.types == LIST:
+        sent.append((inner.types, OBJECT if expected.members else TEXT))
+    for taken, given in sent:
+        if taken and not given <= taken | ({"integer"} if "number" in taken else set()):
+            text = f"takes {_words(taken)}, where {_words(given)} is sent"
+            yield Difference(Kind.BREAKING, where, text)
+            return
+    if expected.format and found.format not in (None, expected.format):
+        text = f"has the format {found.format}, where {expected.format} is sent"
+        yield Difference(Kind.BREAKING, where, text)
+    yield from _sent_values(inner.enum, expected.values, where)
     yield from _limit(expected, found, where)
     if expected.members:
         yield from compare_sent(document, inner, expected.members, where)
 
 
-def _sent_values(taken: frozenset[str], sent: tuple[str, ...], where: str) -> Iterator[Difference]:
+def _sent_values(taken: frozenset[str] | None, sent: tuple[str, ...], where: str) -> Iterator[Difference]:
+    if taken is None:
+        if sent:
+            yield Difference(Kind.HARMLESS, where, "does not say which values it takes")
+        return
     if not sent:
         yield Difference(Kind.BREAKING, where, f"takes only {_words(taken)}")
         return

@@ -25,6 +25,7 @@ class Shape:
     max_length: float | None = None
     max_items: float | None = None
     maximum: float | None = None
+    format: str | None = None
 
 
 def resolve(document: Mapping[str, Any], node: object) -> Mapping[str, Any]:
@@ -86,6 +87,7 @@ def _own(schema: Mapping[str, Any]) -> Shape:
         max_length=_number(schema.get("maxLength")),
         max_items=_number(schema.get("maxItems")),
         maximum=_number(schema.get("maximum")),
+        format=form if isinstance(form := schema.get("format"), str) else None,
     )
 
 
@@ -107,6 +109,7 @@ def _both(one: Shape, other: Shape) -> Shape:
         max_length=_least((one.max_length, other.max_length)),
         max_items=_least((one.max_items, other.max_items)),
         maximum=_least((one.maximum, other.maximum)),
+        format=one.format or other.format,
     )
 
 
