@@ -136,7 +136,9 @@ class Transport:
 def _checked_base_url(base_url: str) -> str:
     try:
         parts = urlsplit(base_url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        usable = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
+        )
     except ValueError:
         usable = False
     if not usable:

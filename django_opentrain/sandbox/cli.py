@@ -20,11 +20,13 @@ from django_opentrain.sandbox.server import SandboxServer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, also for the management command."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=_port, default=8800, help="0 takes a free one")
-    parser.add_argument("--speed", type=_speed, default=1.0, help="how many times faster its clock runs")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8800, help="0 takes a free one (%(default)s)")
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, help="how many times faster its clock runs (%(default)g)"
+    )
     parser.add_argument("--state", type=Path, metavar="FILE", help="where everything survives a restart")
-    parser.add_argument("--app-slug", default=DEFAULT_APP_SLUG, help="slug of the platform app")
+    parser.add_argument("--app-slug", default=DEFAULT_APP_SLUG, help="slug of the platform app (%(default)s)")
     parser.add_argument(
         "--redirect-uri",
         type=_redirect_uri,
@@ -37,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv`` (the process's by default) and serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m django_opentrain.sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m django_opentrain.sandbox",
+        description="A local OpenTrain: its API, consent page, control page and webhooks.",
+    )
     add_arguments(parser)
     return run(parser.parse_args(argv))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from django_opentrain.platform.catalog import SCOPES, has_scope
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
@@ -15,9 +16,10 @@ from django_opentrain.platform.errors import (
     RateLimited,
     UnusableResponse,
 )
+from django_opentrain.platform.operations import OPERATIONS, Operation
 from tests.platform.conftest import ClientFactory
 from tests.platform.scripted_server import ScriptedServer
-from tests.platform.test_client import ENTRY, SPEC
+from tests.platform.test_client import CALLS, ENTRY, SPEC
 from tests.platform.test_resources import INSTALL
 
 
@@ -29,6 +31,25 @@ def test_a_scope_that_the_install_lacks_is_refused_before_the_call(
         client.report_usage("c", [ENTRY])
     assert (caught.value.scope, caught.value.status, caught.value.code) == ("usage:write", 403, "FORBIDDEN")
     assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [pair for pair in zip(OPERATIONS, CALLS, strict=False) if pair[0].scope],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_each_operation_needs_its_own_scope(
+    make_client: ClientFactory, server: ScriptedServer, operation: Operation, call: tuple[Any, ...]
+) -> None:
+    act = call[0]
+    others = {scope for scope in SCOPES if not has_scope([scope], operation.scope)}
+    with pytest.raises(MissingScope) as caught:
+        act(make_client(scopes=others))
+    assert caught.value.scope == operation.scope
+    assert server.received == []
+    server.answers(200, call[-1])
+    act(make_client(scopes={operation.scope}))
+    assert server.received[0].method == operation.method
 
 
 def test_write_implies_read_and_the_install_needs_no_scope(

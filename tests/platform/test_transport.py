@@ -150,7 +150,16 @@ def test_connections_are_kept(client: PlatformClient, server: ScriptedServer) ->
 
 
 @pytest.mark.parametrize(
-    "base_url", ["", "app.opentrain.ai", "ftp://app.opentrain.ai", "https://", "https://a/?b=c", "http://["]
+    "base_url",
+    [
+        "",
+        "app.opentrain.ai",
+        "ftp://app.opentrain.ai",
+        "https://",
+        "https://a/?b=c",
+        "https://a/#b",
+        "http://[",
+    ],
 )
 def test_a_base_url_must_be_one(base_url: str) -> None:
     with pytest.raises(InvalidRequest, match="base URL"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.operations import OPERATIONS
 from django_opentrain.platform.resources import UsageEntry
-from django_opentrain.sandbox import Clock, Sandbox
+from django_opentrain.sandbox import Clock, Sandbox, api
 
 PROJECT_URL = "https://label.example/projects/7"
 
@@ -49,6 +50,13 @@ def test_the_operations_are_those_of_the_spec(client: PlatformClient) -> None:
     }
     ours = {(operation.method, re.sub(r"{\w+}", "{}", operation.path)) for operation in OPERATIONS}
     assert ours == documented - {("GET", "/openapi.json")}
+
+
+def test_both_ask_for_the_same_scopes() -> None:
+    def scopes(operations: Iterable[Any]) -> dict[tuple[str, str], str]:
+        return {(each.method, re.sub(r"{\w+}", "{}", each.path)): each.scope or "" for each in operations}
+
+    assert scopes(OPERATIONS) == scopes(api.OPERATIONS)
 
 
 def test_the_core_loop(client: PlatformClient, sandbox: Sandbox) -> None:
