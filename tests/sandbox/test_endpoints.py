@@ -31,6 +31,8 @@ def test_the_secret_is_in_the_answer_to_create_only(api: Api) -> None:
     ("change", "key"),
     [
         ({"url": "http://example.test/hook"}, "url"),
+        ({"url": "http://0.0.0.0/hook"}, "url"),
+        ({"url": "http://localhost.example.test/hook"}, "url"),
         ({"url": "ftp://localhost/hook"}, "url"),
         ({"url": "https://"}, "url"),
         ({"url": "/hook"}, "url"),
@@ -69,7 +71,7 @@ def test_repeated_event_types_count_once(api: Api) -> None:
     assert endpoint["eventTypes"] == ["contract.ended"]
 
 
-def test_update(api: Api) -> None:
+def test_update(api: Api, sandbox: Sandbox) -> None:
     endpoint_id = api.subscribe()
     path = f"/webhook-endpoints/{endpoint_id}"
     moved = api.call("PATCH", path, {"url": "https://example.test/new"}).body["webhookEndpoint"]
@@ -80,6 +82,8 @@ def test_update(api: Api) -> None:
     assert off["status"] == "DISABLED"
     assert off["disabledAt"]
     assert off["disabledReason"]
+    sandbox.advance(60)
+    assert api.call("PATCH", path, {"status": "DISABLED"}).body["webhookEndpoint"] == off
     on = api.call("PATCH", path, {"status": "ACTIVE"}).body["webhookEndpoint"]
     assert (on["status"], on["disabledAt"], on["disabledReason"]) == ("ACTIVE", None, None)
     assert on["url"] == "https://example.test/new"
