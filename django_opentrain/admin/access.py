@@ -34,6 +34,8 @@ from django_opentrain.services import grants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
+UNSETTLED: Final = ~Q(state=F("desired"))
+
 GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.PENDING: "busy",
     State.WAITING_FOR_EMAIL: "warn",
@@ -75,7 +77,7 @@ class GrantRows(LatestRows):
 
 
 class GrantAttention(AttentionFilter):
-    condition = ~Q(state=F("desired"))
+    condition = UNSETTLED
     description = gettext_lazy("not as it should be")
 
 
@@ -88,13 +90,13 @@ class AccessGrantAdmin(OpenTrainAdmin):
 
     list_display = (
         "participant",
+        "access",
+        "trouble",
         "link",
         "customer",
-        "access",
         "cause_shown",
         "attempts",
         "next_attempt",
-        "trouble",
     )
     list_select_related = ("participant", "link", "contract__install")
     list_filter = (
@@ -135,6 +137,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "The next attempt of those that are not as they should be is due at once: a worker gives or removes"
             " their access."
         ),
+        applies=UNSETTLED,
     )
     def retry_now(self, selection: Selection[AccessGrant]) -> int:
         return selection.in_bulk(grants.retry_now)
@@ -145,6 +148,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "These trainers lose the project, although OpenTrain says that they work on it. No event and no"
             " reconciliation brings the access back: only an operator."
         ),
+        applies=Q(desired=Desired.GRANTED),
         asks_reason=True,
     )
     def withdraw(self, selection: Selection[AccessGrant]) -> int:
@@ -156,10 +160,11 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "These trainers get the project again that was taken from them, where their contract and its link"
             " still stand."
         ),
+        applies=Q(desired=Desired.REVOKED),
         asks_reason=True,
     )
     def restore(self, selection: Selection[AccessGrant]) -> int:
-        return selection.each(lambda grant: grants.restore(grant, selection.cause), desired=Desired.REVOKED)
+        return selection.each(lambda grant: grants.restore(grant, selection.cause))
 
 
 class TrainerAccountAdmin(OpenTrainAdmin):

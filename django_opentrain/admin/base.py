@@ -25,6 +25,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.admin.columns import EMPTY
 from django_opentrain.models import Install
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
     deletable = False
     change_form_template = "admin/django_opentrain/change_form.html"
     list_per_page = 50
+    empty_value_display = EMPTY
     # On big tables the second count of a page costs more than its rows.
     show_full_result_count = False
 
@@ -103,23 +105,30 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         """The confirmation of a deletion; Django makes it a transaction of its own."""
         return super().delete_view(request, object_id, extra_context)
 
-    def change_view(
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: Any = None,
     ) -> HttpResponse:
-        """A row's page, with a button for each action."""
-        buttons = self.action_buttons() if self.has_operate_permission(request) else []
-        return super().change_view(
-            request, object_id, form_url, {"opentrain_actions": buttons, **(extra_context or {})}
+        """A row's page, with a button for each action that can be applied to it."""
+        context["opentrain_actions"] = (
+            self.action_buttons(obj) if self.has_operate_permission(request) else []
         )
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def action_buttons(self) -> list[tuple[str, Any]]:
-        """Name and description of each action of this model."""
-        names = [name for name in self.actions or () if isinstance(name, str)]
-        return [(name, getattr(self, name).short_description) for name in names]
+    def action_buttons(self, row: models.Model) -> list[tuple[str, Any]]:
+        """Name and description of each action that can be applied to ``row``."""
+        actions = {name: getattr(self, name) for name in self.actions or () if isinstance(name, str)}
+        this = self.model._default_manager.filter(pk=row.pk)
+        return [
+            (name, action.short_description)
+            for name, action in actions.items()
+            if this.filter(action.applies).exists()
+        ]
 
     def rows_link(self, model: type[models.Model], **lookups: Any) -> str:
         """A link to another model's list, limited to what belongs to this row.
@@ -157,6 +166,7 @@ class LatestRows(admin.TabularInline):  # type: ignore[type-arg] # not generic a
     formset = LatestRowsFormSet
     ordering: ClassVar[tuple[str, ...]] = ("-pk",)
     show_change_link = True
+    empty_value_display = EMPTY
     can_delete = False
     extra = 0
     max_num = 0

@@ -25,12 +25,12 @@ class ConsentRequestAdmin(OpenTrainAdmin):
     # Nothing depends on one, and a user who has one must stay deletable.
     deletable = True
 
-    list_display = ("tenant", "user", "external_project_id", "sent", "outcome")
+    list_display = ("customer", "user", "external_project_id", "sent", "outcome")
     list_select_related = ("user",)
     search_fields = ("tenant", "external_project_id")
     ordering = ("-pk",)
     fields = (
-        "tenant",
+        "customer",
         "user",
         "external_project_id",
         "next_url",
@@ -40,5 +40,6 @@ class ConsentRequestAdmin(OpenTrainAdmin):
         "used_at",
     )
 
+    customer = column(gettext_lazy("customer"), lambda row: row.tenant, ordering="tenant")
     sent = age_column("created_at", gettext_lazy("sent"))
     outcome = column(gettext_lazy("outcome"), _outcome)

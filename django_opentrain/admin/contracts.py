@@ -54,15 +54,15 @@ class ContractAdmin(OpenTrainAdmin):
 
     list_display = (
         "__str__",
-        "opentrain_id",
-        "customer",
         "trainer",
+        "customer",
         "state",
         "budget",
+        "trouble",
         "start_date",
         "end_date",
         "reported",
-        "trouble",
+        "opentrain_id",
     )
     list_select_related = ("install", "trainer")
     list_filter = (ContractAttention, CustomerFilter, "status", "budget_state")

@@ -92,14 +92,14 @@ class EndpointRows(LatestRows):
 class InstallAdmin(OpenTrainAdmin):
     """The customers' grants to our platform app."""
 
-    list_display = ("tenant", "state", "opentrain_id", "verified", "reconciled", "held", "trouble")
+    list_display = ("customer", "state", "trouble", "held", "opentrain_id", "verified", "reconciled")
     list_filter = (InstallAttention, "status", "pii_consent")
     search_fields = ("tenant", "opentrain_id", "expected_id", "organization_id")
     ordering = ("-pk",)
     inlines = (LinkRows, ContractRows, EndpointRows)
     actions = ("verify", "reconcile_now", "confirm_held_removals", "disconnect")
     fieldsets = (
-        (None, {"fields": ("tenant", "state", "last_error_shown", "rows")}),
+        (None, {"fields": ("customer", "state", "last_error_shown", "rows")}),
         (
             gettext_lazy("Grant"),
             {
@@ -137,6 +137,7 @@ class InstallAdmin(OpenTrainAdmin):
         ),
     )
 
+    customer = column(gettext_lazy("customer"), lambda row: row.tenant, ordering="tenant")
     state = badge_column("status", gettext_lazy("state"), INSTALL_TONES)
     verified = age_column("verified_at", gettext_lazy("verified"))
     reconciled = age_column("reconciled_at", gettext_lazy("reconciled"))
@@ -193,9 +194,10 @@ class InstallAdmin(OpenTrainAdmin):
             "OpenTrain's lists would take away an unusual share of these customers' access, so it was held back."
             " Confirm it only after a look at OpenTrain: the trainers lose their access."
         ),
+        applies=Q(removals_held__gt=0),
     )
     def confirm_held_removals(self, selection: Selection[Install]) -> int:
-        return selection.each(reconcile.confirm_removals, removals_held__gt=0)
+        return selection.each(reconcile.confirm_removals)
 
     @operation(
         gettext_lazy("Disconnect"),
@@ -203,9 +205,10 @@ class InstallAdmin(OpenTrainAdmin):
             "Every trainer of these customers loses access. The last usage is reported, the webhook endpoints are"
             " removed and the token is forgotten; to come back, the customer has to connect again."
         ),
+        applies=Q(status__in=Install.LIVE),
     )
     def disconnect(self, selection: Selection[Install]) -> int:
-        return selection.each(connect.disconnect, status__in=Install.LIVE)
+        return selection.each(connect.disconnect)
 
 
 def _reconcile(install: Install) -> None:

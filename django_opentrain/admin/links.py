@@ -44,7 +44,7 @@ class GrantsOfLink(GrantRows):
 class ProjectLinkAdmin(OpenTrainAdmin):
     """The host's projects, linked to OpenTrain jobs."""
 
-    list_display = ("__str__", "external_project_id", "customer", "job_id", "state", "mode", "trouble")
+    list_display = ("__str__", "customer", "state", "trouble", "external_project_id", "job_id", "mode")
     list_select_related = ("install",)
     list_filter = (LinkAttention, CustomerFilter, "status", "provisioning_mode")
     search_fields = (
@@ -85,7 +85,8 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             "The link is deleted on OpenTrain and every trainer loses the access that it gave. There is no undo:"
             " a project is linked again by a new link."
         ),
+        applies=Q(live=True),
         asks_reason=True,
     )
     def unlink(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.unlink(link, selection.cause), live=True)
+        return selection.each(lambda link: linking.unlink(link, selection.cause))

@@ -15,7 +15,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -66,12 +66,14 @@ REFUSALS: Final = (
 class Selection(Generic[M]):
     """The rows that an operator chose.
 
+    :param applies: to which of them the operation can be applied.
     :ivar cause: who acts, and why where they said so: what a grant keeps as its cause.
     """
 
-    def __init__(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
+    def __init__(self, request: HttpRequest, queryset: QuerySet[M], applies: Q) -> None:
         self.request = request
         self.model = queryset.model
+        self._applies = applies
         self._manager = queryset.model._default_manager
         # Taken once: what an action does may take a row out of the filter that chose it.
         self.keys: Sequence[Any] = list(queryset.order_by("pk").values_list("pk", flat=True))
@@ -79,13 +81,13 @@ class Selection(Generic[M]):
         operator = f"operator {request.user.get_username()}"
         self.cause = f"{operator}: {reason}" if reason else operator
 
-    def each(self, act: Callable[[M], object], **only: Any) -> int:
-        """Call ``act`` for each row (of those that match ``only``); returns for how many it worked."""
+    def each(self, act: Callable[[M], object]) -> int:
+        """Call ``act`` for each row to which it applies; returns for how many it worked."""
         if len(self.keys) > MAX_ROWS:
             too_many = _("This is done while you wait, for at most %(most)d rows at once: choose fewer.")
             messages.error(self.request, too_many % {"most": MAX_ROWS})
             return 0
-        rows = self._manager.filter(pk__in=self.keys, **only).order_by("pk")
+        rows = self._manager.filter(self._applies, pk__in=self.keys).order_by("pk")
         return sum(self._try(act, row) for row in rows)
 
     def _try(self, act: Callable[[M], object], row: M) -> bool:
@@ -126,12 +128,17 @@ Run = Callable[[Any, Selection[Any]], int]
 Action = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
 
 
-def operation(label: Label, *, consequence: Label, asks_reason: bool = False) -> Callable[[Run], Action]:
+def operation(
+    label: Label, *, consequence: Label, applies: Q | None = None, asks_reason: bool = False
+) -> Callable[[Run], Action]:
     """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it worked.
 
     :param consequence: what will happen, for the confirmation page.
+    :param applies: to which rows it can be applied, where not to all: the others' pages don't offer it.
     :param asks_reason: the page has a field for why, which becomes part of the cause.
     """
+
+    rows = Q() if applies is None else applies
 
     def decorate(run: Run) -> Action:
         @admin.action(permissions=["operate"], description=label)
@@ -142,13 +149,14 @@ def operation(label: Label, *, consequence: Label, asks_reason: bool = False) ->
             if "confirmed" not in request.POST:
                 page = {"label": label, "consequence": consequence, "asks_reason": asks_reason}
                 return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
-            selection: Selection[Any] = Selection(request, queryset)
+            selection: Selection[Any] = Selection(request, queryset, rows)
             done = run(model_admin, selection)
             if done:
                 selection.log(label)
             _tell(request, label, done, len(selection.keys))
             return _back_to_row(model_admin, request)
 
+        act.__dict__["applies"] = rows
         return act
 
     return decorate

@@ -70,13 +70,13 @@ class DailyUsageAdmin(OpenTrainAdmin):
         "work_date",
         "contract",
         "customer",
+        "state",
+        "trouble",
         "who",
         "time",
         "tasks_completed",
         "labels_completed",
-        "state",
         "reported",
-        "trouble",
     )
     list_select_related = ("contract__install",)
     list_filter = (UsageAttention, UsageCustomer, "status")

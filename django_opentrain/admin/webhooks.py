@@ -44,10 +44,12 @@ EVENT_TONES: Final[Mapping[str, Tone]] = {
     WebhookEvent.Status.FAILED: "bad",
 }
 #: Endpoints that exist at OpenTrain and that an operator may change there.
-CHANGEABLE: Final = (
-    WebhookEndpoint.Status.ACTIVE,
-    WebhookEndpoint.Status.DISABLED,
-    WebhookEndpoint.Status.PAUSED,
+CHANGEABLE: Final = Q(
+    status__in=[
+        WebhookEndpoint.Status.ACTIVE,
+        WebhookEndpoint.Status.DISABLED,
+        WebhookEndpoint.Status.PAUSED,
+    ]
 )
 
 
@@ -74,7 +76,7 @@ class EventRows(LatestRows):
 class WebhookEndpointAdmin(OpenTrainAdmin):
     """Where OpenTrain sends each install's events."""
 
-    list_display = ("key", "customer", "opentrain_id", "state", "consecutive_failures", "checked", "trouble")
+    list_display = ("customer", "state", "trouble", "consecutive_failures", "checked", "opentrain_id", "key")
     list_select_related = ("install",)
     list_filter = (EndpointAttention, CustomerFilter, "status")
     search_fields = ("key", "opentrain_id", "url", "install__tenant")
@@ -114,9 +116,10 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
             "OpenTrain enables each endpoint again and sends its failed deliveries once more; then a worker looks"
             " for what was missed."
         ),
+        applies=CHANGEABLE,
     )
     def recover(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.recover, status__in=CHANGEABLE)
+        return selection.each(endpoints.recover)
 
     @operation(
         gettext_lazy("Pause"),
@@ -124,9 +127,10 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
             "OpenTrain sends these endpoints nothing until somebody recovers them. Events from now on are not kept"
             " for later: only a reconciliation finds what they would have said."
         ),
+        applies=CHANGEABLE,
     )
     def pause(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.pause, status__in=CHANGEABLE)
+        return selection.each(endpoints.pause)
 
     @operation(
         gettext_lazy("Rotate secret"),
@@ -134,9 +138,10 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
             "A new endpoint with a new secret replaces each of these. The old one is accepted until OpenTrain's"
             " last retries to it are over; an event that comes through both takes effect once."
         ),
+        applies=CHANGEABLE,
     )
     def rotate_secret(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.rotate_secret, status__in=CHANGEABLE)
+        return selection.each(endpoints.rotate_secret)
 
 
 class EventAttention(AttentionFilter):
@@ -163,7 +168,7 @@ class EventCustomer(CustomerFilter):
 class WebhookEventAdmin(OpenTrainAdmin):
     """Verified deliveries, and what became of them."""
 
-    list_display = ("__str__", "customer", "resource_id", "state", "attempts", "received", "trouble")
+    list_display = ("__str__", "customer", "state", "trouble", "attempts", "received", "resource_id")
     list_select_related = ("endpoint__install",)
     list_filter = (EventAttention, EventCustomer, "status", EventTypeFilter, "received_at")
     search_fields = ("event_id", "delivery_id", "resource_id", "job_id", "endpoint__install__tenant")
@@ -201,9 +206,10 @@ class WebhookEventAdmin(OpenTrainAdmin):
         consequence=gettext_lazy(
             "Pending events take effect while you wait: they may decide who gets or loses access."
         ),
+        applies=Q(status=WebhookEvent.Status.PENDING),
     )
     def process_now(self, selection: Selection[WebhookEvent]) -> int:
-        return selection.each(_process, status=WebhookEvent.Status.PENDING)
+        return selection.each(_process)
 
     @operation(
         gettext_lazy("Replay"),

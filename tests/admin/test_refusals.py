@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import models
 
 from django_opentrain.admin.operations import MAX_ROWS
 from django_opentrain.models import (
@@ -57,6 +61,26 @@ def test_an_install_that_is_not_connected_is_not_reconciled(scene: Scene, operat
 def test_where_there_is_nothing_to_do_that_is_said(action: str, scene: Scene, operator: User) -> None:
     Install.objects.update(removals_held=0, status=Install.Status.DISCONNECTED)
     assert "nothing was done" in confirm(logged_in(operator), scene[Install], action)[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "offered"),
+    [
+        (Install, {"removals_held": 0}, {"verify", "reconcile_now", "disconnect"}),
+        (Install, {"status": "REVOKED"}, {"verify", "reconcile_now", "confirm_held_removals"}),
+        (ProjectLink, {"live": None}, set()),
+        (AccessGrant, {"desired": "REVOKED", "state": "REVOKED"}, {"restore"}),
+        (AccessGrant, {"desired": "GRANTED", "state": "FAILED"}, {"retry_now", "withdraw"}),
+        (WebhookEndpoint, {"status": "RETIRING"}, set()),
+        (WebhookEvent, {"status": "PROCESSED"}, {"replay"}),
+    ],
+)
+def test_a_rows_page_offers_what_can_be_done_with_it(
+    model: type[models.Model], values: dict[str, Any], offered: set[str], scene: Scene, operator: User
+) -> None:
+    model._default_manager.update(**values)
+    page = text_of(logged_in(operator).get(url(model, "change", scene[model].pk)))
+    assert set(re.findall(r'name="action" value="(\w+)"', page)) == offered
 
 
 def test_access_under_an_ended_contract_is_not_given_back(scene: Scene, operator: User) -> None:
