@@ -188,17 +188,14 @@ def _invalid(error: exceptions.ValidationError) -> Problem:
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Nested error lists by the path of what they are about: ``entries[3].workDate``."""
+    """Lists of sentences by the path of what they are about: ``entries[3].workDate``."""
     if isinstance(detail, Mapping):
         for name, below in detail.items():
             if name == api_settings.NON_FIELD_ERRORS_KEY:
                 yield from _flatten(below, path)
             else:
                 yield from _flatten(below, path + _step(name, inside=bool(path)))
-    elif isinstance(detail, (list, tuple)) and any(isinstance(below, (Mapping, list)) for below in detail):
-        for index, below in enumerate(detail):
-            yield from _flatten(below, f"{path}[{index}]")
-    elif detail:
+    else:
         sentences = detail if isinstance(detail, (list, tuple)) else [detail]
         yield path or WHOLE_BODY, [str(sentence) for sentence in sentences]
 
