@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from django_opentrain.api.urls import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "openapi.yaml"
@@ -36,6 +39,17 @@ def test_the_description_is_clean_and_current(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     # To renew it: DJANGO_SETTINGS_MODULE=tests.api.schema_settings django-admin spectacular --file docs/openapi.yaml
     assert yaml.safe_load(made.read_text()) == yaml.safe_load(COMMITTED.read_text())
+
+
+def test_the_document_has_every_url() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    section = text.partition("## Resources")[2].partition("## ")[0]
+    documented: list[str] = []
+    for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE):
+        for path in re.findall(r"`([^`]+)`", row):
+            # "…/pause/" stands beside the path that it differs from in its last part.
+            documented.append(path.replace("…", documented[-1].rsplit("/", 2)[0]) if "…" in path else path)
+    assert sorted(documented) == sorted(route.replace("<int:pk>", "{id}") for route, *_ in ROUTES)
 
 
 WITHOUT = """
