@@ -63,11 +63,11 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
         raise StillNeededError(reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
     with transaction.atomic():
-        ids = list(people.values_list("pk", flat=True))
         _rename_in_history(people, opentrain_user_id)
-        result.people = purge.forget(ids)
+        result.people = purge.forget(people)
         for start in range(0, len(naming), BATCH):
-            result.event_bodies += purge.empty_bodies(naming[start : start + BATCH])
+            batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
+            result.event_bodies += purge.empty_bodies(batch)
     return result
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.utils import timezone
 
 from django_opentrain.conf import conf
@@ -23,6 +23,9 @@ from django_opentrain.models import (
 
 #: Rows changed by one statement, so that no lock is held for long.
 BATCH: Final = 500
+OVERDUE: Final = timedelta(days=30)
+
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(kw_only=True)
@@ -41,14 +44,22 @@ def run() -> Purged:
     return Purged(
         event_bodies=_in_batches(_old_bodies(now), empty_bodies),
         people=_in_batches(_former_trainers(now), forget),
-        consent_requests=_delete(ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1))),
-        pending_installs=_delete(_abandoned_installs(now)),
+        consent_requests=_in_batches(
+            ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
+        ),
+        pending_installs=_in_batches(_abandoned_installs(now), _delete),
     )
 
 
 def overdue(at: datetime) -> Purged:
-    """How many event bodies and people a run at that time would have emptied, and that still are not."""
-    return Purged(event_bodies=_old_bodies(at).count(), people=_former_trainers(at).count())
+    """How many event bodies and people a run at that time would have emptied, and that still are not.
+
+    Of bodies only those of the last ``OVERDUE``: where runs have stopped there are such ones, and to look through all
+    events that ever came would take long.
+    """
+    since = at - timedelta(days=conf.event_retention_days) - OVERDUE
+    bodies = _old_bodies(at).filter(received_at__gt=since)
+    return Purged(event_bodies=bodies.count(), people=_former_trainers(at).count())
 
 
 def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
@@ -57,9 +68,9 @@ def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
     return WebhookEvent.objects.filter(status__in=settled, received_at__lte=before, body__isnull=False)
 
 
-def empty_bodies(ids: list[int]) -> int:
+def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
     """Forget what these events said; that they came stays."""
-    return WebhookEvent.objects.filter(pk__in=ids).update(body=None)
+    return rows.update(body=None)
 
 
 def _former_trainers(now: datetime) -> QuerySet[Participant]:
@@ -73,13 +84,15 @@ def _former_trainers(now: datetime) -> QuerySet[Participant]:
         desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
     )
     owed = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
+    # Without a token nothing can be reported any more, and what is kept for that would be kept for ever.
+    reportable = owed.filter(contract__install__token__isnull=False)
     old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
-    return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(owed))
+    return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(reportable))
 
 
-def forget(ids: list[int]) -> int:
+def forget(people: QuerySet[Participant]) -> int:
     """Forget what is personal about these participants: name, country, profile, Work Email. The id stays."""
-    return Participant.objects.filter(pk__in=ids).update(
+    return people.update(
         display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
     )
 
@@ -88,15 +101,15 @@ def _abandoned_installs(now: datetime) -> QuerySet[Install]:
     return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
 
 
-def _in_batches(
-    rows: QuerySet[WebhookEvent] | QuerySet[Participant], step: Callable[[list[int]], int]
-) -> int:
-    total = 0
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
-        total += step(ids)
-    return total
-
-
 def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
     deleted, _by_model = rows.delete()
     return deleted
+
+
+def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int]) -> int:
+    """``step`` gets the condition with the keys: what is needed again by then (replayed, hired) doesn't fulfil it."""
+    total, last = 0, 0
+    while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        total += step(rows.filter(pk__in=ids))
+        last = ids[-1]
+    return total

@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_opentrain.models import (
@@ -17,7 +20,7 @@ from django_opentrain.models import (
     Participant,
     WebhookEvent,
 )
-from django_opentrain.services import purge
+from django_opentrain.services import inbox, purge
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
@@ -84,14 +87,40 @@ def test_bodies_are_emptied_in_batches(install: Install, monkeypatch: pytest.Mon
     sizes: list[int] = []
     empty = purge.empty_bodies
 
-    def empty_and_note(ids: list[int]) -> int:
-        sizes.append(len(ids))
-        return empty(ids)
+    def empty_and_note(rows: QuerySet[WebhookEvent]) -> int:
+        sizes.append(rows.count())
+        return empty(rows)
 
     monkeypatch.setattr(purge, "BATCH", 2)
     monkeypatch.setattr(purge, "empty_bodies", empty_and_note)
     assert purge.run().event_bodies == 5
     assert sizes == [2, 2, 1]
+
+
+def test_what_is_replayed_meanwhile_keeps_its_body(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = event(install)
+    empty = purge.empty_bodies
+
+    def replay_first(rows: QuerySet[WebhookEvent]) -> int:
+        inbox.replay(WebhookEvent.objects.filter(pk=row.pk))
+        return empty(rows)
+
+    monkeypatch.setattr(purge, "empty_bodies", replay_first)
+    assert purge.run().event_bodies == 0
+    row.refresh_from_db()
+    assert row.payload
+
+
+def test_each_batch_goes_on_where_the_last_one_ended(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [event(install) for _number in range(3)]
+    monkeypatch.setattr(purge, "BATCH", 2)
+    with CaptureQueriesContext(connection) as queries:
+        purge.run()
+    table = WebhookEvent._meta.db_table
+    looks = [each["sql"] for each in queries if each["sql"].startswith("SELECT") and table in each["sql"]]
+    assert f" > {rows[1].pk}" in looks[1]
 
 
 # People ---------------------------------------------------------------------------------------
@@ -162,6 +191,17 @@ def test_people_whose_hours_are_not_reported_stay(install: Install, status: str,
     assert is_forgotten(person) is forgotten
 
 
+def test_people_whose_hours_nobody_can_report_any_more_are_forgotten(install: Install) -> None:
+    person, contract = former(install)
+    factories.make_usage(contract)
+    Install.objects.update(status=Install.Status.DISCONNECTED)
+    purge.run()
+    assert not is_forgotten(person), "the last report is under way: the token is still there"
+    Install.objects.update(token=None)
+    purge.run()
+    assert is_forgotten(person)
+
+
 def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, site: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
     opentrain.connect()
@@ -198,6 +238,22 @@ def test_installs_that_never_got_a_token_are_deleted(status: str, days: int, lef
     Install.objects.update(created_at=timezone.now() - timedelta(days=days))
     purge.run()
     assert Install.objects.count() == left
+
+
+def test_unfinished_connections_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "BATCH", 2)
+    user = factories.make_user()
+    for _number in range(5):
+        factories.make_consent_request(user, expires_at=timezone.now() - OLD)
+        factories.make_install(status="PENDING")
+    Install.objects.update(created_at=timezone.now() - OLD)
+    with CaptureQueriesContext(connection) as queries:
+        done = purge.run()
+    assert (done.consent_requests, done.pending_installs) == (5, 5)
+    for model in (ConsentRequest, Install):
+        table = connection.ops.quote_name(model._meta.db_table)
+        deletions = [each for each in queries if each["sql"].startswith(f"DELETE FROM {table}")]
+        assert len(deletions) == 3
 
 
 def test_what_is_overdue_is_what_a_run_would_empty(install: Install) -> None:
