@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from django_opentrain.testing.kit import OpenTrain
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BLOCK = re.compile(r"^```python\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: For a machine that is busy with other tests.
@@ -54,6 +56,13 @@ def test_the_first_example_is_short() -> None:
     name, text = examples("docs/testing.md")[0]
     assert name == "mysite/test_access.py"
     assert len(text.splitlines()) <= 10
+
+
+def test_every_verb_of_the_kit_is_documented() -> None:
+    section = (ROOT / "docs/testing.md").read_text(encoding="utf-8").partition("## Telling the story")[2]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    documented = {verb for row in rows for verb in re.findall(r"`(\w+)", row)}
+    assert {name for name in vars(OpenTrain) if not name.startswith("_")} == documented - {"tasks", "labels"}
 
 
 def test_the_conformance_example_is_the_example_projects() -> None:
