@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from dataclasses import astuple
 from datetime import timedelta
 from typing import Any, Final
@@ -16,6 +17,8 @@ from django_opentrain.services import heartbeat, purge, reconcile, work
 
 #: As often as Celery beat asks for it; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
+#: Seconds. It looks through all events, which there may be many of.
+FORGET_EVERY: Final = 3600.0
 DEFAULT_PAUSE: Final = 15.0
 
 
@@ -37,15 +40,20 @@ class Command(BaseCommand):
             self._forever(options["pause"])
         else:
             self._round()
+            self._forget()
 
     def _forever(self, pause: float) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        forget_at = time.monotonic()
         while not stop.is_set():
             close_old_connections()
             try:
                 self._round()
+                if time.monotonic() >= forget_at:
+                    self._forget()
+                    forget_at = time.monotonic() + FORGET_EVERY
             except DatabaseError as error:
                 # What was under way is rolled back and still due: the next round finds it.
                 self.stderr.write(f"The database failed ({type(error).__name__}); next try in {pause:g} s.")
@@ -54,13 +62,15 @@ class Command(BaseCommand):
     def _round(self) -> None:
         reconcile.request_older_than(RECONCILE_EVERY)
         done = work.run()
-        forgotten = purge.run()
         heartbeat.beat()
         if done:
             self.stdout.write(
                 f"done: events {done.events}, grants {done.grants}, installs reconciled {done.installs},"
                 f" budgets announced {done.budgets}, daily totals reported {done.usage}"
             )
+
+    def _forget(self) -> None:
+        forgotten = purge.run()
         if any(astuple(forgotten)):
             self.stdout.write(
                 f"forgotten: event bodies {forgotten.event_bodies}, people {forgotten.people},"
