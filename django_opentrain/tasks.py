@@ -45,7 +45,7 @@ def reconcile_install(install_id: int) -> None:
 def reconcile_all() -> None:
     """Reconcile every install; other workers that sweep meanwhile share the work. Scheduled."""
     reconcile.request_all()
-    reconcile.run_due()
+    work.react()
 
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True)

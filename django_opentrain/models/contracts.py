@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import EncryptedTextField, IdField
@@ -44,6 +45,10 @@ class ContractQuerySet(models.QuerySet["Contract"]):
     def active(self) -> ContractQuerySet:
         """Contracts under which work goes on."""
         return self.filter(status=Contract.Status.ACTIVE)
+
+    def linked(self) -> ContractQuerySet:
+        """Contracts whose job is linked: OpenTrain answers for no others."""
+        return self.filter(Exists(ProjectLink.objects.live().filter(contracts=OuterRef("pk"))))
 
 
 class Contract(TimestampedModel):

@@ -11,6 +11,7 @@ from typing import Final
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.services import contracts, grants, linking, links, participants
 from django_opentrain.services.locks import one_at_a_time
@@ -74,8 +75,8 @@ def _unfinished_link(row: ProjectLink, seen: Survey) -> Change:
 def contract_changes(install: Install, seen: Survey) -> Iterator[Change]:
     """What to do about contracts. One that is known, listed as before, and has its grants costs nothing."""
     rows = {row.opentrain_id: row for row in install.contracts.all()}
-    granted = _granted_links(install)
-    link_ids = {row.opentrain_id: row.pk for row in install.project_links.all() if row.grants_access}
+    links = {row.opentrain_id: row for row in ProjectLink.objects.live().filter(install=install)}
+    done = _done(install)
     for info in seen.ended.values():
         yield from _ended(install, rows.get(info.id), info)
     for info in seen.active.values():
@@ -83,18 +84,25 @@ def contract_changes(install: Install, seen: Survey) -> Iterator[Change]:
             continue  # it ended between the two lists
         row = rows.get(info.id)
         if row is None or row.status == Contract.Status.ACTIVE:
-            wanted = {link_ids.get(link_id, -1) for link_id in info.project_link_ids} - {-1}
-            yield from _active(install, row, info, wanted - granted.get(info.id, set()))
+            listed = (links[link_id] for link_id in info.project_link_ids if link_id in links)
+            missing = any((info.id, link.pk, link.grants_access) not in done for link in listed)
+            yield from _active(install, row, info, missing=missing)
 
 
-def _granted_links(install: Install) -> dict[str, set[int]]:
-    """By contract, the links for which there is a grant that needs nothing from us."""
-    found: dict[str, set[int]] = {}
-    mine = AccessGrant.objects.filter(contract__install=install).select_related("contract")
-    for row in mine:
-        if not grants.is_revivable(row):
-            found.setdefault(row.contract.opentrain_id, set()).add(row.link_id)
-    return found
+def _done(install: Install) -> set[tuple[str, int, bool]]:
+    """Contracts, their links, and whether it gives access: what needs nothing from us.
+
+    A link that gives none is to be known, and one that does is to have a grant.
+    """
+    known = Contract.links.through.objects.filter(contract__install=install)
+    given = AccessGrant.objects.filter(contract__install=install).select_related("contract")
+    return {
+        *(
+            (contract, link, False)
+            for contract, link in known.values_list("contract__opentrain_id", "projectlink")
+        ),
+        *((row.contract.opentrain_id, row.link_id, True) for row in given if not grants.is_revivable(row)),
+    }
 
 
 def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterator[Change]:
@@ -126,14 +134,14 @@ def record_ended(install: Install, info: ContractInfo) -> None:
     with one_at_a_time(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
+            if link.provisioning_mode == catalog.MANAGED_ADAPTER:
+                continue
             for person in people:
                 grants.grant(contract, link, person, CAUSE)
         _end(install, info)
 
 
-def _active(
-    install: Install, row: Contract | None, info: ContractInfo, missing: set[int]
-) -> Iterator[Change]:
+def _active(install: Install, row: Contract | None, info: ContractInfo, *, missing: bool) -> Iterator[Change]:
     if row is None or missing:
         yield Change(
             sign="+",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from django_opentrain import signals
@@ -61,8 +61,13 @@ def end(contract: Contract, cause: str) -> int:
         return grants.withdraw(AccessGrant.objects.filter(contract=contract), cause)
 
 
-def save_budget(contract: Contract, budget: BudgetInfo, *, event: Event | None = None) -> None:
-    """Remember a budget, unless it is older than the one that is known."""
+def save_budget(
+    contract: Contract, budget: BudgetInfo, *, event: Event | None = None, asked_at: datetime | None = None
+) -> None:
+    """Remember a budget, unless it is older than the one that is known.
+
+    It was told by ``event``, or is the answer to a call made at ``asked_at``: what was learned since is newer.
+    """
     if event is not None and _is_old_news(contract, event):
         return
     state = budget.state if budget.state in catalog.BUDGET_STATES else catalog.BUDGET_OK
@@ -80,7 +85,11 @@ def save_budget(contract: Contract, budget: BudgetInfo, *, event: Event | None =
     }
     if event is not None:
         values["budget_event_id"] = event.id
-    Contract.objects.filter(pk=contract.pk).update(**values)
+    rows = Contract.objects.filter(pk=contract.pk)
+    if asked_at is not None:
+        rows = rows.filter(Q(budget_updated_at=None) | Q(budget_updated_at__lte=asked_at))
+    if not rows.update(**values):
+        return
     for name, value in values.items():
         setattr(contract, name, value)
 

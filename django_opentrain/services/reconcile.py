@@ -8,12 +8,12 @@ link must answer 404. Many removals at once stop and wait until somebody confirm
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from django_opentrain.clients import FORBIDDEN
@@ -23,7 +23,7 @@ from django_opentrain.models import AccessGrant, Contract, Install
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import (
     Forbidden,
-    NotFound,
+    InvalidRequest,
     OpenTrainAPIError,
     OpenTrainError,
     RateLimited,
@@ -57,6 +57,15 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     #: OpenTrain failed at some of it, so that it is worth trying again soon.
     unfinished: bool = False
+    #: Somebody had confirmed the removals when the run began.
+    confirmed: bool = False
+
+    def note(self, what: str, error: Exception) -> None:
+        """OpenTrain refused one thing. Raises where it will refuse all others, too."""
+        if isinstance(error, (Unauthorized, RateLimited)):
+            raise error
+        self.problems.append(f"{what}: {describe(error)}")
+        self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
 def install(row: Install, *, dry_run: bool = False) -> Outcome:
@@ -107,8 +116,9 @@ def _run(row: Install, held: Lease) -> Outcome:
             "problems": outcome.problems[:100],
         },
         removals_held=sum(change.removes for change in outcome.held),
-        removals_confirmed=False,
     )
+    if outcome.confirmed:
+        Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
     # Not when somebody asked for another run meanwhile.
     asked = Q(next_reconcile_at=None) | Q(next_reconcile_at__lte=started)
     Install.objects.filter(asked, pk=row.pk).update(next_reconcile_at=again)
@@ -118,26 +128,25 @@ def _run(row: Install, held: Lease) -> Outcome:
 
 def _restore(row: Install, held: Lease) -> Outcome:
     row.refresh_from_db()
-    outcome, seen = Outcome(), Survey()
+    outcome, seen = Outcome(confirmed=row.removals_confirmed), Survey()
     for look, compare in ((survey_links, link_changes), (survey_contracts, contract_changes)):
         look(row, seen, held)
         changes = list(compare(row, seen))
         _make(_within_breaker(row, changes, outcome), held, outcome)
     outcome.problems.extend(seen.unseen)
     _refresh_budgets(row, held, outcome)
-    if row.has_scope(catalog.WEBHOOKS_MANAGE):
-        held.renew()
-        endpoints.ensure(row)
+    _mend_endpoint(row, held, outcome)
     _reassert(row)
     return outcome
 
 
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
-    """Everything, or without the removals when they are too many to be believed."""
-    removals = sum(change.removes for change in changes)
-    wanted = AccessGrant.objects.wanted().filter(contract__install=row).count()
+    """Everything, or without the removals when they, and those before in this run, are too many to be believed."""
+    gone = sum(change.removes for change in outcome.changes)
+    removals = gone + sum(change.removes for change in changes)
+    wanted = gone + AccessGrant.objects.wanted().filter(contract__install=row).count()
     unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > wanted * conf.removal_breaker
-    if not unusual or row.removals_confirmed:
+    if not unusual or outcome.confirmed:
         return changes
     outcome.held.extend(change for change in changes if change.removes)
     logger.error(
@@ -154,11 +163,8 @@ def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
         held.renew()
         try:
             change.make()
-        except (LinkConflict, OpenTrainAPIError) as error:
-            if isinstance(error, (Unauthorized, RateLimited)):
-                raise
-            outcome.problems.append(f"{change.text}: {describe(error)}")
-            outcome.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
+        except (LinkConflict, InvalidRequest, OpenTrainAPIError) as error:
+            outcome.note(change.text, error)
         else:
             outcome.changes.append(change)
 
@@ -169,13 +175,28 @@ def _refresh_budgets(row: Install, held: Lease, outcome: Outcome) -> None:
     now = timezone.now()
     warned = ~Q(budget_state=Contract.BudgetState.OK) & Q(budget_updated_at__lte=now - WARNED_BUDGET_AGE)
     old = Q(budget_updated_at=None) | Q(budget_updated_at__lte=now - BUDGET_AGE)
-    stale = Contract.objects.active().filter(old | warned, install=row).order_by("budget_updated_at")
+    # The nulls' place is a database's own choice; those of unlinked jobs OpenTrain doesn't tell.
+    longest_first = F("budget_updated_at").asc(nulls_first=True)
+    stale = Contract.objects.active().linked().filter(old | warned, install=row).order_by(longest_first)
     for contract in stale[:BUDGETS_AT_ONCE]:
         held.renew()
+        asked_at = timezone.now()
         try:
-            contracts.save_budget(contract, row.client.get_budget(contract.opentrain_id))
-        except (Forbidden, NotFound) as error:
-            outcome.problems.append(f"budget of contract {contract.opentrain_id}: {describe(error)}")
+            budget = row.client.get_budget(contract.opentrain_id)
+        except OpenTrainAPIError as error:
+            outcome.note(f"budget of contract {contract.opentrain_id}", error)
+        else:
+            contracts.save_budget(contract, budget, asked_at=asked_at)
+
+
+def _mend_endpoint(row: Install, held: Lease, outcome: Outcome) -> None:
+    if not row.has_scope(catalog.WEBHOOKS_MANAGE):
+        return
+    held.renew()
+    try:
+        endpoints.ensure(row)
+    except (InvalidRequest, OpenTrainAPIError) as error:
+        outcome.note("webhook endpoint", error)
 
 
 def _reassert(row: Install) -> None:
@@ -203,27 +224,32 @@ def _postpone(row: Install, error: Exception) -> None:
         Install.objects.filter(pk=row.pk).update(last_error=describe(error), last_error_code="")
 
 
-def due(now: datetime) -> list[Install]:
+def _due() -> QuerySet[Install]:
     """Installs for which something is to be done at OpenTrain, the longest waiting first."""
+    now = timezone.now()
     alive = Q(status__in=Install.LIVE) | Q(status=Install.Status.DISCONNECTED, token__isnull=False)
     rested = Q(paused_until=None) | Q(paused_until__lte=now)
-    return list(
-        Install.objects.filter(alive, rested, next_reconcile_at__lte=now).order_by("next_reconcile_at")
-    )
+    return Install.objects.filter(alive, rested, next_reconcile_at__lte=now).order_by("next_reconcile_at")
 
 
 def run_due() -> int:
     """Reconcile every install that is due and that no other worker holds; returns how many were tried."""
-    tried = 0
-    for row in due(timezone.now()):
+    return sum(1 for _row in each_due())
+
+
+def each_due() -> Iterator[Install]:
+    """Do what ``run_due`` does, and yield each install that was tried."""
+    for pk in list(_due().values_list("pk", flat=True)):
+        row = _due().filter(pk=pk).first()
+        if row is None:
+            continue  # another worker has been there
         try:
             _visit(row)
         except BusyError:
             continue
         except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
             logger.warning("Reconciling install %s failed: %s", row.opentrain_id, describe(error))
-        tried += 1
-    return tried
+        yield row
 
 
 def _visit(row: Install) -> None:

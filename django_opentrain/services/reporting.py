@@ -68,7 +68,7 @@ def _report_last(contract: Contract) -> None:
     try:
         usage.report(contract)
     except OpenTrainError as error:
-        refused = isinstance(error, OpenTrainAPIError) and not error.outcome_unknown
+        refused = isinstance(error, OpenTrainAPIError) and error.from_opentrain and not error.outcome_unknown
         if not refused or isinstance(error, (Unauthorized, RateLimited)):
             raise
         logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))

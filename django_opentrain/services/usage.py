@@ -227,6 +227,7 @@ def report_again(rows: DailyUsageQuerySet) -> int:
 
 def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
     """Send one batch; where OpenTrain refuses it, halve it until the entry to blame stands alone."""
+    asked_at = timezone.now()
     try:
         answer = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
     except (BadRequest, InvalidRequest) as error:
@@ -242,7 +243,7 @@ def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> Non
     _mark_reported(rows)
     result.accepted += len(rows)
     if answer.budget is not None:
-        contracts.save_budget(contract, answer.budget)
+        contracts.save_budget(contract, answer.budget, asked_at=asked_at)
 
 
 def _entry(row: DailyUsage) -> UsageEntry:

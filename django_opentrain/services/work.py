@@ -22,12 +22,16 @@ class WorkReport:
 
 
 def react() -> WorkReport:
-    """What an event or a person has set off: events, access, reconciliations and budget news."""
-    events = inbox.drain()
+    """What an event or a person has set off: events, access, reconciliations and budget news.
+
+    What comes in while many installs are reconciled waits for one of them, not for all.
+    """
+    events, installs = inbox.drain(), 0
     takeover.end_abandoned()
     grants = access.converge_due()
-    installs = reconcile.run_due()
-    if installs:
+    for _install in reconcile.each_due():
+        installs += 1
+        events += inbox.drain()
         grants += access.converge_due()
     return WorkReport(events=events, grants=grants, installs=installs, budgets=contracts.announce_budgets())
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from django_opentrain import tasks
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
@@ -20,7 +21,18 @@ from django_opentrain.platform.errors import (
     ServerError,
     Unauthorized,
 )
-from django_opentrain.services import comparison, connect, contracts, endpoints, participants, reconcile, work
+from django_opentrain.platform.resources import BudgetInfo
+from django_opentrain.services import (
+    comparison,
+    connect,
+    contracts,
+    endpoints,
+    linking,
+    links,
+    participants,
+    reconcile,
+    work,
+)
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
@@ -129,6 +141,68 @@ def test_contracts_from_before_the_link_are_found(opentrain: OpenTrain, site: Ho
     assert site.inside == {(maria.opentrain_user_id, "p1")}
 
 
+def test_where_opentrain_gives_access_we_take_none_away(linked: OpenTrain, site: Host) -> None:
+    """An ended contract that nobody told us of may be under a link that OpenTrain itself provisions."""
+    linked.link("p2", job="Managed", provisioning_mode=catalog.MANAGED_ADAPTER)
+    silence(linked)
+    linked.end(linked.hire(job="Managed"))
+    hourly(linked)
+    assert Contract.objects.get().status == Contract.Status.ENDED
+    assert site.calls == []
+    assert not AccessGrant.objects.exists()
+
+
+@pytest.mark.parametrize("mode", [catalog.PARTNER_WEBHOOK, catalog.MANAGED_ADAPTER])
+def test_a_second_link_of_a_known_contract_is_found(linked: OpenTrain, site: Host, mode: str) -> None:
+    maria = linked.hire()
+    linked.run()
+    linked.link("p2", job=maria.contract.job_id, provisioning_mode=mode)
+    hourly(linked)
+    assert set(maria.contract.links.values_list("external_project_id", flat=True)) == {"p1", "p2"}
+    assert len(site.inside) == (2 if mode == catalog.PARTNER_WEBHOOK else 1)
+
+
+def test_a_poll_does_not_undo_a_budgets_news(linked: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    maria = linked.hire()
+    linked.fund(maria, hours=10)
+    linked.run()
+    linked.travel(days=2)
+    get_budget = PlatformClient.get_budget
+
+    def meanwhile(client: PlatformClient, contract_id: str) -> BudgetInfo:
+        budget = get_budget(client, contract_id)
+        linked.consume(maria, hours=9)
+        return budget
+
+    monkeypatch.setattr(PlatformClient, "get_budget", meanwhile)
+    reconcile.install(install())
+    assert maria.contract.budget_state == "LOW"
+
+
+def test_budgets_are_asked_for_where_there_is_an_answer(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest unasked first, and not those of contracts whose job is linked no more: OpenTrain answers 404."""
+    monkeypatch.setattr(reconcile, "BUDGETS_AT_ONCE", 1)
+    linked.link("p2", job="Another job")
+    unlinked = [linked.hire(f"Trainer {number}", job="Another job") for number in range(2)]
+    maria = linked.hire("Maria S.", job="Label data")
+    linked.run()
+    linking.unlink(ProjectLink.objects.get(external_project_id="p2"))
+    Contract.objects.update(budget_updated_at=None)
+    ken = linked.hire("Ken T.", job="Label data")
+    linked.run()
+    Contract.objects.filter(opentrain_id=ken.id).update(budget_updated_at=linked.now - timedelta(days=2))
+    reconcile.install(install())
+    assert maria.contract.budget_updated_at is not None
+    reconcile.install(install())
+    assert Contract.objects.filter(
+        opentrain_id=ken.id, budget_updated_at__gte=linked.now - timedelta(hours=1)
+    ).exists()
+    assert all(each.contract.budget_updated_at is None for each in unlinked)
+    assert install().reconcile_summary["problems"] == []
+
+
 # What hands did -------------------------------------------------------------------------------
 
 
@@ -218,35 +292,6 @@ def maria_title(opentrain: OpenTrain, contract_id: str) -> str:
     return next(info.title for info in install().client.list_contracts() if info.id == contract_id)
 
 
-def test_many_removals_at_once_wait_for_somebody(
-    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
-) -> None:
-    hires = [linked.hire(f"Trainer {number}") for number in range(8)]
-    linked.run()
-    silence(linked)
-    for each in hires[:7]:
-        linked.end(each)
-    with caplog.at_level(logging.ERROR, "django_opentrain"):
-        hourly(linked)
-    assert len(site.inside) == 8
-    assert install().removals_held == 7
-    assert "Nothing is removed until it is confirmed" in caplog.text
-    reconcile.confirm_removals(install())
-    linked.run()
-    assert len(site.inside) == 1
-    assert (install().removals_held, install().removals_confirmed) == (0, False)
-
-
-def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
-    hires = [linked.hire(f"Trainer {number}") for number in range(5)]
-    linked.run()
-    silence(linked)
-    for each in hires:
-        linked.end(each)
-    hourly(linked)
-    assert site.inside == set()
-
-
 # Polls that are old by the time they are used ---------------------------------------------------
 
 
@@ -304,8 +349,6 @@ def test_a_disconnect_during_the_poll_wins(
 
 
 def test_a_stale_poll_does_not_revive_a_removed_link(linked: OpenTrain) -> None:
-    from django_opentrain.services import linking, links
-
     info = install().client.list_project_links()[0]
     linking.unlink(ProjectLink.objects.get())
     links.save(install(), info)
@@ -436,6 +479,61 @@ def test_a_request_during_the_run_is_not_forgotten(
     monkeypatch.setattr(endpoints, "ensure", meanwhile)
     reconcile.install(install())
     assert install().next_reconcile_at is not None
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+@pytest.mark.parametrize("call", ["GET /webhook-endpoints", "GET /contracts/.*/budget"])
+def test_one_refusal_keeps_nothing_else_from_being_mended(
+    linked: OpenTrain, site: Host, call: str, status: int
+) -> None:
+    maria = linked.hire()
+    linked.run()
+    site.inside.clear()
+    Contract.objects.update(budget_updated_at=None)
+    linked.fail_next(status=status, match=call)
+    outcome = reconcile.install(install())
+    assert len(outcome.problems) == 1
+    assert outcome.unfinished == (status == 500)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert install().reconciled_at is not None
+
+
+def test_an_install_that_somebody_else_did_meanwhile_is_left_alone(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.connect("globex")
+    linked.travel(hours=1)
+    reconcile.request_all()
+    visit, visited = reconcile._visit, []
+
+    def both(row: Install) -> None:
+        visited.append(row.tenant)
+        for each in Install.objects.usable():
+            visit(each)
+
+    monkeypatch.setattr(reconcile, "_visit", both)
+    assert reconcile.run_due() == 1
+    assert len(visited) == 1
+
+
+def test_what_comes_in_does_not_wait_for_all_installs(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked.connect("globex")
+    acme = Install.objects.get(tenant="acme")
+    visit, inside = reconcile._visit, []
+
+    def meanwhile(row: Install) -> None:
+        inside.append(len(site.inside))
+        visit(row)
+        if not Contract.objects.exists():
+            linked.sandbox.hire("Maria S.", job_id=acme.project_links.get().job_id)
+            linked.deliver()
+
+    linked.travel(hours=1)
+    monkeypatch.setattr(reconcile, "_visit", meanwhile)
+    tasks.reconcile_all()
+    assert inside == [0, 1]
 
 
 def test_no_answer_is_an_error_that_says_so(linked: OpenTrain) -> None:

@@ -1,0 +1,136 @@
+"""The breaker: an unusual number of removals at once stops and asks."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.services import endpoints, reconcile, survey
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain) -> OpenTrain:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return opentrain
+
+
+def install() -> Install:
+    return Install.objects.get(status=Install.Status.ACTIVE)
+
+
+def silence(opentrain: OpenTrain) -> None:
+    """From now on no webhook comes: only asking helps."""
+    endpoints.pause(WebhookEndpoint.objects.get(status=WebhookEndpoint.Status.ACTIVE))
+
+
+def hourly(opentrain: OpenTrain) -> None:
+    opentrain.travel(hours=1)
+    reconcile.request_all()
+    opentrain.run()
+
+
+def hire(opentrain: OpenTrain, number: int, **values: Any) -> list[Hire]:
+    return [opentrain.hire(f"Trainer {each}", **values) for each in range(number)]
+
+
+def test_many_removals_at_once_wait_for_somebody(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    hires = [linked.hire(f"Trainer {number}") for number in range(8)]
+    linked.run()
+    silence(linked)
+    for each in hires[:7]:
+        linked.end(each)
+    with caplog.at_level(logging.ERROR, "django_opentrain"):
+        hourly(linked)
+    assert len(site.inside) == 8
+    assert install().removals_held == 7
+    assert "Nothing is removed until it is confirmed" in caplog.text
+    reconcile.confirm_removals(install())
+    linked.run()
+    assert len(site.inside) == 1
+    assert (install().removals_held, install().removals_confirmed) == (0, False)
+
+
+def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
+    hires = [linked.hire(f"Trainer {number}") for number in range(5)]
+    linked.run()
+    silence(linked)
+    for each in hires:
+        linked.end(each)
+    hourly(linked)
+    assert site.inside == set()
+
+
+@pytest.mark.parametrize(
+    ("hired", "ended", "share", "held"),
+    [
+        (5, 5, 0.0, False),
+        (6, 6, 0.0, True),
+        (12, 6, 0.5, False),
+        (11, 6, 0.5, True),
+        (8, 8, 1.0, False),
+    ],
+    ids=["few", "any, when none may go", "half", "more than half", "all may go"],
+)
+def test_where_it_trips(
+    linked: OpenTrain, site: Host, settings: Any, hired: int, ended: int, share: float, held: bool
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": share}
+    hires = hire(linked, hired)
+    linked.run()
+    silence(linked)
+    for each in hires[:ended]:
+        linked.end(each)
+    hourly(linked)
+    assert install().removals_held == (ended if held else 0)
+    assert len(site.inside) == (hired if held else hired - ended)
+
+
+def test_links_and_contracts_count_together(linked: OpenTrain, site: Host) -> None:
+    """One run is not to remove in two steps what is too much for one."""
+    hires = hire(linked, 5)
+    linked.link("p2", job="Another job")
+    hire(linked, 4, job="Another job")
+    linked.run()
+    silence(linked)
+    gone = ProjectLink.objects.get(external_project_id="p2")
+    install().client.delete_project_link(str(gone.opentrain_id))
+    for each in hires[:2]:
+        linked.end(each)
+    hourly(linked)
+    assert (len(site.inside), install().removals_held) == (5, 2)
+
+
+def test_a_confirmation_during_a_run_is_not_forgotten(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hires = hire(linked, 8)
+    linked.run()
+    silence(linked)
+    for each in hires[:7]:
+        linked.end(each)
+    survey_contracts = survey.survey_contracts
+
+    def meanwhile(*arguments: Any) -> None:
+        survey_contracts(*arguments)
+        reconcile.confirm_removals(install())
+
+    hourly(linked)
+    monkeypatch.setattr(reconcile, "survey_contracts", meanwhile)
+    reconcile.install(install())
+    monkeypatch.undo()
+    linked.run()
+    assert len(site.inside) == 1
+    assert not install().removals_confirmed
+    assert AccessGrant.objects.wanted().count() == 1
