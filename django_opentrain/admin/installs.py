@@ -130,6 +130,7 @@ class InstallAdmin(OpenTrainAdmin):
                     "next_reconcile_at",
                     "reconcile_attempts",
                     "removals_held",
+                    "held_back",
                     "last_changes",
                     "last_problems",
                 )
@@ -145,6 +146,7 @@ class InstallAdmin(OpenTrainAdmin):
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
     paused = column(gettext_lazy("paused by OpenTrain's rate limit"), lambda row: age(row.paused_until))
     granted_scopes = column(gettext_lazy("scopes"), lambda row: ", ".join(map(str, row.scopes)) or EMPTY)
+    held_back = column(gettext_lazy("what is held"), lambda row: _summary(row, "held"))
     last_changes = column(gettext_lazy("last changes"), lambda row: _summary(row, "changes"))
     last_problems = column(gettext_lazy("last problems"), lambda row: _summary(row, "problems"))
 

@@ -23,6 +23,7 @@ from django_opentrain.admin.columns import (
 )
 from django_opentrain.admin.operations import Selection, operation
 from django_opentrain.models import ProjectLink
+from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking
 
 LINK_TONES: Final[Mapping[str, Tone]] = {
@@ -89,4 +90,16 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         asks_reason=True,
     )
     def unlink(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.unlink(link, selection.cause))
+        return selection.each(lambda link: _unlink(link, selection))
+
+
+def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:
+    """Access ends in any case; telling OpenTrain may have to wait."""
+    try:
+        linking.unlink(link, selection.cause)
+    except OpenTrainError as error:
+        selection.warn(
+            link,
+            _("The access ends now. OpenTrain couldn't be told yet; that is tried again by itself. %(error)s")
+            % {"error": error},
+        )

@@ -98,6 +98,10 @@ class Selection(Generic[M]):
             return False
         return True
 
+    def warn(self, row: M, text: str) -> None:
+        """Tell the operator what about ``row`` is yet to come."""
+        messages.warning(self.request, mask(f"{row}: {text}"))
+
     def in_bulk(self, act: Callable[[Any], int]) -> int:
         """Call ``act`` for querysets of these rows; returns the sum of what it returns."""
         return sum(act(rows) for rows in self.chunks())
@@ -179,6 +183,8 @@ def _confirmation(
         "select_across": across,
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "from_row": "from_row" in request.POST,
+        # The list's URL has its filters.
+        "back": _row_url(model_admin, request) or request.get_full_path(),
         "max_reason": MAX_REASON,
     }
     request.current_app = model_admin.admin_site.name
@@ -195,9 +201,15 @@ def _tell(request: HttpRequest, label: Label, done: int, chosen: int) -> None:
 
 def _back_to_row(model_admin: OpenTrainAdmin, request: HttpRequest) -> HttpResponse | None:
     """To the row's page when the action was started there; None: Django goes back to the list."""
+    url = _row_url(model_admin, request)
+    return HttpResponseRedirect(url) if url else None
+
+
+def _row_url(model_admin: OpenTrainAdmin, request: HttpRequest) -> str | None:
+    """The page of the row on which the action was started; None when it was in the list."""
     if "from_row" not in request.POST:
         return None
     opts = model_admin.opts
     key = quote(request.POST[ACTION_CHECKBOX_NAME])
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
-    return HttpResponseRedirect(reverse(name, args=[key], current_app=model_admin.admin_site.name))
+    return reverse(name, args=[key], current_app=model_admin.admin_site.name)

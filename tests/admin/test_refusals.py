@@ -33,7 +33,6 @@ from tests.admin.conftest import HOSTILE, Scene, logged_in
     "action",
     [
         (Install, "verify"),
-        (ProjectLink, "unlink"),
         (WebhookEndpoint, "pause"),
         (WebhookEndpoint, "rotate_secret"),
     ],
@@ -48,6 +47,19 @@ def test_an_error_of_opentrains_is_told_with_its_request_id(
     assert any("(request " in message for message in told), told
     assert any("nothing was done" in message for message in told)
     assert not LogEntry.objects.exists()
+
+
+def test_unlinking_ends_access_also_while_opentrain_is_away(
+    opentrain: OpenTrain, hire: Hire, operator: User
+) -> None:
+    """Part of it is done: nobody may read that nothing was, or miss it in the history."""
+    opentrain.fail_next(500)
+    told = confirm(logged_in(operator), hire.grant.link, "unlink")
+    assert "(request " in told[0]
+    assert "tried again" in told[0]
+    assert "done for 1 of 1" in told[1]
+    assert hire.grant.desired == AccessGrant.Desired.REVOKED
+    assert LogEntry.objects.count() == 1
 
 
 def test_an_install_that_is_not_connected_is_not_reconciled(scene: Scene, operator: User) -> None:
@@ -138,6 +150,22 @@ def test_all_rows_of_a_filter_can_be_chosen(
     withdrawn = AccessGrant.objects.filter(desired=AccessGrant.Desired.REVOKED, cause="operator ada")
     assert withdrawn.count() == 4
     assert LogEntry.objects.count() == 4
+
+
+def test_whoever_cancels_is_where_they_were(scene: Scene, operator: User) -> None:
+    client, row = logged_in(operator), scene[AccessGrant]
+    assert f'href="{url(AccessGrant, "change", row.pk)}"' in text_of(
+        act(client, row, "restore", from_row="1")
+    )
+    chosen = {"action": "restore", "_selected_action": str(row.pk)}
+    address = url(AccessGrant, "changelist") + "?state__exact=FAILED"
+    assert f'href="{address}"' in text_of(client.post(address, chosen))
+
+
+def test_what_is_held_can_be_read_before_it_is_confirmed(scene: Scene, operator: User) -> None:
+    Install.objects.update(reconcile_summary={"held": ["contract ctr_9 has ended"]})
+    page = text_of(logged_in(operator).get(url(Install, "change", scene[Install].pk)))
+    assert "contract ctr_9 has ended" in page
 
 
 # What operators write -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("selenium", reason="selenium drives the browser")
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -75,10 +76,13 @@ class Browser:
         return self.driver.find_element(By.ID, element_id).text
 
     def wait(self, condition: Any) -> None:
-        """Until ``condition()`` is true; fails after a while, with what the page says."""
-        WebDriverWait(self.driver, WAIT_SECONDS, poll_frequency=0.05).until(
-            lambda _driver: condition(), message=self.text
-        )
+        """Until ``condition()`` is true; fails after a while, with what the page then says."""
+        # A page that is being replaced has lost the elements that the condition looks at.
+        waiting = WebDriverWait(self.driver, WAIT_SECONDS, 0.05, [StaleElementReferenceException])
+        try:
+            waiting.until(lambda _driver: condition())
+        except TimeoutException:
+            raise AssertionError(self.text) from None
 
     def complaints(self) -> list[str]:
         """What the browser's console says: errors of scripts, refusals of the content security policy."""
