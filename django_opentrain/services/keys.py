@@ -17,15 +17,18 @@ from django_opentrain.fields import Ciphertext, EncryptedMixin
 
 #: Rows re-encrypted in one transaction, so that no lock is held for long.
 BATCH: Final = 200
+MOST_PASSES: Final = 3
 
 
 @dataclass(kw_only=True)
 class Rotation:
-    """What a run has done. The old keys may go once nothing is ``undecryptable``."""
+    """What a run has done. The old keys may go once nothing is ``undecryptable`` or ``returning``."""
 
     rotated: int = 0
     current: int = 0
     undecryptable: int = 0
+    #: Values that were found encrypted with an old key in every pass: some process still writes with it.
+    returning: int = 0
 
 
 def encrypted_columns() -> Iterator[tuple[type[models.Model], EncryptedMixin]]:
@@ -36,8 +39,30 @@ def encrypted_columns() -> Iterator[tuple[type[models.Model], EncryptedMixin]]:
                 yield model, field
 
 
-def rotate(progress: Callable[[str, int], None] = lambda _column, _rows: None) -> Rotation:
-    """Re-encrypt every secret with the first key. ``progress`` is told each column and how many rows are done."""
+Progress = Callable[[str, int], None]
+
+
+def _quiet(_column: str, _rows: int) -> None:
+    """Say nothing."""
+
+
+def rotate(progress: Progress = _quiet) -> Rotation:
+    """Re-encrypt every secret with the first key. ``progress`` is told each column and how many rows are done.
+
+    Looks again after a pass that found something: whoever read a row before and saved it after has written the old
+    ciphertext back.
+    """
+    total = _pass(progress)
+    total.returning = total.rotated
+    for _again in range(MOST_PASSES - 1):
+        if not total.returning:
+            break
+        total.returning = _pass(_quiet).rotated
+        total.rotated += total.returning
+    return total
+
+
+def _pass(progress: Progress) -> Rotation:
     total = Rotation()
     for model, field in encrypted_columns():
         done, last = 0, 0
@@ -53,7 +78,9 @@ def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, 
     filled = manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
     keys = list(filled.values_list("pk", flat=True)[:BATCH])
     with transaction.atomic():
-        for row in manager.select_for_update().filter(pk__in=keys).only("pk", field.attname):
+        # In the order of their keys, as others lock them, so that none waits for the other.
+        rows = manager.select_for_update().filter(pk__in=keys).order_by("pk")
+        for row in rows.only("pk", field.attname):
             _rotate_row(row, field, total)
     return keys
 
@@ -77,7 +104,8 @@ def undecryptable(sample: int) -> dict[str, int]:
     lost: dict[str, int] = {}
     for model, field in encrypted_columns():
         filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by("-pk")
-        count = sum(_is_lost(row, field) for row in filled.only("pk", field.attname)[:sample])
+        newest = filled.only("pk", field.attname)[:sample]
+        count = sum(_is_lost(row, field) for row in newest.iterator(chunk_size=20))
         if count:
             lost[f"{model._meta.model_name}.{field.attname}"] = count
     return lost

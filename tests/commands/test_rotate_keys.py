@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from django_opentrain import crypto
 from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
@@ -78,3 +82,57 @@ def test_many_rows_go_in_batches(settings: Any, monkeypatch: pytest.MonkeyPatch)
     seen: list[tuple[str, int]] = []
     assert keys.rotate(lambda column, rows: seen.append((column, rows))).rotated == 8
     assert [rows for column, rows in seen if column == "install.token"] == [3, 6, 8]
+
+
+def test_what_is_written_back_meanwhile_is_found(
+    install: Install, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that read a row before and saves it after writes what it read: the old ciphertext."""
+    stale = Install.objects.get()
+    [old] = settings.OPENTRAIN["ENCRYPTION_KEYS"]
+    new = crypto.generate_key()
+    use_keys(settings, new, old)
+    keys.rotate(lambda column, _rows: stale.save() if column == "webhookevent.body" else None)
+    use_keys(settings, new)
+    assert Install.objects.get().token == "ot_ptk_secret"
+
+
+def test_while_a_process_encrypts_with_the_old_key_it_must_stay(install: Install, settings: Any) -> None:
+    stale = Install.objects.get()
+    use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
+    stubborn = mock.patch.object(keys, "_rotate_row", side_effect=_and_then(keys._rotate_row, stale.save))
+    with stubborn, pytest.raises(CommandError, match="Some process still encrypts with an old key"):
+        run()
+    assert "the others may go" in run()
+
+
+def _and_then(first: Callable[..., object], second: Callable[[], object]) -> Callable[..., None]:
+    def both(*arguments: object) -> None:
+        first(*arguments)
+        second()
+
+    return both
+
+
+def test_a_run_that_was_cut_short_is_run_again(
+    install: Install, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
+
+    def interrupt(column: str, _rows: int) -> None:
+        raise KeyboardInterrupt(column)
+
+    with pytest.raises(KeyboardInterrupt):
+        keys.rotate(interrupt)
+    assert "3 re-encrypted, 1 were current" in run()
+
+
+def test_rows_are_locked_in_one_order(install: Install, settings: Any) -> None:
+    use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
+    with CaptureQueriesContext(connection) as queries:
+        keys.rotate()
+    locking = [
+        each["sql"] for each in queries if each["sql"].startswith("SELECT") and "fernet" not in each["sql"]
+    ]
+    assert locking
+    assert all("ORDER BY" in sql for sql in locking)

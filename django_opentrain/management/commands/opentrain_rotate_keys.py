@@ -18,18 +18,22 @@ class Command(BaseCommand):
     )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Raises ``CommandError`` when something can't be decrypted with any key."""
-        verbose = options["verbosity"] > 1
-        result = keys.rotate(self._progress if verbose else lambda _column, _rows: None)
+        """Raises ``CommandError`` when an old key must stay, or something can't be decrypted with any key."""
+        watched = options["verbosity"] > 1 or self.stdout.isatty()
+        result = keys.rotate(self._progress) if watched else keys.rotate()
         self.stdout.write(f"{result.rotated} re-encrypted, {result.current} were current.")
         if result.undecryptable:
             raise CommandError(
                 f"{result.undecryptable} can't be decrypted with any key. Put the key that encrypted them back"
                 " at the end of OPENTRAIN['ENCRYPTION_KEYS'] and run this again, or have those customers reconnect."
             )
-        self.stdout.write(
-            self.style.SUCCESS("Everything is encrypted with the first key: the others may go.")
-        )
+        if result.returning:
+            raise CommandError(
+                "Some process still encrypts with an old key. Restart all of them with the new key first in"
+                " OPENTRAIN['ENCRYPTION_KEYS'], and run this again. Until then no key may go."
+            )
+        self.stdout.write(self.style.SUCCESS("Everything is encrypted with the first key."))
+        self.stdout.write("Once every process has been restarted with it, the others may go.")
 
     def _progress(self, column: str, rows: int) -> None:
-        self.stdout.write(f"{column}: {rows} rows")
+        self.stdout.write(f"{column}: {rows} rows".ljust(60), ending="\r" if self.stdout.isatty() else "\n")
