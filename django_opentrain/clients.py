@@ -93,7 +93,7 @@ def refusal_columns(error: Unauthorized | Forbidden) -> dict[str, Any]:
     A refusal without OpenTrain's code is a proxy's: it says nothing about the install, so no time runs from it.
     """
     columns: dict[str, Any] = {"last_error": str(error), "last_error_code": _error_code(error)}
-    if error.code:
+    if error.from_opentrain:
         columns["refused_at"] = Coalesce("refused_at", timezone.now())
     return columns
 

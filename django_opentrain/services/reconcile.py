@@ -267,7 +267,7 @@ def _look_again(row: Install) -> None:
         connect.verify(row)
     except (OpenTrainError, UndecryptableError) as error:
         _postpone(row, error)
-        if isinstance(error, (Unauthorized, Forbidden)) and error.code:  # OpenTrain's own word, not a proxy's
+        if isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain:
             refusal.end_access(row)
         raise
 
