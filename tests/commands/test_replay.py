@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_opentrain.models import Contract, WebhookEvent
+from django_opentrain.models import Contract, Install, WebhookEvent
+from django_opentrain.platform.payloads import Event
+from django_opentrain.services import events
 from tests.factories import make_endpoint, make_event, make_install
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +21,7 @@ PENDING, PROCESSED, IGNORED, FAILED = WebhookEvent.Status.values
 
 
 @pytest.fixture(autouse=True)
-def events() -> None:
+def stored() -> None:
     endpoint = make_endpoint(make_install(opentrain_id="inst_1"))
     other = make_endpoint(make_install("globex", opentrain_id="inst_2"))
     for where, event_id, kind, status, hour in (
@@ -71,6 +74,53 @@ def test_a_dry_run_lists_and_changes_nothing() -> None:
     assert "contract.ended e1" in printed
     assert "2 events would be replayed" in printed
     assert due() == set()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_the_times_it_lists_are_those_it_takes(zone: str, settings: Any) -> None:
+    settings.TIME_ZONE = zone
+    line = run("--dry-run", "--event", "e2").splitlines()[0]
+    time = " ".join(line.split()[:2])
+    assert run("--dry-run", "--status", PROCESSED, "--since", time).endswith("2 events would be replayed.\n")
+    assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith("0 events would be replayed.\n")
+
+
+def test_a_listed_event_says_what_it_is_about_and_what_was_wrong() -> None:
+    WebhookEvent.objects.filter(event_id="e1").update(error="KeyError:\n'id'")
+    first = run("--dry-run").splitlines()[0]
+    assert first.endswith("FAILED contract.ended e1, ctr_e1, acme: KeyError: 'id'")
+
+
+def test_a_list_costs_two_queries_and_reads_no_body(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(2) as queries:
+        run("--dry-run")
+    assert [each["sql"] for each in queries if '"body"' in each["sql"].partition("FROM")[0]] == []
+
+
+def test_what_became_of_each_is_said() -> None:
+    WebhookEvent.objects.filter(event_id="e4").update(type="contract.unheard")
+    with mock.patch.dict(events.HANDLERS, {"contract.ended": _fail_for_globex}):
+        printed = run("--now")
+    assert printed.splitlines()[1:] == [
+        f"{listed('e4')} PENDING contract.unheard e4, ctr_e4, globex: ValueError: still broken",
+        "1 processed, 0 ignored, 1 failed again and are tried later.",
+    ]
+
+
+def _fail_for_globex(install: Install, _event: Event) -> str:
+    if install.tenant == "globex":
+        raise ValueError("still\nbroken")
+    return ""
+
+
+def listed(event_id: str) -> str:
+    return f"{WebhookEvent.objects.get(event_id=event_id).received_at:%Y-%m-%d %H:%M%z}"
+
+
+def test_nothing_chosen_is_said_with_what_was_looked_for() -> None:
+    assert "0 events are due again. Without --status or --event only those that failed are chosen." in run(
+        "--resource", "ctr_e2"
+    )
 
 
 def test_now_processes_them_here() -> None:

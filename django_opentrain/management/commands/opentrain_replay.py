@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ LOOKUPS = {
 class Command(BaseCommand):
     """Selects events and makes them due; the workers, or ``opentrain_work``, process them."""
 
-    help = "Let stored webhook events take effect again. Without --status: those that failed."
+    help = "Let stored webhook events take effect again. Without --status or --event: those that failed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options of one kind are alternatives; kinds narrow each other."""
@@ -46,14 +47,35 @@ class Command(BaseCommand):
         """Raises ``CommandError`` for a time that can't be read."""
         rows = self._selected(options)
         if options["dry_run"]:
-            for row in rows.order_by("received_at").iterator():
-                self.stdout.write(f"{row.received_at:%Y-%m-%d %H:%M} {row.status} {row} {row.error}".rstrip())
-            self.stdout.write(f"{rows.count()} events would be replayed.")
+            listed = rows.select_related("endpoint__install").defer("body").order_by("received_at", "pk")
+            for row in listed.iterator():
+                self._show(row)
+            count = rows.count()
+            self.stdout.write(f"{count} events would be replayed.{_advice(count, options)}")
             return
+        keys = list(rows.order_by("received_at", "pk").values_list("pk", flat=True))
         count = inbox.replay(rows)
-        self.stdout.write(self.style.SUCCESS(f"{count} events are due again."))
+        self.stdout.write(self.style.SUCCESS(f"{count} events are due again.{_advice(count, options)}"))
         if options["now"]:
-            self.stdout.write(f"{inbox.drain()} processed.")
+            self._process(keys)
+
+    def _process(self, keys: list[int]) -> None:
+        outcome: Counter[str] = Counter()
+        for key in keys:
+            row = inbox.process(WebhookEvent.objects.select_related("endpoint__install").get(pk=key))
+            outcome[row.status] += 1
+            if row.status != WebhookEvent.Status.PROCESSED:
+                self._show(row)
+        self.stdout.write(
+            f"{outcome[WebhookEvent.Status.PROCESSED]} processed, {outcome[WebhookEvent.Status.IGNORED]} ignored,"
+            f" {outcome[WebhookEvent.Status.PENDING]} failed again and are tried later."
+        )
+
+    def _show(self, row: WebhookEvent) -> None:
+        moment = timezone.localtime(row.received_at)
+        about = f"{row}, {row.resource_id or '-'}, {row.endpoint.install.tenant}"
+        reason = " ".join(row.error.split())
+        self.stdout.write(f"{moment:%Y-%m-%d %H:%M%z} {row.status} {about}{f': {reason}' if reason else ''}")
 
     def _selected(self, options: dict[str, Any]) -> WebhookEventQuerySet:
         chosen = {LOOKUPS[name]: options[name] for name in LOOKUPS if options[name]}
@@ -64,6 +86,11 @@ class Command(BaseCommand):
         if until := _moment(options["until"]):
             chosen["received_at__lt"] = until
         return WebhookEvent.objects.filter(body__isnull=False, **chosen)
+
+
+def _advice(count: int, options: dict[str, Any]) -> str:
+    usual = not options["status"] and not options["event"]
+    return "" if count or not usual else " Without --status or --event only those that failed are chosen."
 
 
 def _moment(text: str | None) -> datetime | None:
