@@ -118,6 +118,13 @@ def test_the_scope_of_the_token_is_not_enough(api: Api, sandbox: Sandbox) -> Non
     assert api.get("/webhook-endpoints").code == "FORBIDDEN"
 
 
+def test_the_scope_of_the_install_is_not_enough(sandbox: Sandbox, session: requests.Session) -> None:
+    api = Api(sandbox, session, sandbox.approve(scopes=["contracts:read"]).token)
+    sandbox.set_install(scopes=SCOPES)
+    assert api.get("/contracts").status == 200
+    assert api.get("/webhook-endpoints").code == "FORBIDDEN"
+
+
 def test_write_implies_read(sandbox: Sandbox, session: requests.Session) -> None:
     token = sandbox.approve(scopes=["project-links:write"]).token
     assert Api(sandbox, session, token).get("/project-links").status == 200

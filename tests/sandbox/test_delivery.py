@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from django_opentrain.platform.catalog import EVENT_TYPES
+from django_opentrain.platform.signing import verify
 from django_opentrain.sandbox import Approval, Sandbox
 from django_opentrain.sandbox.models import Delivery
 from tests.sandbox.conftest import Api, Receiver
@@ -85,6 +86,18 @@ def test_each_attempt_is_signed_afresh(
     sandbox.deliver_due()
     first, second = (each.headers["X-OpenTrain-Signature"] for each in receiver.got)
     assert first != second
+
+
+def test_signatures_carry_the_receivers_time(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
+    """Whatever the sandbox's own clock says: receivers compare with theirs."""
+    created = api.post(
+        "/webhook-endpoints", {"url": "https://a.test/", "eventTypes": ["project_link.created"]}
+    )
+    sandbox.advance(30 * 86_400)
+    api.link()
+    sandbox.deliver_due()
+    (got,) = receiver.got
+    assert verify(created.body["secret"], got.headers["X-OpenTrain-Signature"], got.body)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -178,6 +191,23 @@ def test_disabling_stops_the_pass_that_is_under_way(api: Api, sandbox: Sandbox, 
     assert {each.status for each in sandbox.store.all(Delivery)} == {"FAILED"}
 
 
+def test_a_failure_that_comes_in_after_the_platform_disabled_changes_nothing(
+    api: Api, sandbox: Sandbox, receiver: Receiver
+) -> None:
+    endpoint_id = api.subscribe("project_link.created")
+    receiver.status = 500
+    for number in range(9):
+        api.link(str(number))
+    sandbox.deliver_due()
+    api.link("under way")
+    under_way = sandbox.engine.claim_next()
+    assert under_way is not None
+    paused = api.call("PATCH", f"/webhook-endpoints/{endpoint_id}", {"status": "DISABLED"})
+    sandbox.engine.attempt(under_way)
+    assert endpoint_of(api) == {**paused.body["webhookEndpoint"], "consecutiveFailures": 10}
+    assert {each.status for each in sandbox.store.all(Delivery)} == {"PENDING"}
+
+
 def test_redeliver_one(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
     endpoint_id = api.subscribe("project_link.created")
     path = f"/webhook-endpoints/{endpoint_id}/redeliver"
@@ -214,6 +244,7 @@ def test_revoked_is_the_last_that_an_install_hears(
     api.link()
     api.subscribe()
     sandbox.approve()
+    sandbox.approve()  # which ends the second, and is no more news for the first
     contract, _ = sandbox.hire("T")
     sandbox.end(contract.id)
     sandbox.deliver_due()
