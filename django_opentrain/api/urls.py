@@ -52,6 +52,12 @@ ROUTES: tuple[Route, ...] = (
         "webhook-endpoint-enable",
     ),
     (
+        "webhook-endpoints/<int:pk>/recover/",
+        WebhookEndpointViewSet,
+        {"post": "recover"},
+        "webhook-endpoint-recover",
+    ),
+    (
         "webhook-endpoints/<int:pk>/pause/",
         WebhookEndpointViewSet,
         {"post": "pause"},

@@ -39,6 +39,10 @@ class WebhookEndpointViewSet(TenantViewSet):
         self.no_body()
         return self._shown(endpoints.recover(self._known(pk)))
 
+    def recover(self, request: Request, pk: int) -> Response:
+        """The same as ``enable``, by the name that it has elsewhere."""
+        return self.enable(request, pk)
+
     def pause(self, request: Request, pk: int) -> Response:
         """Turn it off until somebody turns it on."""
         self.no_body()
