@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import AccessGrant, Contract, Install
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event, order_key
 from django_opentrain.platform.resources import BudgetInfo, ContractInfo
@@ -48,6 +48,19 @@ def save(install: Install, info: ContractInfo, *, event: Event | None = None) ->
         if created and info.status != catalog.CONTRACT_HAS_ENDED:
             signals.send_on_commit(signals.contract_started, Contract, contract=contract)
     return contract
+
+
+def set_trainer(contract: Contract, trainer: Participant) -> None:
+    """Remember who was hired. What was counted under their id is the hired trainer's now, whose id is ""."""
+    if contract.trainer_id == trainer.pk:
+        return
+    with one_at_a_time(contract.install):
+        Contract.objects.filter(pk=contract.pk).update(trainer=trainer)
+        contract.trainer = trainer
+        days = DailyUsage.objects.filter(contract=contract)
+        taken = list(days.filter(worker_id="").values_list("work_date", flat=True))
+        counted = days.filter(worker_id=trainer.opentrain_user_id).exclude(work_date__in=taken)
+        counted.update(worker_id="", updated_at=timezone.now())
 
 
 def end(contract: Contract, cause: str) -> int:

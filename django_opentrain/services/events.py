@@ -171,7 +171,5 @@ def _trainer(install: Install, contract: Contract, event: Event) -> Participant 
     except MalformedResource:
         return None
     trainer = participants.save(install, info)
-    if contract.trainer_id != trainer.pk:
-        Contract.objects.filter(pk=contract.pk).update(trainer=trainer)
-        contract.trainer = trainer
+    contracts.set_trainer(contract, trainer)
     return trainer

@@ -8,7 +8,7 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo
-from django_opentrain.services import grants
+from django_opentrain.services import contracts, grants
 from django_opentrain.services.locks import one_at_a_time
 
 
@@ -45,8 +45,7 @@ def fetch(contract: Contract) -> list[Participant]:
     infos = contract.install.client.list_participants(contract.opentrain_id)
     people = [save(contract.install, info) for info in infos]
     if contract.trainer_id is None and len(people) == 1:
-        Contract.objects.filter(pk=contract.pk, trainer=None).update(trainer=people[0])
-        contract.trainer = people[0]
+        contracts.set_trainer(contract, people[0])
     return people
 
 

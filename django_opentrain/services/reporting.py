@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -42,7 +42,8 @@ def report_install(install: Install, held: Lease) -> int:
     makes no sense to go on with the others.
     """
     for contract in _collectable(install, timezone.now()):
-        _collect(contract)
+        held.renew()
+        _collect(contract, recent_only=install.is_usable and usage.collected_today(contract))
     if not install.has_scope(catalog.USAGE_WRITE):
         return 0
     accepted = 0
@@ -60,13 +61,13 @@ def report_last(contracts: ContractQuerySet) -> None:
     """
     for contract in contracts.filter(_worked_lately(timezone.now())).select_related("trainer", "install"):
         _collect(contract)
-    for contract in contracts.filter(_owes()).select_related("trainer", "install"):
+    for contract in contracts.filter(_owes(usage.today())).select_related("trainer", "install"):
         _report_last(contract)
 
 
 def _report_last(contract: Contract) -> None:
     try:
-        usage.report(contract)
+        usage.report(contract, until=usage.today())
     except OpenTrainError as error:
         refused = isinstance(error, OpenTrainAPIError) and error.from_opentrain and not error.outcome_unknown
         if not refused or isinstance(error, (Unauthorized, RateLimited)):
@@ -85,17 +86,19 @@ def _worked_lately(now: datetime) -> Q:
 
 def _reportable(install: Install, now: datetime) -> ContractQuerySet:
     waiting = Q(next_report_at=None) | Q(next_report_at__lte=now)
-    return Contract.objects.filter(waiting, _owes(), install=install).select_related("trainer", "install")
+    return Contract.objects.filter(waiting, _owes(usage.last_day()), install=install).select_related(
+        "trainer", "install"
+    )
 
 
-def _owes() -> Exists:
+def _owes(until: date) -> Exists:
     """Contracts with totals that OpenTrain doesn't have."""
-    return Exists(DailyUsage.objects.filter(contract=OuterRef("pk")).due(usage.today()))
+    return Exists(DailyUsage.objects.filter(contract=OuterRef("pk")).due(until))
 
 
-def _collect(contract: Contract) -> None:
+def _collect(contract: Contract, *, recent_only: bool = False) -> None:
     try:
-        usage.collect(contract)
+        usage.collect(contract, recent_only=recent_only)
     except Exception as error:  # noqa: BLE001 - host code: one contract's fault must not keep others from their pay
         logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
         Contract.objects.filter(pk=contract.pk).update(report_error=describe(error))

@@ -10,7 +10,8 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from datetime import timezone as tz
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 TOTALS: Final = ("total_seconds", "tasks_completed", "labels_completed")
 LARGEST_TOTAL: Final = 2_147_483_647
+#: What is asked for each time; once a day all days are.
+RECENT: Final = timedelta(days=3)
 #: Days after a contract's end during which late work is still collected.
 COLLECT_AFTER_END: Final = timedelta(days=7)
 #: Rows written by one statement.
@@ -53,7 +56,19 @@ class Report:
 
 def today() -> date:
     """The current work day, in ``USAGE_TIME_ZONE``."""
-    return timezone.now().astimezone(ZoneInfo(conf.usage_time_zone)).date()
+    return _work_day(timezone.now())
+
+
+def last_day() -> date:
+    """The last day that can be reported now.
+
+    OpenTrain refuses days in the future, and doesn't document by which clock: a day has to have begun in UTC, too.
+    """
+    return min(today(), timezone.now().astimezone(tz.utc).date())
+
+
+def _work_day(moment: datetime) -> date:
+    return moment.astimezone(ZoneInfo(conf.usage_time_zone)).date()
 
 
 # Writing totals down --------------------------------------------------------------------------
@@ -136,6 +151,8 @@ def normal_worker(contract: Contract, worker_id: str) -> str:
 
 
 def _checked(seconds: int | None, tasks: int | None, labels: int | None) -> dict[str, Any]:
+    if not all(isinstance(total, int) for total in (seconds, tasks, labels) if total is not None):
+        raise ValueError(_("Totals are whole numbers."))
     if seconds is not None and not 0 <= seconds <= catalog.SECONDS_PER_DAY:
         raise ValueError(_("total_seconds must be between 0 and 86400: one day."))
     for count in (tasks, labels):
@@ -148,15 +165,19 @@ def _checked(seconds: int | None, tasks: int | None, labels: int | None) -> dict
 # Collecting from the host ---------------------------------------------------------------------
 
 
-def collect(contract: Contract) -> int:
+def collect(contract: Contract, *, recent_only: bool = False) -> int:
     """Ask the adapter for the contract's days and record what changed; returns how many days did.
 
-    Days are asked for from the contract's start, so late work and corrections of old days come in too.
+    All of its days are asked for, so that late work and corrections of old days come in too; with ``recent_only``
+    the last few.
     """
-    until = today()
-    since = contract.start_date or timezone.localdate(contract.created_at)
-    days = _merged(contract, get_adapter().collect_usage(contract, min(since, until), until))
-    known = {(row.worker_id, row.work_date): row for row in DailyUsage.objects.filter(contract=contract)}
+    since, until = _days_of(contract)
+    if recent_only:
+        since = max(since, until - RECENT)
+    days = _merged(contract, get_adapter().collect_usage(contract, since, until))
+    days = {key: day for key, day in days.items() if since <= day.work_date <= until}
+    rows = DailyUsage.objects.filter(contract=contract, work_date__gte=since)
+    known = {(row.worker_id, row.work_date): row for row in rows}
     fresh = [_new_row(contract, day) for key, day in days.items() if key not in known]
     changed = [day for key, day in days.items() if key in known and _differs(known[key], day)]
     DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
@@ -164,6 +185,23 @@ def collect(contract: Contract) -> int:
         record(contract, day.work_date, worker_id=day.worker_id, **_totals(day))
     Contract.objects.filter(pk=contract.pk).update(usage_collected_at=timezone.now())
     return len(fresh) + len(changed)
+
+
+def collected_today(contract: Contract) -> bool:
+    """Whether all days of the contract have been asked for since midnight."""
+    return contract.usage_collected_at is not None and _work_day(contract.usage_collected_at) == today()
+
+
+def _days_of(contract: Contract) -> tuple[date, date]:
+    """The first and last day on which there can be work under this contract; what follows may be another one's.
+
+    OpenTrain tells its start as a day, which begins in UTC.
+    """
+    begin = contract.created_at
+    if contract.start_date is not None:
+        begin = datetime.combine(contract.start_date, time.min, tz.utc)
+    until = _work_day(contract.ended_at) if contract.ended_at else today()
+    return min(_work_day(begin), until), until
 
 
 def _merged(contract: Contract, days: Iterable[DayUsage]) -> dict[tuple[str, date], DayUsage]:
@@ -199,16 +237,18 @@ def _new_row(contract: Contract, day: DayUsage) -> DailyUsage:
 # Reporting to OpenTrain -----------------------------------------------------------------------
 
 
-def report(contract: Contract) -> Report:
+def report(contract: Contract, *, until: date | None = None) -> Report:
     """Report every due total, at most 100 at once. Callers that may run side by side hold the install's lease.
+
+    Later days than ``until`` are held; without it, those that OpenTrain may hold to be in the future.
 
     An entry that OpenTrain refuses is found, marked with the reason and left until it changes; the others go
     through. Raises ``OpenTrainError`` when OpenTrain can't be asked or refuses the whole contract: all stays due.
     """
-    last_day = today()
-    rows = list(DailyUsage.objects.filter(contract=contract).due(last_day).order_by("work_date", "worker_id"))
+    until = until or last_day()
+    rows = list(DailyUsage.objects.filter(contract=contract).due(until).order_by("work_date", "worker_id"))
     waiting = DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE)
-    result = Report(held=waiting.filter(work_date__gt=last_day).count())
+    result = Report(held=waiting.filter(work_date__gt=until).count())
     for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
         _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
     if rows:

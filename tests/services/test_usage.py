@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from datetime import date, datetime, timedelta
 from datetime import timezone as tz
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection, connections
@@ -15,12 +17,13 @@ from django_opentrain.adapters import DayUsage
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, ServerError
+from django_opentrain.platform.values import as_date
 from django_opentrain.sandbox.models import Usage
-from django_opentrain.services import reporting, usage
+from django_opentrain.services import connect, contracts, endpoints, reconcile, reporting, usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant
-from tests.services.conftest import Host
+from tests.services.conftest import Host, RecordingAdapter
 
 DUE, REPORTED, REFUSED = DailyUsage.Status.values
 
@@ -169,6 +172,114 @@ def test_an_impossible_day_does_not_cost_the_others(
     assert "must be between 0 and 86400" in caplog.text
 
 
+class Asked(list[tuple[date, date]]):
+    """The days for which the adapter was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        monkeypatch.setattr(RecordingAdapter, "collect_usage", self.note)
+
+    def note(self, _contract: Contract, since: date, until: date) -> list[DayUsage]:
+        self.append((since, until))
+        return []
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(monkeypatch)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("told", ["timestamp", "nothing"])
+def test_the_first_day_is_that_of_the_usage_time_zone(
+    contract: Contract, asked: Asked, settings: Any, zone: str, told: str
+) -> None:
+    """OpenTrain tells the day in UTC: in the west it may have been the evening before."""
+    start = datetime(2026, 11, 2, 1, tzinfo=tz.utc)
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
+    settings.TIME_ZONE = "Pacific/Auckland"
+    contract.start_date = None if told == "nothing" else as_date(start.isoformat())
+    contract.created_at = start
+    usage.collect(contract)
+    assert asked[0][0] == start.astimezone(ZoneInfo(zone)).date()
+
+
+def test_a_contract_that_begins_later_is_asked_for_today(contract: Contract, asked: Asked) -> None:
+    contract.start_date = usage.today() + timedelta(days=9)
+    usage.collect(contract)
+    assert asked == [(usage.today(), usage.today())]
+
+
+def test_no_work_is_asked_for_after_the_end(contract: Contract, asked: Asked) -> None:
+    """It may be another contract's: the same trainer can be hired again for the same project."""
+    contract.start_date, contract.ended_at = days_ago(9), timezone.now() - timedelta(days=3)
+    usage.collect(contract)
+    assert asked == [(days_ago(9), days_ago(3))]
+
+
+def test_days_that_were_not_asked_for_are_not_recorded(
+    contract: Contract, site: Host, monkeypatch: Any
+) -> None:
+    contract.start_date = days_ago(5)
+    days = [DayUsage(work_date=days_ago(number), total_seconds=60) for number in (-1, 0, 5, 6)]
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", lambda *_arguments: days)
+    assert usage.collect(contract) == 2
+
+
+@pytest.mark.parametrize("value", [12.0, 12.5, Decimal(12), "12"])
+def test_totals_are_whole_numbers(contract: Contract, site: Host, value: Any) -> None:
+    """A fraction would be cut by the database, and so be news each time it is collected."""
+    with pytest.raises(ValueError, match="whole number"):
+        usage.record(contract, days_ago(0), total_seconds=value)
+    site.days = [DayUsage(work_date=days_ago(0), total_seconds=value)]
+    assert usage.collect(contract) == 0
+
+
+@pytest.mark.django_db
+def test_all_days_are_collected_once_a_day_and_the_last_ones_each_time(
+    opentrain: OpenTrain, maria: Hire, asked: Asked
+) -> None:
+    start = usage.today() - timedelta(days=40)
+    for _ in range(2):
+        opentrain.travel(days=1)
+        asked.clear()
+        for _quarter in range(3):
+            reporting.run_due()
+        today = usage.today()
+        assert asked == [(start, today), (today - usage.RECENT, today), (today - usage.RECENT, today)]
+
+
+@pytest.mark.django_db
+def test_before_a_link_or_a_customer_goes_all_days_are_collected(
+    opentrain: OpenTrain, maria: Hire, asked: Asked
+) -> None:
+    start = usage.today() - timedelta(days=40)
+    reporting.run_due()
+    asked.clear()
+    reporting.report_last(Contract.objects.all())
+    connect.disconnect(Install.objects.get())
+    reconcile.run_due()
+    assert asked == [(start, usage.today())] * 2
+
+
+@pytest.mark.django_db
+def test_a_slow_collection_keeps_its_lease(
+    opentrain: OpenTrain, maria: Hire, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        opentrain.hire(f"Trainer {number}")
+    opentrain.run()
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+
+    def slowly(*_arguments: Any) -> list[DayUsage]:
+        opentrain.travel(minutes=3)
+        assert endpoints.check_all() == 0
+        return []
+
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", slowly)
+    assert reporting.run_due() == 1
+
+
 # Reporting ------------------------------------------------------------------------------------
 
 
@@ -199,6 +310,56 @@ def test_days_in_the_future_wait(opentrain: OpenTrain, maria: Hire) -> None:
     opentrain.travel(days=1)
     opentrain.run()
     assert sent(opentrain) == {tomorrow.isoformat(): 60}
+
+
+@pytest.mark.django_db
+def test_a_day_that_has_not_begun_at_opentrain_waits(
+    opentrain: OpenTrain, maria: Hire, settings: Any
+) -> None:
+    """In the east it is tomorrow already: refused as a day in the future, its hours would be lost."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": "Pacific/Kiritimati"}
+    opentrain.travel(hours=(36 - opentrain.now.hour) % 24)  # noon in UTC
+    usage.record(maria.contract, usage.today(), total_seconds=60)
+    opentrain.run()
+    assert (sent(opentrain), DailyUsage.objects.get().status) == ({}, DUE)
+    tomorrow = usage.today()
+    opentrain.travel(hours=12)
+    opentrain.run()
+    assert sent(opentrain) == {tomorrow.isoformat(): 60}
+
+
+@pytest.mark.django_db
+def test_a_customer_who_leaves_waits_for_the_day_to_begin_at_opentrain(
+    opentrain: OpenTrain, maria: Hire, settings: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": "Pacific/Kiritimati"}
+    opentrain.travel(hours=(36 - opentrain.now.hour) % 24)
+    usage.record(maria.contract, usage.today(), total_seconds=60)
+    tomorrow = usage.today()
+    connect.disconnect(Install.objects.get())
+    for _hour in range(13):
+        opentrain.run()
+        opentrain.travel(hours=1)
+    assert sent(opentrain) == {tomorrow.isoformat(): 60}
+    assert Install.objects.get().token is None
+
+
+@pytest.mark.django_db
+def test_hours_counted_before_the_trainer_was_known_are_not_lost(opentrain: OpenTrain, maria: Hire) -> None:
+    """With two people under a contract only an event tells which of them was hired."""
+    contract, trainer = maria.contract, maria.contract.trainer
+    assert trainer is not None
+    Contract.objects.update(trainer=None)
+    contract.trainer = None
+    usage.add(contract, days_ago(1), total_seconds=100, worker_id=maria.opentrain_user_id)
+    usage.record(contract, days_ago(2), total_seconds=100, worker_id=maria.opentrain_user_id)
+    usage.record(contract, days_ago(2), total_seconds=10)
+    opentrain.run()
+    contracts.set_trainer(contract, trainer)
+    usage.add(contract, days_ago(1), total_seconds=50, worker_id=maria.opentrain_user_id)
+    opentrain.run()
+    assert sent(opentrain)[days_ago(1).isoformat()] == 150
+    assert DailyUsage.objects.filter(work_date=days_ago(1)).count() == 1
 
 
 @pytest.mark.django_db
