@@ -226,7 +226,7 @@ def test_unlinking_looks_for_work_where_there_can_be_some(
     opentrain.end(late)
     opentrain.run()
     collected: list[str] = []
-    monkeypatch.setattr(usage, "collect", lambda contract: collected.append(contract.opentrain_id))
+    monkeypatch.setattr(usage, "collect", lambda contract, **_how: collected.append(contract.opentrain_id))
     DailyUsage.objects.update(status=DailyUsage.Status.DUE)
     linking.unlink(row)
     assert sorted(collected) == sorted([late.id, now.id])
