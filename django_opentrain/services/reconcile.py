@@ -59,6 +59,14 @@ class Outcome:
     unfinished: bool = False
     #: Somebody had confirmed the removals when the run began.
     confirmed: bool = False
+    #: Grants that were to stand when the run began.
+    wanted: int = 0
+
+    @classmethod
+    def begin(cls, row: Install) -> Outcome:
+        """Nothing found and done yet."""
+        wanted = AccessGrant.objects.wanted().filter(contract__install=row)
+        return cls(confirmed=row.removals_confirmed, wanted=wanted.count())
 
     def note(self, what: str, error: Exception) -> None:
         """OpenTrain refused one thing. Raises where it will refuse all others, too."""
@@ -91,11 +99,12 @@ def confirm_removals(row: Install) -> None:
 
 
 def _compare(row: Install, held: Lease) -> Outcome:
-    seen = Survey()
-    survey_links(row, seen, held)
-    survey_contracts(row, seen, held)
-    changes = [*link_changes(row, seen), *contract_changes(row, seen)]
-    return Outcome(changes=changes, problems=seen.unseen)
+    outcome, seen = Outcome.begin(row), Survey()
+    for look, compare in ((survey_links, link_changes), (survey_contracts, contract_changes)):
+        look(row, seen, held)
+        outcome.changes.extend(_within_breaker(row, list(compare(row, seen)), outcome))
+    outcome.problems.extend(seen.unseen)
+    return outcome
 
 
 def _run(row: Install, held: Lease) -> Outcome:
@@ -128,7 +137,7 @@ def _run(row: Install, held: Lease) -> Outcome:
 
 def _restore(row: Install, held: Lease) -> Outcome:
     row.refresh_from_db()
-    outcome, seen = Outcome(confirmed=row.removals_confirmed), Survey()
+    outcome, seen = Outcome.begin(row), Survey()
     for look, compare in ((survey_links, link_changes), (survey_contracts, contract_changes)):
         look(row, seen, held)
         changes = list(compare(row, seen))
@@ -142,10 +151,8 @@ def _restore(row: Install, held: Lease) -> Outcome:
 
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
     """Everything, or without the removals when they, and those before in this run, are too many to be believed."""
-    gone = sum(change.removes for change in outcome.changes)
-    removals = gone + sum(change.removes for change in changes)
-    wanted = gone + AccessGrant.objects.wanted().filter(contract__install=row).count()
-    unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > wanted * conf.removal_breaker
+    removals = sum(change.removes for change in (*outcome.changes, *changes))
+    unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
     if not unusual or outcome.confirmed:
         return changes
     outcome.held.extend(change for change in changes if change.removes)
@@ -153,7 +160,7 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
         "Install %s: OpenTrain's lists would take away %d of %d grants. Nothing is removed until it is confirmed.",
         row.opentrain_id,
         removals,
-        wanted,
+        outcome.wanted,
     )
     return [change for change in changes if not change.removes]
 
@@ -244,7 +251,7 @@ def each_due() -> Iterator[Install]:
         if row is None:
             continue  # another worker has been there
         try:
-            _visit(row)
+            visit(row)
         except BusyError:
             continue
         except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
@@ -252,13 +259,17 @@ def each_due() -> Iterator[Install]:
         yield row
 
 
-def _visit(row: Install) -> None:
+def visit(row: Install) -> Outcome:
+    """Do what an install needs: say farewell, see whether it is still refused, reconcile.
+
+    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain refuses or can't be asked.
+    """
     if row.status == Install.Status.DISCONNECTED:
         farewell.finish(row)
-        return
+        return Outcome()
     if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == FORBIDDEN:
         _look_again(row)
-    install(row)
+    return install(row)
 
 
 def _look_again(row: Install) -> None:

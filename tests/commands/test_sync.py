@@ -8,9 +8,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from django_opentrain.adapters import AdapterError
 from django_opentrain.models import Contract, Install
+from django_opentrain.services import reconcile
 from django_opentrain.services.locks import lease
+from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests.commands.conftest import AnyProjectAdapter
 
 pytestmark = pytest.mark.usefixtures("any_project")
 
@@ -89,14 +93,67 @@ def test_a_token_that_works_again_heals_the_install(install: Install) -> None:
     assert install.status == Install.Status.ACTIVE
 
 
-def test_many_removals_wait_until_they_are_confirmed(opentrain: OpenTrain, install: Install) -> None:
+@pytest.fixture
+def missed_ends(opentrain: OpenTrain, install: Install) -> list[Hire]:
+    """Seven trainers whose contracts ended, which only the lists tell: the events were lost."""
     hires = [opentrain.hire(f"Trainer {number}") for number in range(7)]
     opentrain.run()
-    # The events of their ends were lost: only the lists tell.
     for each in hires:
         opentrain.end(each)
     Install.objects.update(next_reconcile_at=None)
+    return hires
+
+
+def test_many_removals_wait_until_they_are_confirmed(missed_ends: list[Hire]) -> None:
     assert "(held: --confirm-removals makes it)" in sync()
-    assert all(each.grant.state == "GRANTED" for each in hires)
+    assert all(each.grant.state == "GRANTED" for each in missed_ends)
     sync("--confirm-removals")
-    assert all(each.grant.state == "REVOKED" for each in hires)
+    assert all(each.grant.state == "REVOKED" for each in missed_ends)
+
+
+def test_only_what_was_held_and_could_be_looked_at_is_confirmed(missed_ends: list[Hire]) -> None:
+    assert "(held: --confirm-removals makes it)" in sync("--confirm-removals")
+    assert all(each.grant.state == "GRANTED" for each in missed_ends)
+
+
+def test_a_dry_run_says_what_would_be_held_and_who_loses_access(missed_ends: list[Hire]) -> None:
+    out = sync("--dry-run")
+    held = [line for line in out.splitlines() if line.startswith("  - contract")]
+    assert len(held) == 7
+    assert all(
+        line.endswith(" has ended (1 loses access) (held: --confirm-removals makes it)") for line in held
+    )
+
+
+def test_removals_that_wait_because_all_are_refused_can_be_confirmed_here(
+    opentrain: OpenTrain, install: Install
+) -> None:
+    opentrain.connect("globex")
+    trainer = opentrain.hire("Maria S.", job=opentrain.link("p2").job_id)
+    opentrain.run()
+    opentrain.fail_next(status=401, times=1000)
+    for _hour in range(27):
+        opentrain.travel(hours=1)
+        reconcile.request_all()
+        opentrain.run()
+    assert trainer.grant.state == "GRANTED"
+    with pytest.raises(CommandError, match="2 of 2"):
+        sync("--confirm-removals")
+    assert trainer.grant.state == "REVOKED"
+
+
+def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
+    opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_adapter: object, _grant: object) -> str:
+        raise AdapterError("403:\nno seats left")
+
+    monkeypatch.setattr(AnyProjectAdapter, "grant_access", refuse)
+    trainer = opentrain.hire("Maria S.")
+    assert (
+        "1 grants of access settled or tried\n1 don't succeed: manage.py opentrain_doctor says why" in sync()
+    )
+    out = sync("--dry-run")
+    assert "1 difference" in out
+    who = f"trainer {trainer.opentrain_user_id} on project p1"
+    assert f"  ~ {who} is FAILED, and should be GRANTED: AdapterError: 403: no seats left\n" in out

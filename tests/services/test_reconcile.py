@@ -504,14 +504,14 @@ def test_an_install_that_somebody_else_did_meanwhile_is_left_alone(
     linked.connect("globex")
     linked.travel(hours=1)
     reconcile.request_all()
-    visit, visited = reconcile._visit, []
+    visit, visited = reconcile.visit, []
 
     def both(row: Install) -> None:
         visited.append(row.tenant)
         for each in Install.objects.usable():
             visit(each)
 
-    monkeypatch.setattr(reconcile, "_visit", both)
+    monkeypatch.setattr(reconcile, "visit", both)
     assert reconcile.run_due() == 1
     assert len(visited) == 1
 
@@ -521,7 +521,7 @@ def test_what_comes_in_does_not_wait_for_all_installs(
 ) -> None:
     linked.connect("globex")
     acme = Install.objects.get(tenant="acme")
-    visit, inside = reconcile._visit, []
+    visit, inside = reconcile.visit, []
 
     def meanwhile(row: Install) -> None:
         inside.append(len(site.inside))
@@ -531,7 +531,7 @@ def test_what_comes_in_does_not_wait_for_all_installs(
             linked.deliver()
 
     linked.travel(hours=1)
-    monkeypatch.setattr(reconcile, "_visit", meanwhile)
+    monkeypatch.setattr(reconcile, "visit", meanwhile)
     tasks.reconcile_all()
     assert inside == [0, 1]
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from django_opentrain.crypto import UndecryptableError
-from django_opentrain.models import Install
+from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import access, connect, reconcile
+from django_opentrain.services.comparison import Change
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.locks import LeaseLostError
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.text import describe
+
+#: What keeps one install from being reconciled, and no other.
+EXPECTED: Final = (OpenTrainError, UndecryptableError, connect.ConnectError, BusyError, LeaseLostError)
 
 
 class Command(BaseCommand):
@@ -27,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--confirm-removals",
             action="store_true",
-            help="make also those removals that are held because they are so many at once",
+            help="make also those removals that were held before because they are so many at once",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,11 +43,11 @@ class Command(BaseCommand):
             self.stdout.flush()
             try:
                 outcome = self._reconcile(row, **options)
-            except (OpenTrainError, UndecryptableError, BusyError, LeaseLostError) as error:
+            except EXPECTED as error:
                 failed += 1
                 self.stdout.write(self.style.ERROR(describe(error)))
             else:
-                self._show(outcome)
+                self._show(row, outcome, dry_run=options["dry_run"])
         if not options["dry_run"]:
             self._converge()
         if failed:
@@ -59,25 +64,51 @@ class Command(BaseCommand):
         return rows
 
     def _reconcile(self, row: Install, *, dry_run: bool, confirm_removals: bool, **_others: Any) -> Outcome:
-        if row.status == Install.Status.UNAUTHORIZED:
-            connect.verify(row)
-        if confirm_removals and not dry_run:
+        if dry_run:
+            if row.status == Install.Status.UNAUTHORIZED:
+                connect.verify(row)
+            return reconcile.install(row, dry_run=True)
+        if confirm_removals and row.removals_held:
             reconcile.confirm_removals(row)
-        return reconcile.install(row, dry_run=dry_run)
+            row.refresh_from_db()
+        return reconcile.visit(row)
 
-    def _show(self, outcome: Outcome) -> None:
-        count = len(outcome.changes) + len(outcome.held)
+    def _show(self, row: Install, outcome: Outcome, *, dry_run: bool) -> None:
+        unsettled = list(self._unsettled(row)) if dry_run else []
+        count = len(outcome.changes) + len(outcome.held) + len(unsettled)
         self.stdout.write("nothing differs" if not count else f"{count} difference{'s' * (count > 1)}")
         for change in outcome.changes:
             style = {"+": self.style.SUCCESS, "-": self.style.ERROR}.get(change.sign, self.style.WARNING)
-            self.stdout.write(style(f"  {change}"))
+            self.stdout.write(style(f"  {_with_losses(change)}"))
         for change in outcome.held:
-            self.stdout.write(self.style.ERROR(f"  {change} (held: --confirm-removals makes it)"))
+            self.stdout.write(
+                self.style.ERROR(f"  {_with_losses(change)} (held: --confirm-removals makes it)")
+            )
+        for line in unsettled:
+            self.stdout.write(self.style.WARNING(f"  ~ {line}"))
         for problem in outcome.problems:
             self.stdout.write(self.style.WARNING(f"  ! {problem}"))
+
+    def _unsettled(self, row: Install) -> Iterator[str]:
+        """Access that was to be given or taken before, and that the workers, or this command, are still to."""
+        mine = AccessGrant.objects.unsettled().filter(contract__install=row)
+        for grant in mine.select_related("participant", "link").order_by("pk"):
+            who = f"trainer {grant.participant.opentrain_user_id} on project {grant.external_project_id}"
+            error = " ".join(grant.last_error.split())
+            yield f"{who} is {grant.state}, and should be {grant.desired}{f': {error}' if error else ''}"
 
     def _converge(self) -> None:
         """Give and take away what the comparison showed, now."""
         tried = access.converge_due()
         if tried:
             self.stdout.write(f"{tried} grants of access settled or tried")
+        if failed := AccessGrant.objects.unsettled().filter(state=AccessGrant.State.FAILED).count():
+            self.stdout.write(
+                self.style.ERROR(f"{failed} don't succeed: manage.py opentrain_doctor says why")
+            )
+
+
+def _with_losses(change: Change) -> str:
+    if not change.removes:
+        return str(change)
+    return f"{change} ({change.removes} {'loses' if change.removes == 1 else 'lose'} access)"
