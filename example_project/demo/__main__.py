@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -51,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shutil.rmtree(folder)
         return 130
     if not observed:
-        print(f"\nNot everything was observed. All logs: {folder / 'logs'}", flush=True)
+        print(f"\nNot everything went well. All logs: {folder / 'logs'}", flush=True)
         return 1
     shutil.rmtree(folder)
     return 0
@@ -73,20 +72,20 @@ def _play(folder: Path, *, serve: bool) -> bool:
             where = set_up(processes, folder)
             opentrain = stack.enter_context(closing(OpenTrain(where.sandbox)))
             Story(where.site, opentrain, where.mail, stack).play()
+            print(f"\nThe whole loop was observed, in {time.monotonic() - started:.0f} s.", flush=True)
+            if serve:
+                _serve(where, processes)
         except (ProcessFailed, Unexpected, requests.RequestException) as error:
             print(f"\n{error}", flush=True)
             show_logs(processes)
             return False
-        print(f"\nThe whole loop was observed, in {time.monotonic() - started:.0f} s.", flush=True)
-        if serve:
-            _serve(where)
     return True
 
 
-def _serve(where: Stage) -> None:
-    """Wait for Ctrl-C or SIGTERM, which raise ``KeyboardInterrupt``."""
+def _serve(where: Stage, processes: Processes) -> None:
+    """Go on until Ctrl-C or SIGTERM, which raise ``KeyboardInterrupt``. ``ProcessFailed`` when a process ends."""
     print(ROLES.format(site=where.site, sandbox=where.sandbox, mail=where.mail, logs=where.logs), flush=True)
-    threading.Event().wait()
+    processes.watch()
 
 
 if __name__ == "__main__":

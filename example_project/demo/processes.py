@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 #: Seconds that a process gets to end by itself.
 PATIENCE: Final = 10.0
@@ -49,6 +49,11 @@ class Process:
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
+    def check(self) -> None:
+        """Raise ``ProcessFailed`` when it has ended."""
+        if self.has_ended:
+            raise ProcessFailed(f"{self.name} ended with status {self._process.returncode}.")
+
     def wait(self, seconds: float) -> None:
         """Wait for its end. Raises ``ProcessFailed`` when it doesn't end in time, or not well."""
         try:
@@ -65,8 +70,7 @@ class Process:
             for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
                 if text in line:
                     return line
-            if self.has_ended:
-                raise ProcessFailed(f"{self.name} ended with status {self._process.returncode}.")
+            self.check()
             time.sleep(_STEP)
         raise ProcessFailed(f"{self.name} wasn't ready within {seconds:g} s.")
 
@@ -109,6 +113,13 @@ class Processes:
         process = self.start(name, *arguments)
         process.wait(seconds)
         self.running.remove(process)
+
+    def watch(self) -> NoReturn:
+        """Wait until one ends that nobody asked to. Raises ``ProcessFailed``."""
+        while True:
+            for process in self.running:
+                process.check()
+            time.sleep(_STEP)
 
     def to_blame(self) -> list[Process]:
         """Those that have ended, or all when none has: whose logs tell what went wrong."""

@@ -137,6 +137,13 @@ time.sleep(600)
         assert "no time for this" in brief.tail()
         assert not stubborn.has_ended
 
+    @pytest.mark.timeout(30)
+    def test_whoever_watches_is_told_when_one_ends(self, processes: Processes) -> None:
+        processes.start("stubborn", "stubborn")
+        processes.start("brief", "brief")
+        with pytest.raises(ProcessFailed, match="brief ended with status 1"):
+            processes.watch()
+
     def test_one_that_takes_too_long_has_failed(self, processes: Processes) -> None:
         slow: Process = processes.start("stubborn", "stubborn")
         with pytest.raises(ProcessFailed, match="didn't end within"):
