@@ -177,7 +177,9 @@ def _whose(token: str) -> InstallInfo:
         return unobserved_client(token).get_install()
     except (Unauthorized, NotFound) as error:
         raise TokenRefused(
-            _("OpenTrain doesn't accept this token: %(error)s Connect again to get a new one.")
+            _(
+                "OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one. (%(error)s)"
+            )
             % {"error": error}
         ) from None
     except Forbidden as error:

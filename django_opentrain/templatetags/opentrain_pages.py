@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django import template
 from django.utils.formats import number_format
 
@@ -30,6 +32,18 @@ def asset(name: str) -> str:
 def opentrain_url() -> str:
     """Where the customer goes on OpenTrain."""
     return conf.base_url
+
+
+@register.simple_tag
+def public_url() -> str:
+    """The site's own origin: the way back to the host's pages."""
+    return conf.public_url
+
+
+@register.filter
+def host(url: str) -> str:
+    """The host of a URL, by which people know a site."""
+    return urlsplit(url).netloc
 
 
 @register.filter

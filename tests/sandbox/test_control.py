@@ -268,9 +268,10 @@ def test_the_page_shows_everything(
     sandbox.deliver_due()
     sandbox.faults.add("slow", seconds=2)
     sandbox.set_organization(feature_enabled=False)
+    job = sandbox.create_job("Boxes")  # whose id a customer has to type in on the platform
     response = session.get(sandbox.base_url + "/")
     page = Page(response.text)
-    for shown in ("Zoë <b>", "Projekt <1>", "https://a.test/hook", "HTTP 500", "slow", "feature off"):
+    for shown in (job.id, "Zoë <b>", "Projekt <1>", "https://a.test/hook", "HTTP 500", "slow", "feature off"):
         assert shown in page.text, shown
     assert "<b>" not in response.text
     policy = response.headers["Content-Security-Policy"]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
+from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import Client, RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -43,6 +44,11 @@ def test_a_new_customer_is_told_how_it_works(boss: Client) -> None:
     assert "Not connected" in text
     assert "Connect to OpenTrain" in text
     assert "I have a token already" in text
+
+
+def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
+    ways = {a.text: a.attributes["href"] for a in page_of(boss.get(HOME)).all("a")}
+    assert ways["Back to annotate.example"] == "https://annotate.example/"
 
 
 @pytest.mark.parametrize(
@@ -444,10 +450,15 @@ def test_the_number_of_queries_does_not_grow(boss: Client, page: str) -> None:
 TAG = Template("{% load opentrain %}{% opentrain_project_status project %}")
 
 
-def shown(username: str | None, project: str) -> str:
+def request_of(user: User | AnonymousUser) -> HttpRequest:
     request = RequestFactory().get("/projects/1/")
-    request.user = factories.make_user(username) if username else AnonymousUser()
-    return TAG.render(Context({"request": request, "project": project}))
+    request.user = user
+    return request
+
+
+def shown(username: str | None, project: str) -> str:
+    user = factories.make_user(username) if username else AnonymousUser()
+    return TAG.render(Context({"request": request_of(user), "project": project}))
 
 
 def test_the_project_status_tag_shows_link_and_budgets(db: None) -> None:
@@ -483,3 +494,8 @@ def test_the_project_status_tag_without_a_hire_and_with_a_dead_connection(visito
     html = shown("acme-boss", "acme-1")
     assert "Nobody is hired" in html
     assert "no longer accepts" in html
+    assert "Linked to OpenTrain" in html
+    Install.objects.update(status="DISCONNECTED")
+    html = TAG.render(Context({"request": request_of(User.objects.get()), "project": "acme-1"}))
+    assert "Disconnected" in html
+    assert "Linked to OpenTrain" not in html

@@ -77,7 +77,7 @@ def _jobs(store: Store) -> Markup:
     names = {each.id: each for each in organizations}
     rows = [
         row(
-            tag("strong", job.title),
+            join(tag("strong", job.title), " ", tag("code", job.id)),
             join(
                 names[job.organization_id].name,
                 None if names[job.organization_id].feature_enabled else badge("feature off"),
@@ -203,7 +203,8 @@ def _links(store: Store) -> Markup:
     for link in reversed(store.all(Link)[-LATEST:]):
         job = store.get(Job, link.job_id)
         name = link.external_project_name or link.external_project_id
-        rows.append(row(name, job.title if job else "no job", link.provisioning_mode, tag("code", link.id)))
-    columns = ("Project", "Job", "Provisioning", "Link")
+        mode, install = link.provisioning_mode, tag("code", link.install_id)
+        rows.append(row(name, job.title if job else "no job", mode, tag("code", link.id), install))
+    columns = ("Project", "Job", "Provisioning", "Link", "Install")
     empty = "No project is linked yet."
     return section("links", "Project links", table("Project links", columns, rows, empty))
