@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 Status = WebhookEndpoint.Status
 
-#: How long a replaced endpoint lives on: OpenTrain's last retry of a delivery comes 156 minutes after the first.
+#: How long a replaced endpoint lives on, and a removed one's deliveries are taken: OpenTrain's last retry comes 156
+#: minutes after the first attempt.
 RETIREMENT: Final = timedelta(hours=3)
 
 
@@ -176,6 +177,9 @@ def _mend(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
     disabled = info.status == catalog.ENDPOINT_DISABLED
     if disabled and endpoint.status != Status.PAUSED and _was_disabled_by_opentrain(info):
         logger.error("OpenTrain disabled webhook endpoint %s: recovering it.", endpoint.key)
+        _remember(endpoint, info, Status.DISABLED)
+    if endpoint.status == Status.DISABLED:
+        # Also one that is active again: its recovery was cut short before the failed deliveries were sent again.
         recover(endpoint)
     else:
         _remember(endpoint, info, Status.PAUSED if disabled else Status.ACTIVE)
@@ -222,7 +226,7 @@ def _delete(endpoint: WebhookEndpoint) -> None:
 
 
 def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
-    # The row stays, with its secret: its events hang on it, and a delivery may be on its way.
+    # The row stays, with its secret: its events hang on it, and deliveries that are on their way are still taken.
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         status=Status.REMOVED, last_error=reason, updated_at=timezone.now()
     )

@@ -27,6 +27,7 @@ from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import arrivals, dispatch, events
 from django_opentrain.services.access import backoff
+from django_opentrain.services.endpoints import RETIREMENT
 from django_opentrain.services.locks import lock
 from django_opentrain.text import describe
 
@@ -122,7 +123,9 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
     known = _known_endpoints.get(key)
     if known is not None and known.forget_at > now:
         return known
-    row = WebhookEndpoint.objects.filter(key=key).first()
+    # A secret that was rotated because it leaked must not be good for ever.
+    long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
+    row = WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
     secret = row and row.secret
     if row is None or not secret:
         raise UnknownEndpoint

@@ -39,7 +39,9 @@ def _retire(old: Install, new: Install) -> None:
         revoked_at=old.revoked_at or timezone.now(),
         token=None,
     )
-    WebhookEndpoint.objects.live().filter(install=old).update(status=WebhookEndpoint.Status.REMOVED)
+    WebhookEndpoint.objects.live().filter(install=old).update(
+        status=WebhookEndpoint.Status.REMOVED, updated_at=timezone.now()
+    )
 
 
 def _recreate(link: ProjectLink, new: Install) -> None:

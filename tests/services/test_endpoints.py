@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,9 @@ from django.utils import timezone
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError
+from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
-from django_opentrain.services import endpoints
+from django_opentrain.services import endpoints, inbox
 from django_opentrain.services.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
@@ -117,7 +119,6 @@ def test_changed_event_types_are_followed(
 
 def fail_deliveries(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site is down until OpenTrain has given up on the endpoint."""
-    from django_opentrain.services import inbox
 
     def down(*_arguments: object) -> None:
         raise inbox.UnknownEndpoint
@@ -159,6 +160,27 @@ def test_a_disabled_endpoint_is_recovered_in_the_documented_order(
     assert len(site.inside) >= 2
     row = WebhookEndpoint.objects.get()
     assert (row.status, row.consecutive_failures) == (Status.ACTIVE, 0)
+    assert WebhookEvent.objects.filter(type="contract.started").exists()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_recovery_that_is_cut_short_is_gone_on_with(
+    opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Enabled again, an endpoint looks well: what failed before would never be delivered."""
+    with monkeypatch.context() as patch:
+        fail_deliveries(opentrain, patch)
+    if lost:
+        opentrain.lose_next_response(match="PATCH .*")
+    else:
+        opentrain.fail_next(status=503, match="POST .*/redeliver")
+    check(opentrain)
+    assert _status(opentrain) == "ACTIVE"
+    assert WebhookEndpoint.objects.get().status == Status.DISABLED
+    check(opentrain)
+    assert WebhookEndpoint.objects.get().status == Status.ACTIVE
+    opentrain.travel(minutes=5)
+    opentrain.deliver()
     assert WebhookEvent.objects.filter(type="contract.started").exists()
 
 
@@ -255,3 +277,31 @@ def test_events_are_still_accepted_by_a_removed_endpoint(
     opentrain.hire()
     assert opentrain.deliver() == 1
     assert WebhookEvent.objects.filter(type="contract.started").count() == 1
+
+
+@pytest.mark.parametrize("removed_by", ["rotation", "reconnect"])
+def test_a_secret_is_good_for_nothing_once_its_endpoint_is_long_gone(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, removed_by: str
+) -> None:
+    """Who rotates a secret that leaked relies on it."""
+    if removed_by == "rotation":
+        endpoints.rotate_secret(endpoint)
+        opentrain.travel(hours=4)
+        endpoints.check_all()
+    else:
+        opentrain.travel(hours=4)
+        opentrain.connect("acme")
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.REMOVED
+    inbox._known_endpoints.clear()
+    receive(endpoint)
+    opentrain.travel(hours=4)
+    inbox._known_endpoints.clear()
+    with pytest.raises(inbox.UnknownEndpoint):
+        receive(endpoint)
+
+
+def receive(endpoint: WebhookEndpoint) -> None:
+    body = uuid.uuid4().hex.encode()
+    signature = sign(str(endpoint.secret), body, int(timezone.now().timestamp()))
+    inbox.receive(endpoint.key, {"X-OpenTrain-Signature": signature}, body)
