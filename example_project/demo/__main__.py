@@ -17,7 +17,7 @@ import requests
 
 from example_project.demo.browser import Unexpected
 from example_project.demo.opentrain import OpenTrain
-from example_project.demo.processes import Processes, ProcessFailed
+from example_project.demo.processes import STOPPING, Processes, ProcessFailed
 from example_project.demo.stage import Stage, environment, set_up, show_logs
 from example_project.demo.story import Story
 
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--serve", action="store_true", help="go on running after the demo, to try it by hand"
     )
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in STOPPING:  # SIGINT, too: a script's background jobs are started with it ignored
+        signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="opentrain-demo-"))
     try:
         observed = _play(folder, serve=options.serve)

@@ -74,8 +74,9 @@ def test_a_failure_shows_the_log_of_the_process_that_failed(
 
 @contextmanager
 def started(environment: dict[str, str], line: str) -> Iterator[subprocess.Popen[str]]:
-    """The demo, once it has printed ``line``."""
-    with subprocess.Popen(DEMO, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as demo:
+    """The demo, once it has printed ``line``. As a script's background job, which a shell has ignore SIGINT."""
+    job = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *DEMO]
+    with subprocess.Popen(job, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         try:
             assert demo.stdout is not None
             assert any(line in printed for printed in demo.stdout), "the demo ended early"
