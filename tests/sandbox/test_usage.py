@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from django_opentrain.sandbox import ApiError, Sandbox
-from django_opentrain.sandbox.models import Contract, Job, Usage
+from django_opentrain.sandbox.models import Contract, Job, Milestone, Usage
 from tests.sandbox.conftest import Answer, Api, Receiver
 
 BUDGET_EVENTS = ("milestone.funded", "milestone.budget_low", "milestone.budget_depleted")
@@ -208,6 +208,7 @@ def test_a_new_milestone_completes_the_one_before(api: Api, sandbox: Sandbox, co
     sandbox.fund(contract.id, 100, Decimal("2.5"))
     second = sandbox.fund(contract.id, 60, 1.5, name="Second")
     budget = api.get(f"/contracts/{contract.id}/budget").body
+    assert [each.status for each in sandbox.store.all(Milestone)] == ["COMPLETED", "ACTIVE_FUNDED"]
     assert (budget["fundedVolume"], budget["fundedAmountUsd"]) == (4, 160)
     assert budget["activeMilestone"] == {
         "id": second.id,
