@@ -157,3 +157,6 @@ def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
     assert "1 difference" in out
     who = f"trainer {trainer.opentrain_user_id} on project p1"
     assert f"  ~ {who} is FAILED, and should be GRANTED: AdapterError: 403: no seats left\n" in out
+    monkeypatch.undo()
+    assert "1 grants of access settled or tried\n" in sync(), "whoever asks doesn't wait for the next attempt"
+    assert trainer.grant.state == "GRANTED"

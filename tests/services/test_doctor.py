@@ -612,13 +612,13 @@ def test_the_command_ends_with_0_where_all_is_well(install: Install) -> None:
 
 
 def test_the_command_says_what_to_do(install: Install) -> None:
-    Install.objects.update(removals_held=7)
+    Install.objects.update(removals_held=7, reconcile_summary={"held": ["contract ctr_1 (Boxes) has ended"]})
     status, out = command("--offline")
     assert status == 1
     assert out.startswith(
         "warning Installs whose removals are unusually many, and wait: 1. [removals-held]\n"
     )
-    assert f"    customer acme ({install.opentrain_id}): 7 grants\n" in out
+    assert f"    customer acme ({install.opentrain_id}): 7 grants. contract ctr_1 (Boxes) has ended\n" in out
     assert "    → Look at them: manage.py opentrain_sync --dry-run. " in out
     assert out.endswith("errors 0, warnings 1.\n")
 

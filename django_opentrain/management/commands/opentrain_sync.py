@@ -12,7 +12,7 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import access, connect, reconcile
+from django_opentrain.services import access, connect, grants, reconcile
 from django_opentrain.services.comparison import Change
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.locks import LeaseLostError
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             else:
                 self._show(row, outcome, dry_run=options["dry_run"])
         if not options["dry_run"]:
-            self._converge()
+            self._converge(rows)
         if failed:
             raise CommandError(f"{failed} of {len(rows)} installs could not be reconciled.")
 
@@ -92,13 +92,14 @@ class Command(BaseCommand):
     def _unsettled(self, row: Install) -> Iterator[str]:
         """Access that was to be given or taken before, and that the workers, or this command, are still to."""
         mine = AccessGrant.objects.unsettled().filter(contract__install=row)
-        for grant in mine.select_related("participant", "link").order_by("pk"):
-            who = f"trainer {grant.participant.opentrain_user_id} on project {grant.external_project_id}"
-            error = " ".join(grant.last_error.split())
-            yield f"{who} is {grant.state}, and should be {grant.desired}{f': {error}' if error else ''}"
+        for each in mine.select_related("participant", "link").order_by("pk"):
+            who = f"trainer {each.participant.opentrain_user_id} on project {each.external_project_id}"
+            error = " ".join(each.last_error.split())
+            yield f"{who} is {each.state}, and should be {each.desired}{f': {error}' if error else ''}"
 
-    def _converge(self) -> None:
-        """Give and take away what the comparison showed, now."""
+    def _converge(self, rows: list[Install]) -> None:
+        """Give and take away what the comparison showed, and what failed before, now."""
+        grants.retry_now(AccessGrant.objects.filter(contract__install__in=rows))
         tried = access.converge_due()
         if tried:
             self.stdout.write(f"{tried} grants of access settled or tried")

@@ -103,7 +103,9 @@ def reconciliation() -> Iterator[Finding]:
         "removals-held",
         "Installs whose removals are unusually many, and wait",
         live.filter(removals_held__gt=0),
-        lambda row: f"{customer(row)}: {row.removals_held} grants",
+        lambda row: (
+            f"{customer(row)}: {row.removals_held} grants. {'; '.join(row.reconcile_summary.get('held', ()))}"
+        ),
     )
     yield from _some(
         warning,

@@ -42,8 +42,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "events-waiting": "See to it that a worker and beat run; at once: manage.py opentrain_work",
     "events-failed": "Mend what their errors say, then run: manage.py opentrain_replay",
     "removal-failing": "Somebody who should be gone still has access. Lock their account by hand, then mend what the"
-    " error says; it is tried again.",
-    "grant-failing": "A trainer waits for access. Mend what the error says; it is tried again.",
+    " error says, and run: manage.py opentrain_sync",
+    "grant-failing": "A trainer waits for access. Mend what the error says, then run: manage.py opentrain_sync",
     "grant-waiting": "OpenTrain tells no Work Email: has the customer given the PII consent, and participants:email?",
     "usage-unreported": "Mend what the error says; it is tried again. OpenTrain pays only for what it was told.",
     "usage-refused": "Correct these days: a change is reported by itself.",
