@@ -504,6 +504,16 @@ def test_when_all_are_refused_the_app_is_suspected(opentrain: OpenTrain, install
     assert [line.split(" (")[0] for line in found.details] == ["customer acme", "customer globex"]
 
 
+@pytest.mark.parametrize(
+    ("status", "advised"), [(401, "has to connect again"), (403, "make your app active")]
+)
+def test_what_to_do_depends_on_how_it_is_refused(
+    status: int, advised: str, opentrain: OpenTrain, install: Install
+) -> None:
+    opentrain.fail_next(status, match="GET /installs/current")
+    assert advised in only("install-refused").advice
+
+
 def refused_installs() -> Finding:
     Install.objects.update(status=Install.Status.UNAUTHORIZED)
     return only("install-refused")

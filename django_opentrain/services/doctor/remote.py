@@ -36,6 +36,10 @@ SHOWN: Final = 10
 EVERYBODY_REFUSED: Final = (
     "Ask OpenTrain whether your platform app is active. If it is, each customer has to reconnect."
 )
+FORBIDDEN: Final = (
+    "By what OpenTrain says: make your app active there, let the customer's account have the feature, or let them connect"
+    " again."
+)
 ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
 
 
@@ -154,7 +158,9 @@ def _install(install: Install) -> Iterator[Finding]:
     except UndecryptableError:
         yield error("secrets-undecryptable", f"The token of {who} can't be decrypted.", **about)
     except (Unauthorized, Forbidden) as problem:
-        yield error("install-refused", f"OpenTrain refuses {who}: {describe(problem)}", **about)
+        title = f"OpenTrain refuses {who}: {describe(problem)}"
+        advice = FORBIDDEN if isinstance(problem, Forbidden) else None
+        yield error("install-refused", title, (), advice, **about)
     except OpenTrainError as problem:
         yield warning("install-unverified", f"Could not verify {who}: {describe(problem)}", **about)
 
