@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import pytest
 from django.conf import settings
 from django.test import Client, override_settings
@@ -17,7 +19,7 @@ from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.problems import EXPECTED, explain
 from tests import factories
 from tests.web.adapter import NamesAdapter
-from tests.web.markup import text_of
+from tests.web.markup import page_of, text_of
 from tests.web.scenes import full_scene
 from tests.web.test_connect import send
 
@@ -83,6 +85,18 @@ def test_a_link_that_cannot_be_is_refused_beside_the_form(
     answered, text = act(boss, "link", install, **link_data(opentrain, install, **data))
     assert (answered, words in text, "Link a project" in text) == (status, True, True), text
     assert not ProjectLink.objects.exists()
+
+
+def test_the_page_that_refuses_a_link_leads_on(
+    boss: Client, opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the home page at another address, to which nothing can be asked for with GET."""
+    monkeypatch.setattr(NamesAdapter, "projects", 45)
+    factories.make_install("acme")
+    response = send(boss, reverse("opentrain:link", args=[install.pk]), project="")
+    ways = [a.attributes["href"] for a in page_of(response).all("a") if "install=" in a.attributes["href"]]
+    assert len(ways) >= 22  # projects to link, their next page, the other connection
+    assert {boss.get(urljoin(response.request["PATH_INFO"], way)).status_code for way in ways} == {200}
 
 
 def test_a_project_is_linked_once(boss: Client, opentrain: OpenTrain, install: Install) -> None:

@@ -232,6 +232,19 @@ def read_body_on_the_way_in(
     return middleware
 
 
+def look_for_a_name_in_the_request(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """As Label Studio's does: ``in`` on a request reads its body line by line, to the end."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        assert request.body == BODY
+        assert "server_id" not in request  # type: ignore[operator] # as there
+        return get_response(request)
+
+    return middleware
+
+
 def needs_login(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
     """What ``LoginRequiredMiddleware`` (Django 5.1 and later) does."""
 
@@ -256,6 +269,7 @@ def needs_login(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
         pytest.param({"MIDDLEWARE": []}, id="no middleware"),
         pytest.param({"MIDDLEWARE": [*settings.MIDDLEWARE, f"{THIS}.needs_login"]}, id="login required"),
         pytest.param({"MIDDLEWARE": [f"{THIS}.read_body_on_the_way_in"]}, id="body read before"),
+        pytest.param({"MIDDLEWARE": [f"{THIS}.look_for_a_name_in_the_request"]}, id="body used up"),
         pytest.param({"MIDDLEWARE": [f"{THIS}.read_body_on_the_way_out"]}, id="body read after"),
         pytest.param({"APPEND_SLASH": False}, id="no slash appended"),
         pytest.param({"DATA_UPLOAD_MAX_MEMORY_SIZE": 1}, id="the host takes nothing"),
