@@ -7,7 +7,8 @@ parsers, renderers and exception handlers, whatever the host made them do, are n
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from django.db import Error as AnyDatabaseError
@@ -33,6 +34,12 @@ _META_KEYS = {
 
 #: Seconds after which a delivery that we could not store is worth another attempt. OpenTrain has its own schedule.
 RETRY_AFTER = "60"
+
+
+class Readable(Protocol):
+    """What a body can be read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Unacceptable(Exception):  # noqa: N818 - says the condition
@@ -91,10 +98,13 @@ def _bounded_body(request: HttpRequest) -> bytes:
     # Leading zeros aside, a longer number than the limit's is a greater one: no int() of 5,000 digits.
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
-    stream = request
+    stream: Readable = request
     if not declared and request.META.get("wsgi.input_terminated"):
         # A chunked request. Django reads none of it, though the server says where it ends.
         stream = request.META["wsgi.input"]
+    elif hasattr(request, "_body"):
+        # A middleware has read it, and may have used up what can be read again (Label Studio's does).
+        stream = BytesIO(request.body)
     try:
         body = stream.read(limit + 1)
     except (OSError, RawPostDataException):
