@@ -36,10 +36,7 @@ SHOWN: Final = 10
 EVERYBODY_REFUSED: Final = (
     "Ask OpenTrain whether your platform app is active. If it is, each customer has to reconnect."
 )
-FORBIDDEN: Final = (
-    "By what OpenTrain says: make your app active there, let the customer's account have the feature, or let them connect"
-    " again."
-)
+FORBIDDEN: Final = "As OpenTrain says: make your app active there, have the customer's account get the feature, or let them reconnect."
 ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
 
 
