@@ -505,7 +505,7 @@ def test_when_all_are_refused_the_app_is_suspected(opentrain: OpenTrain, install
 
 
 @pytest.mark.parametrize(
-    ("status", "advised"), [(401, "has to connect again"), (403, "make your app active")]
+    ("status", "advised"), [(401, "has to connect again"), (403, "Your app has to be active")]
 )
 def test_what_to_do_depends_on_how_it_is_refused(
     status: int, advised: str, opentrain: OpenTrain, install: Install

@@ -34,9 +34,9 @@ MOST_SECONDS: Final = 60.0
 SHOWN: Final = 10
 
 EVERYBODY_REFUSED: Final = (
-    "Ask OpenTrain whether your platform app is active. If it is, each customer has to reconnect."
+    "See at OpenTrain whether your app is active. If it is, each customer has to reconnect."
 )
-FORBIDDEN: Final = "As OpenTrain says: make your app active there, have the customer's account get the feature, or let them reconnect."
+FORBIDDEN: Final = "Your app has to be active at OpenTrain and the customer's account to have the feature, or they reconnect."
 ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
 
 
