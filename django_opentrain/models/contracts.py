@@ -34,6 +34,8 @@ class Participant(TimestampedModel):
                 fields=["install", "opentrain_user_id"], name="opentrain_participant_once"
             ),
         ]
+        # A trainer's grants are looked for among those of all customers.
+        indexes = [models.Index(fields=["opentrain_user_id"], name="opentrain_participant_who")]
 
     def __str__(self) -> str:
         return self.display_name or self.opentrain_user_id
@@ -82,6 +84,8 @@ class Contract(TimestampedModel):
     )
     # The newest event that was applied: a late delivery of an older one must not undo what it said.
     last_event_id = IdField(blank=True, editable=False)
+
+    participants_read_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     payment_type = models.CharField(max_length=32, blank=True)
     budget_state = models.CharField(max_length=16, choices=BudgetState.choices, default=BudgetState.OK)

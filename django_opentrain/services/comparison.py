@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
@@ -163,14 +164,19 @@ def _differs(row: Contract, info: ContractInfo) -> bool:
 
 def start(install: Install, info: ContractInfo) -> None:
     """An active contract is new to us, or lacks grants: ask who was hired, and want access for them."""
-    contract = contracts.save(install, info)
+    listed = install.project_links.filter(opentrain_id__in=info.project_link_ids)
+    admit(install, contracts.save(install, info), listed)
+
+
+def admit(install: Install, contract: Contract, links: QuerySet[ProjectLink]) -> None:
+    """Ask who works under an active contract, and want access to these projects for them."""
     people = participants.fetch(contract)
     with one_at_a_time(install):
         contract.refresh_from_db()
         install.refresh_from_db()
-        if contract.status == Contract.Status.ENDED or not install.is_live:
+        if contract.status == Contract.Status.ENDED or contract.install != install or not install.is_live:
             return  # an event, or the customer, was faster than this poll
-        for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
+        for link in links:
             contract.links.add(link)
             if link.grants_access:
                 for person in people:

@@ -107,6 +107,12 @@ def save_budget(
         setattr(contract, name, value)
 
 
+def ask_budget(contract: Contract) -> None:
+    """Ask OpenTrain for a contract's budget and remember it. Raises ``OpenTrainError``."""
+    asked_at = timezone.now()
+    save_budget(contract, contract.install.client.get_budget(contract.opentrain_id), asked_at=asked_at)
+
+
 def _is_old_news(contract: Contract, event: Event) -> bool:
     """A retry can be two hours late: by then a newer event, or our own question, has told more."""
     if contract.budget_event_id and order_key(event.id) <= order_key(contract.budget_event_id):

@@ -8,9 +8,10 @@ link must answer 404. Many removals at once stop and wait until somebody confirm
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from django.db.models import F, Q, QuerySet
@@ -19,7 +20,7 @@ from django.utils import timezone
 from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
 from django_opentrain.crypto import UndecryptableError
-from django_opentrain.models import AccessGrant, Contract, Install
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import (
     Forbidden,
@@ -30,7 +31,7 @@ from django_opentrain.platform.errors import (
     Unauthorized,
 )
 from django_opentrain.services import access, connect, contracts, endpoints, farewell, refusal, schedule
-from django_opentrain.services.comparison import Change, contract_changes, link_changes
+from django_opentrain.services.comparison import Change, admit, contract_changes, link_changes
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.locks import Lease, LeaseLostError, lease
@@ -39,11 +40,12 @@ from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 
-#: A budget that nothing has told us about for this long is asked for.
-BUDGET_AGE: Final = timedelta(days=1)
+#: Budgets and participants that nothing has told us about for this long are asked for.
+NEWS_AGE: Final = timedelta(days=1)
 #: One that is low or used up, sooner: new funding sends its news only once.
 WARNED_BUDGET_AGE: Final = timedelta(hours=1)
-BUDGETS_AT_ONCE: Final = 50
+#: Contracts that are asked about in one run.
+CONTRACTS_AT_ONCE: Final = 50
 
 
 @dataclass(kw_only=True)
@@ -143,8 +145,9 @@ def _restore(row: Install, held: Lease) -> Outcome:
         changes = list(compare(row, seen))
         _make(_within_breaker(row, changes, outcome), held, outcome)
     outcome.problems.extend(seen.unseen)
-    _refresh_budgets(row, held, outcome)
-    _mend_endpoint(row, held, outcome)
+    _refresh(row, held, outcome)
+    if row.has_scope(catalog.WEBHOOKS_MANAGE):
+        _try("webhook endpoint", partial(endpoints.ensure, row), held, outcome)
     _reassert(row)
     return outcome
 
@@ -167,43 +170,48 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
 
 def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
     for change in changes:
-        held.renew()
-        try:
-            change.make()
-        except (LinkConflict, InvalidRequest, OpenTrainAPIError) as error:
-            outcome.note(change.text, error)
-        else:
+        if _try(change.text, change.make, held, outcome):
             outcome.changes.append(change)
 
 
-def _refresh_budgets(row: Install, held: Lease, outcome: Outcome) -> None:
-    if not row.has_scope(catalog.CONTRACTS_READ):
-        return
-    now = timezone.now()
-    warned = ~Q(budget_state=Contract.BudgetState.OK) & Q(budget_updated_at__lte=now - WARNED_BUDGET_AGE)
-    old = Q(budget_updated_at=None) | Q(budget_updated_at__lte=now - BUDGET_AGE)
-    # The nulls' place is a database's own choice; those of unlinked jobs OpenTrain doesn't tell.
-    longest_first = F("budget_updated_at").asc(nulls_first=True)
-    stale = Contract.objects.active().linked().filter(old | warned, install=row).order_by(longest_first)
-    for contract in stale[:BUDGETS_AT_ONCE]:
-        held.renew()
-        asked_at = timezone.now()
-        try:
-            budget = row.client.get_budget(contract.opentrain_id)
-        except OpenTrainAPIError as error:
-            outcome.note(f"budget of contract {contract.opentrain_id}", error)
-        else:
-            contracts.save_budget(contract, budget, asked_at=asked_at)
-
-
-def _mend_endpoint(row: Install, held: Lease, outcome: Outcome) -> None:
-    if not row.has_scope(catalog.WEBHOOKS_MANAGE):
-        return
+def _try(what: str, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
+    """Take one step; whether OpenTrain let us."""
     held.renew()
     try:
-        endpoints.ensure(row)
-    except (InvalidRequest, OpenTrainAPIError) as error:
-        outcome.note("webhook endpoint", error)
+        step()
+    except (LinkConflict, InvalidRequest, OpenTrainAPIError) as error:
+        outcome.note(what, error)
+        return False
+    return True
+
+
+def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
+    """Ask for what no event tells (who joined, a new Work Email), and for what none has told for long."""
+    long_ago = timezone.now() - NEWS_AGE
+    if row.has_scope(catalog.CONTRACTS_READ):
+        warned = ~Q(budget_state=Contract.BudgetState.OK)
+        old = Q(budget_updated_at__lte=long_ago)
+        old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
+        for contract in _unasked(row, "budget_updated_at", old):
+            what = f"budget of contract {contract.opentrain_id}"
+            _try(what, partial(contracts.ask_budget, contract), held, outcome)
+    if row.has_scope(catalog.PARTICIPANTS_READ):
+        for contract in _unasked(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
+            what = f"participants of contract {contract.opentrain_id}"
+            _try(
+                what,
+                partial(admit, row, contract, ProjectLink.objects.live().filter(contracts=contract)),
+                held,
+                outcome,
+            )
+
+
+def _unasked(row: Install, column: str, old: Q) -> QuerySet[Contract]:
+    """The contracts for which ``column`` is empty or old, the longest unasked first."""
+    mine = Contract.objects.active().linked().filter(old | Q(**{column: None}), install=row)
+    # The place of nulls is each database's own choice.
+    longest_first = F(column).asc(nulls_first=True)
+    return mine.select_related("install").order_by(longest_first)[:CONTRACTS_AT_ONCE]
 
 
 def _reassert(row: Install) -> None:

@@ -38,6 +38,9 @@ def _retire(old: Install, new: Install) -> None:
         status=Install.Status.REVOKED if was_live else old.status,
         revoked_at=old.revoked_at or timezone.now(),
         token=None,
+        # A worker that is at the old install has seen what is no longer so: it stops before its next change.
+        lease=None,
+        leased_until=None,
     )
     WebhookEndpoint.objects.live().filter(install=old).update(
         status=WebhookEndpoint.Status.REMOVED, updated_at=timezone.now()

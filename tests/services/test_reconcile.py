@@ -183,7 +183,7 @@ def test_budgets_are_asked_for_where_there_is_an_answer(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest unasked first, and not those of contracts whose job is linked no more: OpenTrain answers 404."""
-    monkeypatch.setattr(reconcile, "BUDGETS_AT_ONCE", 1)
+    monkeypatch.setattr(reconcile, "CONTRACTS_AT_ONCE", 1)
     linked.link("p2", job="Another job")
     unlinked = [linked.hire(f"Trainer {number}", job="Another job") for number in range(2)]
     maria = linked.hire("Maria S.", job="Label data")
