@@ -140,6 +140,13 @@ def test_from_connecting_to_a_hire_and_its_end(
     check(browser)
 
 
+def test_a_page_from_right_to_left_fits_too(browser: Browser, site: str) -> None:
+    with override_settings(LANGUAGE_CODE="ar"):
+        browser.open(f"{site}/opentrain/")
+        assert browser.driver.find_element("tag name", "html").get_attribute("dir") == "rtl"
+        check(browser)
+
+
 def test_declining_says_what_to_do(browser: Browser, site: str) -> None:
     browser.open(f"{site}/opentrain/")
     browser.press("Connect to OpenTrain")

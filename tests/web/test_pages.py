@@ -257,7 +257,7 @@ def test_each_unlinked_project_leads_to_the_form(boss: Client) -> None:
     install = factories.make_install("acme")
     factories.make_link(install, external_project_id="acme-1")
     ways = [a for a in page_of(boss.get(HOME)).all("a") if a.attributes["href"].endswith("#link")]
-    assert [a.text for a in ways] == ["Link: Acme project 2", "Link: Acme project 3"]
+    assert [a.text for a in ways] == ["Choose a job: Acme project 2", "Choose a job: Acme project 3"]
     page = boss.get(ways[1].attributes["href"].removesuffix("#link")).content.decode()
     assert '<option value="acme-3" selected>' in page
 
