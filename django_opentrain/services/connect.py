@@ -33,7 +33,7 @@ from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import dispatch, grants, schedule, takeover
-from django_opentrain.services.locks import one_at_a_time
+from django_opentrain.services.locks import lock, one_at_a_time
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_TOKEN: Final = 512
@@ -200,16 +200,17 @@ def _check_ownership(install: Install, info: InstallInfo) -> None:
 
 
 def _store(install: Install, info: InstallInfo, token: str) -> Install:
-    known = Install.objects.filter(opentrain_id=info.id).exclude(pk=install.pk).first()
+    known = lock(Install.objects.filter(opentrain_id=info.id)) or lock(Install.objects.filter(pk=install.pk))
     if known is not None:
-        if install.status == Install.Status.PENDING:
+        if known != install and install.status == Install.Status.PENDING:
             install.delete()
-        install = known
+        install = known  # as it is now, while nobody else writes it
     install.opentrain_id = info.id
     install.token = token
     install.token_hint = token[-4:]
     install.status = Install.Status.ACTIVE
     install.revoked_at = None
+    install.superseded_by = None
     _remember(install, info)
     install.save()
     takeover.from_predecessors(install)

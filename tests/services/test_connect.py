@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,8 +23,14 @@ from django_opentrain.models import (
     Install,
     ProjectLink,
     WebhookEndpoint,
+    WebhookEvent,
 )
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import ServerError, Unauthorized
+from django_opentrain.platform.resources import InstallInfo
+from django_opentrain.sandbox.lookup import find
+from django_opentrain.sandbox.models import Install as SandboxInstall
+from django_opentrain.sandbox.models import Token as SandboxToken
 from django_opentrain.services import connect, reconcile, usage
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_user
@@ -32,6 +39,7 @@ from tests.services.conftest import Host
 pytestmark = pytest.mark.django_db
 
 Status = Install.Status
+LEASE = uuid.UUID(int=1)
 
 
 @pytest.fixture
@@ -218,6 +226,34 @@ def test_the_same_token_again_is_the_same_install(opentrain: OpenTrain, customer
     assert Install.objects.count() == 1
 
 
+def test_what_a_worker_wrote_while_opentrain_was_asked_stays(
+    opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same token is pasted again while a worker is at the install."""
+    install = opentrain.connect("acme")
+    until = opentrain.now + timedelta(minutes=5)
+    get_install = PlatformClient.get_install
+
+    def meanwhile(client: PlatformClient) -> InstallInfo:
+        info = get_install(client)
+        Install.objects.update(lease=LEASE, leased_until=until, paused_until=until)
+        return info
+
+    monkeypatch.setattr(PlatformClient, "get_install", meanwhile)
+    install = connect.capture_token(install, str(install.token))
+    assert (install.lease, install.leased_until, install.paused_until) == (LEASE, until, until)
+
+
+def test_a_token_pasted_where_nothing_waits_any_more(opentrain: OpenTrain, customer: User) -> None:
+    """The waiting row was purged, or another tab was faster."""
+    install = opentrain.connect("acme")
+    waiting = connect.start_without_return(customer, "acme")
+    Install.objects.filter(pk=waiting.pk).delete()
+    assert connect.capture_token(waiting, str(install.token)) == install
+    approval = opentrain.sandbox.approve(organization_id=install.organization_id)
+    assert connect.capture_token(waiting, approval.token).status == Status.ACTIVE
+
+
 def test_missing_scopes_are_named(opentrain: OpenTrain) -> None:
     install = opentrain.connect("acme", scopes=["project-links:write", "webhooks:manage"], pii=False)
     assert connect.missing_scopes(install) == (
@@ -261,6 +297,33 @@ def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: Open
     working.end(maria)
     working.run()
     assert site.inside == set()
+
+
+def test_back_to_an_older_connection_that_still_works(working: OpenTrain, site: Host) -> None:
+    """Whether a reconnect ends the old grant is not documented: its token may be pasted again."""
+    maria = working.hire()
+    working.run()
+    old = Install.objects.get()
+    token = str(old.token)
+    new = working.connect("acme")
+    there = find(working.sandbox.store, SandboxInstall, str(old.opentrain_id))
+    with working.sandbox.store.transaction():
+        there.status, there.revoked_at = "ACTIVE", None
+        for each in working.sandbox.store.owned(SandboxToken, there.id):
+            each.revoked_at = None
+            working.sandbox.store.put(each)
+        working.sandbox.store.put(there)
+    back = connect.capture_token(connect.start_without_return(make_user(), "acme"), token)
+    working.run()
+    new.refresh_from_db()
+    back.refresh_from_db()
+    assert (back, back.status, back.superseded_by) == (old, Status.ACTIVE, None)
+    assert (new.status, new.superseded_by) == (Status.REVOKED, back)
+    assert maria.contract.install == old
+    working.end(maria)
+    working.run()
+    assert site.inside == set()
+    assert not WebhookEvent.objects.filter(status=WebhookEvent.Status.PENDING).exists()
 
 
 def test_a_late_revocation_of_the_old_install_does_not_touch_the_new(working: OpenTrain, site: Host) -> None:
