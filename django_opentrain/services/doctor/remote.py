@@ -36,7 +36,9 @@ SHOWN: Final = 10
 EVERYBODY_REFUSED: Final = (
     "See at OpenTrain whether your app is active. If it is, each customer has to reconnect."
 )
-FORBIDDEN: Final = "Your app has to be active at OpenTrain and the customer's account to have the feature, or they reconnect."
+FORBIDDEN: Final = (
+    "Your app has to be active at OpenTrain, with the feature on the customer's account; or they reconnect."
+)
 ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
 
 
