@@ -50,6 +50,7 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
         worked_for(tenant, trainer)
     out = command("--trainer", "usr_maria")
     assert "Forgotten: 2 people, 2 event bodies." in out
+    assert "run this once more tomorrow" in out
     assert "stay: user-acme, user-globex." in out
     assert remembered() == ["usr_mari"]
     left = [row.payload for row in WebhookEvent.objects.filter(body__isnull=False)]

@@ -32,5 +32,9 @@ class Command(BaseCommand):
         if done.unreadable_bodies:
             text = f"{done.unreadable_bodies} event bodies can't be decrypted: who they name can't be seen."
             self.stdout.write(self.style.WARNING(text))
+        if done.people or done.event_bodies:
+            self.stdout.write(
+                "A delivery that is still on its way may name them again: run this once more tomorrow."
+            )
         if done.accounts:
             self.stdout.write(f"Accounts of this site that are theirs, and stay: {', '.join(done.accounts)}.")
