@@ -662,6 +662,12 @@ def test_a_check_is_reported_with_its_hint(install: Install, settings: Any) -> N
     assert "→ Use a share between 0 and 1. See E021 in docs/checks.md." in command("--offline")[1]
 
 
+def test_a_silenced_check_is_not_reported(install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": 7}
+    settings.SILENCED_SYSTEM_CHECKS = ["opentrain.E021"]
+    assert command("--offline") == (0, "All is well.\n")
+
+
 def test_it_can_be_watched(install: Install) -> None:
     assert "… broker and workers" in command("--verbosity", "2")[1]
 
