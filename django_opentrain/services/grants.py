@@ -14,6 +14,7 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services import dispatch
+from django_opentrain.services.locks import one_at_a_time
 
 #: How the causes of those removals begin that a new install of the same customer undoes.
 INSTALL_CAUSE: Final = "install"
@@ -51,11 +52,15 @@ def withdraw(grants: AccessGrantQuerySet, cause: str) -> int:
 
 def restore(row: AccessGrant, cause: str) -> None:
     """An operator gives back what was taken away. Raises ``AdapterError`` where there is nothing to return to."""
-    if row.contract.status == Contract.Status.ENDED:
-        raise AdapterError(_("The contract has ended: access can't be given back."))
-    if not row.link.grants_access:
-        raise AdapterError(_("The project is not linked any more: access can't be given back."))
-    _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
+    with one_at_a_time(row.contract.install):
+        fresh = AccessGrant.objects.select_related("contract__install", "link").get(pk=row.pk)
+        if fresh.contract.status == Contract.Status.ENDED:
+            raise AdapterError(_("The contract has ended: access can't be given back."))
+        if not fresh.contract.install.is_live:
+            raise AdapterError(_("The customer is not connected any more: access can't be given back."))
+        if not fresh.link.grants_access:
+            raise AdapterError(_("The project is not linked any more: access can't be given back."))
+        _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
     dispatch.nudge_on_commit()
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_opentrain import signals
 from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract
-from django_opentrain.services import access, grants, linking, work
+from django_opentrain.services import access, connect, grants, linking, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -243,6 +243,29 @@ def test_nothing_is_restored_after_the_end(linked: OpenTrain) -> None:
     linked.run()
     with pytest.raises(AdapterError, match="has ended"):
         grants.restore(maria.grant, "operator")
+
+
+def test_nothing_is_restored_after_the_customer_left(linked: OpenTrain) -> None:
+    """No event would ever take it away again."""
+    maria = linked.hire()
+    linked.run()
+    connect.disconnect(maria.contract.install)
+    with pytest.raises(AdapterError, match="connected"):
+        grants.restore(maria.grant, "operator ann")
+    assert maria.grant.desired == Desired.REVOKED
+
+
+def test_an_end_while_somebody_restores_wins(linked: OpenTrain) -> None:
+    """What the operator's page has shown may be old."""
+    maria = linked.hire()
+    linked.run()
+    grants.withdraw(AccessGrant.objects.all(), "operator ann")
+    shown = maria.grant
+    linked.end(maria)
+    linked.run()
+    with pytest.raises(AdapterError, match="ended"):
+        grants.restore(shown, "operator ann")
+    assert maria.grant.desired == Desired.REVOKED
 
 
 def test_nothing_is_restored_through_a_removed_link(linked: OpenTrain) -> None:
