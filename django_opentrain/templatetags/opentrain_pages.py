@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django import template
+from django.forms import BoundField
 from django.utils.formats import number_format
 
 from django_opentrain.conf import conf
@@ -32,6 +33,15 @@ def asset(name: str) -> str:
 def opentrain_url() -> str:
     """Where the customer goes on OpenTrain."""
     return conf.base_url
+
+
+@register.filter
+def described(field: BoundField) -> str:
+    """A field that tells screen readers of its help and its errors: Django does so from 5.2 on."""
+    parts = [("helptext", field.help_text), ("error", field.errors)]
+    ids = [f"{field.auto_id}_{name}" for name, there in parts if there]
+    attributes: dict[str, str | bool] = {"aria-describedby": " ".join(ids)} if ids else {}
+    return field.as_widget(attrs={**attributes, "aria-invalid": "true"} if field.errors else attributes)
 
 
 @register.simple_tag

@@ -245,6 +245,16 @@ def test_a_token_that_cannot_be_used_is_refused_in_words(
     assert pending.status == Install.Status.PENDING
 
 
+def test_a_screen_reader_reads_the_error_with_the_field(boss: Client, pending: Install) -> None:
+    page = page_of(send(boss, token_page(pending), token="hello"))
+    field = next(e for e in page.all("input") if e.attributes.get("name") == "token")
+    assert field.attributes["aria-invalid"] == "true"
+    described = [
+        e.text for e in page.elements if e.attributes.get("id") == field.attributes["aria-describedby"]
+    ]
+    assert "begins with ot_ptk_" in described[0]
+
+
 def test_a_token_of_another_connection_is_refused(boss: Client, opentrain: OpenTrain) -> None:
     url, _token = arrive(boss, opentrain)
     organization = opentrain.sandbox.create_organization("Another")
