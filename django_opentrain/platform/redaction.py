@@ -12,16 +12,16 @@ _LOOKED_AT: Final = 1000  # more than is kept, so that nothing is cut in two bef
 _MAX_DEPTH: Final = 6
 _MAX_MEMBERS: Final = 200
 
-_CREDENTIAL = re.compile(r"(ot_ptk_|whsec_)[^\s\"'<>,;]*", re.IGNORECASE)
-_EMAIL = re.compile(r"[^\s@<>\"']+(?:@|%40)[^\s@<>\"']+", re.IGNORECASE)
+CREDENTIAL = re.compile(r"(ot_ptk_|whsec_)[^\s\"'<>,;]*", re.IGNORECASE)
+EMAIL = re.compile(r"[^\s@<>\"']+(?:@|%40)[^\s@<>\"']+", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def redact(text: str, token: BearerToken) -> str:
     """``text`` on one line, at most ``MAX_TEXT`` characters, without the token, secrets or e-mail addresses."""
     text = token.hide_in(text[:_LOOKED_AT])
-    text = _CREDENTIAL.sub(r"\1[…]", text)
-    text = _EMAIL.sub("[e-mail]", text)
+    text = CREDENTIAL.sub(r"\1[…]", text)
+    text = EMAIL.sub("[e-mail]", text)
     text = _UNPRINTABLE.sub(" ", text).strip()
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 

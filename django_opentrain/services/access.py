@@ -146,7 +146,7 @@ def _succeeded(row: AccessGrant, *, changed: bool) -> None:
 
 
 def _failed(row: AccessGrant, error: Exception) -> None:
-    text = describe(error, participants.readable_email(row.participant))
+    text = describe(error)
     row.state = AccessGrant.State.FAILED
     row.attempts += 1
     row.next_attempt_at = timezone.now() + backoff(row.attempts)
