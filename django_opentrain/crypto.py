@@ -36,6 +36,15 @@ class SecretStr(str):
         return "'••••••••'"
 
 
+class SecretBytes(bytes):
+    """The same for bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'••••••••'"
+
+
 @lru_cache(maxsize=8)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     try:
@@ -53,10 +62,10 @@ def encrypt(plain: bytes) -> bytes:
     return _cipher(conf.encryption_keys).encrypt(plain)
 
 
-def decrypt(ciphertext: bytes) -> bytes:
+def decrypt(ciphertext: bytes) -> SecretBytes:
     """Decrypt with whichever key fits. Raises ``UndecryptableError`` when none does."""
     try:
-        return _cipher(conf.encryption_keys).decrypt(ciphertext)
+        return SecretBytes(_cipher(conf.encryption_keys).decrypt(ciphertext))
     except InvalidToken:
         raise UndecryptableError from None
 

@@ -97,7 +97,7 @@ class EncryptedMixin(Field):
 
     descriptor_class = EncryptedAttribute
 
-    def to_plain(self, value: Any) -> bytes:
+    def to_plain(self, value: Any) -> crypto.SecretBytes:
         raise NotImplementedError
 
     def to_column(self, data: bytes) -> Any:
@@ -152,11 +152,11 @@ class EncryptedTextField(EncryptedMixin, models.TextField):  # type: ignore[type
 
     description = "Encrypted text"
 
-    def to_plain(self, value: Any) -> bytes:
+    def to_plain(self, value: Any) -> crypto.SecretBytes:
         # surrogatepass: JSON can hold a lone surrogate, and what OpenTrain sent must not make us fail.
-        return str(value).encode("utf-8", "surrogatepass")
+        return crypto.SecretBytes(str(value).encode("utf-8", "surrogatepass"))
 
-    def from_plain(self, plain: bytes) -> crypto.SecretStr:
+    def from_plain(self, plain: crypto.SecretBytes) -> crypto.SecretStr:
         return crypto.SecretStr(plain.decode("utf-8", "surrogatepass"))
 
     def to_column(self, data: bytes) -> str:
@@ -164,14 +164,14 @@ class EncryptedTextField(EncryptedMixin, models.TextField):  # type: ignore[type
 
 
 class EncryptedBinaryField(EncryptedMixin, models.BinaryField):  # type: ignore[type-arg] # generic in the stubs only
-    """Bytes."""
+    """Bytes; read as ``SecretBytes``."""
 
     description = "Encrypted bytes"
 
-    def to_plain(self, value: Any) -> bytes:
-        return bytes(value)
+    def to_plain(self, value: Any) -> crypto.SecretBytes:
+        return crypto.SecretBytes(value)
 
-    def from_plain(self, plain: bytes) -> bytes:
+    def from_plain(self, plain: crypto.SecretBytes) -> crypto.SecretBytes:
         return plain
 
     def to_column(self, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ Source: OpenTrain's documentation, "Webhooks". A signature proves who sent a bod
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Event:
     resource_id: str
     job_id: str
     created_at: datetime | None
-    data: Mapping[str, Any]
+    data: Mapping[str, Any] = field(repr=False)  # it holds the Work Email
 
     @classmethod
     def from_body(cls, body: bytes) -> Event | None:

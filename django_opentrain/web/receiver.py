@@ -17,7 +17,7 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from django_opentrain.conf import conf
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.crypto import SecretBytes, UndecryptableError
 from django_opentrain.exemptions import never_atomic, open_to_anonymous
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
@@ -89,7 +89,7 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     return {name: request.META.get(key, "") for name, key in _META_KEYS.items()}
 
 
-def _bounded_body(request: HttpRequest) -> bytes:
+def _bounded_body(request: HttpRequest) -> SecretBytes:
     """The raw body, of which no more than ``MAX_WEBHOOK_BYTES`` is ever read. Raises ``Unacceptable``."""
     limit = conf.max_webhook_bytes
     declared = request.META.get("CONTENT_LENGTH") or ""
@@ -106,7 +106,7 @@ def _bounded_body(request: HttpRequest) -> bytes:
         # A middleware has read it, and may have used up what can be read again (Label Studio's does).
         stream = BytesIO(request.body)
     try:
-        body = stream.read(limit + 1)
+        body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
     except (OSError, RawPostDataException):
         raise Unacceptable(400, "its body could not be read.") from None
     if len(body) > limit:
