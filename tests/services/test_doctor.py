@@ -36,7 +36,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import dispatch, doctor, endpoints, heartbeat
-from django_opentrain.services.doctor import remote, workers
+from django_opentrain.services.doctor import remote, words, workers
 from django_opentrain.services.doctor.findings import Finding, Severity, error
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
@@ -371,6 +371,14 @@ def test_where_a_delivery_is_sent_instead_is_said(install: Install, settings: An
     assert found.data == {"status": 302, "location": "/login/"}
 
 
+def test_a_host_that_is_not_allowed_is_said(install: Install, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["other.example"]
+    settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware", *settings.MIDDLEWARE]
+    found = only("receiver-unreachable", offline=True)
+    assert found.data["status"] == 400
+    assert "ALLOWED_HOSTS" in found.details[0]
+
+
 def test_a_proxy_in_front_is_taken_into_account(install: Install, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -468,6 +476,19 @@ def test_what_is_examined_costs_no_more_where_there_is_more(
     with django_assert_max_num_queries(len(few)):
         found = examine(offline=True)
     assert {"events-failed", "grant-failing", "usage-refused"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(300, "5 minutes"), (7_199, "120 minutes"), (7_200, "2 hours"), (200_000, "2 days")]
+)
+def test_time_is_said_in_words(seconds: float, text: str) -> None:
+    assert words.lasting(seconds) == text
+
+
+def test_an_error_takes_one_line() -> None:
+    assert words.in_one_line("  403:\n no  seats ") == "403: no seats"
+    endless = words.in_one_line("x" * 1000)
+    assert (len(endless), endless[-2:]) == (words.LONGEST_LINE, "x…")
 
 
 # Many installs --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -76,11 +77,13 @@ def receiver() -> Iterator[Finding]:
             secure=url.scheme == "https",
             **_as_forwarded(url.netloc),
         )
-    ours = answer.status_code == 404 and not answer.content
+    ours = answer.status_code == HTTPStatus.NOT_FOUND and not answer.content
     if not ours:
         title = f"A delivery to {url.path} is answered {answer.status_code} before it reaches the receiver."
         location = answer.get("Location", "")
         details = [f"It is sent to {location}"] if location else []
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            details.append(f"Does ALLOWED_HOSTS have {url.hostname}, the host of PUBLIC_URL?")
         yield error("receiver-unreachable", title, details, status=answer.status_code, location=location)
 
 

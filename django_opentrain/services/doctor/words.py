@@ -6,7 +6,7 @@ from typing import Final
 
 from django_opentrain.models import Install
 
-_UNITS: Final = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
+_UNITS: Final = ((86_400, "days"), (3600, "hours"))
 LONGEST_LINE: Final = 300
 
 
@@ -16,11 +16,11 @@ def customer(install: Install) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A time span in the greatest unit of which it has two."""
+    """A time span in the greatest unit of which it has two; what is late is so by minutes at least."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def in_one_line(text: str) -> str:
