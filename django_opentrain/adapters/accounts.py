@@ -8,11 +8,11 @@ from typing import Final
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, User
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters.base import AdapterError
-from django_opentrain.models import TrainerAccount
+from django_opentrain.models import Participant, TrainerAccount
 
 #: What Django calls the rights that a trainer never has.
 PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
@@ -66,7 +66,7 @@ def adoptable_user(email: str) -> User | None:
     Raises ``AdapterError`` for two candidates, and for one that somebody deactivated: a second account would
     get around that decision.
     """
-    candidates = [user for user in _users_with(email) if not is_privileged(user)]
+    candidates = [user for user in _users_with(email) if not is_privileged(user) and _has(user, email)]
     active = [user for user in candidates if user.is_active]
     if len(active) > 1:
         raise AdapterError(
@@ -98,6 +98,11 @@ def is_privileged(user: AbstractUser) -> bool:
 def _users_with(email: str) -> QuerySet[User]:
     same_email = {f"{get_user_model().get_email_field_name()}__iexact": email}
     return _users().filter(**same_email, opentrain_account__isnull=True).order_by("pk")
+
+
+def _has(user: AbstractUser, email: str) -> bool:
+    """Whether that is the user's e-mail: MySQL's default collations hold ``mária`` and ``maria`` to be equal."""
+    return str(getattr(user, user.get_email_field_name())).lower() == email.lower()
 
 
 def _users() -> QuerySet[User]:
@@ -132,16 +137,17 @@ def _name_is_taken(name: str) -> bool:
     return _users().filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists()
 
 
-def follow_email(account: TrainerAccount, email: str) -> None:
+def follow_email(account: TrainerAccount, participant: Participant) -> None:
     """The trainer's Work Email may have changed: so does that of an account that was made for them.
 
-    Its username follows if it was the old e-mail. An adopted account is its owner's to change. Raises
-    ``AdapterError`` when another account has the e-mail and the site allows it once.
+    Each customer's install tells it in its own time: the newest counts. The account's username follows if it was
+    the old e-mail. An adopted account is its owner's to change. Raises ``AdapterError`` when another account has the
+    e-mail and the site allows it once.
     """
     user = account.user
     field = user.get_email_field_name()
-    known = getattr(user, field)
-    if not account.created_by_us or known == email:
+    known, email = getattr(user, field), str(participant.work_email)
+    if not account.created_by_us or known == email or _knows_older_email(participant):
         return
     changed = {field: email}
     name_field = user.USERNAME_FIELD
@@ -159,3 +165,11 @@ def follow_email(account: TrainerAccount, email: str) -> None:
             _("Account %(id)s can't take the trainer's new Work Email: another account has it.")
             % {"id": user.pk}
         ) from None
+
+
+def _knows_older_email(participant: Participant) -> bool:
+    """Whether another customer's install has heard of a newer Work Email of this trainer."""
+    since = participant.email_changed_at
+    others = Participant.objects.filter(opentrain_user_id=participant.opentrain_user_id)
+    newer = Q(email_changed_at__isnull=False) if since is None else Q(email_changed_at__gt=since)
+    return others.filter(newer).exists()

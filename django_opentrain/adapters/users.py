@@ -89,7 +89,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if account is None:
             account, created = accounts.bind(trainer, email, adopt=self.adopt_existing_accounts)
         returned = self._reactivate(account)
-        accounts.follow_email(account, email)
+        accounts.follow_email(account, grant.participant)
         self.open_project(account.user, grant)
         if created or returned:
             transaction.on_commit(partial(self.invite, account.user))

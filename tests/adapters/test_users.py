@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import datetime, timezone
 
 import pytest
 from django.contrib.auth import authenticate
@@ -134,6 +135,13 @@ def test_adopting_can_be_turned_off(make_grant: MakeGrant) -> None:
     assert user_of() != known
 
 
+def test_another_accent_is_another_person(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    """MySQL compares without accents: whoever registered so would get the trainer's access."""
+    waiting = factories.make_user("waiting", email=EMAIL.replace("a", "á", 1))
+    adapter.grant_access(make_grant())
+    assert user_of() != waiting
+
+
 def test_two_candidates_are_for_a_person_to_decide(
     adapter: DjangoUsersAdapter, make_grant: MakeGrant
 ) -> None:
@@ -191,6 +199,23 @@ def test_an_account_that_was_made_follows_the_work_email(
     adapter.grant_access(make_grant(email="maria.silva@opentrain.work"))
     assert (user_of().username, user_of().email) == ("maria.silva@opentrain.work",) * 2
     assert User.objects.count() == 1
+
+
+def test_the_newest_work_email_is_followed_whoever_told_it(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    """Two customers know the trainer, and one has heard of the new e-mail: both are asserted each hour."""
+    old, new = make_grant("acme"), make_grant("zeta", email="new@opentrain.work")
+    never = make_grant("beta", email="older@opentrain.work")
+    for grant, moment in ((old, 1), (new, 2)):
+        grant.participant.email_changed_at = datetime(2026, 11, moment, tzinfo=timezone.utc)
+        grant.participant.save()
+    adapter.grant_access(old)
+    adapter.grant_access(new)
+    assert user_of().email == "new@opentrain.work"
+    for grant in (old, never):
+        adapter.grant_access(grant)
+        assert user_of().email == "new@opentrain.work"
 
 
 def test_a_chosen_username_stays(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
