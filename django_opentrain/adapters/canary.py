@@ -64,7 +64,9 @@ def _what_is_left(adapter: DjangoUsersAdapter, user: AbstractUser, grant: Access
 
 def _logins(user: AbstractUser) -> list[str]:
     """The authentication backends by which a session of this user is accepted."""
-    return [type(backend).__name__ for backend in get_backends() if backend.get_user(user.pk) is not None]
+    # One that only knows permissions, as django-rules', has no get_user: no session is its.
+    finders = [backend for backend in get_backends() if hasattr(backend, "get_user")]
+    return [type(backend).__name__ for backend in finders if backend.get_user(user.pk) is not None]
 
 
 def _canary_grant(known: ProjectLink | None) -> AccessGrant:

@@ -73,6 +73,23 @@ def test_a_backend_that_lets_the_deactivated_in_is_noticed(
     assert "AllowAllUsersModelBackend" in str(adapter.check_revocation())
 
 
+class PermissionsOnly:
+    """As django-rules has it, which Label Studio uses: it says who may do what, and knows no users."""
+
+    def has_perm(self, *_arguments: object) -> bool:
+        return False
+
+
+def test_a_backend_that_knows_no_users_lets_nobody_in(
+    adapter: DjangoUsersAdapter, settings: pytest.FixtureRequest
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = [  # type: ignore[attr-defined] # pytest-django's wrapper of the settings
+        f"{__name__}.PermissionsOnly",
+        "django.contrib.auth.backends.ModelBackend",
+    ]
+    assert adapter.check_revocation() is None
+
+
 def test_access_that_was_never_given_proves_nothing() -> None:
     class Blind(DjangoUsersAdapter):
         def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
