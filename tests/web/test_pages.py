@@ -253,6 +253,14 @@ def test_linked_projects_come_first_and_unknown_ones_are_named(boss: Client) -> 
     assert "not a project of yours here" in home(boss)
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [("ACTIVE", "Linked"), ("DISCONNECTED", "Waits for the connection")]
+)
+def test_a_link_is_worth_what_its_connection_is(boss: Client, status: str, words: str) -> None:
+    factories.make_link(factories.make_install("acme", status=status), external_project_id="acme-1")
+    assert f"Acme project 1 {words} Job" in home(boss)
+
+
 def test_each_unlinked_project_leads_to_the_form(boss: Client) -> None:
     install = factories.make_install("acme")
     factories.make_link(install, external_project_id="acme-1")
