@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import OpenTrainError
@@ -118,7 +126,8 @@ class Scene:
             here = ProjectLink.objects.live().filter(install=install)
             assert set(here.values_list("opentrain_id", "external_project_id")) == there
         taken_over = Install.objects.exclude(superseded_by=None)
-        for rows in (Contract.objects.all(), Participant.objects.all(), ProjectLink.objects.live()):
+        current = (ProjectLink.objects.live(), WebhookEndpoint.objects.live())
+        for rows in (Contract.objects.all(), Participant.objects.all(), *current):
             assert not rows.filter(install__in=taken_over).exists(), rows.model
         ids = Contract.objects.values_list("opentrain_id", flat=True)
         assert len(ids) == len(set(ids))
