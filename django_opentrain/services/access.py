@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,6 +34,9 @@ FIRST_RETRY_SECONDS: Final = 15
 LONGEST_RETRY_SECONDS: Final = 3600
 #: Grants of one customer that are tried before the next customer's turn.
 TURN: Final = 20
+
+_OUTCOME: Final = ("state", "host_user_ref", "granted_at", "revoked_at")
+_SCHEDULE: Final = ("attempts", "next_attempt_at", "last_error")
 
 
 def converge(row: AccessGrant, *, reassert: bool = False) -> AccessGrant:
@@ -90,7 +93,7 @@ def _attempt(row: AccessGrant) -> None:
     if not removal and _lacks_email(row):
         _wait_for_email(row)
         return
-    was = row.state
+    before = _outcome(row)
     try:
         with transaction.atomic():
             if removal:
@@ -100,7 +103,7 @@ def _attempt(row: AccessGrant) -> None:
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is tried again until it works
         _failed(row, error)
     else:
-        _succeeded(row, changed=was != row.state)
+        _succeeded(row, before)
 
 
 def _give(row: AccessGrant) -> None:
@@ -136,10 +139,16 @@ def others_wanted(row: AccessGrant) -> AccessGrantQuerySet:
     )
 
 
-def _succeeded(row: AccessGrant, *, changed: bool) -> None:
+def _outcome(row: AccessGrant) -> dict[str, object]:
+    """What an attempt may change."""
+    return {name: getattr(row, name) for name in (*_OUTCOME, *_SCHEDULE)}
+
+
+def _succeeded(row: AccessGrant, before: Mapping[str, object]) -> None:
     row.attempts, row.next_attempt_at, row.last_error = 0, None, ""
-    _save(row)
-    if changed:
+    if _outcome(row) != before:
+        _save(row)
+    if row.state != before["state"]:
         granted = row.state == AccessGrant.State.GRANTED
         signal = signals.access_granted if granted else signals.access_revoked
         signals.send_on_commit(signal, AccessGrant, grant=row)
@@ -170,10 +179,9 @@ def _save(row: AccessGrant) -> None:
     What is desired, and why, is for others to write, who may have done so while the host was at work: then the next
     attempt is due when they said.
     """
-    row.save(update_fields=["state", "host_user_ref", "granted_at", "revoked_at", "updated_at"])
-    AccessGrant.objects.filter(pk=row.pk, desired=row.desired).update(
-        attempts=row.attempts, next_attempt_at=row.next_attempt_at, last_error=row.last_error
-    )
+    row.save(update_fields=[*_OUTCOME, "updated_at"])
+    schedule = {name: getattr(row, name) for name in _SCHEDULE}
+    AccessGrant.objects.filter(pk=row.pk, desired=row.desired).update(**schedule)
 
 
 def backoff(attempts: int) -> timedelta:

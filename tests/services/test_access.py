@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_opentrain import signals
@@ -355,6 +357,18 @@ def test_reasserting_undoes_what_was_done_by_hand(linked: OpenTrain, site: Host)
     for row in AccessGrant.objects.all():
         access.converge(row, reassert=True)
     assert site.inside == {(maria.opentrain_user_id, "p1")}
+
+
+def test_reasserting_what_is_so_writes_nothing(linked: OpenTrain) -> None:
+    """It is done each hour for every grant."""
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    linked.end(ken)
+    linked.run()
+    for grant in (maria.grant, ken.grant):
+        with CaptureQueriesContext(connection) as queries:
+            access.converge(grant, reassert=True)
+        updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+        assert not [sql for sql in updates if AccessGrant._meta.db_table in sql.partition("SET")[0]]
 
 
 def test_signals_are_sent_after_commit_and_survive_a_bad_receiver(
