@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from celery import shared_task
 
 from django_opentrain.models import AccessGrant, Install
@@ -9,43 +11,69 @@ from django_opentrain.services import access, endpoints, heartbeat, reconcile, r
 from django_opentrain.services import purge as purging
 from django_opentrain.services.dispatch import DRAIN_TASK
 
+#: Seconds after which a call of the host's that hangs is broken off. It counts as failed, and is tried again.
+LIMIT: Final = 10 * 60
+#: The usage of all customers may take longer.
+USAGE_LIMIT: Final = 60 * 60
+#: Seconds after that until the task is killed. What it leaves is found by the next sweep.
+GRACE: Final = 60
 
-@shared_task(name=DRAIN_TASK, ignore_result=True)
+
+@shared_task(name=DRAIN_TASK, ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE)
 def drain() -> None:
     """Process what has come in. Sent, coalesced, whenever there is something."""
-    work.react()
+    work.sweep()
 
 
-@shared_task(name="django_opentrain.sweep", ignore_result=True)
+@shared_task(
+    name="django_opentrain.sweep", ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE
+)
 def sweep() -> None:
     """Find what no nudge announced, and leave a sign of life. Scheduled."""
-    work.react()
+    work.sweep()
     heartbeat.beat()
 
 
-@shared_task(name="django_opentrain.converge_access", ignore_result=True)
+@shared_task(
+    name="django_opentrain.converge_access",
+    ignore_result=True,
+    soft_time_limit=LIMIT,
+    time_limit=LIMIT + GRACE,
+)
 def converge_access(grant_id: int) -> None:
     """Try one grant now."""
     access.converge(AccessGrant.objects.get(pk=grant_id))
 
 
-@shared_task(name="django_opentrain.collect_and_report_usage", ignore_result=True)
+@shared_task(
+    name="django_opentrain.collect_and_report_usage",
+    ignore_result=True,
+    soft_time_limit=USAGE_LIMIT,
+    time_limit=USAGE_LIMIT + GRACE,
+)
 def collect_and_report_usage() -> None:
     """Collect usage from the host and report it. Scheduled."""
     reporting.run_due()
 
 
-@shared_task(name="django_opentrain.reconcile_install", ignore_result=True)
+@shared_task(
+    name="django_opentrain.reconcile_install",
+    ignore_result=True,
+    soft_time_limit=LIMIT,
+    time_limit=LIMIT + GRACE,
+)
 def reconcile_install(install_id: int) -> None:
     """Reconcile one install now."""
     reconcile.install(Install.objects.get(pk=install_id))
 
 
-@shared_task(name="django_opentrain.reconcile_all", ignore_result=True)
+@shared_task(
+    name="django_opentrain.reconcile_all", ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE
+)
 def reconcile_all() -> None:
-    """Reconcile every install; other workers that sweep meanwhile share the work. Scheduled."""
+    """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
     reconcile.request_all()
-    work.react()
+    work.sweep()
 
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True)

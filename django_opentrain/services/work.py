@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from django_opentrain.services import access, contracts, inbox, reconcile, reporting, takeover
+
+#: Seconds after which a sweep begins with no other install.
+SHIFT: Final = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +27,16 @@ class WorkReport:
         return any((self.events, self.grants, self.installs, self.budgets, self.usage))
 
 
-def react() -> WorkReport:
+def sweep() -> WorkReport:
+    """``react``, and leave what takes too long to the next sweep."""
+    return react(until=time.monotonic() + SHIFT)
+
+
+def react(*, until: float = math.inf) -> WorkReport:
     """What an event or a person has set off: events, access, reconciliations and budget news.
 
-    What comes in while many installs are reconciled waits for one of them, not for all.
+    What comes in while many installs are reconciled waits for one of them, not for all. No further install is begun
+    after ``until``, by ``time.monotonic()``.
     """
     events, installs = inbox.drain(), 0
     takeover.end_abandoned()
@@ -33,6 +45,8 @@ def react() -> WorkReport:
         installs += 1
         events += inbox.drain()
         grants += access.converge_due()
+        if time.monotonic() >= until:
+            break
     return WorkReport(events=events, grants=grants, installs=installs, budgets=contracts.announce_budgets())
 
 

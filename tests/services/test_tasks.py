@@ -1,0 +1,71 @@
+"""Celery's tasks: thin, and none hangs with the host's code for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from django_opentrain import tasks
+from django_opentrain.models import AccessGrant, Contract, Install
+from django_opentrain.schedule import BEAT_SCHEDULE
+from django_opentrain.services import reconcile, work
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import Host
+
+CALLING_THE_HOST = ["drain", "sweep", "converge_access", "reconcile_install", "reconcile_all"]
+
+
+@pytest.mark.parametrize("name", [*CALLING_THE_HOST, "collect_and_report_usage"])
+def test_a_call_that_hangs_is_broken_off(name: str) -> None:
+    task: Any = getattr(tasks, name)
+    assert 0 < task.soft_time_limit < task.time_limit <= 65 * 60
+
+
+def test_beat_runs_tasks_that_there_are() -> None:
+    names = {getattr(tasks, name).name for name in dir(tasks) if hasattr(getattr(tasks, name), "apply_async")}
+    assert {entry["task"] for entry in BEAT_SCHEDULE.values()} < names
+
+
+@pytest.mark.django_db
+def test_a_sweep_leaves_installs_to_the_next_one(
+    opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise an hour's reconciliations would keep the sign of life back, and be killed in the end."""
+    for tenant in ("acme", "globex"):
+        opentrain.connect(tenant)
+    opentrain.travel(hours=1)
+    monkeypatch.setattr(work, "SHIFT", 0)
+    reconcile.request_all()
+    due = Install.objects.filter(next_reconcile_at__isnull=False)
+    for left in (1, 0):
+        tasks.sweep()
+        assert due.count() == left
+    reconcile.request_all()
+    assert work.run().installs == 2
+
+
+@pytest.mark.django_db
+def test_one_that_hung_is_tried_again_and_keeps_nobody_waiting(opentrain: OpenTrain, site: Host) -> None:
+    """Celery raises in the call that hangs, once."""
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    maria, ken = opentrain.hire("Maria S."), opentrain.hire("Ken T.")
+    opentrain.deliver()
+
+    def hang(_grant: AccessGrant) -> None:
+        raise SoftTimeLimitExceeded
+
+    site.meanwhile = hang
+    tasks.sweep()
+    assert maria.grant.state == AccessGrant.State.FAILED
+    assert site.inside == {(ken.opentrain_user_id, "p1")}
+    opentrain.travel(minutes=1)
+    tasks.sweep()
+    assert len(site.inside) == 2
+    site.failing["collect_usage"] = SoftTimeLimitExceeded()
+    tasks.collect_and_report_usage()
+    assert set(Contract.objects.values_list("report_error", flat=True)) == {
+        "SoftTimeLimitExceeded: SoftTimeLimitExceeded()"
+    }
