@@ -21,6 +21,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu.transport import memory
 
 from django_opentrain.models import (
     AccessGrant,
@@ -595,6 +596,17 @@ def test_no_worker_answers(celery: Celery) -> None:
 
 def test_workers_that_take_no_questions_are_not_asked(celery: Celery) -> None:
     celery.conf.worker_enable_remote_control = False
+    assert examine(offline=True) == {}
+
+
+class NoBroadcast(memory.Transport):
+    """As a broker in a database, doccano's by default, or Amazon's SQS: a question to all workers reaches none."""
+
+    implements = memory.Transport.implements.extend(exchange_type=frozenset(["direct", "topic"]))
+
+
+def test_workers_that_no_question_can_reach_are_not_asked(celery: Celery) -> None:
+    celery.conf.broker_transport = f"{__name__}:NoBroadcast"
     assert examine(offline=True) == {}
 
 

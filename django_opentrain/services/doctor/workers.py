@@ -28,12 +28,14 @@ def broker_and_workers() -> Iterator[Finding]:
     if problem is not None:
         yield error("broker-unreachable", f"The broker can't be reached ({problem}).")
         return
+    if not _can_be_asked(app):
+        return
     answers: list[object] = []
     within(
         BROKER_SECONDS + PING_SECONDS,
         lambda: answers.extend(app.control.ping(timeout=PING_SECONDS, limit=1) or ()),
     )
-    if answers or not app.conf.worker_enable_remote_control:
+    if answers:
         return
     # One that works on a single thread doesn't answer while it is busy.
     report = warning if heartbeat.pulse().swept_lately else error
@@ -43,6 +45,13 @@ def broker_and_workers() -> Iterator[Finding]:
 def _connect(app: Celery) -> None:
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1)
+
+
+def _can_be_asked(app: Celery) -> bool:
+    """Whether a question to all workers reaches them: a broker in a database, or Amazon's SQS, has no broadcast."""
+    with app.connection_for_write() as connection:
+        broadcasts = "fanout" in connection.transport.implements.exchange_type
+    return broadcasts and bool(app.conf.worker_enable_remote_control)
 
 
 def within(seconds: float, action: Callable[[], object]) -> str | None:
