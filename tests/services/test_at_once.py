@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Install, Participant
-from django_opentrain.services import access, contracts, linking, takeover
+from django_opentrain import signals
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from django_opentrain.platform.signing import sign
+from django_opentrain.services import (
+    access,
+    connect,
+    contracts,
+    endpoints,
+    inbox,
+    linking,
+    reconcile,
+    reporting,
+    takeover,
+    usage,
+)
 from django_opentrain.services.locks import lock, one_at_a_time
-from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
+from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_contract, make_grant, make_install, make_link, make_participant, make_user
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = [
@@ -30,15 +55,16 @@ def in_a_thread(work: Callable[[], object], *, after: threading.Event) -> Thread
 class Thread(threading.Thread):
     """Keeps its error, and leaves no connection open."""
 
-    def __init__(self, work: Callable[[], object], after: threading.Event) -> None:
+    def __init__(self, work: Callable[[], object], after: threading.Event, *, atomic: bool = True) -> None:
         super().__init__()
         self.work, self.after = work, after
+        self.around = transaction.atomic if atomic else nullcontext
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             assert self.after.wait(10)
-            with transaction.atomic():
+            with self.around():
                 self.work()
         except Exception as error:  # noqa: BLE001 - a thread's error is the test's
             self.error = error
@@ -110,3 +136,113 @@ def test_an_end_while_the_host_is_giving_access_is_not_forgotten(
     access.converge_due()
     grant.refresh_from_db()
     assert (grant.state, site.inside) == (AccessGrant.State.REVOKED, set())
+
+
+# Several workers at the same thing -------------------------------------------------------------
+
+WORKERS = 4
+
+
+def at_once(work: Callable[[], object]) -> list[Exception]:
+    """Let several workers do it at the same time; returns what they raised."""
+    begin = threading.Event()
+    workers = [Thread(work, begin, atomic=False) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    begin.set()
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
+    return [worker.error for worker in workers if worker.error is not None]
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain) -> OpenTrain:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return opentrain
+
+
+def calls(opentrain: OpenTrain, wanted: str) -> int:
+    return sum(1 for call in opentrain.sandbox.calls if re.fullmatch(wanted, f"{call.method} {call.path}"))
+
+
+def test_a_delivery_that_comes_several_times_at_once_is_stored_once(linked: OpenTrain) -> None:
+    endpoint, body = WebhookEndpoint.objects.get(), b'{"id": "one", "type": "contract.started"}'
+    signature = sign(str(endpoint.secret), body, int(timezone.now().timestamp()))
+    headers = {"X-OpenTrain-Signature": signature}
+    receipts: list[inbox.Receipt] = []
+    assert at_once(lambda: receipts.append(inbox.receive(endpoint.key, headers, body))) == []
+    assert sorted(receipt.duplicate for receipt in receipts) == [False, True, True, True]
+    assert WebhookEvent.objects.filter(event_id="one").count() == 1
+
+
+def test_an_event_takes_effect_once(linked: OpenTrain) -> None:
+    linked.hire()
+    linked.deliver()
+    heard: list[object] = []
+
+    def hear(event: WebhookEvent, **_news: object) -> None:
+        heard.append(event.pk)
+
+    signals.event_received.connect(hear)
+    try:
+        assert at_once(inbox.drain) == []
+    finally:
+        signals.event_received.disconnect(hear)
+    assert len(heard) == 1
+    assert AccessGrant.objects.count() == 1
+
+
+def test_a_grant_is_given_once(linked: OpenTrain, site: Host) -> None:
+    linked.hire()
+    linked.deliver()
+    inbox.drain()
+    assert at_once(access.converge_due) == []
+    assert [name for name, *_ in site.calls] == ["grant_access"]
+
+
+def test_usage_is_reported_once(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.run()
+    usage.record(maria.contract, usage.today(), total_seconds=60)
+    assert at_once(reporting.run_due) == []
+    assert calls(linked, "POST /contracts/.*/usage") == 1
+
+
+def test_an_endpoint_is_made_once(linked: OpenTrain) -> None:
+    WebhookEndpoint.objects.all().delete()
+    assert at_once(endpoints.check_all) == []
+    assert len(Install.objects.get().client.list_webhook_endpoints()) == 1
+    assert WebhookEndpoint.objects.live().count() == 1
+
+
+def test_an_install_is_reconciled_by_one_at_a_time(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.run()
+    Contract.objects.all().delete()
+    reconcile.request_all()
+    assert at_once(reconcile.run_due) == []
+    assert Contract.objects.count() == 1
+    assert maria.grants.count() == 1
+
+
+def test_a_project_is_linked_once(linked: OpenTrain) -> None:
+    job = str(ProjectLink.objects.get().job_id)
+    errors = at_once(lambda: linking.link(Install.objects.get(), "p2", job))
+    assert [type(error) for error in errors] == [linking.LinkConflict] * (WORKERS - 1)
+    there = Install.objects.get().client.list_project_links()
+    assert [info.external_project_id for info in there].count("p2") == 1
+
+
+def test_a_token_makes_one_install(opentrain: OpenTrain) -> None:
+    organization = opentrain.sandbox.create_organization("acme")
+    approval = opentrain.sandbox.approve(organization_id=organization.id)
+    user = make_user()
+
+    def paste() -> None:
+        connect.capture_token(connect.start_without_return(user, "acme"), approval.token)
+
+    assert {type(error) for error in at_once(paste)} <= {connect.TokenRefused}
+    assert Install.objects.usable().get().opentrain_id == approval.install.id
