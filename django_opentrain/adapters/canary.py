@@ -38,11 +38,12 @@ def check(adapter: DjangoUsersAdapter, *, any_project_will_do: bool) -> str | No
 
 
 def _try(adapter: DjangoUsersAdapter, grant: AccessGrant) -> str | None:
-    adapter.grant_access(grant)
+    account = adapter.grant_access(grant)
     user = Account.objects.get(opentrain_user_id=grant.participant.opentrain_user_id).user
     if not adapter.has_project(user, grant) or not _logins(user):
         return _("The canary account was given access and didn't get it, so removal could not be tried.")
-    AccessGrant.objects.filter(pk=grant.pk).update(desired=AccessGrant.Desired.REVOKED)
+    revoked = AccessGrant.Desired.REVOKED
+    AccessGrant.objects.filter(pk=grant.pk).update(desired=revoked, host_user_ref=account)
     grant.refresh_from_db()
     adapter.revoke_access(grant)
     user.refresh_from_db()

@@ -105,12 +105,18 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         others = (
             AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer).exclude(pk=grant.pk)
         )
-        if not others.filter(
+        same = others.filter(
             link__install__tenant=grant.tenant, link__external_project_id=grant.external_project_id
-        ).exists():
+        )
+        if not same.exists() and self._can_have_opened(grant):
             self.close_project(account.user, grant)
         if account.created_by_us and not others.exists():
             self._deactivate(account)
+
+    def _can_have_opened(self, grant: AccessGrant) -> bool:
+        """Whether the grant ever gave its project: a link made on OpenTrain may name another customer's."""
+        known = grant.host_user_ref or self.get_project(grant.tenant, grant.external_project_id)
+        return bool(known)
 
     def _reactivate(self, account: TrainerAccount) -> bool:
         """Take back a deactivation of ours; whether there was one."""

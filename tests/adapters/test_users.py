@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 
 import pytest
 from django.contrib.auth import authenticate
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AbstractUser, AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 
-from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.adapters import AdapterError, Project, get_adapter
 from django_opentrain.adapters.users import DjangoUsersAdapter
-from django_opentrain.models import TrainerAccount
+from django_opentrain.models import AccessGrant, TrainerAccount
 from tests import factories
 from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, user_of, withdraw
 
@@ -277,6 +277,37 @@ def test_removing_again_changes_nothing(adapter: DjangoUsersAdapter, make_grant:
 def test_removing_before_giving_is_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
     withdraw(adapter, make_grant())
     assert not User.objects.exists()
+
+
+class Seats(DjangoUsersAdapter):
+    """A host whose projects have numbers, whoever's they are: project 1 is acme's."""
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        return Project(id="1") if (tenant, external_project_id) == ("acme", "1") else None
+
+    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        user.groups.add(self.project_group("", str(int(grant.external_project_id))))
+
+    def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        user.groups.remove(self.project_group("", str(int(grant.external_project_id))))
+
+
+@pytest.mark.parametrize("project", ["1", "no number"])
+def test_nobody_is_shut_out_of_what_they_were_never_let_into(make_grant: MakeGrant, project: str) -> None:
+    """A link can be made on OpenTrain, with another customer's project id in it, or with anything else."""
+    given, refused = make_grant("acme", "1"), make_grant("zeta", project, host_user_ref="")
+    Seats().grant_access(given)
+    withdraw(Seats(), refused)
+    assert groups_of(user_of()) == {"opentrain::1"}
+
+
+def test_the_account_goes_also_when_the_last_grant_was_never_given(make_grant: MakeGrant) -> None:
+    given, refused = make_grant("acme", "1"), make_grant("zeta", "no number", host_user_ref="")
+    Seats().grant_access(given)
+    withdraw(Seats(), given)
+    assert user_of().is_active
+    withdraw(Seats(), refused)
+    assert not user_of().is_active
 
 
 def test_the_same_access_by_two_contracts_goes_with_the_second(
