@@ -20,9 +20,8 @@ from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import WebhookEndpointInfo
-from django_opentrain.services import schedule
+from django_opentrain.services import schedule, troubles
 from django_opentrain.services.locks import lease
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +120,8 @@ def check_all() -> int:
             subscribe(install)
         except BusyError:
             continue
-        except (OpenTrainError, UndecryptableError) as error:
-            logger.warning("Checking the endpoints of %s failed: %s", install.opentrain_id, describe(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
+            troubles.tell(logger, "Checking the endpoints of", install, error)
         checked += 1
     return checked
 

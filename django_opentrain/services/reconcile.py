@@ -30,11 +30,20 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
-from django_opentrain.services import access, connect, contracts, endpoints, farewell, refusal, schedule
+from django_opentrain.services import (
+    access,
+    connect,
+    contracts,
+    endpoints,
+    farewell,
+    refusal,
+    schedule,
+    troubles,
+)
 from django_opentrain.services.comparison import Change, admit, contract_changes, link_changes
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict
-from django_opentrain.services.locks import Lease, LeaseLostError, lease
+from django_opentrain.services.locks import Lease, lease
 from django_opentrain.services.survey import Survey, survey_contracts, survey_links
 from django_opentrain.text import describe
 
@@ -262,8 +271,10 @@ def each_due() -> Iterator[Install]:
             visit(row)
         except BusyError:
             continue
-        except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
-            logger.warning("Reconciling install %s failed: %s", row.opentrain_id, describe(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
+            troubles.tell(logger, "Reconciling", row, error)
+            if not isinstance(error, troubles.EXPECTED):
+                _postpone(row, error)
         yield row
 
 

@@ -8,14 +8,13 @@ from datetime import date, datetime
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, RateLimited, Unauthorized
-from django_opentrain.services import usage
+from django_opentrain.services import troubles, usage
 from django_opentrain.services.access import backoff
-from django_opentrain.services.locks import Lease, LeaseLostError, lease
+from django_opentrain.services.locks import Lease, lease
 from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
@@ -30,8 +29,8 @@ def run_due() -> int:
                 continue
             try:
                 accepted += report_install(install, held)
-            except (OpenTrainError, UndecryptableError, LeaseLostError) as error:
-                logger.warning("Reporting for install %s stopped: %s", install.opentrain_id, describe(error))
+            except Exception as error:  # noqa: BLE001 - whatever it is, other customers' people want their pay
+                troubles.tell(logger, "Reporting for", install, error)
     return accepted
 
 
