@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_opentrain import signals
 from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract
-from django_opentrain.services import access, connect, grants, linking, work
+from django_opentrain.services import access, connect, grants, inbox, linking, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -369,6 +369,41 @@ def test_reasserting_what_is_so_writes_nothing(linked: OpenTrain) -> None:
             access.converge(grant, reassert=True)
         updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
         assert not [sql for sql in updates if AccessGrant._meta.db_table in sql.partition("SET")[0]]
+
+
+def test_customers_take_turns(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of hires for one keeps nobody else's trainer waiting."""
+    monkeypatch.setattr(access, "TURN", 2)
+    for number in range(6):
+        linked.hire(f"Trainer {number}")
+    linked.deliver()
+    inbox.drain()
+    linked.connect("globex")
+    site.calls.clear()
+    AccessGrant.objects.update(state=State.PENDING)
+    linked.link("g1", job="Their job")
+    linked.hire("Their trainer")
+    linked.deliver()
+    inbox.drain()
+    access.converge_due()
+    projects = [project for _name, _trainer, project in site.calls]
+    assert len(projects) == 7
+    assert projects.index("g1") <= 2
+
+
+def test_removals_go_first(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire("Maria S.")
+    linked.run()
+    ken = linked.hire("Ken T.")
+    linked.end(maria)
+    linked.deliver()
+    inbox.drain()
+    site.calls.clear()
+    access.converge_due()
+    assert [(name, trainer) for name, trainer, _project in site.calls] == [
+        ("revoke_access", maria.opentrain_user_id),
+        ("grant_access", ken.opentrain_user_id),
+    ]
 
 
 def test_signals_are_sent_after_commit_and_survive_a_bad_receiver(

@@ -498,6 +498,26 @@ def test_the_day_is_that_of_the_usage_time_zone(settings: Any, monkeypatch: pyte
         assert usage.today() == date(2026, 11, day)
 
 
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        (datetime(2026, 3, 8, 4, 59, tzinfo=tz.utc), 7),
+        (datetime(2026, 3, 9, 3, 59, tzinfo=tz.utc), 8),
+        (datetime(2026, 3, 9, 4, 1, tzinfo=tz.utc), 9),
+        (datetime(2026, 11, 1, 4, 1, tzinfo=tz.utc), 1),
+        (datetime(2026, 11, 2, 4, 59, tzinfo=tz.utc), 1),
+        (datetime(2026, 11, 2, 5, 1, tzinfo=tz.utc), 2),
+    ],
+    ids=lambda value: f"{value:%m-%d %H:%M}" if isinstance(value, datetime) else "",
+)
+def test_a_day_of_23_or_25_hours_is_one_day(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, moment: datetime, day: int
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": "America/New_York"}
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    assert usage.today() == date(2026, moment.month, day)
+
+
 @pytest.mark.django_db
 def test_a_paused_install_reports_later(opentrain: OpenTrain, maria: Hire) -> None:
     usage.record(maria.contract, days_ago(0), total_seconds=60)
