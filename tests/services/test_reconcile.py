@@ -370,6 +370,23 @@ def test_a_cut_list_is_split_by_link(linked: OpenTrain, site: Host, monkeypatch:
     assert install().reconcile_summary["problems"] == []
 
 
+@pytest.mark.slow
+def test_more_than_two_hundred_contracts_are_found(linked: OpenTrain, site: Host) -> None:
+    """With OpenTrain's own limit; and known ones cost the lists only, by link, however many they are."""
+    linked.link("p2", job="Another job")
+    silence(linked)
+    for number in range(110):
+        linked.hire(f"One {number}", job="Label data")
+        linked.hire(f"Two {number}", job="Another job")
+    hourly(linked)
+    assert len(site.inside) == 220
+    assert install().reconcile_summary["problems"] == []
+    Contract.objects.update(participants_read_at=timezone.now(), budget_updated_at=timezone.now())
+    before = len(linked.sandbox.calls)
+    reconcile.install(install())
+    assert len(linked.sandbox.calls) - before == 6
+
+
 def test_a_list_that_stays_cut_is_said_loudly(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -439,6 +456,25 @@ def test_a_rate_limit_holds_for_every_worker(linked: OpenTrain) -> None:
     linked.travel(seconds=121)
     linked.run()
     assert install().reconciled_at == pytest.approx(timezone.now(), abs=timedelta(seconds=1))
+
+
+def test_one_customers_rate_limit_keeps_no_other_waiting(linked: OpenTrain) -> None:
+    linked.connect("globex")
+    linked.travel(hours=1)
+    reconcile.request_all()
+    linked.fail_next(status=429, retry_after="600")
+    assert reconcile.run_due() == 2
+    limited = Install.objects.exclude(paused_until=None).get()
+    for _again in range(2):
+        before = len(linked.sandbox.calls)
+        Install.objects.update(next_reconcile_at=timezone.now())
+        assert reconcile.run_due() == 1
+        assert len(linked.sandbox.calls) - before == 4
+    assert limited.reconciled_at is not None
+    linked.travel(minutes=11)
+    assert reconcile.run_due() >= 1
+    limited.refresh_from_db()
+    assert timezone.now() - limited.reconciled_at < timedelta(minutes=1)
 
 
 def test_a_missing_scope_is_a_problem_and_no_obstacle(opentrain: OpenTrain) -> None:
