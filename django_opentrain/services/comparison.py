@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
-from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.services import contracts, grants, linking, links, participants
 from django_opentrain.services.locks import one_at_a_time
@@ -135,10 +134,8 @@ def record_ended(install: Install, info: ContractInfo) -> None:
     with one_at_a_time(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
-            if link.provisioning_mode == catalog.MANAGED_ADAPTER:
-                continue
             for person in people:
-                grants.grant(contract, link, person, CAUSE)
+                grants.remember(contract, link, person, CAUSE)
         _end(install, info)
 
 

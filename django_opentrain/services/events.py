@@ -41,15 +41,17 @@ def apply(origin: Install, install: Install, event: Event) -> str:
     ``origin`` is the install whose endpoint received it, ``install`` the one it applies to.
     """
     if event.type == catalog.INSTALL_REVOKED:
-        return _install_revoked(origin)
+        return _install_revoked(origin, event)
     refusal.heard_from(origin, event)
     if event.type in _GIVING and not install.is_live:
         return _("The install is no longer connected.")
     return HANDLERS[event.type](install, event)
 
 
-def _install_revoked(origin: Install) -> str:
+def _install_revoked(origin: Install, event: Event) -> str:
     # Never the successor's: a late delivery about the old grant must not end the new one.
+    if Install.objects.filter(opentrain_id=event.resource_id).exclude(pk=origin.pk).exists():
+        return _("It is about another install.")
     if origin.status in (Install.Status.REVOKED, Install.Status.DISCONNECTED):
         return _("The install had ended already.")
     Install.objects.filter(pk=origin.pk).update(
@@ -88,7 +90,10 @@ def _contract_ended(install: Install, event: Event) -> str:
         schedule.request_reconcile(install)
         return ""
     contract = contracts.save(install, info, event=event)
-    _trainer(install, contract, event)
+    link, trainer = links.from_event(install, _part(event, "projectLink")), _trainer(install, contract, event)
+    if link is not None and trainer is not None:
+        # There may be access that was given, although its row was deleted.
+        grants.remember(contract, link, trainer, _cause(event))
     contracts.end(contract, _cause(event))
     return ""
 

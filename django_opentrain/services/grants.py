@@ -37,6 +37,12 @@ def grant(contract: Contract, link: ProjectLink, participant: Participant, cause
     return row
 
 
+def remember(contract: Contract, link: ProjectLink, participant: Participant, cause: str) -> None:
+    """This trainer may have access to this project: have a row for it, so that it can be removed."""
+    if link.provisioning_mode != ProjectLink.ProvisioningMode.MANAGED_ADAPTER:
+        grant(contract, link, participant, cause)
+
+
 def is_revivable(row: AccessGrant) -> bool:
     """Whether the grant was removed only because its install went, so that a new install brings it back."""
     return row.desired == AccessGrant.Desired.REVOKED and row.cause.startswith(INSTALL_CAUSE)

@@ -105,6 +105,27 @@ def test_a_removal_does_not_wait_for_the_retry_of_a_failing_grant(linked: OpenTr
     assert maria.grant.state == State.REVOKED
 
 
+def test_an_end_finds_access_whose_rows_were_deleted(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.run()
+    Contract.objects.all().delete()
+    linked.end(maria)
+    linked.run()
+    assert site.inside == set()
+    assert maria.grant.state == State.REVOKED
+
+
+def test_an_end_takes_nothing_that_opentrain_gave_itself(opentrain: OpenTrain, site: Host) -> None:
+    opentrain.connect("acme")
+    opentrain.link("p1", provisioning_mode="MANAGED_ADAPTER")
+    maria = opentrain.hire()
+    opentrain.run()
+    opentrain.end(maria)
+    opentrain.run()
+    assert maria.contract.status == Contract.Status.ENDED
+    assert site.calls == []
+
+
 def test_unlinking_takes_access_away(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

@@ -31,9 +31,9 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
-from django_opentrain.services import connect, reconcile, usage
+from django_opentrain.services import connect, reconcile, usage, work
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_install, make_user
+from tests.factories import make_event, make_install, make_user
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -341,6 +341,25 @@ def test_a_late_revocation_of_the_old_install_does_not_touch_the_new(working: Op
     assert site.inside
 
 
+def test_a_revocation_of_the_old_install_that_comes_to_the_new_one_does_not_touch_it(
+    working: OpenTrain, site: Host
+) -> None:
+    """What is revoked is named by the event; by which endpoint it comes says nothing."""
+    working.hire()
+    working.run()
+    old = Install.objects.get()
+    new = working.connect("acme")
+    event = make_event(
+        WebhookEndpoint.objects.get(install=new),
+        type="install.revoked",
+        resource_id=old.opentrain_id,
+    )
+    work.run()
+    event.refresh_from_db()
+    new.refresh_from_db()
+    assert (new.status, event.status) == (Status.ACTIVE, WebhookEvent.Status.IGNORED)
+
+
 def test_an_end_delivered_to_the_old_install_counts_for_the_new(working: OpenTrain, site: Host) -> None:
     maria = working.hire()
     working.run()
@@ -400,8 +419,6 @@ def test_a_revoked_install_gives_nothing_any_more(working: OpenTrain, site: Host
     maria = working.hire()
     working.deliver()
     Install.objects.update(status=Status.REVOKED, revoked_at=timezone.now())
-    from django_opentrain.services import work
-
     work.run()
     assert site.inside == set()
     assert not maria.grants.exists()
