@@ -101,6 +101,15 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
     except Exception as error:  # noqa: BLE001 - host code: one contract's fault must not keep others from their pay
         logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
         Contract.objects.filter(pk=contract.pk).update(report_error=describe(error))
+    else:
+        _forget_what_healed(contract)
+
+
+def _forget_what_healed(contract: Contract) -> None:
+    """Days could not be collected, and now they were; what OpenTrain has refused stays a problem."""
+    refused = DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.REFUSED)
+    if contract.report_error and not contract.report_attempts and not refused.exists():
+        Contract.objects.filter(pk=contract.pk).update(report_error="")
 
 
 def _report(contract: Contract) -> int:

@@ -481,6 +481,27 @@ def test_a_failing_host_costs_only_its_contract(opentrain: OpenTrain, maria: Hir
 
 
 @pytest.mark.django_db
+def test_what_heals_is_no_problem_any_more(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
+    site.failing["collect_usage"] = RuntimeError("no such table")
+    reporting.run_due()
+    assert maria.contract.report_error == "RuntimeError: no such table"
+    site.failing.clear()
+    reporting.run_due()
+    assert maria.contract.report_error == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [400, 404])
+def test_what_does_not_heal_stays_a_problem(opentrain: OpenTrain, maria: Hire, status: int) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
+    opentrain.fail_next(status=status, match="POST .*usage")
+    reporting.run_due()
+    opentrain.travel(seconds=1)
+    reporting.run_due()
+    assert str(status) in maria.contract.report_error
+
+
+@pytest.mark.django_db
 def test_without_the_scope_totals_wait(opentrain: OpenTrain) -> None:
     install = opentrain.connect("acme", scopes=["project-links:write", "contracts:read", "participants:read"])
     contract = make_contract(install)
