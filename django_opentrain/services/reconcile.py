@@ -1,8 +1,9 @@
 """Reconciliation: everything a webhook would have told us is found by asking, too.
 
 Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run costs four lists
-when nothing changed; once a day each contract's budget and participants are asked for besides. Nothing is taken away because it is absent from a list: a contract must be listed as ended, a
-link must answer 404. Many removals at once stop and wait until somebody confirms them.
+when nothing changed; once a day each contract's budget and participants are asked for besides. Nothing is taken away
+because it is absent from a list: a contract must be listed as ended, a link must answer 404. Many removals at once
+stop and wait until somebody confirms them.
 """
 
 from __future__ import annotations
