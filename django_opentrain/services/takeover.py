@@ -61,9 +61,10 @@ def _recreate(link: ProjectLink, new: Install) -> None:
             "removal_requested_at": link.removal_requested_at,
         },
     )
-    for contract in link.contracts.all():
-        contract.links.remove(link)
-        contract.links.add(successor)
+    known = list(successor.contracts.values_list("pk", flat=True))
+    linked = Contract.links.through.objects.filter(projectlink=link)
+    linked.filter(contract__in=known).delete()
+    linked.update(projectlink=successor)
     AccessGrant.objects.filter(link=link).update(link=successor)
     ProjectLink.objects.filter(pk=link.pk).update(
         status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()

@@ -10,8 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
@@ -33,7 +35,14 @@ from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
 from django_opentrain.services import connect, reconcile, usage, work
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_event, make_install, make_user
+from tests.factories import (
+    make_contract,
+    make_event,
+    make_grant,
+    make_install,
+    make_participant,
+    make_user,
+)
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -297,6 +306,28 @@ def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: Open
     working.end(maria)
     working.run()
     assert site.inside == set()
+
+
+def test_taking_over_costs_the_same_however_long_the_history(working: OpenTrain) -> None:
+    """The customer waits for it."""
+
+    def statements(history: int) -> int:
+        old = Install.objects.usable().get()
+        link = ProjectLink.objects.live().get(install=old)
+        for _ in range(history):
+            contract = make_contract(old, [link], status="ended")
+            make_grant(contract, link, make_participant(old), desired="REVOKED", state="REVOKED")
+        approval = working.sandbox.approve(organization_id=old.organization_id)
+        waiting = connect.start_without_return(make_user(), "acme")
+        with CaptureQueriesContext(connection) as queries:
+            connect.capture_token(waiting, approval.token)
+        assert (
+            Contract.objects.filter(install=Install.objects.usable().get(), links__live=True).count()
+            >= history
+        )
+        return len(queries)
+
+    assert statements(1) == statements(20)
 
 
 def test_back_to_an_older_connection_that_still_works(working: OpenTrain, site: Host) -> None:
