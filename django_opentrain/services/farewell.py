@@ -60,4 +60,6 @@ def _postpone(install: Install) -> None:
 def _forget_token(install: Install) -> None:
     if owed := _owed(install):
         logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
-    Install.objects.filter(pk=install.pk).update(token=None, next_reconcile_at=None, reconcile_attempts=0)
+    # Not the token of a customer who came back with it meanwhile.
+    leaving = Install.objects.filter(pk=install.pk, status=Install.Status.DISCONNECTED)
+    leaving.update(token=None, next_reconcile_at=None, reconcile_attempts=0)

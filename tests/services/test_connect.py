@@ -33,7 +33,7 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
-from django_opentrain.services import connect, reconcile, usage, work
+from django_opentrain.services import connect, endpoints, reconcile, usage, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import (
     make_contract,
@@ -531,6 +531,28 @@ def test_leaving_without_the_key_is_tried_now_and_then(working: OpenTrain, setti
     working.travel(hours=1)
     working.run()
     assert working.sandbox.budget(maria.id).seconds == 600
+
+
+def test_who_comes_back_while_the_last_things_are_done_stays(
+    working: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maria = working.hire()
+    working.run()
+    install = Install.objects.get()
+    token = str(install.token)
+    remove_all = endpoints.remove_all
+
+    def meanwhile(leaving: Install) -> None:
+        remove_all(leaving)
+        connect.capture_token(connect.start_without_return(make_user(), "acme"), token)
+
+    connect.disconnect(install)
+    monkeypatch.setattr(endpoints, "remove_all", meanwhile)
+    working.run()
+    install.refresh_from_db()
+    assert (install.status, install.token) == (Status.ACTIVE, token)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert len(install.client.list_webhook_endpoints()) == 1
 
 
 def test_leaving_twice_is_leaving_once(working: OpenTrain) -> None:
