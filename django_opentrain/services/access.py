@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django_opentrain import signals
 from django_opentrain.adapters import AdapterError, get_adapter
 from django_opentrain.crypto import UndecryptableError
-from django_opentrain.models import AccessGrant, Participant
+from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import participants
@@ -120,7 +120,7 @@ def _give(row: AccessGrant) -> None:
 
 
 def _remove(row: AccessGrant) -> None:
-    if not others_wanted(row).exists():
+    if not others_wanted(row).exists() and not _given_by_opentrain(row):
         get_adapter().revoke_access(row)
     row.state = AccessGrant.State.REVOKED
     row.revoked_at = row.revoked_at or timezone.now()
@@ -142,6 +142,17 @@ def others_wanted(row: AccessGrant) -> AccessGrantQuerySet:
 def _outcome(row: AccessGrant) -> dict[str, object]:
     """What an attempt may change."""
     return {name: getattr(row, name) for name in (*_OUTCOME, *_SCHEDULE)}
+
+
+def _given_by_opentrain(row: AccessGrant) -> bool:
+    """Whether OpenTrain itself gives the same access by now: through a link whose accounts it provisions."""
+    links = ProjectLink.objects.active().filter(
+        install__tenant=row.tenant,
+        external_project_id=row.external_project_id,
+        provisioning_mode=ProjectLink.ProvisioningMode.MANAGED_ADAPTER,
+    )
+    trainer = row.participant.opentrain_user_id
+    return Contract.objects.active().filter(links__in=links, trainer__opentrain_user_id=trainer).exists()
 
 
 def _succeeded(row: AccessGrant, before: Mapping[str, object]) -> None:

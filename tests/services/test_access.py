@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from django_opentrain import signals
 from django_opentrain.adapters import AdapterError
-from django_opentrain.models import AccessGrant, Contract
-from django_opentrain.services import access, connect, grants, inbox, linking, work
+from django_opentrain.models import AccessGrant, Contract, ProjectLink
+from django_opentrain.services import access, connect, grants, inbox, linking, reconcile, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -145,6 +145,31 @@ def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None
     assert not maria.grants.exists()
 
 
+def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site: Host) -> None:
+    """The project was linked again, so that OpenTrain provisions its accounts: we said for weeks that it is closed."""
+    maria = linked.hire()
+    linked.run()
+    job = maria.contract.job_id
+    linking.unlink(ProjectLink.objects.get())
+    linked.run()
+    assert site.inside == set()
+    linked.link("p1", job=job, provisioning_mode="MANAGED_ADAPTER")
+    linked.run()
+    site.inside.add((maria.opentrain_user_id, "p1"))
+    reassert(linked)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    linked.end(maria)
+    linked.run()
+    reassert(linked)
+    assert site.inside == set()
+
+
+def reassert(opentrain: OpenTrain) -> None:
+    opentrain.travel(hours=1)
+    reconcile.request_all()
+    opentrain.run()
+
+
 def test_a_link_made_on_opentrain_does_not_open_another_tenants_project(
     opentrain: OpenTrain, site: Host
 ) -> None:
@@ -249,8 +274,6 @@ def test_what_an_operator_took_away_stays_away(linked: OpenTrain, site: Host) ->
     linked.run()
     linked.travel(hours=2)
     linked.sandbox.emit("contract.started", contract_id=maria.id)
-    from django_opentrain.services import reconcile
-
     reconcile.request_all()
     linked.run()
     assert site.inside == set()
