@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connections, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -74,11 +74,34 @@ _known_endpoints: dict[uuid.UUID, _KnownEndpoint] = {}
 
 
 def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
-    """Verify a delivery and store it. Raises ``UnknownEndpoint``, ``BadSignature`` or ``UndecryptableError``.
+    """Verify a delivery and store it.
 
     Only the signature's timestamp and the body are signed: what the other headers say is a hint for support.
     A body that was stored before is not stored again, whatever delivery id comes with it.
+
+    Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
+    be stored.
     """
+    try:
+        return _receive(key, headers, body)
+    except (OperationalError, InterfaceError):
+        if not _died_while_idle():
+            raise
+    return _receive(key, headers, body)
+
+
+def _died_while_idle() -> bool:
+    """Whether it was a kept connection that ended, as all do when a database restarts; then the next use makes a new
+    one. Should the INSERT have taken effect all the same, the second one is a repeat.
+    """
+    connection = connections[router.db_for_write(WebhookEvent)]
+    if connection.connection is None or connection.in_atomic_block or connection.is_usable():
+        return False
+    connection.close()
+    return True
+
+
+def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     endpoint = _endpoint(key)
     signature = _header(headers, catalog.SIGNATURE_HEADER)
     now = timezone.now()
