@@ -146,7 +146,7 @@ def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None
 
 
 def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site: Host) -> None:
-    """The project was linked again, so that OpenTrain provisions its accounts: we said for weeks that it is closed."""
+    """The project was linked again, so that OpenTrain provisions its accounts; our removal is asserted each hour."""
     maria = linked.hire()
     linked.run()
     job = maria.contract.job_id
