@@ -178,3 +178,4 @@ def admit(install: Install, contract: Contract, links: QuerySet[ProjectLink]) ->
             if link.grants_access:
                 for person in people:
                     grants.grant(contract, link, person, CAUSE)
+        Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())

@@ -45,7 +45,6 @@ def fetch(contract: Contract) -> list[Participant]:
     infos = contract.install.client.list_participants(contract.opentrain_id)
     # After a reconnect meanwhile, they are people of the install that took over.
     contract.refresh_from_db(fields=["install"])
-    Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
     people = [save(contract.install, info) for info in infos]
     if contract.trainer_id is None and len(people) == 1:
         contracts.set_trainer(contract, people[0])

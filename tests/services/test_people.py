@@ -40,6 +40,17 @@ def test_who_is_hired_besides_the_trainer_gets_in(linked: OpenTrain, site: Host)
     assert site.inside == set()
 
 
+def test_who_joins_later_does_not_wait_for_the_trainers_work_email(linked: OpenTrain, site: Host) -> None:
+    """Which is asked for each hour: that is another question."""
+    maria = linked.hire(work_email="later")
+    linked.run()
+    hourly(linked)
+    ken = linked.sandbox.add_participant(maria.id, "Ken T.")
+    for _hour in range(24):
+        hourly(linked)
+    assert site.inside == {(ken.opentrain_user_id, "p1")}
+
+
 def test_who_joins_later_gets_in_within_a_day(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
