@@ -169,6 +169,7 @@ def admit(install: Install, contract: Contract, links: QuerySet[ProjectLink]) ->
     """Ask who works under an active contract, and want access to these projects for them."""
     people = participants.fetch(contract)
     with one_at_a_time(install):
+        Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
         contract.refresh_from_db()
         install.refresh_from_db()
         if contract.status == Contract.Status.ENDED or contract.install != install or not install.is_live:
@@ -178,4 +179,3 @@ def admit(install: Install, contract: Contract, links: QuerySet[ProjectLink]) ->
             if link.grants_access:
                 for person in people:
                     grants.grant(contract, link, person, CAUSE)
-        Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
