@@ -24,15 +24,25 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import access, inbox, linking, reconcile, work
+from django_opentrain.sandbox.models import Job
+from django_opentrain.services import access, endpoints, inbox, linking, reconcile, work
 from django_opentrain.services.connect import ConnectError
+from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import host
+from tests.services.test_kills import process
 
 pytestmark = pytest.mark.django_db
 
@@ -200,6 +210,31 @@ class AnyHistory(RuleBasedStateMachine):
         self.opentrain.end(self.hires.pop(dice % len(self.hires)))
         self.opentrain.deliver()
 
+    @precondition(lambda self: self.hires)
+    @rule(dice=st.integers(0, 99))
+    def join(self, dice: int) -> None:
+        self.opentrain.sandbox.add_participant(self.hires[dice % len(self.hires)].id, "One more")
+
+    @rule(project=st.sampled_from(PROJECTS), job=st.sampled_from(JOBS))
+    def link_there(self, project: str, job: str) -> None:
+        """On OpenTrain, in place of the link that there was."""
+        if install := self.install():
+            self.give_up(lambda: self.relink(install, project, job))
+            self.opentrain.deliver()
+
+    def relink(self, install: Install, project: str, job: str) -> None:
+        for info in install.client.list_project_links():
+            if info.external_project_id == project:
+                install.client.delete_project_link(info.id)
+        ids = {each.title: each.id for each in self.opentrain.sandbox.store.all(Job)}
+        install.client.create_project_link(external_project_id=project, job_id=ids.get(job))
+
+    @rule()
+    def rotate(self) -> None:
+        endpoint = WebhookEndpoint.objects.filter(status=WebhookEndpoint.Status.ACTIVE).last()
+        if endpoint is not None:
+            self.give_up(lambda: endpoints.rotate_secret(endpoint))
+
     @rule(project=st.sampled_from(PROJECTS), job=st.sampled_from(JOBS))
     def link(self, project: str, job: str) -> None:
         if install := self.install():
@@ -222,7 +257,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def give_up(self, action: Any) -> None:
         """People see an error, and leave it at that."""
-        with suppress(OpenTrainError, LinkError, ConnectError), committing():
+        with suppress(OpenTrainError, LinkError, ConnectError, BusyError), committing():
             action()
 
     # What the network does ----------------------------------------------------------------------
@@ -272,6 +307,12 @@ class AnyHistory(RuleBasedStateMachine):
             work.run()
         self.opentrain.deliver()
 
+    @rule(statements=st.integers(0, 120))
+    def sweep_until_killed(self, statements: int) -> None:
+        with process(statements), committing():
+            work.run()
+        self.opentrain.deliver()
+
     def teardown(self) -> None:
         with self.stack:
             if hasattr(self, "opentrain"):
@@ -299,6 +340,8 @@ class AnyHistory(RuleBasedStateMachine):
     def compare(self) -> None:
         """Who is inside is who should be by what OpenTrain says, and nothing is left to do."""
         assert host.inside == set(self.wanted())
+        ids = Contract.objects.values_list("opentrain_id", flat=True)
+        assert len(ids) == len(set(ids))
         assert not AccessGrant.objects.filter(state=AccessGrant.State.FAILED).exists()
         assert not WebhookEvent.objects.filter(status__in=["PENDING", "FAILED"]).exists()
 
