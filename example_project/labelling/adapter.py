@@ -7,7 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser
-from django.db.models import Count, Sum
+from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 
@@ -47,13 +47,15 @@ class LabellingAdapter(DjangoUsersAdapter):
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
-        work = models.Annotation.objects.filter(contract=contract).annotate(day=day)
-        totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day")
+        worker = F("user__opentrain_account__opentrain_user_id")
+        work = models.Annotation.objects.filter(contract=contract).annotate(day=day, worker=worker)
+        totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day", "worker")
         for row in totals.annotate(
             seconds=Sum("seconds"), tasks=Count("task", distinct=True), labels=Count("pk")
         ):
             yield DayUsage(
                 work_date=row["day"],
+                worker_id=row["worker"] or "",
                 total_seconds=min(row["seconds"], 24 * 3600),
                 tasks_completed=row["tasks"],
                 labels_completed=row["labels"],

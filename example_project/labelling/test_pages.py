@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.models import TrainerAccount
 from django_opentrain.testing.kit import OpenTrain
 from example_project.labelling.models import Annotation, Project, Seat
 from example_project.labelling.views import LONGEST_SECONDS
@@ -165,3 +166,19 @@ def test_the_style_sheet_is_served(client: Client) -> None:
     response = client.get("/static/labelling/labelling.css")
     assert response.status_code == 200
     assert b"--brand" in b"".join(response.streaming_content)  # type: ignore[attr-defined] # it is a file
+
+
+def test_each_persons_work_is_theirs(opentrain: OpenTrain, project: Project) -> None:
+    """A contract can have more people than the trainer who was hired."""
+    opentrain.connect(str(project.team_id))
+    opentrain.link(str(project.pk))
+    hire = opentrain.hire()
+    opentrain.run()
+    contract = hire.contract
+    tasks = project.tasks.all()
+    for name, task, seconds in (("maria", tasks[0], 60), ("ken", tasks[1], 30)):
+        user = User.objects.create(username=name)
+        TrainerAccount.objects.create(opentrain_user_id=f"usr_{name}", user=user)
+        Annotation.objects.create(task=task, user=user, contract=contract, seconds=seconds)
+    days = get_adapter().collect_usage(contract, opentrain.today, opentrain.today)
+    assert {(day.worker_id, day.total_seconds) for day in days} == {("usr_maria", 60), ("usr_ken", 30)}
