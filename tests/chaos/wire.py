@@ -78,12 +78,20 @@ class Wire:
             writer.transport.abort()
 
     async def _finish(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:  # they end by themselves: everything is cut
-            await asyncio.wait(others, timeout=5)
-        await asyncio.sleep(0.1)  # in which the loop lets go of what was closed
+        for _ in range(10):
+            await asyncio.sleep(
+                0.05
+            )  # in which what came in before begins, and the loop lets go of what was closed
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if not others:
+                break
+            await self._cut()
+            await asyncio.wait(others, timeout=1)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode == REFUSE:  # it came in while the door was being closed
+            writer.transport.abort()
+            return
         self._open.add(writer)
         try:
             await self._talking.wait()
