@@ -10,6 +10,7 @@ import pytest
 
 from django_opentrain.adapters import DayUsage, OpenTrainAdapter, Project
 from django_opentrain.models import AccessGrant, Contract
+from django_opentrain.testing.kit import OpenTrain
 
 
 class Host:
@@ -82,3 +83,12 @@ def site(settings: Any) -> Host:
     host.__init__()  # type: ignore[misc] # the adapter's module refers to this one object
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.RecordingAdapter"}
     return host
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain) -> OpenTrain:
+    """A customer who is connected and has linked a project."""
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    opentrain.run()
+    return opentrain

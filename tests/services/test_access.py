@@ -23,14 +23,6 @@ pytestmark = pytest.mark.django_db
 State, Desired = AccessGrant.State, AccessGrant.Desired
 
 
-@pytest.fixture
-def linked(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
-
-
 def test_hired_trainers_get_in_and_ended_ones_get_out(linked: OpenTrain, site: Host) -> None:
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.run()

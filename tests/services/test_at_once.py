@@ -156,14 +156,6 @@ def at_once(work: Callable[[], object]) -> list[Exception]:
     return [worker.error for worker in workers if worker.error is not None]
 
 
-@pytest.fixture
-def linked(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
-
-
 def calls(opentrain: OpenTrain, wanted: str) -> int:
     return sum(1 for call in opentrain.sandbox.calls if re.fullmatch(wanted, f"{call.method} {call.path}"))
 

@@ -16,14 +16,6 @@ from tests.services.conftest import Host
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def linked(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
-
-
 def install() -> Install:
     return Install.objects.get(status=Install.Status.ACTIVE)
 

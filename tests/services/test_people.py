@@ -12,14 +12,6 @@ from tests.services.conftest import Host
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def linked(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
-
-
 def hourly(opentrain: OpenTrain) -> None:
     opentrain.travel(hours=1)
     reconcile.request_all()
