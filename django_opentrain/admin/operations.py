@@ -23,13 +23,11 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import AdapterError
 from django_opentrain.admin.masking import mask
-from django_opentrain.crypto import UndecryptableError
-from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.values import as_text
+from django_opentrain.services import troubles
 from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkError
-from django_opentrain.services.locks import LeaseLostError
 
 if TYPE_CHECKING:
     from django_opentrain.admin.base import OpenTrainAdmin
@@ -52,14 +50,12 @@ class OperationRefused(Exception):  # noqa: N818 - says the condition
 
 #: What a service says instead of doing what it was asked for; anything else is a fault of ours.
 REFUSALS: Final = (
+    *troubles.EXPECTED,
     AdapterError,
     BusyError,
     ConnectError,
-    LeaseLostError,
     LinkError,
-    OpenTrainError,
     OperationRefused,
-    UndecryptableError,
 )
 
 

@@ -8,19 +8,16 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
-from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
-from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import access, connect, grants, reconcile
+from django_opentrain.services import access, connect, grants, reconcile, troubles
 from django_opentrain.services.comparison import Change
 from django_opentrain.services.endpoints import BusyError
-from django_opentrain.services.locks import LeaseLostError
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.text import describe
 
 #: What keeps one install from being reconciled, and no other.
-EXPECTED: Final = (OpenTrainError, UndecryptableError, connect.ConnectError, BusyError, LeaseLostError)
+EXPECTED: Final = (*troubles.EXPECTED, connect.ConnectError, BusyError)
 
 
 class Command(BaseCommand):
