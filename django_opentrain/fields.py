@@ -7,6 +7,7 @@ key is lost still opens, saves and deletes. Whatever leaves the database by anot
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +32,7 @@ else:
 MAX_ID = 200
 
 #: Marks ciphertext in serialised data, so that ``loaddata`` doesn't encrypt it a second time.
-SERIALISED_PREFIX = "fernet:"
+SERIALISED_PREFIX = "encrypted:"
 
 
 class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stubs only
@@ -93,11 +94,14 @@ class EncryptedAttribute(DeferredAttribute):
 
 
 class EncryptedMixin(Field):
-    """What both encrypted fields share: everything but how plaintext becomes bytes."""
+    """What both encrypted fields share: everything but how plaintext becomes bytes, and those ciphertext."""
 
     descriptor_class = EncryptedAttribute
 
     def to_plain(self, value: Any) -> crypto.SecretBytes:
+        raise NotImplementedError
+
+    def encrypt(self, plain: crypto.SecretBytes) -> bytes:
         raise NotImplementedError
 
     def to_column(self, data: bytes) -> Any:
@@ -108,7 +112,7 @@ class EncryptedMixin(Field):
         value = instance.__dict__.get(self.attname)
         if value is None:
             return None
-        return value.data if isinstance(value, Ciphertext) else crypto.encrypt(self.to_plain(value))
+        return value.data if isinstance(value, Ciphertext) else self.encrypt(self.to_plain(value))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         # Not through the attribute: a ciphertext that is unchanged is written back as it is.
@@ -119,7 +123,7 @@ class EncryptedMixin(Field):
             return None
         if isinstance(value, Ciphertext):
             return self.to_column(value.data)
-        return self.to_column(crypto.encrypt(self.to_plain(value)))
+        return self.to_column(self.encrypt(self.to_plain(value)))
 
     def from_db_value(
         self, value: Any, _expression: object, _connection: BaseDatabaseWrapper
@@ -133,11 +137,11 @@ class EncryptedMixin(Field):
         return obj.__dict__.get(self.attname)
 
     def value_to_string(self, obj: models.Model) -> str:
-        return SERIALISED_PREFIX + (self.ciphertext(obj) or b"").decode()
+        return SERIALISED_PREFIX + b64encode(self.ciphertext(obj) or b"").decode()
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and value.startswith(SERIALISED_PREFIX):
-            return Ciphertext(value.removeprefix(SERIALISED_PREFIX).encode())
+            return Ciphertext(b64decode(value.removeprefix(SERIALISED_PREFIX)))
         return value
 
     def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
@@ -156,6 +160,9 @@ class EncryptedTextField(EncryptedMixin, models.TextField):  # type: ignore[type
         # surrogatepass: JSON can hold a lone surrogate, and what OpenTrain sent must not make us fail.
         return crypto.SecretBytes(str(value).encode("utf-8", "surrogatepass"))
 
+    def encrypt(self, plain: crypto.SecretBytes) -> bytes:
+        return crypto.encrypt(plain)
+
     def from_plain(self, plain: crypto.SecretBytes) -> crypto.SecretStr:
         return crypto.SecretStr(plain.decode("utf-8", "surrogatepass"))
 
@@ -170,6 +177,9 @@ class EncryptedBinaryField(EncryptedMixin, models.BinaryField):  # type: ignore[
 
     def to_plain(self, value: Any) -> crypto.SecretBytes:
         return crypto.SecretBytes(value)
+
+    def encrypt(self, plain: crypto.SecretBytes) -> bytes:
+        return crypto.seal(plain)
 
     def from_plain(self, plain: crypto.SecretBytes) -> crypto.SecretBytes:
         return plain

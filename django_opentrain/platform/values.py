@@ -51,7 +51,7 @@ def load_json(content: bytes) -> Any:
     section 6), and so is what is nested too deep to be read.
     """
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        return _DECODER.decode(content.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -65,6 +65,9 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def as_id(value: object) -> str:

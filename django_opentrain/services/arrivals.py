@@ -52,7 +52,7 @@ def store(
     connection = connections[alias]
     known = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
     received_at = connection.ops.adapt_datetimefield_value(now)
-    values = [endpoint_id, digest, delivery_id, *known, crypto.encrypt(body), received_at]
+    values = [endpoint_id, digest, delivery_id, *known, crypto.seal(body), received_at]
     if ignored:
         values += [WebhookEvent.Status.IGNORED.value, ignored]
     # Where the caller is in a transaction, PostgreSQL needs a savepoint to survive a repeat.
