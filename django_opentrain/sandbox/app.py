@@ -92,13 +92,12 @@ class SandboxApp:
         spec: dict[str, object] = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
         return {**spec, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
 
+    def date_header(self) -> str:
+        """The time on everybody's clock, as HTTP writes it."""
+        return formatdate(self.marketplace.clock.wall(), usegmt=True)
+
 
 def _from_here(request: Request) -> bool:
     """Browsers name the origin of a POST: no other site may press our buttons."""
     origin = request.headers.get("origin")
     return origin is None or origin.partition("://")[2] == request.headers.get("host")
-
-
-def date_header() -> str:
-    """The wall clock's time, as HTTP writes it."""
-    return formatdate(usegmt=True)

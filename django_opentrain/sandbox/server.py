@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from django_opentrain.sandbox.app import SandboxApp, date_header
+from django_opentrain.sandbox.app import SandboxApp
 from django_opentrain.sandbox.errors import ApiError
 from django_opentrain.sandbox.http import Response, error_response
 
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         phrase = _PHRASES.get(response.status, "Unknown")
-        lines = [f"HTTP/1.1 {response.status} {phrase}", f"Date: {date_header()}"]
+        lines = [f"HTTP/1.1 {response.status} {phrase}", f"Date: {self.server.app.date_header()}"]
         lines += [f"{name}: {value}" for name, value in response.headers.items()]
         lines.append(f"Content-Length: {len(response.body)}")
         if response.truncate or self.close_connection:

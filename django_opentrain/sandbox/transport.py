@@ -11,7 +11,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.response import HTTPResponse
 
-from django_opentrain.sandbox.app import SandboxApp, date_header
+from django_opentrain.sandbox.app import SandboxApp
 from django_opentrain.sandbox.http import Response
 
 
@@ -44,7 +44,7 @@ class SandboxAdapter(BaseAdapter):
         self._wait(response, timeout, request)
         if response.drop:
             raise requests.ConnectionError("The connection was closed", request=request)
-        built = self._builder.build_response(request, _raw(response, request.method))
+        built = self._builder.build_response(request, _raw(response, request.method, self._app.date_header()))
         if not stream:
             _ = built.content  # read it now, as requests' own adapter does
         return built
@@ -66,9 +66,9 @@ class SandboxAdapter(BaseAdapter):
             time.sleep(response.delay_seconds)
 
 
-def _raw(response: Response, method: str | None) -> HTTPResponse:
+def _raw(response: Response, method: str | None, date: str) -> HTTPResponse:
     length = len(response.body)
-    headers = {"Date": date_header(), **response.headers, "Content-Length": str(length)}
+    headers = {"Date": date, **response.headers, "Content-Length": str(length)}
     sent = b"" if method == "HEAD" else response.body[: length // 2 if response.truncate else length]
     return HTTPResponse(
         body=BytesIO(sent),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date, datetime, timedelta
+from datetime import timezone as tz
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,11 +51,13 @@ class OpenTrain:
 
     What happens on OpenTrain (``hire``, ``end``, ``fund``, ``disconnect``) reaches the site with the next ``run()``
     or ``deliver()``. While it is in use: Celery is left alone, no call is tried again at once, and
-    ``django.utils.timezone.now()`` stands still until ``travel()``.
+    ``django.utils.timezone.now()`` stands still at noon (UTC) of the present day until ``travel()``.
     """
 
     def __init__(self) -> None:
-        self.clock = StoppedClock(timezone.now().timestamp())
+        # Not the hour at which it runs: what ends at midnight would differ from run to run.
+        noon = timezone.now().astimezone(tz.utc).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.clock = StoppedClock(noon.timestamp())
         self._sender = TestClientSender()
         #: All that the sandbox offers besides; its ``calls`` are the API calls that the site made.
         self.sandbox = Sandbox(conf.base_url, clock=self.clock, sender=self._sender, app_slug=conf.app_slug)
