@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 import requests
 from django.core.management import call_command
+from django.test import override_settings
 
+from django_opentrain.management.commands import opentrain_sandbox
 from django_opentrain.platform.catalog import API_PATH
 from django_opentrain.sandbox import cli
+from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
 
 ROOT = Path(__file__).parents[2]
 
@@ -202,6 +205,21 @@ def test_in_this_process(number: signal.Signals, capsys: pytest.CaptureFixture[s
         for each, handler in before.items():
             signal.signal(each, handler)
     assert capsys.readouterr().out.startswith("Sandbox OpenTrain at http://127.0.0.1:")
+
+
+@override_settings(OPENTRAIN={"APP_SLUG": "mine", "PUBLIC_URL": "https://mine.test"})
+def test_the_management_command_knows_this_sites_app() -> None:
+    parser = opentrain_sandbox.Command().create_parser("manage.py", "opentrain_sandbox")
+    options = parser.parse_args([])
+    assert (options.app_slug, options.redirect_uri) == ("mine", ["https://mine.test"])
+    options = parser.parse_args(["--app-slug", "other", "--redirect-uri", "https://other.test"])
+    assert (options.app_slug, options.redirect_uri) == ("other", ["https://mine.test", "https://other.test"])
+
+
+@override_settings(OPENTRAIN={})
+def test_the_management_command_needs_no_settings() -> None:
+    options = opentrain_sandbox.Command().create_parser("manage.py", "opentrain_sandbox").parse_args([])
+    assert (options.app_slug, options.redirect_uri) == (DEFAULT_APP_SLUG, [])
 
 
 def test_the_management_command_passes_failure_on(tmp_path: Path) -> None:

@@ -150,7 +150,8 @@ def test_half_an_answer(sandbox: Sandbox, session: requests.Session, form: dict[
 
 
 def test_unknown_and_inactive_apps(sandbox: Sandbox, session: requests.Session) -> None:
-    assert session.get(f"{sandbox.base_url}/integrations/nobody/connect").status_code == 404
+    unknown = session.get(f"{sandbox.base_url}/integrations/nobody/connect")
+    assert (unknown.status_code, "--app-slug nobody" in unknown.text) == (404, True)
     sandbox.set_app(active=False)
     assert session.get(connect_url(sandbox)).status_code == 403
 

@@ -1,13 +1,16 @@
-"""``manage.py opentrain_sandbox``: the same server as ``python -m django_opentrain.sandbox``."""
+"""``manage.py opentrain_sandbox``: the server of ``python -m django_opentrain.sandbox``, for this site's app."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandParser
 
+from django_opentrain.conf import conf
 from django_opentrain.sandbox import cli
 
 
@@ -17,6 +20,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         cli.add_arguments(parser)
+        with suppress(ImproperlyConfigured):  # it also serves who hasn't finished their settings
+            parser.set_defaults(app_slug=conf.app_slug, redirect_uri=[conf.public_url])
 
     def handle(self, *args: Any, **options: Any) -> None:
         status = cli.run(argparse.Namespace(**options))

@@ -59,7 +59,8 @@ def consent_page(store: Store, slug: str, request: Request) -> Response:
     """Ask, or take the answer."""
     app = store.get(App, slug)
     if app is None:
-        return error_page(404, "Unknown app", "No platform app is registered under this address.")
+        text = f"No platform app has the slug {slug} here. To have one, start the sandbox with --app-slug {slug}."
+        return error_page(404, "Unknown app", text)
     if not app.active:
         return error_page(403, "App not active", f"{app.name} can't be connected at present.")
     values = parse_qs(request.query)
