@@ -14,10 +14,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.html import format_html
-from django.utils.timesince import timesince, timeuntil
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain import ages
 from django_opentrain.admin.masking import mask
 from django_opentrain.crypto import UndecryptableError
 
@@ -43,14 +42,11 @@ def age(moment: datetime | None) -> str:
     """How long ago a moment was, or how far off it is; the moment itself as the title."""
     if moment is None:
         return EMPTY
-    now = timezone.now()
-    words = _("%(time)s ago") if moment <= now else _("in %(time)s")
-    distance = timesince(moment, now) if moment <= now else timeuntil(moment, now)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
         localize(timezone.localtime(moment)),
-        words % {"time": distance},
+        ages.age(moment),
     )
 
 

@@ -160,7 +160,10 @@ RULES: Final[tuple[Rule, ...]] = (
         5,
         ("ENCRYPTION_KEYS",),
         _are_keys,
-        "Use a list of one or more Fernet keys; `manage.py opentrain_generate_key` prints one.",
+        (
+            "Use a list of one or more Fernet keys; `manage.py opentrain_generate_key` prints one. Where it is empty,"
+            " the environment variable may not be set."
+        ),
     ),
     (
         6,

@@ -176,12 +176,8 @@ def _whose(token: str) -> InstallInfo:
     try:
         return unobserved_client(token).get_install()
     except (Unauthorized, NotFound) as error:
-        raise TokenRefused(
-            _(
-                "OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one. (%(error)s)"
-            )
-            % {"error": error}
-        ) from None
+        text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
+        raise TokenRefused(f"{text} ({error.request_id})" if error.request_id else text) from None
     except Forbidden as error:
         raise TokenRefused(_("OpenTrain refuses this token for now: %(error)s") % {"error": error}) from None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django import template
 from django.forms import BoundField
 from django.utils.formats import number_format
 
+from django_opentrain import ages
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.services.reasons import readable
@@ -90,6 +92,12 @@ def usage_tone(entry: DailyUsage) -> str:
 def web_url(url: str) -> str:
     """A link that OpenTrain sent; "" unless it leads to a web page. It could be ``javascript:…``."""
     return url if url.startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def age(moment: datetime) -> str:
+    """How long ago a moment was."""
+    return ages.age(moment)
 
 
 @register.filter

@@ -59,7 +59,14 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
 
 
 def test_an_unknown_trainer_is_no_error() -> None:
-    assert command("--trainer", "usr_nobody") == "Forgotten: 0 people, 0 event bodies.\n"
+    out = command("--trainer", "usr_nobody")
+    assert out.startswith("Forgotten: 0 people, 0 event bodies.\nNobody here has this id.")
+
+
+def test_a_trainer_who_was_forgotten_before_is_known() -> None:
+    worked_for("acme", "usr_maria")
+    command("--trainer", "usr_maria")
+    assert "Nobody here" not in command("--trainer", "usr_maria")
 
 
 def _running() -> None:

@@ -82,7 +82,9 @@ def test_the_times_it_lists_are_those_it_takes(zone: str, settings: Any) -> None
     line = run("--dry-run", "--event", "e2").splitlines()[0]
     time = " ".join(line.split()[:2])
     assert run("--dry-run", "--status", PROCESSED, "--since", time).endswith("2 events would be replayed.\n")
-    assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith("0 events would be replayed.\n")
+    assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith(
+        "0 events would be replayed. None whose body is still kept is like this.\n"
+    )
 
 
 def test_a_listed_event_says_what_it_is_about_and_what_was_wrong() -> None:
@@ -121,6 +123,12 @@ def test_nothing_chosen_is_said_with_what_was_looked_for() -> None:
     assert "0 events are due again. Without --status or --event only those that failed are chosen." in run(
         "--resource", "ctr_e2"
     )
+
+
+def test_an_event_that_is_not_there_is_said() -> None:
+    assert run("--event", "e9") == "0 events are due again. None whose body is still kept is like this.\n"
+    WebhookEvent.objects.filter(event_id="e2").update(body=None)
+    assert "None whose body is still kept" in run("--event", "e2")
 
 
 def test_now_processes_them_here() -> None:

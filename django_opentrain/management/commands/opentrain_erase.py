@@ -36,5 +36,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 "A delivery that is still on its way may name them again: run this once more tomorrow."
             )
+        if not (done.people or done.event_bodies):
+            text = "Nobody here has this id. It is the OpenTrain user id that a participant has in the admin."
+            self.stdout.write(self.style.WARNING(text))
         if done.accounts:
             self.stdout.write(f"Accounts of this site that are theirs, and stay: {', '.join(done.accounts)}.")

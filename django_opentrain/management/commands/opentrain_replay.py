@@ -55,7 +55,8 @@ class Command(BaseCommand):
             return
         keys = list(rows.order_by("received_at", "pk").values_list("pk", flat=True))
         count = inbox.replay(rows)
-        self.stdout.write(self.style.SUCCESS(f"{count} events are due again.{_advice(count, options)}"))
+        paint = self.style.SUCCESS if count else self.style.WARNING
+        self.stdout.write(paint(f"{count} events are due again.{_advice(count, options)}"))
         if options["now"]:
             self._process(keys)
 
@@ -89,8 +90,11 @@ class Command(BaseCommand):
 
 
 def _advice(count: int, options: dict[str, Any]) -> str:
-    usual = not options["status"] and not options["event"]
-    return "" if count or not usual else " Without --status or --event only those that failed are chosen."
+    if count:
+        return ""
+    if not options["status"] and not options["event"]:
+        return " Without --status or --event only those that failed are chosen."
+    return " None whose body is still kept is like this."
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -34,6 +34,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = list(self._chosen(options["install"]))
+        if not rows:
+            self.stdout.write("No customer is connected.")
         failed = 0
         for number, row in enumerate(rows, 1):
             self.stdout.write(f"[{number}/{len(rows)}] {row} … ", ending="")

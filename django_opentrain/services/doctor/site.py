@@ -69,7 +69,7 @@ def receiver() -> Iterator[Finding]:
     """
     url = urlsplit(conf.view_url("webhook", key=uuid.uuid4()))
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-    with _expected_404():
+    with _unlogged():
         answer = client.post(
             url.path,
             data=b"{}",
@@ -82,24 +82,29 @@ def receiver() -> Iterator[Finding]:
         title = f"A delivery to {url.path} is answered {answer.status_code} before it reaches the receiver."
         location = answer.get("Location", "")
         details = [f"It is sent to {location}"] if location else []
+        advice = ""
         if answer.status_code == HTTPStatus.BAD_REQUEST:
-            details.append(f"Does ALLOWED_HOSTS have {url.hostname}, the host of PUBLIC_URL?")
-        yield error("receiver-unreachable", title, details, status=answer.status_code, location=location)
+            advice = f"Add {url.hostname}, the host of PUBLIC_URL, to ALLOWED_HOSTS."
+        yield error(
+            "receiver-unreachable", title, details, advice, status=answer.status_code, location=location
+        )
 
 
 @contextmanager
-def _expected_404() -> Iterator[None]:
-    """Django would log that the receiver's URL was not found, which would alarm whoever asks the doctor."""
-    logger = logging.getLogger("django.request")
+def _unlogged() -> Iterator[None]:
+    """Django would log that a URL was not found, or a host not allowed: that is what the finding says."""
 
-    def is_serious(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.name == "django.request" and record.levelno >= logging.ERROR
 
-    logger.addFilter(is_serious)
+    loggers = [logging.getLogger(name) for name in ("django.request", "django.security.DisallowedHost")]
+    for logger in loggers:
+        logger.addFilter(is_news)
     try:
         yield
     finally:
-        logger.removeFilter(is_serious)
+        for logger in loggers:
+            logger.removeFilter(is_news)
 
 
 def _as_forwarded(host: str) -> dict[str, Any]:
