@@ -26,8 +26,8 @@ from django_opentrain.admin.masking import mask
 from django_opentrain.platform.values import as_text
 from django_opentrain.services import troubles
 from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkError
+from django_opentrain.services.locks import BusyError
 
 if TYPE_CHECKING:
     from django_opentrain.admin.base import OpenTrainAdmin

@@ -38,8 +38,8 @@ from django_opentrain.platform.errors import (
     Unauthorized,
 )
 from django_opentrain.services.connect import ConnectError, TokenRefused
-from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict, LinkError
+from django_opentrain.services.locks import BusyError
 
 logger = logging.getLogger(__name__)
 

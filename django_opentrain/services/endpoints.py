@@ -1,13 +1,14 @@
 """Webhook endpoints: one that works per install, whatever happened to it.
 
 Source: OpenTrain's documentation, "Webhook endpoints". The secret is told once, in the answer to the creation: an
-endpoint whose answer was lost is deleted and made again. Callers hold the install's lease.
+endpoint whose answer was lost is deleted and made again. All of it is done with the install's lease held.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -21,7 +22,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import WebhookEndpointInfo
 from django_opentrain.services import schedule, troubles
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import BusyError, alone
 
 logger = logging.getLogger(__name__)
 
@@ -32,21 +33,12 @@ Status = WebhookEndpoint.Status
 RETIREMENT: Final = timedelta(hours=3)
 
 
-class BusyError(Exception):
-    """Another worker is talking to OpenTrain for this install; try again in a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
-
-
 # What people ask for --------------------------------------------------------------------------
 
 
 def subscribe(install: Install) -> WebhookEndpoint:
     """See to it that the install has an endpoint that works. Raises ``BusyError`` or ``OpenTrainError``."""
-    with lease(install.pk) as held:
-        if held is None:
-            raise BusyError
+    with alone(install):
         return ensure(install)
 
 
@@ -56,8 +48,8 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     OpenTrain can't change a secret, so this makes a second endpoint. Both are accepted until the old one's retries
     are over; an event that comes through both takes effect once. Raises ``BusyError`` or ``OpenTrainError``.
     """
-    with lease(endpoint.install.pk) as held:
-        if held is None:
+    with _alone(endpoint):
+        if endpoint.status == Status.RETIRING:
             raise BusyError
         successor = _create(endpoint.install)
         _retire(endpoint)
@@ -67,23 +59,34 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Enable an endpoint again, have its failed deliveries sent again, and look for what was missed.
 
-    In this order: OpenTrain redelivers only to an active endpoint. Raises ``OpenTrainError``.
+    Raises ``BusyError`` or ``OpenTrainError``.
     """
-    client = endpoint.install.client
-    info = client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_ACTIVE)
-    client.redeliver(endpoint.opentrain_id)
-    schedule.request_reconcile(endpoint.install)
-    _remember(endpoint, info, Status.RETIRING if endpoint.status == Status.RETIRING else Status.ACTIVE)
+    with _alone(endpoint):
+        _recover(endpoint)
     return endpoint
 
 
 def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """An operator stops an endpoint on purpose: it is not recovered by itself. Raises ``OpenTrainError``."""
-    info = endpoint.install.client.update_webhook_endpoint(
-        endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED
-    )
-    _remember(endpoint, info, Status.PAUSED)
+    """An operator stops an endpoint on purpose: it is not recovered by itself.
+
+    Raises ``BusyError`` or ``OpenTrainError``.
+    """
+    with _alone(endpoint):
+        info = endpoint.install.client.update_webhook_endpoint(
+            endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED
+        )
+        _remember(endpoint, info, Status.PAUSED)
     return endpoint
+
+
+@contextmanager
+def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
+    """Hold the lease of the endpoint's install, with both as they are by now. Raises ``BusyError``."""
+    with alone(endpoint.install):
+        endpoint.refresh_from_db()
+        if endpoint.status == Status.REMOVED:
+            raise BusyError
+        yield
 
 
 # What keeps one working -----------------------------------------------------------------------
@@ -91,7 +94,7 @@ def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 def ensure(install: Install) -> WebhookEndpoint:
     """Compare with OpenTrain's list and mend what differs. Raises ``OpenTrainError``."""
-    remote = {info.id: info for info in install.client.list_webhook_endpoints()}
+    remote = _listed(install)
     _remove_strays(install, remote)
     working = None
     for endpoint in WebhookEndpoint.objects.live().filter(install=install).order_by("pk"):
@@ -126,10 +129,14 @@ def check_all() -> int:
     return checked
 
 
+def _listed(install: Install) -> dict[str, WebhookEndpointInfo]:
+    return {info.id: info for info in install.client.list_webhook_endpoints()}
+
+
 def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
-    """Delete endpoints of ours whose creation was never answered: nobody knows their secret."""
+    """Delete endpoints of ours that nothing here is for: most often, their creation was never answered."""
     waiting = WebhookEndpoint.objects.filter(install=install, status=Status.PENDING)
-    own = set(WebhookEndpoint.objects.filter(install=install).values_list("opentrain_id", flat=True))
+    own = set(WebhookEndpoint.objects.live().filter(install=install).values_list("opentrain_id", flat=True))
     ours = _receiver_prefix()
     for info in remote.values():
         if info.id not in own and info.url.startswith(ours):
@@ -163,8 +170,7 @@ def _create(install: Install) -> WebhookEndpoint:
         else:
             endpoint.delete()
         raise
-    endpoint.secret = created.secret
-    _remember(endpoint, created.endpoint, Status.ACTIVE)
+    _remember(endpoint, created.endpoint, Status.ACTIVE, secret=created.secret)
     return endpoint
 
 
@@ -179,7 +185,7 @@ def _mend(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
         _remember(endpoint, info, Status.DISABLED)
     if endpoint.status == Status.DISABLED:
         # Also one that is active again: its recovery was cut short before the failed deliveries were sent again.
-        recover(endpoint)
+        _recover(endpoint)
     else:
         _remember(endpoint, info, Status.PAUSED if disabled else Status.ACTIVE)
 
@@ -189,21 +195,37 @@ def _was_disabled_by_opentrain(info: WebhookEndpointInfo) -> bool:
     return info.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
 
 
-def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str) -> None:
-    endpoint.opentrain_id = info.id
-    endpoint.url = info.url or endpoint.url
-    endpoint.event_types = list(info.event_types) or endpoint.event_types
-    endpoint.consecutive_failures = info.consecutive_failures
-    endpoint.disabled_at = info.disabled_at
-    endpoint.disabled_reason = info.disabled_reason
-    endpoint.status = status
-    endpoint.checked_at = timezone.now()
-    endpoint.last_error = ""
-    endpoint.save()
+def _recover(endpoint: WebhookEndpoint) -> None:
+    """In this order: OpenTrain redelivers only to an active endpoint."""
+    client = endpoint.install.client
+    info = client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_ACTIVE)
+    client.redeliver(endpoint.opentrain_id)
+    schedule.request_reconcile(endpoint.install)
+    _remember(endpoint, info, Status.ACTIVE)
+
+
+def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str, **more: object) -> None:
+    """Write down how OpenTrain has it. One that is being replaced stays so."""
+    values = {
+        "opentrain_id": info.id,
+        "url": info.url or endpoint.url,
+        "event_types": list(info.event_types) or endpoint.event_types,
+        "consecutive_failures": info.consecutive_failures,
+        "disabled_at": info.disabled_at,
+        "disabled_reason": info.disabled_reason,
+        "status": Status.RETIRING if endpoint.status == Status.RETIRING else status,
+        "checked_at": timezone.now(),
+        "last_error": "",
+        "updated_at": timezone.now(),
+        **more,
+    }
+    # A reconnect waits for no lease: an endpoint that it has given up stays so.
+    WebhookEndpoint.objects.live().filter(pk=endpoint.pk).update(**values)
+    endpoint.refresh_from_db(fields=list(values))
 
 
 def _retire(endpoint: WebhookEndpoint) -> None:
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+    WebhookEndpoint.objects.live().filter(pk=endpoint.pk).update(
         status=Status.RETIRING, retire_at=timezone.now() + RETIREMENT, updated_at=timezone.now()
     )
 
@@ -233,5 +255,7 @@ def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
 
 def remove_all(install: Install) -> None:
     """Delete every endpoint of an install that is being disconnected. Raises ``OpenTrainError``."""
+    if WebhookEndpoint.objects.filter(install=install, status=Status.PENDING).exists():
+        _remove_strays(install, _listed(install))
     for endpoint in WebhookEndpoint.objects.live().filter(install=install).exclude(opentrain_id=""):
         _delete(endpoint)

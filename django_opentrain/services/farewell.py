@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import DailyUsage, Install
+from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.services import endpoints, reporting, usage
 from django_opentrain.services.access import backoff
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,10 @@ def finish(install: Install) -> None:
     """Report what is left, remove the endpoints, forget the token. Raises ``BusyError`` or ``OpenTrainError``."""
     with lease(install.pk) as held:
         if held is None:
-            raise endpoints.BusyError
+            raise BusyError
+        install.refresh_from_db()
+        if install.status != Install.Status.DISCONNECTED:
+            return  # the customer came back
         try:
             reporting.report_install(install, held)
             endpoints.remove_all(install)
@@ -52,7 +56,7 @@ def _owed(install: Install) -> int:
 
 def _postpone(install: Install) -> None:
     attempts = install.reconcile_attempts + 1
-    Install.objects.filter(pk=install.pk).update(
+    _leaving(install).update(
         reconcile_attempts=attempts, next_reconcile_at=timezone.now() + backoff(attempts)
     )
 
@@ -60,6 +64,9 @@ def _postpone(install: Install) -> None:
 def _forget_token(install: Install) -> None:
     if owed := _owed(install):
         logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
-    # Not the token of a customer who came back with it meanwhile.
-    leaving = Install.objects.filter(pk=install.pk, status=Install.Status.DISCONNECTED)
-    leaving.update(token=None, next_reconcile_at=None, reconcile_attempts=0)
+    _leaving(install).update(token=None, next_reconcile_at=None, reconcile_attempts=0)
+
+
+def _leaving(install: Install) -> InstallQuerySet:
+    """The install, unless its customer came back meanwhile."""
+    return Install.objects.filter(pk=install.pk, status=Install.Status.DISCONNECTED)

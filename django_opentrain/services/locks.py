@@ -16,6 +16,7 @@ from typing import TypeVar
 from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from django_opentrain.models import Install
 
@@ -51,6 +52,13 @@ def one_at_a_time(install: Install) -> Iterator[None]:
         yield
 
 
+class BusyError(Exception):
+    """Another worker is talking to OpenTrain for this install; try again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
+
+
 class LeaseLostError(Exception):
     """Another worker took the lease over, because this one was too slow."""
 
@@ -81,3 +89,19 @@ def lease(install_id: int) -> Iterator[Lease | None]:
         yield Lease(install_id, token)
     finally:
         Install.objects.filter(pk=install_id, lease=token).update(lease=None, leased_until=None)
+
+
+@contextmanager
+def alone(install: Install) -> Iterator[Lease]:
+    """Hold the lease of an install, which is read again: it may have been loaded long before.
+
+    Raises ``BusyError`` while another worker is at it, and when its customer has disconnected here: then the last
+    things are done for it, and nothing may be made at OpenTrain that they would not find.
+    """
+    with lease(install.pk) as held:
+        if held is None:
+            raise BusyError
+        install.refresh_from_db()
+        if install.status == Install.Status.DISCONNECTED:
+            raise BusyError
+        yield held

@@ -42,9 +42,8 @@ from django_opentrain.services import (
     troubles,
 )
 from django_opentrain.services.comparison import Change, admit, contract_changes, link_changes
-from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkConflict
-from django_opentrain.services.locks import Lease, lease
+from django_opentrain.services.locks import BusyError, Lease, alone
 from django_opentrain.services.survey import Survey, survey_contracts, survey_links
 from django_opentrain.text import describe
 
@@ -93,12 +92,8 @@ def install(row: Install, *, dry_run: bool = False) -> Outcome:
 
     Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain can't be asked.
     """
-    with lease(row.pk) as held:
-        if held is None:
-            raise BusyError
-        if dry_run:
-            return _compare(row, held)
-        return _run(row, held)
+    with alone(row) as held:
+        return _compare(row, held) if dry_run else _run(row, held)
 
 
 def confirm_removals(row: Install) -> None:
@@ -120,7 +115,7 @@ def _compare(row: Install, held: Lease) -> Outcome:
 
 
 def _run(row: Install, held: Lease) -> Outcome:
-    started = timezone.now()
+    planned = row.next_reconcile_at
     try:
         outcome = _restore(row, held)
     except (OpenTrainError, UndecryptableError) as error:
@@ -141,14 +136,12 @@ def _run(row: Install, held: Lease) -> Outcome:
     if outcome.confirmed:
         Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
     # Not when somebody asked for another run meanwhile.
-    asked = Q(next_reconcile_at=None) | Q(next_reconcile_at__lte=started)
-    Install.objects.filter(asked, pk=row.pk).update(next_reconcile_at=again)
+    Install.objects.filter(pk=row.pk, next_reconcile_at=planned).update(next_reconcile_at=again)
     row.refresh_from_db()
     return outcome
 
 
 def _restore(row: Install, held: Lease) -> Outcome:
-    row.refresh_from_db()
     outcome, seen = Outcome.begin(row), Survey()
     for look, compare in ((survey_links, link_changes), (survey_contracts, contract_changes)):
         look(row, seen, held)
@@ -284,6 +277,7 @@ def visit(row: Install) -> Outcome:
 
     Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain refuses or can't be asked.
     """
+    row.refresh_from_db()
     if row.status == Install.Status.DISCONNECTED:
         farewell.finish(row)
         return Outcome()

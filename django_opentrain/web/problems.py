@@ -25,8 +25,8 @@ from django_opentrain.platform.errors import (
     UnusableResponse,
 )
 from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkError
+from django_opentrain.services.locks import BusyError
 
 #: What the services raise for reasons that a person can do something about.
 EXPECTED = (OpenTrainError, UndecryptableError, AdapterError, BusyError, ConnectError, LinkError)

@@ -33,7 +33,7 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
-from django_opentrain.services import connect, endpoints, reconcile, usage, work
+from django_opentrain.services import connect, endpoints, farewell, reconcile, usage, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import (
     make_contract,
@@ -553,6 +553,28 @@ def test_who_comes_back_while_the_last_things_are_done_stays(
     assert (install.status, install.token) == (Status.ACTIVE, token)
     assert site.inside == {(maria.opentrain_user_id, "p1")}
     assert len(install.client.list_webhook_endpoints()) == 1
+
+
+def test_who_comes_back_does_not_wait_for_what_failed_while_they_left(
+    working: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install = Install.objects.get()
+    token = str(install.token)
+
+    def meanwhile(_leaving: Install) -> None:
+        connect.capture_token(connect.start_without_return(make_user(), "acme"), token)
+        raise ServerError("a bad day", status=500, code="INTERNAL_ERROR")
+
+    loaded = connect.disconnect(install)
+    monkeypatch.setattr(endpoints, "remove_all", meanwhile)
+    with pytest.raises(ServerError):
+        farewell.finish(loaded)
+    install.refresh_from_db()
+    assert install.next_reconcile_at is not None
+    assert install.next_reconcile_at <= timezone.now()
+    farewell.finish(loaded)
+    install.refresh_from_db()
+    assert install.token == token
 
 
 def test_leaving_twice_is_leaving_once(working: OpenTrain) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +13,12 @@ from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError
 from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
-from django_opentrain.services import endpoints, inbox
-from django_opentrain.services.locks import lease
+from django_opentrain.services import connect, endpoints, inbox
+from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
 from tests.services.conftest import Host
@@ -254,11 +257,94 @@ def test_a_proxys_404_removes_no_endpoint(
 
 def test_two_do_not_change_endpoints_at_once(install: Install, endpoint: WebhookEndpoint) -> None:
     with lease(install.pk):
-        with pytest.raises(endpoints.BusyError):
+        with pytest.raises(BusyError):
             endpoints.subscribe(install)
-        with pytest.raises(endpoints.BusyError):
-            endpoints.rotate_secret(endpoint)
+        for change in (endpoints.rotate_secret, endpoints.recover, endpoints.pause):
+            with pytest.raises(BusyError):
+                change(endpoint)
         assert endpoints.check_all() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "call"),
+    [
+        (endpoints.rotate_secret, "create_webhook_endpoint"),
+        (endpoints.recover, "redeliver"),
+        (endpoints.pause, "update_webhook_endpoint"),
+    ],
+)
+def test_an_endpoint_that_a_reconnect_gave_up_meanwhile_stays_so(
+    opentrain: OpenTrain,
+    install: Install,
+    endpoint: WebhookEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[WebhookEndpoint], object],
+    call: str,
+) -> None:
+    ask = getattr(PlatformClient, call)
+
+    def and_reconnect(*arguments: Any, **options: Any) -> Any:
+        answer = ask(*arguments, **options)
+        with suppress(DeliveryFailed):  # of the news to the endpoint that was made a moment ago
+            opentrain.connect("acme")
+        return answer
+
+    monkeypatch.setattr(PlatformClient, call, and_reconnect)
+    change(endpoint)
+    install.refresh_from_db()
+    assert install.superseded_by is not None
+    assert not WebhookEndpoint.objects.live().filter(install=install).exists()
+
+
+def test_who_rotates_second_is_told_to_wait(install: Install, endpoint: WebhookEndpoint) -> None:
+    same = WebhookEndpoint.objects.get()
+    endpoints.rotate_secret(endpoint)
+    with pytest.raises(BusyError):
+        endpoints.rotate_secret(same)
+    assert len(remote_urls(install)) == 2
+
+
+def test_pausing_what_is_being_replaced_does_not_pause_what_replaces_it(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    successor = endpoints.rotate_secret(endpoint)
+    endpoints.pause(endpoint)
+    check(opentrain)
+    successor.refresh_from_db()
+    assert (endpoint.status, successor.status) == (Status.RETIRING, Status.ACTIVE)
+
+
+def test_nothing_is_made_for_a_customer_who_left_meanwhile(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    """Whoever does all installs in turn comes to the last one long after they were loaded."""
+    loaded = Install.objects.get()
+    connect.disconnect(install)
+    opentrain.run()
+    with pytest.raises(BusyError):
+        endpoints.subscribe(loaded)
+    with pytest.raises(BusyError):
+        endpoints.rotate_secret(endpoint)
+    assert opentrain.sandbox.store.all(Endpoint) == []
+
+
+def test_leaving_finds_an_endpoint_whose_creation_was_not_answered(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    opentrain.lose_next_response(match=CREATE)
+    with pytest.raises(OpenTrainConnectionError):
+        endpoints.rotate_secret(endpoint)
+    connect.disconnect(install)
+    opentrain.run()
+    assert opentrain.sandbox.store.all(Endpoint) == []
+
+
+def test_an_endpoint_that_was_given_up_is_not_left_at_opentrain(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    WebhookEndpoint.objects.update(status=Status.REMOVED)
+    check(opentrain)
+    assert remote_urls(install) == [WebhookEndpoint.objects.live().get().expected_url]
 
 
 def test_one_customers_outage_does_not_keep_others_unchecked(opentrain: OpenTrain, install: Install) -> None:

@@ -36,8 +36,8 @@ from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.sandbox.models import Job
 from django_opentrain.services import access, endpoints, inbox, linking, reconcile, work
 from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.endpoints import BusyError
 from django_opentrain.services.linking import LinkError
+from django_opentrain.services.locks import BusyError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain

@@ -33,8 +33,7 @@ from django_opentrain.services import (
     reconcile,
     work,
 )
-from django_opentrain.services.endpoints import BusyError
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -507,6 +506,19 @@ def test_a_request_during_the_run_is_not_forgotten(
     monkeypatch.setattr(endpoints, "ensure", meanwhile)
     reconcile.install(install())
     assert install().next_reconcile_at is not None
+
+
+def test_who_left_before_the_run_began_is_said_farewell(linked: OpenTrain) -> None:
+    """A command that does all customers in turn comes to the last one long after they were loaded."""
+    loaded, leaving = install(), install()
+    connect.disconnect(leaving)
+    with pytest.raises(BusyError):
+        reconcile.install(loaded)
+    leaving.refresh_from_db()
+    assert leaving.next_reconcile_at is not None
+    reconcile.visit(loaded)
+    leaving.refresh_from_db()
+    assert leaving.token is None
 
 
 @pytest.mark.parametrize("status", [400, 409, 500])

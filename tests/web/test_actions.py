@@ -13,8 +13,7 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import errors
-from django_opentrain.services.endpoints import BusyError
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.problems import EXPECTED, explain
 from tests import factories
