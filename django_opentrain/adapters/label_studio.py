@@ -1,0 +1,131 @@
+"""Label Studio, community edition: its organization is the customer, and a membership is access.
+
+Tried with 1.23; docs/hosts.md says how it is installed there, and what to know of it. Nothing of Label Studio is
+imported: its models are Django's to find, once the site runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from django.apps import apps
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import TruncDate
+
+from django_opentrain.adapters.base import DayUsage, Project
+from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.conf import conf
+from django_opentrain.models import AccessGrant, Contract
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+#: One of Label Studio's models by its name, such as ``tasks.Annotation``. Any: there are no types of it.
+model: Callable[[str], Any] = apps.get_model
+
+_A_DAY: Final = 24 * 3600
+
+
+class LabelStudioAdapter(DjangoUsersAdapter):
+    """The owner of the organization, or a superuser in it, manages whom it hires.
+
+    The community edition has no access per project: a member sees, and may change, every project. So a trainer is let
+    in with the first grant and shut out with the last one.
+    """
+
+    # Whoever signs up in Label Studio says which e-mail is theirs, and nobody asks.
+    adopt_existing_accounts = False
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        """The organization in which this user acts, unless their membership of it was deleted."""
+        organization = _active_organization(request)
+        return str(organization.pk) if organization and organization.has_permission(request.user) else None
+
+    def can_manage(self, request: HttpRequest, tenant: str) -> bool:
+        """Whether this user owns the organization ``tenant``, or is a superuser who acts in it."""
+        if tenant != self.get_tenant(request):
+            return False
+        owner = _active_organization(request).created_by_id
+        return request.user.is_superuser or owner == request.user.pk
+
+    def list_projects(self, tenant: str) -> Iterable[Project]:
+        """The organization's projects that were not deleted."""
+        for project in model("projects.Project").objects.filter(organization=tenant).order_by("title", "pk"):
+            url = conf.absolute_url(f"/projects/{project.pk}/data")
+            yield Project(id=str(project.pk), name=project.title, url=url)
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        """That one of them."""
+        mine = (project for project in self.list_projects(tenant) if project.id == external_project_id)
+        return next(mine, None)
+
+    def open_project(self, user: Any, grant: AccessGrant) -> None:
+        """Make the user a member of the organization, and list them with the project."""
+        organization = model("organizations.Organization").objects.get(pk=grant.tenant)
+        # add_user() leaves a deleted membership deleted.
+        if not _memberships(user, grant).update(deleted_at=None):
+            organization.add_user(user)
+        # The login form makes what is typed lower-case, and a login without an organization is an error.
+        user.email = user.email.lower()
+        user.username = user.username or user.email.partition("@")[0]
+        user.active_organization = organization
+        user.save(update_fields=["email", "username", "active_organization"])
+        model("projects.Project").objects.get(pk=grant.external_project_id).add_collaborator(user)
+
+    def close_project(self, user: Any, grant: AccessGrant) -> None:
+        """Take the user off the project's list; with their last grant, delete the membership.
+
+        The link that invites people becomes another one then: each member can see it.
+        """
+        model("projects.ProjectMember").objects.filter(user=user, project=grant.external_project_id).delete()
+        trainer = grant.participant.opentrain_user_id
+        others = AccessGrant.objects.wanted().filter(
+            participant__opentrain_user_id=trainer, link__install__tenant=grant.tenant
+        )
+        if others.exclude(pk=grant.pk).exists():
+            return
+        # Marked as deleted, and not removed: Label Studio refuses nobody but whom it knows to be deleted.
+        for membership in _memberships(user, grant).select_related("organization"):
+            membership.soft_delete()
+            membership.organization.reset_token()
+
+    def has_project(self, user: Any, grant: AccessGrant) -> bool:
+        """What Label Studio asks itself before it shows the project."""
+        project = model("projects.Project").objects.filter(pk=grant.external_project_id).first()
+        return project is not None and bool(project.has_permission(user))
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        """Annotations by the day on which they were submitted; skipped tasks don't count."""
+        given = Q(pk__in=())
+        for grant in contract.grants.exclude(host_user_ref=""):
+            given |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
+        day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
+        worker = "completed_by__opentrain_account__opentrain_user_id"
+        work = model("tasks.Annotation").objects.filter(given, was_cancelled=False).annotate(day=day)
+        totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day", worker)
+        # The browser says how long it took: it may say nothing, or anything.
+        honest = Q(lead_time__range=(0, _A_DAY))
+        for row in totals.annotate(
+            seconds=Sum("lead_time", filter=honest),
+            tasks=Count("task", distinct=True),
+            labels=Sum("result_count"),
+        ):
+            yield DayUsage(
+                work_date=row["day"],
+                worker_id=row[worker] or "",
+                total_seconds=int(min(row["seconds"] or 0, _A_DAY)),
+                tasks_completed=row["tasks"],
+                labels_completed=row["labels"],
+            )
+
+
+def _active_organization(request: HttpRequest) -> Any:
+    return getattr(request.user, "active_organization", None)
+
+
+def _memberships(user: Any, grant: AccessGrant) -> Any:
+    """The user's memberships of the grant's organization: nothing keeps Label Studio from making two."""
+    return model("organizations.OrganizationMember").objects.filter(user=user, organization=grant.tenant)

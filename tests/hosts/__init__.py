@@ -1,0 +1,1 @@
+"""The adapters for platforms, tried inside of them: ``tox -e label-studio``, ``tox -e doccano``."""
