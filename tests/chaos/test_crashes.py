@@ -1,4 +1,4 @@
-"""A worker that is killed while the host's code is at work."""
+"""A worker that is killed, or that hangs, while the host's code is at work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from example_project.demo.processes import Process
 from tests.chaos.conftest import MakeSite, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -54,3 +55,30 @@ def test_several_workers_at_once_have_one_effect(site: Site, workers: int) -> No
     done: dict[str, Any] = site.ask("access")
     assert done == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}
     assert len((site.folder / "inside").read_text().splitlines()) == 1, "the adapter was called once"
+
+
+def hanging(make_site: MakeSite, adapter: str) -> tuple[Site, Process]:
+    """A site and its Celery worker, which is stuck in the adapter. Its tasks may take two seconds."""
+    site = make_site(CHAOS_ADAPTER=f"tests.chaos.site.adapter.{adapter}", CHAOS_TIME_LIMIT="2")
+    (site.folder / "hold").touch()
+    worker = site.start_worker()
+    site.start_web()
+    assert site.deliver(1)[0] == 200, "it wakes the worker"
+    wait_for(site.folder / "inside")
+    return site, worker
+
+
+def test_host_code_that_hangs_counts_as_failed(make_site: MakeSite) -> None:
+    site, _worker = hanging(make_site, "HeldAdapter")
+    deadline = time.monotonic() + PATIENCE
+    while site.ask("access") != {"grants": ["FAILED"], "accounts": 0, "seats": 0}:
+        assert time.monotonic() < deadline, site.ask("access")
+
+
+def test_host_code_that_cannot_be_broken_off_is_killed(make_site: MakeSite) -> None:
+    """Celery kills the process that runs the task; its locks go with it, and the next one does the work."""
+    site, worker = hanging(make_site, "DeafAdapter")
+    worker.wait_for_line("Hard time limit", PATIENCE)
+    (site.folder / "hold").unlink()
+    site.processes.run("work", *WORK, seconds=PATIENCE)
+    assert site.ask("access") == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}

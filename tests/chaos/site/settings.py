@@ -33,4 +33,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 if example.CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 5}
 
+if limit := os.environ.get("CHAOS_TIME_LIMIT"):
+    # Seconds, in place of our tasks' minutes.
+    CELERY_TASK_ANNOTATIONS = {"*": {"soft_time_limit": int(limit), "time_limit": int(limit) + 2}}
+
 LOGGING = {**example.LOGGING, "root": {"handlers": ["console"], "level": "INFO"}}
