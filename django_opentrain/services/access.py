@@ -39,7 +39,7 @@ _OUTCOME: Final = ("state", "host_user_ref", "granted_at", "revoked_at")
 _SCHEDULE: Final = ("attempts", "next_attempt_at", "last_error")
 
 
-def converge(row: AccessGrant, *, reassert: bool = False) -> AccessGrant:
+def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
     """Make what is desired true, if that is still to do, and return the grant as it now is.
 
     The adapter is called in the transaction that saves the new state. The participant's row is locked meanwhile,
@@ -47,15 +47,15 @@ def converge(row: AccessGrant, *, reassert: bool = False) -> AccessGrant:
     nothing is done. With ``reassert`` the adapter is called even if the state is right already: somebody may
     have changed the host by hand.
     """
-    if row.state == AccessGrant.State.WAITING_FOR_EMAIL and _lacks_email(row):
-        _ask_for_email(row)
+    if grant.state == AccessGrant.State.WAITING_FOR_EMAIL and _lacks_email(grant):
+        _ask_for_email(grant)
     with transaction.atomic():
-        if lock(Participant.objects.filter(pk=row.participant_id), skip_locked=True) is not None:
-            current = _load(row.pk)
+        if lock(Participant.objects.filter(pk=grant.participant_id), skip_locked=True) is not None:
+            current = _load(grant.pk)
             if current is not None and (reassert or current.state != current.desired):
                 _attempt(current)
-    row.refresh_from_db()
-    return row
+    grant.refresh_from_db()
+    return grant
 
 
 def converge_due() -> int:

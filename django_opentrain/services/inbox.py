@@ -162,7 +162,7 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
 # Processing -----------------------------------------------------------------------------------
 
 
-def process(row: WebhookEvent) -> WebhookEvent:
+def process(event: WebhookEvent) -> WebhookEvent:
     """Let one event take effect, if it hasn't yet, and return it as it now is.
 
     The events of one install are applied one after the other. A failure is kept with the event, which is tried
@@ -170,11 +170,11 @@ def process(row: WebhookEvent) -> WebhookEvent:
     """
     try:
         with transaction.atomic():
-            _apply(row.pk, events.subject(row.endpoint.install))
+            _apply(event.pk, events.subject(event.endpoint.install))
     except Exception as error:  # noqa: BLE001 - no event may be lost, whatever its body does to our code
-        _failed(row.pk, error)
-    row.refresh_from_db()
-    return row
+        _failed(event.pk, error)
+    event.refresh_from_db()
+    return event
 
 
 def _apply(pk: int, install: Install) -> None:
@@ -245,9 +245,9 @@ def drain() -> int:
             return tried
 
 
-def replay(rows: WebhookEventQuerySet) -> int:
+def replay(events: WebhookEventQuerySet) -> int:
     """Make these events due again, whatever became of them; returns how many. Purged bodies can't be replayed."""
-    again = rows.filter(body__isnull=False)
+    again = events.filter(body__isnull=False)
     count = again.update(status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, error="")
     dispatch.nudge_on_commit()
     return count

@@ -155,25 +155,25 @@ def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
     row.refresh_from_db()
 
 
-def unlink(row: ProjectLink, cause: str = "operator") -> ProjectLink:
+def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
     """Remove a link. The access that it gave ends in any case, also while OpenTrain can't be reached.
 
     The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
     Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
     """
-    with one_at_a_time(row.install):
-        ProjectLink.objects.filter(pk=row.pk, removal_requested_at=None).update(
+    with one_at_a_time(link.install):
+        ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
             removal_requested_at=timezone.now()
         )
-        grants.withdraw(AccessGrant.objects.filter(link=row), f"{cause}: project unlinked")
-        schedule.request_reconcile(row.install)
-    row.refresh_from_db()
-    if not row.install.is_live:
-        links.mark_removed(row, f"{cause}: project unlinked")
-        row.refresh_from_db()
-        return row
-    with lease(row.install.pk) as held:
-        return row if held is None else finish_removal(row, cause)
+        grants.withdraw(AccessGrant.objects.filter(link=link), f"{cause}: project unlinked")
+        schedule.request_reconcile(link.install)
+    link.refresh_from_db()
+    if not link.install.is_live:
+        links.mark_removed(link, f"{cause}: project unlinked")
+        link.refresh_from_db()
+        return link
+    with lease(link.install.pk) as held:
+        return link if held is None else finish_removal(link, cause)
 
 
 def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:

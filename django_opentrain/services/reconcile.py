@@ -87,13 +87,13 @@ class Outcome:
         self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
-def install(row: Install, *, dry_run: bool = False) -> Outcome:
+def install(install: Install, *, dry_run: bool = False) -> Outcome:
     """Restore the truth for one install; with ``dry_run`` only say what differs.
 
     Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain can't be asked.
     """
-    with alone(row) as held:
-        return _compare(row, held) if dry_run else _run(row, held)
+    with alone(install) as held:
+        return _compare(install, held) if dry_run else _run(install, held)
 
 
 def confirm_removals(row: Install) -> None:
