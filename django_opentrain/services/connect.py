@@ -119,15 +119,19 @@ def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:
     return _pending_install(user, tenant, "", "")
 
 
+def unsaved_install(user: AbstractBaseUser, tenant: str) -> Install:
+    """The same for whoever has the token already: ``capture_token`` saves it, unless it refuses the token."""
+    return Install(tenant=tenant, connected_by_id=user.pk, app_slug=conf.app_slug)
+
+
 def _pending_install(user: AbstractBaseUser, tenant: str, expected_id: str, project_id: str) -> Install:
     waiting = Install.objects.filter(tenant=tenant, status=Install.Status.PENDING, expected_id=expected_id)
-    return waiting.first() or Install.objects.create(
-        tenant=tenant,
-        expected_id=expected_id,
-        requested_project_id=project_id,
-        connected_by_id=user.pk,
-        app_slug=conf.app_slug,
-    )
+    if install := waiting.first():
+        return install
+    install = unsaved_install(user, tenant)
+    install.expected_id, install.requested_project_id = expected_id, project_id
+    install.save()
+    return install
 
 
 def _digest(state: str) -> str:
@@ -198,7 +202,7 @@ def _check_ownership(install: Install, info: InstallInfo) -> None:
 def _store(install: Install, info: InstallInfo, token: str) -> Install:
     known = lock(Install.objects.filter(opentrain_id=info.id)) or lock(Install.objects.filter(pk=install.pk))
     if known is not None:
-        if known != install and install.status == Install.Status.PENDING:
+        if known != install and install.pk and install.status == Install.Status.PENDING:
             install.delete()
         install = known  # as it is now, while nobody else writes it
     install.opentrain_id = info.id

@@ -61,6 +61,13 @@ def test_a_token_of_another_kind_is_refused(boss: APIClient) -> None:
     assert (response.status_code, response.json()["code"]) == (400, "TOKEN_REFUSED")
     assert list(response.json()["details"]) == ["token"]
     assert "not-a-token" not in response.content.decode()
+    assert not Install.objects.exists()  # or the customer's page would ask for the token, for days
+
+
+def test_a_token_that_was_given_before_is_its_install_again(boss: APIClient, opentrain: OpenTrain) -> None:
+    body = {"token": approve(opentrain).token}
+    first, second = (boss.post(url("install-token"), body, format="json").json()["id"] for _ in range(2))
+    assert first == second == Install.objects.get().pk
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "elsewhere"])
@@ -181,7 +188,7 @@ def test_installs_by_status(boss: APIClient, install: Install) -> None:
     assert [row["id"] for row in listed] == [revoked.pk]
 
 
-def test_start_without_return_belongs_to_its_user() -> None:
+def test_a_token_without_a_return_belongs_to_who_gave_it(opentrain: OpenTrain) -> None:
     client = log_in("acme-boss")
-    client.post(url("install-token"), {"token": "ot_ptk_x"}, format="json")
+    client.post(url("install-token"), {"token": approve(opentrain).token}, format="json")
     assert Install.objects.get().connected_by_id

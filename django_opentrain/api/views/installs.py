@@ -85,7 +85,7 @@ class InstallViewSet(TenantViewSet):
         """The install that the token is for."""
         if pk is None:
             # Whoever may call is logged in.
-            return connect.start_without_return(cast("AbstractBaseUser", self.request.user), self.tenant)
+            return connect.unsaved_install(cast("AbstractBaseUser", self.request.user), self.tenant)
         pending = Install.objects.filter(tenant=self.tenant, status=Install.Status.PENDING, pk=pk).first()
         if pending is None:
             raise ValidationError({"installId": [_("This connection isn't waiting for a token.")]})
