@@ -50,7 +50,8 @@ def bodies(count: int) -> Iterator[bytes]:
     data = {"contract": contract, "freelancer": freelancer, "projectLink": link}
     for _number in range(count):
         event = {"id": uuid.uuid4().hex, "type": "contract.started", "apiVersion": "v1", "data": data}
-        yield json.dumps({**event, "resourceId": "ctr_1", "jobId": "job_1"}).encode()
+        about = {"createdAt": "2026-11-22T10:00:00.000Z", "resourceId": "ctr_1", "jobId": "job_1"}
+        yield json.dumps({**event, **about}).encode()
 
 
 def environ(path: str, body: bytes, signature: str) -> Environ:

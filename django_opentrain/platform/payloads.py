@@ -43,7 +43,7 @@ class Event:
     type: str
     resource_id: str
     job_id: str
-    created_at: datetime | None
+    created: object  # as it came: it is read when the event takes effect, not while OpenTrain waits
     data: Mapping[str, Any] = field(repr=False)  # it holds the Work Email
 
     @classmethod
@@ -58,6 +58,11 @@ class Event:
             type=as_text(payload.get("type"), MAX_TYPE),
             resource_id=as_id(payload.get("resourceId")),
             job_id=as_id(payload.get("jobId")),
-            created_at=as_datetime(payload.get("createdAt")),
+            created=payload.get("createdAt"),
             data=data if isinstance(data, dict) else {},
         )
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When OpenTrain made it; None where it doesn't say so."""
+        return as_datetime(self.created)
