@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from datetime import timezone as tz
 from decimal import Decimal
 from typing import Any
 
@@ -281,6 +282,15 @@ def test_time_stands_still_until_somebody_travels(opentrain: OpenTrain) -> None:
     gone = timezone.now() - before
     assert gone - timedelta(days=1, hours=2, minutes=3, seconds=4) < timedelta(milliseconds=1)
     assert abs(opentrain.sandbox.clock.now() - timezone.now().timestamp()) < 0.001
+
+
+@pytest.mark.parametrize("hour", [0, 11, 23])
+def test_a_test_begins_at_noon_at_whatever_hour_it_runs(hour: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2028, 2, 29, hour, 59, 59, tzinfo=tz.utc)
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    with OpenTrain() as opentrain:
+        assert opentrain.now - datetime(2028, 2, 29, 12, tzinfo=tz.utc) < timedelta(milliseconds=1)
+        assert opentrain.today == moment.date()
 
 
 def test_what_comes_later_is_later(opentrain: OpenTrain) -> None:
