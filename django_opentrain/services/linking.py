@@ -83,7 +83,8 @@ def _create_now(row: ProjectLink) -> ProjectLink:
         if isinstance(error, OpenTrainError) and not _is_definite(error):
             schedule.request_reconcile(row.install)
             return row
-        row.delete()
+        # Only what is still as this attempt has made it: a row with grants takes the record of access with it.
+        ProjectLink.objects.filter(pk=row.pk, opentrain_id=None).delete()
         raise
     schedule.request_reconcile(row.install)
     return row

@@ -60,6 +60,21 @@ def test_a_definite_no_leaves_nothing(install: Install) -> None:
     assert not ProjectLink.objects.exists()
 
 
+def test_a_no_does_not_delete_what_a_worker_has_completed_meanwhile(
+    install: Install, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = linking.complete
+
+    def twice(row: ProjectLink) -> ProjectLink:
+        complete(ProjectLink.objects.get(pk=row.pk))
+        raise linking.LinkConflict("It is linked already.")
+
+    monkeypatch.setattr(linking, "complete", twice)
+    with pytest.raises(linking.LinkConflict):
+        linking.link(install, "p1", job)
+    assert ProjectLink.objects.get().status == ACTIVE
+
+
 def test_twice_is_a_conflict_that_names_the_job(install: Install, job: str) -> None:
     linking.link(install, "p1", job)
     with pytest.raises(linking.LinkConflict, match=job):
