@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -83,8 +84,10 @@ class InstallObserver:
             self._rows.update(last_error=str(error), last_error_code=_error_code(error))
         elif isinstance(error, RateLimited):
             seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
-            pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
-            self._rows.update(paused_until=timezone.now() + pause)
+            until = timezone.now() + timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
+            # Another worker may have been told of a longer one.
+            shorter = Q(paused_until=None) | Q(paused_until__lt=until)
+            self._rows.filter(shorter).update(paused_until=until)
 
 
 def refusal_columns(error: Unauthorized | Forbidden) -> dict[str, Any]:

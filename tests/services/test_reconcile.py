@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_opentrain import tasks
+from django_opentrain.clients import InstallObserver
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
@@ -447,6 +448,16 @@ def test_a_rate_limit_holds_for_every_worker(linked: OpenTrain) -> None:
     linked.travel(seconds=121)
     linked.run()
     assert install().reconciled_at == pytest.approx(timezone.now(), abs=timedelta(seconds=1))
+
+
+def test_the_longer_of_two_pauses_holds(linked: OpenTrain) -> None:
+    """Two workers' calls were under way: the second answer doesn't shorten what the first one asked for."""
+    for seconds in (600.0, 5.0):
+        limited = RateLimited("slow down", status=429, code="RATE_LIMITED", retry_after=seconds)
+        InstallObserver(install()).after_call(limited)
+    paused_until = install().paused_until
+    assert paused_until is not None
+    assert paused_until > linked.now + timedelta(seconds=500)
 
 
 def test_one_customers_rate_limit_keeps_no_other_waiting(linked: OpenTrain) -> None:
