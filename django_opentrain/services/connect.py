@@ -33,7 +33,7 @@ from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import dispatch, grants, schedule, takeover
-from django_opentrain.services.locks import lock, one_at_a_time
+from django_opentrain.services.locks import lock_all, one_at_a_time
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_TOKEN: Final = 512
@@ -200,11 +200,7 @@ def _check_ownership(install: Install, info: InstallInfo) -> None:
 
 
 def _store(install: Install, info: InstallInfo, token: str) -> Install:
-    known = lock(Install.objects.filter(opentrain_id=info.id)) or lock(Install.objects.filter(pk=install.pk))
-    if known is not None:
-        if known != install and install.pk and install.status == Install.Status.PENDING:
-            install.delete()
-        install = known  # as it is now, while nobody else writes it
+    install = _row_for(install, info)
     install.opentrain_id = info.id
     install.token = token
     install.token_hint = token[-4:]
@@ -217,6 +213,28 @@ def _store(install: Install, info: InstallInfo, token: str) -> Install:
     schedule.request_reconcile(install)
     signals.send_on_commit(signals.install_connected, Install, install=install)
     return install
+
+
+def _row_for(waiting: Install, info: InstallInfo) -> Install:
+    """The row of the install that a token belongs to: known, or the one that waits for it, or a new one.
+
+    ``waiting`` was loaded before OpenTrain was asked: another tab may have been faster, with another token.
+    """
+    rows = lock_all(Install.objects.filter(tenant=waiting.tenant))
+    known = next((row for row in rows if row.opentrain_id == info.id), None)
+    unused = next((row for row in rows if row == waiting and row.status == Install.Status.PENDING), None)
+    if known is not None and unused is not None:
+        unused.delete()
+    return known or unused or _another(waiting)
+
+
+def _another(waiting: Install) -> Install:
+    return Install(
+        tenant=waiting.tenant,
+        app_slug=waiting.app_slug,
+        connected_by_id=waiting.connected_by_id,
+        requested_project_id=waiting.requested_project_id,
+    )
 
 
 def _remember(install: Install, info: InstallInfo) -> None:

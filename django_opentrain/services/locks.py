@@ -32,13 +32,29 @@ def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None
     With ``skip_locked``, also None when another worker holds it (waits on databases that can't skip). SQLite has no
     row locks: there the first writer takes the whole database, so a write that changes nothing stands in.
     """
+    return _locking(queryset, skip_locked=skip_locked).first()
+
+
+def lock_all(queryset: models.QuerySet[M]) -> list[M]:
+    """All rows of ``queryset``, locked in the order of their keys: of two that do so none waits for the other."""
+    return list(_locking(queryset.order_by("pk")))
+
+
+def _locking(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> models.QuerySet[M]:
     features = connections[queryset.select_for_update().db].features
     if not features.has_select_for_update:
         key = queryset.model._meta.pk.attname
-        queryset.update(**{key: F(key)})
-        return queryset.first()
+        queryset.order_by().update(**{key: F(key)})
+        return queryset
     skip = skip_locked and features.has_select_for_update_skip_locked
-    return queryset.select_for_update(skip_locked=skip).first()
+    return queryset.select_for_update(skip_locked=skip)
+
+
+class BusyError(Exception):
+    """Somebody else is at this install; try again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
 
 
 @contextmanager
@@ -46,17 +62,13 @@ def one_at_a_time(install: Install) -> Iterator[None]:
     """A transaction in which nobody else writes down news of this install.
 
     What an event says and what a poll has found are then applied one after the other, each to what the other left.
+    Raises ``BusyError`` after a reconnect: what is written down for an install that was taken over stays unseen.
     """
     with transaction.atomic():
-        lock(Install.objects.filter(pk=install.pk))
+        row = lock(Install.objects.filter(pk=install.pk))
+        if row is not None and row.superseded_by_id is not None:
+            raise BusyError
         yield
-
-
-class BusyError(Exception):
-    """Another worker is talking to OpenTrain for this install; try again in a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
 
 
 class LeaseLostError(Exception):

@@ -15,10 +15,11 @@ from django.utils import timezone
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.services import grants
+from django_opentrain.services.locks import lock
 
 
 def from_predecessors(install: Install) -> None:
-    """Take over from every other install of this tenant at the same organization. Within a transaction."""
+    """Take over from every other install of this tenant at the same organization. They are locked by the caller."""
     others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
     predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
     for old in predecessors.filter(superseded_by=None).order_by("pk"):
@@ -83,9 +84,12 @@ def abandoned(now: datetime) -> Q:
 def end_abandoned() -> int:
     """Withdraw the access that abandoned installs gave; returns how many grants that were."""
     total = 0
+    installs = Install.objects.filter(abandoned(timezone.now()))
     wanted = AccessGrant.objects.wanted().values("contract__install")
-    for install in Install.objects.filter(abandoned(timezone.now()), pk__in=wanted):
+    for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
         with transaction.atomic():
-            mine = AccessGrant.objects.filter(contract__install=install)
+            if lock(installs.filter(pk=key)) is None:
+                continue  # its customer came back a moment ago
+            mine = AccessGrant.objects.filter(contract__install=key)
             total += grants.withdraw(mine, f"{grants.INSTALL_CAUSE} revoked")
     return total

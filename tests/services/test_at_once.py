@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
@@ -105,6 +106,42 @@ def test_unlinking_while_an_event_takes_effect_is_no_deadlock() -> None:
     assert other.error is None
     grant.refresh_from_db()
     assert (grant.attempts, grant.desired) == (0, AccessGrant.Desired.REVOKED)
+
+
+def test_a_reconnect_while_keys_are_rotated_is_no_deadlock(opentrain: OpenTrain) -> None:
+    """Rotation locks installs in the order of their keys: a reconnect has to keep to that order."""
+    old, user = opentrain.connect("acme"), make_user()
+    approval = opentrain.sandbox.approve(organization_id=old.organization_id)
+    waiting = connect.start_without_return(user, "acme")
+    locked = threading.Event()
+    other = in_a_thread(lambda: connect.capture_token(waiting, approval.token), after=locked)
+    with transaction.atomic():
+        lock(Install.objects.filter(pk=old.pk))
+        locked.set()
+        other.join(3)
+        lock(Install.objects.filter(pk=waiting.pk))
+    other.join(10)
+    assert other.error is None
+    old.refresh_from_db()
+    assert old.superseded_by == waiting
+
+
+def test_who_reconnects_at_the_end_of_the_grace_keeps_the_access() -> None:
+    long_ago = timezone.now() - timedelta(days=1)
+    old = make_install(organization_id="org", status=Install.Status.REVOKED, revoked_at=long_ago)
+    new = make_install(organization_id="org")
+    link = make_link(old)
+    grant = make_grant(make_contract(old, [link]), link, make_participant(old))
+    taken_over = threading.Event()
+    other = in_a_thread(takeover.end_abandoned, after=taken_over)
+    with transaction.atomic():
+        takeover.from_predecessors(new)
+        taken_over.set()
+        other.join(1)
+    other.join(10)
+    assert other.error is None
+    grant.refresh_from_db()
+    assert (grant.desired, grant.contract.install) == (AccessGrant.Desired.GRANTED, new)
 
 
 @pytest.mark.parametrize("fails", [False, True])

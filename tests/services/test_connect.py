@@ -263,6 +263,26 @@ def test_a_token_pasted_where_nothing_waits_any_more(opentrain: OpenTrain, custo
     assert connect.capture_token(waiting, approval.token).status == Status.ACTIVE
 
 
+@pytest.mark.parametrize("second", ["known", "new"])
+def test_two_tokens_pasted_into_the_same_form_are_two_installs(
+    opentrain: OpenTrain, customer: User, second: str
+) -> None:
+    """Both pages were opened before the first token came: the second must not take the first one's row."""
+    known = opentrain.connect("acme")
+    waiting = connect.start_without_return(customer, "acme")
+    same = Install.objects.get(pk=waiting.pk)
+    approvals = [
+        opentrain.sandbox.approve(organization_id=opentrain.sandbox.create_organization(name).id)
+        for name in ("first", "second")
+    ]
+    first = connect.capture_token(waiting, approvals[0].token)
+    token = str(known.token) if second == "known" else approvals[1].token
+    connect.capture_token(same, token)
+    first.refresh_from_db()
+    assert (first.opentrain_id, first.token) == (approvals[0].install.id, approvals[0].token)
+    assert Install.objects.usable().count() == (2 if second == "known" else 3)
+
+
 def test_missing_scopes_are_named(opentrain: OpenTrain) -> None:
     install = opentrain.connect("acme", scopes=["project-links:write", "webhooks:manage"], pii=False)
     assert connect.missing_scopes(install) == (

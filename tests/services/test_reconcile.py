@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -517,6 +518,20 @@ def test_a_request_during_the_run_is_not_forgotten(
     monkeypatch.setattr(endpoints, "ensure", meanwhile)
     reconcile.install(install())
     assert install().next_reconcile_at is not None
+
+
+def test_a_poll_that_a_reconnect_overtakes_leaves_nothing_in_the_old_install(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.run()
+    old = install()
+    [link], [contract] = old.client.list_project_links(), old.client.list_contracts(status="active")
+    linked.connect("acme")
+    for write in (partial(links.save, old, link), partial(comparison.start, old, contract)):
+        with pytest.raises(BusyError):
+            write()
+    assert not old.contracts.exists()
+    assert not ProjectLink.objects.live().filter(install=old).exists()
+    assert maria.contract.install == install()
 
 
 def test_who_left_before_the_run_began_is_said_farewell(linked: OpenTrain) -> None:
