@@ -211,6 +211,19 @@ class EveryProjectsWork(GroupAdapter):
         return work.user in {grant.host_user_ref for grant in grants}
 
 
+class CountsPerGrant(GroupAdapter):
+    """Counts a project once for each grant to it."""
+
+    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
+        for day in super().collect_usage(contract, since, until):
+            times = contract.grants.count()
+            yield DayUsage(
+                work_date=day.work_date,
+                total_seconds=(day.total_seconds or 0) * times,
+                labels_completed=(day.labels_completed or 0) * times,
+            )
+
+
 class PresentOnly(GroupAdapter):
     """Forgets the work of those who have left."""
 

@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from django_opentrain.adapters import OpenTrainAdapter
-from django_opentrain.models import DailyUsage
-from django_opentrain.services import usage
+from django_opentrain.models import AccessGrant, DailyUsage
+from django_opentrain.services import linking, usage
 from django_opentrain.testing.conformance.hooks import AdapterHooks
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+
+State = AccessGrant.State
 
 #: Zones whose midnights are far from each other, and one that is not on the hour.
 ZONES = ("UTC", "America/Los_Angeles", "Pacific/Kiritimati", "Asia/Kathmandu")
@@ -88,6 +90,18 @@ class UsageConformance(AdapterHooks):
         self._collect(there)
         assert self._totals(here) == [(linked.today, self._counted(100, 2, 5))]
         assert self._totals(there) == [(linked.today, self._counted(7, 1, 1))]
+
+    def test_a_project_that_is_linked_again_is_counted_once(self, linked: OpenTrain) -> None:
+        """The contract then has two grants to it."""
+        maria = self._hired(linked)
+        self._work(linked, maria, seconds=100, tasks=2, labels=5)
+        linking.unlink(maria.grant.link)
+        linked.run()
+        linked.link(self.project_id)
+        linked.run()
+        assert [grant.state for grant in maria.grants] == [State.REVOKED, State.GRANTED]
+        self._collect(maria)
+        assert self._totals(maria) == [(linked.today, self._counted(100, 2, 5))]
 
     def test_work_outlives_the_access(self, linked: OpenTrain) -> None:
         """What was done before the end is still owed after it."""
