@@ -10,7 +10,13 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.checks.adapter import check_adapter
 
 
-@pytest.mark.parametrize("path", ["django_opentrain.adapters.label_studio.LabelStudioAdapter"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "django_opentrain.adapters.doccano.DoccanoAdapter",
+        "django_opentrain.adapters.label_studio.LabelStudioAdapter",
+    ],
+)
 def test_they_can_be_named_without_their_platform(settings: Any, path: str) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": path}
     assert check_adapter() == []
