@@ -51,6 +51,13 @@ print(client.get("/opentrain/", headers={"host": "localhost"}).status_code)
 """
 
 
+TRANSLATE = """
+from django.utils.translation import gettext, override
+with override("de"):
+    print(gettext("Connect to OpenTrain"))
+"""
+
+
 def main() -> None:
     """Run the whole story in a temporary directory; any step that fails ends it with a traceback."""
     with tempfile.TemporaryDirectory() as name:
@@ -60,6 +67,8 @@ def main() -> None:
         environment = follow(work, environment, "README.md", "Install in your site")
         customer_page = shell(work, environment, OPEN_PAGE)
         expect(customer_page == "200", f"the customer's page answers {customer_page}")
+        german = shell(work, environment, TRANSLATE)
+        expect(german == "Mit OpenTrain verbinden", f"the German catalogue says {german!r}")
         receive_event(work, environment)
         # In this order: the second installs pytest.
         for heading in ("Without pytest", "Testing your site"):

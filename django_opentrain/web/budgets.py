@@ -51,7 +51,8 @@ def describe(contract: Contract) -> BudgetWords:
         % {
             "used": _amount(contract.consumed_volume),
             "funded": _amount(contract.funded_volume),
-            "percent": number_format(int(fraction * 100)),
+            # Here, as no escape may be in a text that is translated: xgettext keeps it as it is written.
+            "percent": f"{number_format(int(fraction * 100))}\u00a0%",
         },
         fraction=f"{min(max(fraction, Decimal(0)), Decimal(1)):.4f}",
     )
@@ -59,10 +60,10 @@ def describe(contract: Contract) -> BudgetWords:
 
 def _volume_text(contract: Contract) -> str:
     if contract.payment_type == catalog.PAY_PER_HOUR:
-        return _("%(used)s of %(funded)s funded hours used (%(percent)s\u00a0%%)")
+        return _("%(used)s of %(funded)s funded hours used (%(percent)s)")
     if contract.payment_type == catalog.PAY_PER_LABEL:
-        return _("%(used)s of %(funded)s funded labels used (%(percent)s\u00a0%%)")
-    return _("%(used)s of %(funded)s used (%(percent)s\u00a0%%)")
+        return _("%(used)s of %(funded)s funded labels used (%(percent)s)")
+    return _("%(used)s of %(funded)s used (%(percent)s)")
 
 
 def _amount(volume: Decimal | None) -> str:
