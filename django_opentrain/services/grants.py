@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -88,8 +89,11 @@ def email_arrived(participant: Participant) -> None:
 
 def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
     now = timezone.now()
+    # A state that seems right already: a worker may have been killed on its way to the other one, so make sure.
+    unsure = When(state=desired, then=Value(AccessGrant.State.PENDING))
     return grants.exclude(desired=desired).update(
         desired=desired,
+        state=Case(unsure, default=F("state")),
         cause=cause[:_CAUSE_LENGTH],
         desired_at=now,
         attempts=0,

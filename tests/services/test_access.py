@@ -16,7 +16,7 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.services import access, connect, grants, inbox, linking, reconcile, work
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import Host
+from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +81,31 @@ def test_a_removal_that_is_wanted_while_the_host_lets_somebody_in_is_not_forgott
     assert [name for name, *_ in site.calls] == ["grant_access", "revoke_access"]
     assert (maria.grant.state, maria.grant.desired) == (State.REVOKED, Desired.REVOKED)
     assert maria.grant.cause == "event 9 contract.ended"
+    assert site.inside == set()
+
+
+def test_an_end_takes_what_a_killed_worker_gave_again(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host let the trainer in; that this happened was not saved any more."""
+    maria = linked.hire()
+    linked.run()
+    grants.withdraw(maria.grants.all(), "operator")
+    linked.run()
+    grants.restore(maria.grants.get(), "operator")
+    give = RecordingAdapter.grant_access
+
+    def and_die(adapter: RecordingAdapter, grant: AccessGrant) -> str:
+        give(adapter, grant)
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingAdapter, "grant_access", and_die)
+        with pytest.raises(SystemExit):
+            access.converge(maria.grants.get())
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    linked.end(maria)
+    linked.run()
     assert site.inside == set()
 
 
