@@ -42,20 +42,31 @@ _SCHEDULE: Final = ("attempts", "next_attempt_at", "last_error")
 def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
     """Make what is desired true, if that is still to do, and return the grant as it now is.
 
-    The adapter is called in the transaction that saves the new state. The participant's row is locked meanwhile,
-    so that of several grants of one trainer each sees what became of the others; when another worker holds it,
-    nothing is done. With ``reassert`` the adapter is called even if the state is right already: somebody may
-    have changed the host by hand.
+    The adapter is called in the transaction that saves the new state. The trainer is locked meanwhile, so that of
+    several grants each sees what became of the others; when another worker holds them, nothing is done. With
+    ``reassert`` the adapter is called even if the state is right already: somebody may have changed the host by hand.
     """
     if grant.state == AccessGrant.State.WAITING_FOR_EMAIL and _lacks_email(grant):
         _ask_for_email(grant)
     with transaction.atomic():
-        if lock(Participant.objects.filter(pk=grant.participant_id), skip_locked=True) is not None:
+        if _hold_trainer(grant):
             current = _load(grant.pk)
             if current is not None and (reassert or current.state != current.desired):
                 _attempt(current)
     grant.refresh_from_db()
     return grant
+
+
+def _hold_trainer(grant: AccessGrant) -> bool:
+    """Lock the grant's trainer, as each of the customer's installs knows them; False when another worker has one.
+
+    Two installs can have linked one project: a removal through one and a grant through the other open the same door.
+    """
+    same = Participant.objects.filter(
+        opentrain_user_id=grant.participant.opentrain_user_id, install__tenant=grant.contract.install.tenant
+    )
+    keys = list(same.order_by("pk").values_list("pk", flat=True))
+    return all(lock(Participant.objects.filter(pk=key), skip_locked=True) is not None for key in keys)
 
 
 def converge_due() -> int:

@@ -175,6 +175,43 @@ def test_an_end_while_the_host_is_giving_access_is_not_forgotten(
     assert (grant.state, site.inside) == (AccessGrant.State.REVOKED, set())
 
 
+def test_of_two_installs_of_one_customer_none_shuts_out_whom_the_other_lets_in(
+    site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have linked the same project. A removal may take its time."""
+    rows = []
+    for state in (AccessGrant.State.GRANTED, AccessGrant.State.PENDING):
+        install = make_install(status=Install.Status.ACTIVE)
+        link = make_link(install, external_project_id="p1")
+        trainer = make_participant(install, opentrain_user_id="usr_maria")
+        rows.append(make_grant(make_contract(install, [link]), link, trainer, state=state))
+    going, coming = rows
+    AccessGrant.objects.update(desired=AccessGrant.Desired.REVOKED)
+    site.inside.add(("usr_maria", "p1"))
+    removing, revoke = threading.Event(), RecordingAdapter.revoke_access
+
+    def let_in() -> None:
+        AccessGrant.objects.filter(pk=coming.pk).update(desired=AccessGrant.Desired.GRANTED)
+        access.converge(AccessGrant.objects.get(pk=coming.pk))
+
+    other = Thread(let_in, removing, atomic=False)
+    other.start()
+
+    def slowly(adapter: RecordingAdapter, row: AccessGrant) -> None:
+        removing.set()
+        other.join(10)
+        revoke(adapter, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingAdapter, "revoke_access", slowly)
+        access.converge(going)
+    assert (other.is_alive(), other.error) == (False, None)
+    access.converge_due()
+    assert site.inside == {("usr_maria", "p1")}
+    coming.refresh_from_db()
+    assert coming.state == AccessGrant.State.GRANTED
+
+
 # Several workers at the same thing -------------------------------------------------------------
 
 WORKERS = 4
