@@ -61,6 +61,8 @@ def test_what_is_no_number_or_time_reads_as_none(read: Callable[[object], object
         ("project 7", "project 7"),
         ("x" * MAX_ID, "x" * MAX_ID),
         ("x" * (MAX_ID + 1), ""),
+        (10**40 - 1, "9" * 40),
+        (10**40, ""),
         pytest.param(10**5000, "", id="huge"),
         ("a\x00b", ""),
         ("a\nb", ""),
@@ -80,10 +82,15 @@ def test_texts_are_cut_and_storable() -> None:
 
 def test_words() -> None:
     assert as_word("PAY_PER_FURLONG") == "PAY_PER_FURLONG"
+    assert as_word("x" * 32) == "x" * 32
     assert as_word("x" * 33) == as_word("a\nb") == as_word("a\ud800") == ""
 
 
-@pytest.mark.parametrize("url", ["https://app.opentrain.ai/p/1", "HTTP://localhost:8000/?a=b#c"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://app.opentrain.ai/p/1", "HTTP://localhost:8000/?a=b#c", "https://a/" + "x" * 2038],
+    ids=lambda url: url[:30],
+)
 def test_web_addresses_pass(url: str) -> None:
     assert as_url(url) == url
 
@@ -100,7 +107,7 @@ def test_web_addresses_pass(url: str) -> None:
         "https://a\n",
         " https://a",
         "https://a\x00",
-        "https://a/" + "x" * 2048,
+        "https://a/" + "x" * 2039,
     ],
     ids=lambda url: ascii(url)[:30],
 )
@@ -153,6 +160,7 @@ def test_numbers(value: object, expected: str) -> None:
         float("nan"),
         float("inf"),
         float("-inf"),
+        str(NUMBER_BOUND),
         "9" * 20,
         "9" * 5000,
         Decimal("NaN"),
