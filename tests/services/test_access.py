@@ -13,8 +13,18 @@ from django.utils import timezone
 
 from django_opentrain import signals
 from django_opentrain.adapters import AdapterError
+from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
-from django_opentrain.services import access, connect, grants, inbox, linking, reconcile, work
+from django_opentrain.services import (
+    access,
+    connect,
+    grants,
+    inbox,
+    linking,
+    participants,
+    reconcile,
+    work,
+)
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, RecordingAdapter
 
@@ -207,10 +217,10 @@ def test_a_link_made_on_opentrain_does_not_open_another_tenants_project(
 def test_a_failing_removal_is_loud_and_tried_until_it_works(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: list[str] = []
+    heard: list[tuple[AccessGrant, str]] = []
 
-    def listen(error: str, **_arguments: object) -> None:
-        heard.append(error)
+    def listen(grant: AccessGrant, error: str, **_arguments: object) -> None:
+        heard.append((grant, error))
 
     maria = linked.hire()
     linked.run()
@@ -224,7 +234,7 @@ def test_a_failing_removal_is_loud_and_tried_until_it_works(
         signals.access_failed.disconnect(listen)
     assert maria.grant.state == State.FAILED
     assert maria.grant.last_error == "PermissionError: 403 for this token"
-    assert heard == ["PermissionError: 403 for this token"]
+    assert heard == [(maria.grant, "PermissionError: 403 for this token")]
     assert "should be REVOKED" in caplog.text
     for _hour in range(30):
         linked.travel(hours=1)
@@ -236,6 +246,15 @@ def test_a_failing_removal_is_loud_and_tried_until_it_works(
     linked.run()
     assert site.inside == set()
     assert (maria.grant.state, maria.grant.attempts, maria.grant.last_error) == (State.REVOKED, 0, "")
+
+
+def test_a_failing_grant_is_only_a_warning(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    linked.hire()
+    site.failing["grant_access"] = RuntimeError("a bad day")
+    linked.run()
+    assert [record.levelname for record in caplog.records if record.name == access.logger.name] == ["WARNING"]
 
 
 def test_a_failure_rolls_back_what_the_host_wrote(
@@ -366,6 +385,28 @@ def test_a_missing_work_email_is_asked_for_on_the_documented_schedule(linked: Op
     assert maria.grant.last_error == ""
 
 
+def test_an_outage_while_a_work_email_is_asked_for_holds_nobody_up(linked: OpenTrain, site: Host) -> None:
+    maria, ken = linked.hire("Maria S.", work_email="later"), linked.hire("Ken T.")
+    linked.run()
+    lena = linked.hire("Lena B.")
+    linked.travel(minutes=1)
+    linked.fail_next(503, match="GET .*/participants")
+    linked.run()
+    assert maria.grant.state == State.WAITING_FOR_EMAIL
+    assert maria.grant.last_error.startswith("ServerError")
+    assert lena.grant.state == State.GRANTED
+    assert ken.grant.last_error == ""
+
+
+def test_a_lost_key_while_a_work_email_is_asked_for_is_told(linked: OpenTrain, settings: Any) -> None:
+    maria = linked.hire(work_email="later")
+    linked.run()
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}
+    access.converge(maria.grant)
+    assert maria.grant.state == State.WAITING_FOR_EMAIL
+    assert "ENCRYPTION_KEYS" in maria.grant.last_error
+
+
 def test_without_the_pii_consent_nobody_is_asked(opentrain: OpenTrain) -> None:
     opentrain.connect("acme", pii=False)
     opentrain.link("p1")
@@ -398,9 +439,6 @@ def test_a_changed_work_email_reaches_the_host(linked: OpenTrain, site: Host) ->
 
 
 def test_a_lost_key_makes_us_ask_again(linked: OpenTrain, site: Host, settings: Any) -> None:
-    from django_opentrain.crypto import generate_key
-    from django_opentrain.services import participants
-
     maria = linked.hire()
     linked.run()
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}

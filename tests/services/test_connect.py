@@ -475,6 +475,18 @@ def test_a_revoked_install_gives_nothing_any_more(working: OpenTrain, site: Host
     assert not maria.grants.exists()
 
 
+def test_a_revoked_install_still_ends_what_has_ended(working: OpenTrain, site: Host) -> None:
+    """At once: the grace is for those whose contracts go on."""
+    maria = working.hire()
+    working.run()
+    working.end(maria)
+    working.deliver()
+    Install.objects.update(status=Status.REVOKED, revoked_at=timezone.now())
+    work.run()
+    assert site.inside == set()
+    assert maria.contract.status == Contract.Status.ENDED
+
+
 # Leaving --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,86 @@
+"""Budgets: what is newest counts, in whatever order it comes, and the host is told each change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.models import Contract, WebhookEndpoint
+from django_opentrain.platform import catalog
+from django_opentrain.services import contracts, inbox
+from tests.factories import make_contract, make_endpoint, make_event, make_install
+from tests.services.conftest import Host
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def endpoint() -> WebhookEndpoint:
+    return make_endpoint(make_install())
+
+
+@pytest.fixture
+def contract(endpoint: WebhookEndpoint) -> Contract:
+    return make_contract(endpoint.install)
+
+
+def tell(endpoint: WebhookEndpoint, contract: Contract, state: object, **values: Any) -> Contract:
+    """An event about the contract's budget is processed."""
+    data = {"contractId": contract.opentrain_id, "budget": {"state": state}}
+    row = inbox.process(make_event(endpoint, catalog.MILESTONE_BUDGET_LOW, data, **values))
+    assert row.status == row.Status.PROCESSED
+    contract.refresh_from_db()
+    return contract
+
+
+def test_a_late_event_does_not_undo_a_newer_one(endpoint: WebhookEndpoint, contract: Contract) -> None:
+    assert tell(endpoint, contract, "DEPLETED", event_id="evt_10").budget_state == "DEPLETED"
+    assert tell(endpoint, contract, "LOW", event_id="evt_9").budget_state == "DEPLETED"
+    assert tell(endpoint, contract, "OK", event_id="evt_11").budget_state == "OK"
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(6, "LOW"), (4, "OK")])
+def test_an_event_from_before_opentrain_was_asked_is_old_news(
+    endpoint: WebhookEndpoint, contract: Contract, minutes: int, state: str
+) -> None:
+    """But OpenTrain's clock and ours may differ a little."""
+    Contract.objects.update(budget_state="LOW", budget_updated_at=timezone.now() + timedelta(minutes=minutes))
+    assert tell(endpoint, contract, "OK").budget_state == state
+
+
+def test_an_event_about_a_budget_that_cannot_be_read_makes_us_ask(
+    endpoint: WebhookEndpoint, contract: Contract
+) -> None:
+    other = make_contract(endpoint.install)
+    Contract.objects.update(budget_state="LOW", budget_updated_at=timezone.now())
+    tell(endpoint, contract, None)
+    assert (contract.budget_state, contract.budget_updated_at) == ("LOW", None)
+    other.refresh_from_db()
+    assert other.budget_updated_at is not None
+    endpoint.install.refresh_from_db()
+    assert endpoint.install.next_reconcile_at is not None
+
+
+# Telling the host -----------------------------------------------------------------------------
+
+
+def test_a_host_that_fails_is_told_again(
+    contract: Contract, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    Contract.objects.update(budget_state="LOW")
+    site.failing["budget_changed"] = RuntimeError("a bad day")
+    assert contracts.announce_budgets() == 0
+    assert "RuntimeError: a bad day" in caplog.text
+    site.failing.clear()
+    assert contracts.announce_budgets() == 1
+    assert site.budgets == [("OK", "LOW")]
+    assert contracts.announce_budgets() == 0
+
+
+def test_nobody_is_told_of_a_contract_that_has_ended(contract: Contract, site: Host) -> None:
+    Contract.objects.update(budget_state="LOW", status=Contract.Status.ENDED)
+    assert contracts.announce_budgets() == 0
+    assert site.budgets == []
