@@ -52,6 +52,7 @@ def test_a_converged_grant_costs_no_call(linked: OpenTrain, site: Host) -> None:
     calls = len(site.calls)
     linked.run()
     work.run()
+    access.converge(AccessGrant.objects.get())
     assert len(site.calls) == calls
 
 

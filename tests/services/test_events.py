@@ -1,0 +1,191 @@
+"""What each event means, by itself: nothing is asked of OpenTrain here."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink, WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog
+from django_opentrain.services import inbox
+from tests.factories import (
+    make_contract,
+    make_endpoint,
+    make_event,
+    make_grant,
+    make_install,
+    make_link,
+    make_participant,
+)
+
+pytestmark = pytest.mark.django_db
+
+CONTRACT = {"id": "ctr_1", "jobId": "job_1", "title": "Boxes", "status": "active"}
+LINK = {
+    "id": "lnk_1",
+    "externalProjectId": "p1",
+    "jobId": "job_1",
+    "provisioningMode": catalog.PARTNER_WEBHOOK,
+}
+MARIA = {"opentrainUserId": "usr_maria", "displayName": "Maria S.", "workEmail": "maria@opentrain.work"}
+FULL = {"contract": CONTRACT, "projectLink": LINK, "freelancer": MARIA}
+
+
+@pytest.fixture
+def endpoint() -> WebhookEndpoint:
+    return make_endpoint(make_install())
+
+
+def tell(
+    endpoint: WebhookEndpoint, event_type: str, data: Any = None, resource_id: str = "", **values: Any
+) -> WebhookEvent:
+    return inbox.process(make_event(endpoint, event_type, data, resource_id=resource_id, **values))
+
+
+def is_asked_for(install: Install) -> bool:
+    """Whether OpenTrain is to be asked what the event left open."""
+    install.refresh_from_db()
+    return install.next_reconcile_at is not None
+
+
+def test_a_start_that_tells_all_gives_access(endpoint: WebhookEndpoint) -> None:
+    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    grant = AccessGrant.objects.get()
+    assert grant.participant.opentrain_user_id == "usr_maria"
+    assert grant.contract.trainer == grant.participant
+    assert list(grant.contract.links.all()) == [grant.link]
+    assert not is_asked_for(endpoint.install)
+
+
+PARTIAL = {
+    "a start without its contract": (catalog.CONTRACT_STARTED, {**FULL, "contract": {}}, ""),
+    "a start without its link": (catalog.CONTRACT_STARTED, {**FULL, "projectLink": {}}, ""),
+    "a start without its trainer": (catalog.CONTRACT_STARTED, {**FULL, "freelancer": {}}, ""),
+    "an end without its contract": (catalog.CONTRACT_ENDED, {**FULL, "contract": {}}, ""),
+    "a link, and whoever was hired for its job before": (
+        catalog.PROJECT_LINK_CREATED,
+        {"projectLink": LINK},
+        "lnk_1",
+    ),
+    "the removal of a link without its id": (catalog.PROJECT_LINK_REMOVED, {}, ""),
+    "money for an unknown contract": (catalog.MILESTONE_FUNDED, {"budget": {"state": "OK"}}, "ctr_1"),
+}
+
+
+@pytest.mark.parametrize(("event_type", "data", "resource_id"), PARTIAL.values(), ids=PARTIAL.keys())
+def test_what_an_event_leaves_open_is_asked_for(
+    endpoint: WebhookEndpoint, event_type: str, data: Any, resource_id: str
+) -> None:
+    assert tell(endpoint, event_type, data, resource_id).status == WebhookEvent.Status.PROCESSED
+    assert not AccessGrant.objects.exists()
+    assert is_asked_for(endpoint.install)
+
+
+def test_a_start_that_comes_after_the_end_gives_nothing(endpoint: WebhookEndpoint) -> None:
+    """Also where the end didn't say whose access it was about."""
+    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": CONTRACT})
+    late = tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    assert (late.status, late.error) == (WebhookEvent.Status.IGNORED, "The contract has ended already.")
+    assert not AccessGrant.objects.exists()
+
+
+def test_an_end_that_comes_alone_leaves_something_to_remove(endpoint: WebhookEndpoint) -> None:
+    """Access may have been given by a row that is there no more."""
+    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    grant = AccessGrant.objects.get()
+    assert (grant.desired, grant.state) == (AccessGrant.Desired.REVOKED, AccessGrant.State.PENDING)
+    assert grant.cause.endswith(catalog.CONTRACT_ENDED)
+
+
+@pytest.mark.parametrize("part", ["projectLink", "freelancer"])
+def test_an_end_without_its_link_or_trainer_is_an_end(endpoint: WebhookEndpoint, part: str) -> None:
+    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    tell(endpoint, catalog.CONTRACT_ENDED, {**FULL, part: {}})
+    assert Contract.objects.get().status == Contract.Status.ENDED
+    assert not AccessGrant.objects.wanted().exists()
+
+
+def test_older_news_only_fills_in_what_is_not_known(endpoint: WebhookEndpoint) -> None:
+    newer, older = {**CONTRACT, "title": "Masks"}, {**CONTRACT, "startDate": "2026-11-02"}
+    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": newer}, event_id="evt_10")
+    tell(endpoint, catalog.CONTRACT_STARTED, {"contract": older}, event_id="evt_9")
+    contract = Contract.objects.get()
+    assert (contract.title, contract.start_date) == ("Masks", date(2026, 11, 2))
+    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": {**CONTRACT, "title": "Cats"}}, event_id="evt_11")
+    contract.refresh_from_db()
+    assert (contract.title, contract.last_event_id) == ("Cats", "evt_11")
+
+
+def test_news_of_a_removed_link_does_not_revive_it(endpoint: WebhookEndpoint) -> None:
+    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
+    late = tell(endpoint, catalog.PROJECT_LINK_CREATED, {"projectLink": LINK}, "lnk_1")
+    assert (late.status, late.error) == (WebhookEvent.Status.IGNORED, "The link was removed already.")
+    assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
+
+
+def test_a_removed_link_is_named_by_the_resource_where_the_snapshot_lacks(endpoint: WebhookEndpoint) -> None:
+    link, other = make_link(endpoint.install), make_link(endpoint.install)
+    contract = make_contract(endpoint.install, [link, other])
+    trainer = make_participant(endpoint.install)
+    gone, stays = make_grant(contract, link, trainer), make_grant(contract, other, trainer)
+    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {}, str(link.opentrain_id))
+    assert list(ProjectLink.objects.live()) == [other]
+    assert list(AccessGrant.objects.wanted()) == [stays]
+    gone.refresh_from_db()
+    assert gone.cause.endswith(catalog.PROJECT_LINK_REMOVED)
+
+
+@pytest.mark.parametrize(
+    ("data", "resource_id"),
+    [
+        ({"contractId": "ctr_1"}, "mst_1"),
+        ({"contract": {"id": "ctr_1"}}, "mst_1"),
+        ({"budget": {"contractId": "ctr_1"}}, "mst_1"),
+        ({}, "ctr_1"),
+    ],
+)
+def test_money_says_in_one_way_or_another_for_which_contract(
+    endpoint: WebhookEndpoint, data: dict[str, Any], resource_id: str
+) -> None:
+    """Only that there is a contract, or its id, is documented."""
+    theirs = make_contract(make_install("globex"), opentrain_id="ctr_1")
+    contract = make_contract(endpoint.install, opentrain_id="ctr_1")
+    tell(
+        endpoint,
+        catalog.MILESTONE_BUDGET_LOW,
+        {**data, "budget": {"state": "LOW", **data.get("budget", {})}},
+        resource_id,
+    )
+    contract.refresh_from_db()
+    theirs.refresh_from_db()
+    assert (contract.budget_state, theirs.budget_state) == ("LOW", "OK")
+
+
+# install.revoked ------------------------------------------------------------------------------
+
+
+def test_a_revocation_is_one_customers(endpoint: WebhookEndpoint) -> None:
+    theirs, mine = make_install("globex"), endpoint.install
+    tell(endpoint, catalog.INSTALL_REVOKED, resource_id=mine.opentrain_id)
+    mine.refresh_from_db()
+    theirs.refresh_from_db()
+    assert (mine.status, mine.token, mine.last_error_code) == (Install.Status.REVOKED, None, "REVOKED")
+    assert "disconnected on OpenTrain" in mine.last_error
+    assert mine.revoked_at is not None
+    assert theirs.status == Install.Status.ACTIVE
+    assert theirs.token
+
+
+@pytest.mark.parametrize("status", [Install.Status.REVOKED, Install.Status.DISCONNECTED])
+def test_what_has_ended_is_not_revoked_again(endpoint: WebhookEndpoint, status: str) -> None:
+    """Who leaves here keeps the token until the last hours are reported."""
+    now = timezone.now()
+    Install.objects.update(status=status, revoked_at=now)
+    row = tell(endpoint, catalog.INSTALL_REVOKED, resource_id=endpoint.install.opentrain_id)
+    assert row.status == WebhookEvent.Status.IGNORED
+    install = Install.objects.get()
+    assert (install.status, install.revoked_at) == (status, now)
+    assert install.token
