@@ -35,7 +35,7 @@ class StillNeededError(Exception):
     """Something is still to be done with this person's data. ``reasons``: what, in words."""
 
     def __init__(self, reasons: list[str]) -> None:
-        super().__init__(" ".join(reasons))
+        super().__init__(", ".join(reasons))
         self.reasons = reasons
 
 
@@ -83,12 +83,12 @@ def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:
     )
     pending = WebhookEvent.objects.filter(pk__in=naming, status=WebhookEvent.Status.PENDING)
     waiting = {
-        "contracts are running": running.distinct(),
-        "grants of access are not removed": AccessGrant.objects.filter(mine).exclude(**gone),
-        "days of work are not reported": DailyUsage.objects.due(usage.today()).filter(worked),
-        "events that name them are not processed": pending,
+        "contracts that run": running.distinct(),
+        "grants of access that are not removed": AccessGrant.objects.filter(mine).exclude(**gone),
+        "days of work that are not reported": DailyUsage.objects.due(usage.today()).filter(worked),
+        "events that name them and are not processed": pending,
     }
-    return [f"{count} {what}." for what, rows in waiting.items() if (count := rows.count())]
+    return [f"{what}: {count}" for what, rows in waiting.items() if (count := rows.count())]
 
 
 def _accounts(opentrain_user_id: str) -> list[str]:

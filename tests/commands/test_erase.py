@@ -49,7 +49,7 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
     for tenant, trainer in (("acme", "usr_maria"), ("globex", "usr_maria"), ("acme2", "usr_mari")):
         worked_for(tenant, trainer)
     out = command("--trainer", "usr_maria")
-    assert "Forgotten: 2 people, 2 event bodies." in out
+    assert "Forgotten: people 2, event bodies 2." in out
     assert "run this once more tomorrow" in out
     assert "stay: user-acme, user-globex." in out
     assert remembered() == ["usr_mari"]
@@ -60,7 +60,7 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
 
 def test_an_unknown_trainer_is_no_error() -> None:
     out = command("--trainer", "usr_nobody")
-    assert out.startswith("Forgotten: 0 people, 0 event bodies.\nNobody here has this id.")
+    assert out.startswith("Forgotten: people 0, event bodies 0.\nNobody here has this id.")
 
 
 def test_a_trainer_who_was_forgotten_before_is_known() -> None:
@@ -92,11 +92,11 @@ def _pending() -> None:
 @pytest.mark.parametrize(
     ("need", "reason"),
     [
-        (_running, "1 contracts are running"),
-        (_running_without_a_trainer, "1 contracts are running"),
-        (_access, "1 grants of access are not removed"),
-        (_unreported, "1 days of work are not reported"),
-        (_pending, "1 events that name them are not processed"),
+        (_running, "contracts that run: 1"),
+        (_running_without_a_trainer, "contracts that run: 1"),
+        (_access, "grants of access that are not removed: 1"),
+        (_unreported, "days of work that are not reported: 1"),
+        (_pending, "events that name them and are not processed: 1"),
     ],
 )
 def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any, reason: str) -> None:
@@ -105,7 +105,7 @@ def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any,
     with pytest.raises(CommandError, match=f"{reason}.* Nothing was changed"):
         command("--trainer", "usr_maria")
     assert remembered() == ["usr_maria"]
-    assert "Forgotten: 1 people, 1 event bodies." in command("--trainer", "usr_maria", "--force")
+    assert "Forgotten: people 1, event bodies 1." in command("--trainer", "usr_maria", "--force")
     assert remembered() == []
 
 
@@ -143,7 +143,7 @@ def test_bodies_that_are_no_json_are_searched_and_lost_ones_counted(settings: An
     factories.make_event(endpoint, body=b"[]", status=ignored)
     assert erasure.erase("usr_maria").event_bodies == 1
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
-    assert "1 event bodies can't be decrypted" in command("--trainer", "usr_maria")
+    assert "Event bodies that can't be decrypted: 1." in command("--trainer", "usr_maria")
 
 
 def test_many_bodies_are_looked_into_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

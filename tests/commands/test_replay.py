@@ -65,14 +65,14 @@ def due() -> set[str]:
     ],
 )
 def test_the_options_choose(arguments: list[str], chosen: set[str]) -> None:
-    assert f"{len(chosen)} events are due again" in run(*arguments)
+    assert f"Events that are due again: {len(chosen)}." in run(*arguments)
     assert due() == chosen
 
 
 def test_a_dry_run_lists_and_changes_nothing() -> None:
     printed = run("--dry-run")
     assert "contract.ended e1" in printed
-    assert "2 events would be replayed" in printed
+    assert "Events that would be replayed: 2" in printed
     assert due() == set()
 
 
@@ -81,9 +81,11 @@ def test_the_times_it_lists_are_those_it_takes(zone: str, settings: Any) -> None
     settings.TIME_ZONE = zone
     line = run("--dry-run", "--event", "e2").splitlines()[0]
     time = " ".join(line.split()[:2])
-    assert run("--dry-run", "--status", PROCESSED, "--since", time).endswith("2 events would be replayed.\n")
+    assert run("--dry-run", "--status", PROCESSED, "--since", time).endswith(
+        "Events that would be replayed: 2.\n"
+    )
     assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith(
-        "0 events would be replayed. None whose body is still kept is like this.\n"
+        "Events that would be replayed: 0. None whose body is still kept is like this.\n"
     )
 
 
@@ -120,13 +122,16 @@ def listed(event_id: str) -> str:
 
 
 def test_nothing_chosen_is_said_with_what_was_looked_for() -> None:
-    assert "0 events are due again. Without --status or --event only those that failed are chosen." in run(
-        "--resource", "ctr_e2"
+    assert (
+        "Events that are due again: 0. Without --status or --event only those that failed are chosen."
+        in run("--resource", "ctr_e2")
     )
 
 
 def test_an_event_that_is_not_there_is_said() -> None:
-    assert run("--event", "e9") == "0 events are due again. None whose body is still kept is like this.\n"
+    assert (
+        run("--event", "e9") == "Events that are due again: 0. None whose body is still kept is like this.\n"
+    )
     WebhookEvent.objects.filter(event_id="e2").update(body=None)
     assert "None whose body is still kept" in run("--event", "e2")
 
@@ -144,7 +149,7 @@ def test_a_time_that_is_none_is_said(text: str) -> None:
 
 def test_purged_events_are_left_out() -> None:
     WebhookEvent.objects.update(body=None)
-    assert "0 events" in run()
+    assert "due again: 0." in run()
 
 
 def test_wrong_words_are_refused() -> None:

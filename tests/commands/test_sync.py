@@ -39,7 +39,7 @@ def test_it_finds_what_no_webhook_told(opentrain: OpenTrain, install: Install) -
     out = sync()
     assert "[1/1] acme" in out
     assert "  + contract" in out
-    assert "grants of access settled" in out
+    assert "Grants of access settled" in out
     assert trainer.grant.state == "GRANTED"
 
 
@@ -72,7 +72,7 @@ def test_one_that_fails_does_not_keep_the_others_waiting(opentrain: OpenTrain, i
     opentrain.connect("globex")
     opentrain.fail_next(status=500, times=1)
     out = StringIO()
-    with pytest.raises(CommandError, match="1 of 2 installs could not be reconciled"):
+    with pytest.raises(CommandError, match="Installs that could not be reconciled: 1 of 2"):
         call_command("opentrain_sync", stdout=out, no_color=True)
     assert "ServerError" in out.getvalue()
     assert "[2/2] globex" in out.getvalue()
@@ -151,12 +151,15 @@ def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
     monkeypatch.setattr(AnyProjectAdapter, "grant_access", refuse)
     trainer = opentrain.hire("Maria S.")
     assert (
-        "1 grants of access settled or tried\n1 don't succeed: manage.py opentrain_doctor says why" in sync()
+        "Grants of access settled or tried: 1.\nGrants that don't succeed: 1. manage.py opentrain_doctor says why"
+        in sync()
     )
     out = sync("--dry-run")
     assert "1 difference" in out
     who = f"trainer {trainer.opentrain_user_id} on project p1"
     assert f"  ~ {who} is FAILED, and should be GRANTED: AdapterError: 403: no seats left\n" in out
     monkeypatch.undo()
-    assert "1 grants of access settled or tried\n" in sync(), "whoever asks doesn't wait for the next attempt"
+    assert "Grants of access settled or tried: 1.\n" in sync(), (
+        "whoever asks doesn't wait for the next attempt"
+    )
     assert trainer.grant.state == "GRANTED"

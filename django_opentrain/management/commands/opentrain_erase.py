@@ -27,10 +27,10 @@ class Command(BaseCommand):
         try:
             done = erasure.erase(options["trainer"], force=options["force"])
         except erasure.StillNeededError as error:
-            raise CommandError(f"Their data is still needed: {error} Nothing was changed.") from error
-        self.stdout.write(f"Forgotten: {done.people} people, {done.event_bodies} event bodies.")
+            raise CommandError(f"Their data is still needed ({error}). Nothing was changed.") from error
+        self.stdout.write(f"Forgotten: people {done.people}, event bodies {done.event_bodies}.")
         if done.unreadable_bodies:
-            text = f"{done.unreadable_bodies} event bodies can't be decrypted: who they name can't be seen."
+            text = f"Event bodies that can't be decrypted: {done.unreadable_bodies}. Whom they name can't be seen."
             self.stdout.write(self.style.WARNING(text))
         if done.people or done.event_bodies:
             self.stdout.write(

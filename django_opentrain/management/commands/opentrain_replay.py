@@ -51,12 +51,12 @@ class Command(BaseCommand):
             for row in listed.iterator():
                 self._show(row)
             count = rows.count()
-            self.stdout.write(f"{count} events would be replayed.{_advice(count, options)}")
+            self.stdout.write(f"Events that would be replayed: {count}.{_advice(count, options)}")
             return
         keys = list(rows.order_by("received_at", "pk").values_list("pk", flat=True))
         count = inbox.replay(rows)
         paint = self.style.SUCCESS if count else self.style.WARNING
-        self.stdout.write(paint(f"{count} events are due again.{_advice(count, options)}"))
+        self.stdout.write(paint(f"Events that are due again: {count}.{_advice(count, options)}"))
         if options["now"]:
             self._process(keys)
 

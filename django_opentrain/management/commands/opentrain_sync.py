@@ -50,7 +50,7 @@ class Command(BaseCommand):
         if not options["dry_run"]:
             self._converge(rows)
         if failed:
-            raise CommandError(f"{failed} of {len(rows)} installs could not be reconciled.")
+            raise CommandError(f"Installs that could not be reconciled: {failed} of {len(rows)}.")
 
     def _chosen(self, wanted: str | None) -> InstallQuerySet:
         rows = Install.objects.live().order_by("pk")
@@ -101,10 +101,10 @@ class Command(BaseCommand):
         grants.retry_now(AccessGrant.objects.filter(contract__install__in=rows))
         tried = access.converge_due()
         if tried:
-            self.stdout.write(f"{tried} grants of access settled or tried")
+            self.stdout.write(f"Grants of access settled or tried: {tried}.")
         if failed := AccessGrant.objects.unsettled().filter(state=AccessGrant.State.FAILED).count():
             self.stdout.write(
-                self.style.ERROR(f"{failed} don't succeed: manage.py opentrain_doctor says why")
+                self.style.ERROR(f"Grants that don't succeed: {failed}. manage.py opentrain_doctor says why.")
             )
 
 
