@@ -1,45 +1,37 @@
-"""The verbs that sites call, too: their arguments keep their names."""
+"""The verbs that sites call, too: they are as docs/python.md says."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any
+import re
+from pathlib import Path
 
 import pytest
 
-from django_opentrain.services import access, connect, endpoints, inbox, linking, purge, reconcile, usage
+DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+CALL = re.compile(r"^\| `(\w+)\.(\w+)\((.*?)\)` \|", re.MULTILINE)
 
-TOTALS = ["total_seconds", "tasks_completed", "labels_completed", "worker_id", "external_report_id"]
+
+def verbs() -> list[tuple[str, str, str]]:
+    return CALL.findall(DOCUMENT.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("verb", "names"),
-    [
-        (connect.begin, ["request", "external_project_id", "next_url"]),
-        (connect.capture_token, ["install", "token"]),
-        (connect.disconnect, ["install"]),
-        (linking.link, ["install", "external_project_id", "job_id", "name", "url", "provisioning_mode"]),
-        (linking.unlink, ["link"]),
-        (endpoints.subscribe, ["install"]),
-        (endpoints.rotate_secret, ["endpoint"]),
-        (endpoints.recover, ["endpoint"]),
-        (inbox.receive, ["key", "headers", "body"]),
-        (inbox.process, ["event"]),
-        (inbox.replay, ["events"]),
-        (access.converge, ["grant"]),
-        (usage.record, ["contract", "work_date", *TOTALS]),
-        (usage.add, ["contract", "work_date", *TOTALS]),
-        (usage.collect, ["contract"]),
-        (usage.report, ["contract"]),
-        (reconcile.install, ["install"]),
-        (purge.run, []),
-    ],
-)
-def test_arguments_have_the_names_that_sites_use(verb: Callable[..., Any], names: list[str]) -> None:
-    parameters = inspect.signature(verb).parameters
-    assert list(parameters)[: len(names)] == names
-    # What comes after them may be left out.
-    assert all(
-        parameters[each].default is not inspect.Parameter.empty for each in list(parameters)[len(names) :]
-    )
+def test_the_document_has_a_table_of_them() -> None:
+    assert len(verbs()) == 18
+
+
+@pytest.mark.parametrize(("module", "verb", "documented"), verbs())
+def test_a_verb_takes_what_is_documented(module: str, verb: str, documented: str) -> None:
+    function = getattr(importlib.import_module(f"django_opentrain.services.{module}"), verb)
+    namespace: dict[str, object] = {}
+    exec(f"def documented({documented}): pass", namespace)
+    expected = inspect.signature(namespace["documented"])  # type: ignore[arg-type] # a function
+    parameters = [
+        each.replace(annotation=inspect.Parameter.empty)
+        for each in inspect.signature(function).parameters.values()
+    ]
+    count = len(expected.parameters)
+    assert parameters[:count] == list(expected.parameters.values())
+    # What comes after them is ours, and may be left out.
+    assert all(each.default is not inspect.Parameter.empty for each in parameters[count:])
