@@ -130,7 +130,7 @@ def _end(install: Install, info: ContractInfo) -> None:
 def record_ended(install: Install, info: ContractInfo) -> None:
     """A contract whose end and start were missed, or whose row was deleted: access it gave must be taken away."""
     contract = contracts.save(install, info)
-    people = participants.fetch(contract)
+    people = participants.fetch(contract, at_work=False)
     with one_at_a_time(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)

@@ -175,6 +175,6 @@ def _trainer(install: Install, contract: Contract, event: Event) -> Participant 
         info = ParticipantInfo.from_json(_part(event, "freelancer"))
     except MalformedResource:
         return None
-    trainer = participants.save(install, info)
+    trainer = participants.save(install, info, at_work=event.type == catalog.CONTRACT_STARTED)
     contracts.set_trainer(contract, trainer)
     return trainer

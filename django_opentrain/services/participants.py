@@ -21,12 +21,18 @@ def readable_email(participant: Participant) -> str | None:
     return email
 
 
-def save(install: Install, info: ParticipantInfo) -> Participant:
-    """Remember a trainer; what OpenTrain leaves out stays as it is. A new Work Email wakes their grants."""
+def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Participant:
+    """Remember a trainer; what OpenTrain leaves out stays as it is. A new Work Email wakes their grants.
+
+    What was forgotten about somebody is remembered again only while they are ``at_work``: a late delivery brings none
+    of it back.
+    """
     with one_at_a_time(install):
         participant, _created = Participant.objects.get_or_create(
             install=install, opentrain_user_id=info.opentrain_user_id
         )
+        if participant.purged_at is not None and not at_work:
+            return participant
         for name in ("display_name", "country", "profile_url"):
             setattr(participant, name, getattr(info, name) or getattr(participant, name))
         participant.purged_at = None
@@ -40,12 +46,12 @@ def save(install: Install, info: ParticipantInfo) -> Participant:
     return participant
 
 
-def fetch(contract: Contract) -> list[Participant]:
-    """Ask OpenTrain for a contract's participants and remember them. Raises ``OpenTrainError``."""
+def fetch(contract: Contract, *, at_work: bool = True) -> list[Participant]:
+    """Ask OpenTrain for a contract's participants and remember them, as ``save`` does. Raises ``OpenTrainError``."""
     infos = contract.install.client.list_participants(contract.opentrain_id)
     # After a reconnect meanwhile, they are people of the install that took over.
     contract.refresh_from_db(fields=["install"])
-    people = [save(contract.install, info) for info in infos]
+    people = [save(contract.install, info, at_work=at_work) for info in infos]
     if contract.trainer_id is None and len(people) == 1:
         contracts.set_trainer(contract, people[0])
     return people

@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, WebhookEvent
-from django_opentrain.services import erasure
+from django_opentrain.platform import catalog
+from django_opentrain.services import erasure, inbox
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,22 @@ def worked_for(tenant: str, trainer: str) -> Participant:
 
 def remembered() -> list[str]:
     return sorted(each.opentrain_user_id for each in Participant.objects.all() if each.work_email)
+
+
+def test_a_delivery_that_comes_late_brings_nothing_back() -> None:
+    person = worked_for("acme", "usr_maria")
+    command("--trainer", "usr_maria")
+    freelancer = {"opentrainUserId": "usr_maria", "displayName": "Maria S.", "workEmail": "m@opentrain.work"}
+    for contract in (person.contracts.get().opentrain_id, "one that was missed"):
+        late = factories.make_event(
+            person.install.webhook_endpoints.get(),
+            catalog.CONTRACT_ENDED,
+            {"contract": {"id": contract, "status": "ended"}, "freelancer": freelancer},
+        )
+        assert inbox.process(late).status == WebhookEvent.Status.PROCESSED
+    person.refresh_from_db()
+    assert (person.display_name, person.work_email) == ("", None)
+    assert person.purged_at is not None
 
 
 def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:

@@ -20,7 +20,7 @@ from django_opentrain.models import (
     Participant,
     WebhookEvent,
 )
-from django_opentrain.services import inbox, purge
+from django_opentrain.services import inbox, purge, reconcile
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
@@ -218,6 +218,24 @@ def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, si
     assert not is_forgotten(second.participant)
     assert second.participant.work_email == first.work_email
     assert second.grant.state == AccessGrant.State.GRANTED
+
+
+def test_an_end_that_is_found_again_brings_nothing_back(
+    opentrain: OpenTrain, settings: Any, site: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
+    opentrain.connect()
+    opentrain.link("p1")
+    maria = opentrain.hire("Maria S.")
+    opentrain.run()
+    opentrain.end(maria)
+    opentrain.run()
+    purge.forget(Participant.objects.all())
+    Contract.objects.all().delete()
+    reconcile.request_all()
+    opentrain.run()
+    assert maria.contract.status == Contract.Status.ENDED
+    assert is_forgotten(maria.participant)
 
 
 # Unfinished connections -----------------------------------------------------------------------

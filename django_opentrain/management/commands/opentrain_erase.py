@@ -34,7 +34,7 @@ class Command(BaseCommand):
             self.stdout.write(self.style.WARNING(text))
         if done.people or done.event_bodies:
             self.stdout.write(
-                "A delivery that is still on its way may name them again: run this once more tomorrow."
+                "The body of a delivery that is still on its way may name them: run this once more tomorrow."
             )
         if not (done.people or done.event_bodies):
             text = "Nobody here has this id. It is the OpenTrain user id that a participant has in the admin."
