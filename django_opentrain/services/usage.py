@@ -171,6 +171,8 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     All of its days are asked for, so that late work and corrections of old days come in too; with ``recent_only``
     the last few.
     """
+    # When it began: what ends after midnight has not asked for the new day.
+    asked_at = timezone.now()
     since, until = _days_of(contract)
     if recent_only:
         since = max(since, until - RECENT)
@@ -183,7 +185,7 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
     for day in changed:
         record(contract, day.work_date, worker_id=day.worker_id, **_totals(day))
-    Contract.objects.filter(pk=contract.pk).update(usage_collected_at=timezone.now())
+    Contract.objects.filter(pk=contract.pk).update(usage_collected_at=asked_at)
     return len(fresh) + len(changed)
 
 

@@ -150,6 +150,22 @@ def test_collecting_records_what_differs(contract: Contract, site: Host) -> None
     assert contract.usage_collected_at is not None
 
 
+def test_a_collection_that_ends_after_midnight_has_not_asked_for_the_new_day(
+    maria: Hire, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight = (opentrain.now + timedelta(days=1)).replace(hour=0, minute=0, second=0)
+    opentrain.travel(seconds=(midnight - opentrain.now).total_seconds() - 30)
+    collect = RecordingAdapter.collect_usage
+
+    def slowly(adapter: RecordingAdapter, *days: Any) -> Any:
+        opentrain.travel(minutes=1)
+        return collect(adapter, *days)
+
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", slowly)
+    usage.collect(maria.contract)
+    assert not usage.collected_today(maria.contract)
+
+
 def test_collecting_costs_the_same_however_many_days(
     contract: Contract, site: Host, django_assert_max_num_queries: Any
 ) -> None:
