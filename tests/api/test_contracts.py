@@ -198,6 +198,26 @@ def test_a_failure_half_way_writes_nothing(
     assert not DailyUsage.objects.exists()
 
 
+def test_days_are_written_in_the_same_order_whatever_the_requests(
+    boss: APIClient, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests that lock the same rows in another order are a deadlock."""
+    record, written = usage.record, []
+
+    def watched(contract: Contract, work_date: date, **values: Any) -> DailyUsage:
+        written.append(work_date)
+        return record(contract, work_date, **values)
+
+    monkeypatch.setattr(usage, "record", watched)
+    for days in ((1, 3, 2), (3, 2, 1)):
+        entries = [{"workDate": f"2026-03-0{day}", "totalSeconds": 60} for day in days]
+        assert (
+            boss.post(url("contract-usage", contract.pk), {"entries": entries}, format="json").status_code
+            == 202
+        )
+    assert written == [date(2026, 3, day) for day in (1, 2, 3)] * 2
+
+
 def test_usage_reaches_opentrain(boss: APIClient, opentrain: OpenTrain) -> None:
     opentrain.connect()
     opentrain.link("acme-1")
