@@ -1,7 +1,8 @@
 """News, for whoever wants it. Decisions are the adapter's.
 
-Each is sent after commit, at least once per change of state. A receiver that raises is logged (by Django, as
-``django.dispatch``) and stops nothing.
+Each is sent after commit, so that what it tells is so. A process that dies in between sends it no more: what must
+not be missed belongs in the adapter. A receiver that raises is logged (by Django, as ``django.dispatch``) and stops
+nothing.
 """
 
 from __future__ import annotations
