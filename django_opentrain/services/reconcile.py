@@ -151,7 +151,7 @@ def _restore(row: Install, held: Lease) -> Outcome:
     _refresh(row, held, outcome)
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
         _try("webhook endpoint", partial(endpoints.ensure, row), held, outcome)
-    _reassert(row)
+    _reassert(row, held)
     return outcome
 
 
@@ -217,7 +217,7 @@ def _unasked(row: Install, column: str, old: Q) -> QuerySet[Contract]:
     return mine.select_related("install").order_by(longest_first)[:CONTRACTS_AT_ONCE]
 
 
-def _reassert(row: Install) -> None:
+def _reassert(row: Install, held: Lease) -> None:
     """Somebody may have given or taken access in the host by hand: say again what should be."""
     recently = timezone.now() - timedelta(days=conf.pii_retention_days)
     settled = AccessGrant.objects.filter(contract__install=row).filter(
@@ -225,6 +225,7 @@ def _reassert(row: Install) -> None:
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
     for grant in settled.select_related("participant", "contract__install"):
+        held.renew()
         access.converge(grant, reassert=True)
 
 

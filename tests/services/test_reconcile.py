@@ -37,7 +37,7 @@ from django_opentrain.services import (
 )
 from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import Host
+from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -258,6 +258,26 @@ def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
         "GET /contracts",
         "GET /webhook-endpoints",
     ]
+
+
+def test_the_lease_lasts_while_the_host_is_told_again(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow host and many trainers: no other worker is to begin with the same."""
+    for _number in range(3):
+        linked.hire()
+    linked.run()
+    others = []
+
+    def slowly(_adapter: RecordingAdapter, _grant: AccessGrant) -> str:
+        linked.travel(minutes=4)
+        with lease(install().pk) as held:
+            others.append(held)
+        return "user"
+
+    monkeypatch.setattr(RecordingAdapter, "grant_access", slowly)
+    reconcile.install(install())
+    assert others == [None, None, None]
 
 
 def test_an_empty_list_removes_nobody(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
