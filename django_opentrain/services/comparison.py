@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -20,6 +20,8 @@ from django_opentrain.services.survey import Survey
 CAUSE: Final = "reconcile"
 #: Unknown contracts that ended longer ago are history.
 RECENT_END: Final = timedelta(days=30)
+#: Ids that one statement looks for.
+BATCH: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,8 @@ class Change:
 
 def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
     """What to do about links: removals first, since a project has one link at a time."""
-    rows = {row.opentrain_id: row for row in install.project_links.all()}
+    listed = install.project_links.filter(opentrain_id__in=[info.id for info in seen.links])
+    known = set(listed.values_list("opentrain_id", flat=True))
     for row in ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links):
         yield Change(
             sign="-",
@@ -50,7 +53,7 @@ def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
     for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
         yield _unfinished_link(row, seen)
     for info in seen.links:
-        if info.id not in rows:
+        if info.id not in known:
             yield Change(
                 sign="+",
                 text=f"link {info.id} of project {info.external_project_id} to job {info.job_id or '-'}",
@@ -74,7 +77,7 @@ def _unfinished_link(row: ProjectLink, seen: Survey) -> Change:
 
 def contract_changes(install: Install, seen: Survey) -> Iterator[Change]:
     """What to do about contracts. One that is known, listed as before, and has its grants costs nothing."""
-    rows = {row.opentrain_id: row for row in install.contracts.all()}
+    rows = _rows(install, [*seen.active, *seen.ended])
     links = {row.opentrain_id: row for row in ProjectLink.objects.live().filter(install=install)}
     done = _done(install)
     for info in seen.ended.values():
@@ -89,13 +92,23 @@ def contract_changes(install: Install, seen: Survey) -> Iterator[Change]:
             yield from _active(install, row, info, missing=missing)
 
 
+def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:
+    """What we know of the contracts that are listed: not of all that there ever were."""
+    rows: dict[str, Contract] = {}
+    for start in range(0, len(listed), BATCH):
+        some = install.contracts.filter(opentrain_id__in=listed[start : start + BATCH])
+        rows.update({row.opentrain_id: row for row in some})
+    return rows
+
+
 def _done(install: Install) -> set[tuple[str, int, bool]]:
-    """Contracts, their links, and whether it gives access: what needs nothing from us.
+    """Active contracts, their links, and whether it gives access: what needs nothing from us.
 
     A link that gives none is to be known, and one that does is to have a grant.
     """
-    known = Contract.links.through.objects.filter(contract__install=install)
-    given = AccessGrant.objects.filter(contract__install=install).select_related("contract")
+    active = Contract.objects.active().filter(install=install)
+    known = Contract.links.through.objects.filter(contract__in=active)
+    given = AccessGrant.objects.filter(contract__in=active).select_related("contract")
     return {
         *(
             (contract, link, False)

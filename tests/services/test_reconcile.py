@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_init
 from django.utils import timezone
 
 from django_opentrain import tasks
@@ -37,6 +38,7 @@ from django_opentrain.services import (
 )
 from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_contract, make_grant, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -258,6 +260,41 @@ def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
         "GET /contracts",
         "GET /webhook-endpoints",
     ]
+
+
+def test_a_long_history_is_not_loaded(linked: OpenTrain) -> None:
+    linked.hire()
+    linked.run()
+    mine = install()
+    link = mine.project_links.get()
+
+    def loaded() -> int:
+        rows: list[object] = []
+
+        def count(sender: type, **_news: object) -> None:
+            if sender in (AccessGrant, Contract, ProjectLink):
+                rows.append(sender)
+
+        post_init.connect(count)
+        try:
+            reconcile.install(mine)
+        finally:
+            post_init.disconnect(count)
+        return len(rows)
+
+    reconcile.install(mine)
+    before = loaded()
+    long_ago = timezone.now() - timedelta(days=365)
+    ended = {"status": Contract.Status.ENDED, "ended_at": long_ago}
+    gone = {
+        "desired": AccessGrant.Desired.REVOKED,
+        "state": AccessGrant.State.REVOKED,
+        "revoked_at": long_ago,
+    }
+    for _number in range(3):
+        make_link(mine, status=ProjectLink.Status.REMOVED, live=None)
+        make_grant(make_contract(mine, [link], **ended), link, make_participant(mine), **gone)
+    assert loaded() == before
 
 
 def test_the_lease_lasts_while_the_host_is_told_again(
