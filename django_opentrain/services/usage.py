@@ -89,6 +89,7 @@ def record(
     Raises ``ValueError`` for totals that no day can have.
     """
     totals = _checked(total_seconds, tasks_completed, labels_completed)
+    _know_trainer(contract, worker_id)
     row, created = DailyUsage.objects.get_or_create(
         **_key(contract, work_date, worker_id),
         defaults={**totals, "external_report_id": external_report_id or ""},
@@ -114,6 +115,7 @@ def add(
 ) -> DailyUsage:
     """Add to a day's totals; concurrent callers lose nothing. Raises ``ValueError`` for negative numbers."""
     more = _checked(total_seconds, tasks_completed, labels_completed)
+    _know_trainer(contract, worker_id)
     key = _key(contract, work_date, worker_id)
     sums = {name: Coalesce(F(name), 0) + value for name, value in more.items()}
     changes = sums if external_report_id is None else {**sums, "external_report_id": external_report_id}
@@ -142,6 +144,12 @@ def _key(contract: Contract, work_date: date, worker_id: str) -> dict[str, Any]:
     if isinstance(work_date, datetime):
         raise TypeError("work_date must be a date: which day a moment belongs to is the caller's to say.")
     return {"contract": contract, "work_date": work_date, "worker_id": normal_worker(contract, worker_id)}
+
+
+def _know_trainer(contract: Contract, worker_id: str) -> None:
+    """Who was hired may have been learned since the contract was loaded: one person's day is to be one row."""
+    if worker_id and contract.trainer_id is None:
+        contract.refresh_from_db(fields=["trainer"])
 
 
 def normal_worker(contract: Contract, worker_id: str) -> str:

@@ -135,6 +135,18 @@ def test_sixteen_writers_lose_nothing() -> None:
     assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)
 
 
+def test_who_was_hired_may_be_learned_after_the_contract_was_loaded(contract: Contract) -> None:
+    hired = contract.trainer
+    assert hired is not None
+    Contract.objects.update(trainer=None)
+    for count in (usage.add, usage.record):
+        loaded = Contract.objects.get()
+        contracts.set_trainer(Contract.objects.get(), hired)
+        row = count(loaded, days_ago(0), total_seconds=60, worker_id=hired.opentrain_user_id)
+        assert row.worker_id == ""
+        Contract.objects.update(trainer=None)
+
+
 # Collecting -----------------------------------------------------------------------------------
 
 
