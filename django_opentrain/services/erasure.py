@@ -21,6 +21,7 @@ from django_opentrain.models import (
     AccessGrant,
     Contract,
     DailyUsage,
+    Install,
     Participant,
     TrainerAccount,
     WebhookEvent,
@@ -74,18 +75,19 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
 def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:
     mine = Q(participant__opentrain_user_id=opentrain_user_id)
     hired = Q(trainer__opentrain_user_id=opentrain_user_id)
-    running = Contract.objects.active().filter(
-        hired | Q(grants__participant__opentrain_user_id=opentrain_user_id)
-    )
+    # Under others nothing is done any more: nobody tells of their end once connection or link is gone.
+    known = Contract.objects.active().linked().filter(install__status__in=Install.LIVE)
+    running = known.filter(hired | Q(grants__participant__opentrain_user_id=opentrain_user_id))
     gone = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
     worked = Q(worker_id=opentrain_user_id) | Q(
         contract__trainer__opentrain_user_id=opentrain_user_id, worker_id=""
     )
+    owed = DailyUsage.objects.due(usage.today()).filter(worked, contract__install__token__isnull=False)
     pending = WebhookEvent.objects.filter(pk__in=naming, status=WebhookEvent.Status.PENDING)
     waiting = {
         "contracts that run": running.distinct(),
         "grants of access that are not removed": AccessGrant.objects.filter(mine).exclude(**gone),
-        "days of work that are not reported": DailyUsage.objects.due(usage.today()).filter(worked),
+        "days of work that are not reported": owed,
         "events that name them and are not processed": pending,
     }
     return [f"{what}: {count}" for what, rows in waiting.items() if (count := rows.count())]

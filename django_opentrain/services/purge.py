@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from django_opentrain.conf import conf
@@ -18,6 +18,7 @@ from django_opentrain.models import (
     DailyUsage,
     Install,
     Participant,
+    ProjectLink,
     WebhookEvent,
 )
 
@@ -74,12 +75,12 @@ def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
 
 
 def _former_trainers(now: datetime) -> QuerySet[Participant]:
-    """People all of whose contracts ended long enough ago, whose access is gone and whose hours are reported."""
+    """People all of whose contracts are over for long enough, whose access is gone and whose hours are reported."""
     before = now - timedelta(days=conf.pii_retention_days)
     hires = Contract.objects.filter(grants__participant=OuterRef("pk")) | Contract.objects.filter(
         trainer=OuterRef("pk")
     )
-    current = hires.exclude(status=Contract.Status.ENDED, ended_at__lte=before)
+    current = hires.exclude(_over_since(before))
     unsettled = AccessGrant.objects.filter(participant=OuterRef("pk")).exclude(
         desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
     )
@@ -88,6 +89,17 @@ def _former_trainers(now: datetime) -> QuerySet[Participant]:
     reportable = owed.filter(contract__install__token__isnull=False)
     old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
     return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(reportable))
+
+
+def _over_since(before: datetime) -> Q:
+    """Contracts that ended by then, or whose end nobody tells: their connection or their link was gone by then."""
+    left = Q(install__status__in=[Install.Status.REVOKED, Install.Status.DISCONNECTED])
+    linked = ProjectLink.objects.filter(Q(live=True) | Q(removed_at__gt=before), contracts=OuterRef("pk"))
+    return (
+        Q(status=Contract.Status.ENDED, ended_at__lte=before)
+        | left & Q(install__revoked_at__lte=before)
+        | Q(~Exists(linked), created_at__lte=before)
+    )
 
 
 def forget(people: QuerySet[Participant]) -> int:

@@ -13,7 +13,15 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEvent,
+)
 from django_opentrain.platform import catalog
 from django_opentrain.services import erasure, inbox
 from tests import factories
@@ -124,6 +132,18 @@ def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any,
     assert remembered() == ["usr_maria"]
     assert "Forgotten: people 1, event bodies 1." in command("--trainer", "usr_maria", "--force")
     assert remembered() == []
+
+
+@pytest.mark.parametrize("gone", ["connection", "link"])
+def test_a_contract_that_nobody_will_tell_the_end_of_is_no_reason_to_wait(gone: str) -> None:
+    worked_for("acme", "usr_maria")
+    _running()
+    if gone == "connection":
+        _unreported()
+        Install.objects.update(status=Install.Status.REVOKED, token=None)
+    else:
+        ProjectLink.objects.update(status=ProjectLink.Status.REMOVED, live=None)
+    assert "Forgotten: 1 people" in command("--trainer", "usr_maria")
 
 
 def test_what_others_need_is_no_reason_to_wait() -> None:

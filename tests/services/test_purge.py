@@ -18,6 +18,7 @@ from django_opentrain.models import (
     DailyUsage,
     Install,
     Participant,
+    ProjectLink,
     WebhookEvent,
 )
 from django_opentrain.services import inbox, purge, reconcile
@@ -181,6 +182,23 @@ def test_people_with_another_contract_stay(install: Install, status: str, by: st
         factories.make_grant(contract, link, person, **GONE)
     purge.run()
     assert not is_forgotten(person)
+
+
+@pytest.mark.parametrize(("ago", "forgotten"), [(NEW, False), (OLD, True)])
+@pytest.mark.parametrize("gone", ["connection", "link"])
+def test_people_whose_contract_nobody_will_tell_the_end_of_are_forgotten(
+    install: Install, gone: str, ago: timedelta, forgotten: bool
+) -> None:
+    person, _contract = former(install)
+    Contract.objects.update(status=Contract.Status.ACTIVE, ended_at=None, created_at=timezone.now() - OLD)
+    purge.run()
+    assert not is_forgotten(person)
+    if gone == "connection":
+        Install.objects.update(status=Install.Status.REVOKED, revoked_at=timezone.now() - ago, token=None)
+    else:
+        ProjectLink.objects.update(live=None, removed_at=timezone.now() - ago)
+    purge.run()
+    assert is_forgotten(person) is forgotten
 
 
 @pytest.mark.parametrize(("status", "forgotten"), [("DUE", False), ("REPORTED", True), ("REFUSED", True)])
