@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -21,6 +22,7 @@ from django_opentrain.models import (
     ProjectLink,
     WebhookEvent,
 )
+from django_opentrain.services.locks import lock_all
 
 #: Rows changed by one statement, so that no lock is held for long.
 BATCH: Final = 500
@@ -114,7 +116,10 @@ def _abandoned_installs(now: datetime) -> QuerySet[Install]:
 
 
 def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
-    deleted, _by_model = rows.delete()
+    with transaction.atomic():
+        # A token may be on its way into such a row: once it is locked, the condition holds or it is left out.
+        keys = [row.pk for row in lock_all(rows)]
+        deleted, _by_model = rows.model._default_manager.filter(pk__in=keys).delete()
     return deleted
 
 

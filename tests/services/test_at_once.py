@@ -30,6 +30,7 @@ from django_opentrain.services import (
     endpoints,
     inbox,
     linking,
+    purge,
     reconcile,
     reporting,
     takeover,
@@ -142,6 +143,22 @@ def test_who_reconnects_at_the_end_of_the_grace_keeps_the_access() -> None:
     assert other.error is None
     grant.refresh_from_db()
     assert (grant.desired, grant.contract.install) == (AccessGrant.Desired.GRANTED, new)
+
+
+def test_a_token_that_comes_at_last_is_not_purged(opentrain: OpenTrain) -> None:
+    approval = opentrain.sandbox.approve()
+    waiting = connect.start_without_return(make_user(), "acme")
+    Install.objects.update(created_at=timezone.now() - timedelta(days=8))
+    stored = threading.Event()
+    other = Thread(purge.run, stored, atomic=False)
+    other.start()
+    with transaction.atomic():
+        connect.capture_token(waiting, approval.token)
+        stored.set()
+        other.join(1)
+    other.join(10)
+    assert other.error is None
+    assert Install.objects.get().status == Install.Status.ACTIVE
 
 
 @pytest.mark.parametrize("fails", [False, True])
