@@ -143,7 +143,7 @@ def test_a_contract_that_nobody_will_tell_the_end_of_is_no_reason_to_wait(gone: 
         Install.objects.update(status=Install.Status.REVOKED, token=None)
     else:
         ProjectLink.objects.update(status=ProjectLink.Status.REMOVED, live=None)
-    assert "Forgotten: 1 people" in command("--trainer", "usr_maria")
+    assert "Forgotten: people 1," in command("--trainer", "usr_maria")
 
 
 def test_what_others_need_is_no_reason_to_wait() -> None:
