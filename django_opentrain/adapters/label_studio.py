@@ -88,7 +88,7 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         if others.exclude(pk=grant.pk).exists():
             return
         # Marked as deleted, and not removed: Label Studio refuses nobody but whom it knows to be deleted.
-        for membership in _memberships(user, grant).select_related("organization"):
+        for membership in _memberships(user, grant).filter(deleted_at=None).select_related("organization"):
             membership.soft_delete()
             membership.organization.reset_token()
 
@@ -100,7 +100,7 @@ class LabelStudioAdapter(DjangoUsersAdapter):
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """Annotations by the day on which they were submitted; skipped tasks don't count."""
         given = Q(pk__in=())
-        for grant in contract.grants.exclude(host_user_ref=""):
+        for grant in contract.grants.exclude(host_user_ref="").select_related("link"):
             given |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
         day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
         worker = "completed_by__opentrain_account__opentrain_user_id"
