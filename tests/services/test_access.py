@@ -15,6 +15,7 @@ from django_opentrain import signals
 from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
+from django_opentrain.platform import catalog
 from django_opentrain.services import (
     access,
     connect,
@@ -26,6 +27,7 @@ from django_opentrain.services import (
     work,
 )
 from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +192,90 @@ def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site
     linked.run()
     reassert(linked)
     assert site.inside == set()
+
+
+def test_when_access_was_given_and_removed_is_kept(linked: OpenTrain) -> None:
+    """Saying again what is so changes neither."""
+    maria = linked.hire()
+    linked.run()
+    given = maria.grant.granted_at
+    reassert(linked)
+    assert (maria.grant.granted_at, maria.grant.revoked_at) == (given, None)
+    grants.withdraw(maria.grants, "operator ann")
+    linked.run()
+    removed = maria.grant.revoked_at
+    reassert(linked)
+    assert given is not None
+    assert removed is not None
+    assert (maria.grant.granted_at, maria.grant.revoked_at) == (given, removed)
+    grants.restore(maria.grant, "operator ann")
+    linked.run()
+    again = maria.grant.granted_at
+    assert again is not None
+    assert given < removed < again
+    assert maria.grant.revoked_at is None
+
+
+@pytest.fixture
+def removal() -> AccessGrant:
+    """Maria's access to acme's p1, which is to be removed."""
+    install = make_install("acme")
+    link = make_link(install, external_project_id="p1")
+    maria = make_participant(install, opentrain_user_id="usr_maria")
+    return make_grant(make_contract(install, [link]), link, maria, desired=Desired.REVOKED)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "project", "trainer", "desired", "stays"),
+    [
+        ("acme", "p1", "usr_maria", Desired.GRANTED, True),
+        ("globex", "p1", "usr_maria", Desired.GRANTED, False),
+        ("acme", "p2", "usr_maria", Desired.GRANTED, False),
+        ("acme", "p1", "usr_ken", Desired.GRANTED, False),
+        ("acme", "p1", "usr_maria", Desired.REVOKED, False),
+    ],
+)
+def test_only_a_grant_of_the_same_access_keeps_it(
+    site: Host, removal: AccessGrant, tenant: str, project: str, trainer: str, desired: str, stays: bool
+) -> None:
+    install = make_install(tenant)
+    link = make_link(install, external_project_id=project)
+    person = make_participant(install, opentrain_user_id=trainer)
+    make_grant(make_contract(install, [link]), link, person, desired=desired)
+    assert access.converge(removal).state == State.REVOKED
+    assert site.calls == ([] if stays else [("revoke_access", "usr_maria", "p1")])
+
+
+MANAGED = ProjectLink.ProvisioningMode.MANAGED_ADAPTER
+
+
+@pytest.mark.parametrize(
+    ("tenant", "trainer", "link", "contract", "stays"),
+    [
+        ("acme", "usr_maria", {}, {}, True),
+        ("globex", "usr_maria", {}, {}, False),
+        ("acme", "usr_ken", {}, {}, False),
+        ("acme", "usr_maria", {"external_project_id": "p2"}, {}, False),
+        ("acme", "usr_maria", {"provisioning_mode": catalog.PARTNER_WEBHOOK}, {}, False),
+        ("acme", "usr_maria", {"status": ProjectLink.Status.REMOVED}, {}, False),
+        ("acme", "usr_maria", {}, {"status": Contract.Status.ENDED}, False),
+    ],
+)
+def test_only_the_same_access_by_opentrain_keeps_it(
+    site: Host,
+    removal: AccessGrant,
+    tenant: str,
+    trainer: str,
+    link: dict[str, Any],
+    contract: dict[str, Any],
+    stays: bool,
+) -> None:
+    install = make_install(tenant)
+    managed = make_link(install, **{"external_project_id": "p1", "provisioning_mode": MANAGED, **link})
+    person = make_participant(install, opentrain_user_id=trainer)
+    make_contract(install, [managed], trainer=person, **contract)
+    assert access.converge(removal).state == State.REVOKED
+    assert site.calls == ([] if stays else [("revoke_access", "usr_maria", "p1")])
 
 
 def reassert(opentrain: OpenTrain) -> None:

@@ -60,6 +60,21 @@ def test_a_start_that_tells_all_gives_access(endpoint: WebhookEndpoint) -> None:
     assert not is_asked_for(endpoint.install)
 
 
+def test_the_contract_is_named_by_the_resource_where_the_snapshot_lacks(endpoint: WebhookEndpoint) -> None:
+    row = tell(endpoint, catalog.CONTRACT_STARTED, {**FULL, "contract": {}}, "ctr_1")
+    contract = AccessGrant.objects.get().contract
+    assert (contract.opentrain_id, contract.job_id) == ("ctr_1", row.job_id)
+
+
+@pytest.mark.parametrize("event_type", [catalog.CONTRACT_STARTED, catalog.PROJECT_LINK_CREATED])
+def test_nothing_is_given_to_who_is_not_connected_any_more(
+    endpoint: WebhookEndpoint, event_type: str
+) -> None:
+    Install.objects.update(status=Install.Status.DISCONNECTED)
+    assert tell(endpoint, event_type, FULL).status == WebhookEvent.Status.IGNORED
+    assert not ProjectLink.objects.exists()
+
+
 PARTIAL = {
     "a start without its contract": (catalog.CONTRACT_STARTED, {**FULL, "contract": {}}, ""),
     "a start without its link": (catalog.CONTRACT_STARTED, {**FULL, "projectLink": {}}, ""),
@@ -126,12 +141,15 @@ def test_news_of_a_removed_link_does_not_revive_it(endpoint: WebhookEndpoint) ->
     assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
 
 
-def test_a_removed_link_is_named_by_the_resource_where_the_snapshot_lacks(endpoint: WebhookEndpoint) -> None:
-    link, other = make_link(endpoint.install), make_link(endpoint.install)
+@pytest.mark.parametrize(("data", "resource_id"), [({"projectLink": {"id": "lnk_1"}}, ""), ({}, "lnk_1")])
+def test_the_removed_link_alone_loses_its_access(
+    endpoint: WebhookEndpoint, data: dict[str, Any], resource_id: str
+) -> None:
+    link, other = make_link(endpoint.install, opentrain_id="lnk_1"), make_link(endpoint.install)
     contract = make_contract(endpoint.install, [link, other])
     trainer = make_participant(endpoint.install)
     gone, stays = make_grant(contract, link, trainer), make_grant(contract, other, trainer)
-    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {}, str(link.opentrain_id))
+    tell(endpoint, catalog.PROJECT_LINK_REMOVED, data, resource_id)
     assert list(ProjectLink.objects.live()) == [other]
     assert list(AccessGrant.objects.wanted()) == [stays]
     gone.refresh_from_db()
