@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,13 +29,46 @@ def contract(endpoint: WebhookEndpoint) -> Contract:
     return make_contract(endpoint.install)
 
 
-def tell(endpoint: WebhookEndpoint, contract: Contract, state: object, **values: Any) -> Contract:
+def tell(
+    endpoint: WebhookEndpoint,
+    contract: Contract,
+    state: object,
+    budget: Mapping[str, object] | None = None,
+    **values: Any,
+) -> Contract:
     """An event about the contract's budget is processed."""
-    data = {"contractId": contract.opentrain_id, "budget": {"state": state}}
+    data = {"contractId": contract.opentrain_id, "budget": {"state": state, **(budget or {})}}
     row = inbox.process(make_event(endpoint, catalog.MILESTONE_BUDGET_LOW, data, **values))
     assert row.status == row.Status.PROCESSED
     contract.refresh_from_db()
     return contract
+
+
+def test_all_of_a_budget_is_kept(endpoint: WebhookEndpoint, contract: Contract) -> None:
+    milestone = {"id": "mst_1", "name": "First", "amountUsd": 100, "volume": 10, "status": "ACTIVE_FUNDED"}
+    budget = {
+        "paymentType": "PAY_PER_HOUR",
+        "fundedVolume": 10,
+        "consumedVolume": 8.125,
+        "remainingVolume": "1.875",
+        "consumedFraction": 0.81254999,
+        "activeMilestone": milestone,
+    }
+    tell(endpoint, contract, "LOW", budget, event_id="evt_7")
+    assert (contract.payment_type, contract.budget_state) == ("PAY_PER_HOUR", "LOW")
+    assert (contract.funded_volume, contract.consumed_volume) == (10, Decimal("8.125"))
+    assert (contract.remaining_volume, contract.consumed_fraction) == (Decimal("1.875"), Decimal("0.8125"))
+    assert contract.active_milestone == {"id": "mst_1", "name": "First", "status": "ACTIVE_FUNDED"}
+    assert contract.budget_event_id == "evt_7"
+    assert contract.budget_updated_at is not None
+    tell(endpoint, contract, "OK", event_id="evt_8")
+    assert (contract.funded_volume, contract.active_milestone) == (None, None)
+
+
+def test_a_state_that_opentrain_adds_one_day_warns_nobody(
+    endpoint: WebhookEndpoint, contract: Contract
+) -> None:
+    assert tell(endpoint, contract, "FROZEN").budget_state == "OK"
 
 
 def test_a_late_event_does_not_undo_a_newer_one(endpoint: WebhookEndpoint, contract: Contract) -> None:

@@ -123,15 +123,34 @@ def test_an_end_without_its_link_or_trainer_is_an_end(endpoint: WebhookEndpoint,
     assert not AccessGrant.objects.wanted().exists()
 
 
+def test_an_end_is_one_contracts_and_happens_once(endpoint: WebhookEndpoint) -> None:
+    link = make_link(endpoint.install)
+    other = make_contract(endpoint.install, [link])
+    stays = make_grant(other, link, make_participant(endpoint.install))
+    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    ended_at = Contract.objects.get(status=Contract.Status.ENDED).ended_at
+    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    assert ended_at is not None
+    assert Contract.objects.get(opentrain_id="ctr_1").ended_at == ended_at
+    assert list(AccessGrant.objects.wanted()) == [stays]
+    other.refresh_from_db()
+    assert (other.status, other.ended_at) == (Contract.Status.ACTIVE, None)
+
+
 def test_older_news_only_fills_in_what_is_not_known(endpoint: WebhookEndpoint) -> None:
-    newer, older = {**CONTRACT, "title": "Masks"}, {**CONTRACT, "startDate": "2026-11-02"}
+    newer = {**CONTRACT, "title": "Masks", "endDate": "2026-11-20"}
+    older = {**CONTRACT, "startDate": "2026-11-02", "jobId": "job_0"}
     tell(endpoint, catalog.CONTRACT_ENDED, {"contract": newer}, event_id="evt_10")
     tell(endpoint, catalog.CONTRACT_STARTED, {"contract": older}, event_id="evt_9")
     contract = Contract.objects.get()
-    assert (contract.title, contract.start_date) == ("Masks", date(2026, 11, 2))
+    assert (contract.title, contract.job_id) == ("Masks", "job_1")
+    assert (contract.start_date, contract.end_date) == (date(2026, 11, 2), date(2026, 11, 20))
+    assert contract.last_event_id == "evt_10"
     tell(endpoint, catalog.CONTRACT_ENDED, {"contract": {**CONTRACT, "title": "Cats"}}, event_id="evt_11")
     contract.refresh_from_db()
     assert (contract.title, contract.last_event_id) == ("Cats", "evt_11")
+    assert contract.end_date == date(2026, 11, 20), "what is left out stays"
 
 
 def test_news_of_a_removed_link_does_not_revive_it(endpoint: WebhookEndpoint) -> None:
@@ -169,7 +188,10 @@ def test_money_says_in_one_way_or_another_for_which_contract(
     endpoint: WebhookEndpoint, data: dict[str, Any], resource_id: str
 ) -> None:
     """Only that there is a contract, or its id, is documented."""
-    theirs = make_contract(make_install("globex"), opentrain_id="ctr_1")
+    theirs, other = (
+        make_contract(make_install("globex"), opentrain_id="ctr_1"),
+        make_contract(endpoint.install),
+    )
     contract = make_contract(endpoint.install, opentrain_id="ctr_1")
     tell(
         endpoint,
@@ -177,9 +199,9 @@ def test_money_says_in_one_way_or_another_for_which_contract(
         {**data, "budget": {"state": "LOW", **data.get("budget", {})}},
         resource_id,
     )
-    contract.refresh_from_db()
-    theirs.refresh_from_db()
-    assert (contract.budget_state, theirs.budget_state) == ("LOW", "OK")
+    for row in (contract, theirs, other):
+        row.refresh_from_db()
+    assert (contract.budget_state, theirs.budget_state, other.budget_state) == ("LOW", "OK", "OK")
 
 
 # install.revoked ------------------------------------------------------------------------------

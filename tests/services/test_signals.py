@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db.models import Model
@@ -11,7 +12,10 @@ from django.dispatch import Signal
 from django_opentrain import signals
 from django_opentrain.models import AccessGrant, Contract, Install, WebhookEvent
 from django_opentrain.platform import catalog
+from django_opentrain.platform.resources import ContractInfo
+from django_opentrain.services import contracts
 from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_install
 
 pytestmark = pytest.mark.django_db
 
@@ -70,3 +74,14 @@ def test_what_a_site_hears_of_a_customer(opentrain: OpenTrain, heard: Heard) -> 
         catalog.CONTRACT_ENDED,
         catalog.INSTALL_REVOKED,
     }
+
+
+def test_a_contract_starts_once_and_not_after_its_end(
+    heard: Heard, django_capture_on_commit_callbacks: Any
+) -> None:
+    install = make_install()
+    going, over = ({"id": f"ctr_{status}", "status": status} for status in ("active", "ended"))
+    with django_capture_on_commit_callbacks(execute=True):
+        for contract in (going, going, over):
+            contracts.save(install, ContractInfo.from_json(contract))
+    assert [name for name, *_ in heard] == ["contract_started"]

@@ -22,7 +22,7 @@ from django_opentrain.sandbox.models import Usage
 from django_opentrain.services import connect, contracts, endpoints, reconcile, reporting, usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_contract, make_install, make_participant
+from tests.factories import make_contract, make_install, make_participant, make_usage
 from tests.services.conftest import Host, RecordingAdapter
 
 DUE, REPORTED, REFUSED = DailyUsage.Status.values
@@ -388,6 +388,22 @@ def test_hours_counted_before_the_trainer_was_known_are_not_lost(opentrain: Open
     opentrain.run()
     assert sent(opentrain)[days_ago(1).isoformat()] == 150
     assert DailyUsage.objects.filter(work_date=days_ago(1)).count() == 1
+
+
+def test_who_turns_out_to_be_hired_takes_over_their_own_hours_alone(contract: Contract) -> None:
+    maria = make_participant(contract.install, opentrain_user_id="usr_maria")
+    other = make_contract(contract.install)
+    mine = make_usage(contract, worker_id="usr_maria")
+    taken = make_usage(contract, worker_id="")
+    again = make_usage(contract, taken.work_date, worker_id="usr_maria")
+    kens = make_usage(contract, worker_id="usr_ken")
+    elsewhere = make_usage(other, worker_id="usr_maria")
+    contracts.set_trainer(contract, maria)
+    workers = dict(DailyUsage.objects.values_list("pk", "worker_id"))
+    assert [workers[row.pk] for row in (mine, taken, again)] == ["", "", "usr_maria"]
+    assert [workers[row.pk] for row in (kens, elsewhere)] == ["usr_ken", "usr_maria"]
+    other.refresh_from_db()
+    assert (contract.trainer, other.trainer) == (maria, None)
 
 
 @pytest.mark.django_db
