@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -56,7 +57,7 @@ def test_all_of_a_budget_is_kept(endpoint: WebhookEndpoint, contract: Contract) 
     }
     tell(endpoint, contract, "LOW", budget, event_id="evt_7")
     assert (contract.payment_type, contract.budget_state) == ("PAY_PER_HOUR", "LOW")
-    assert (contract.funded_volume, contract.consumed_volume) == (10, Decimal("8.125"))
+    assert (contract.funded_volume, contract.consumed_volume) == (Decimal(10), Decimal("8.125"))
     assert (contract.remaining_volume, contract.consumed_fraction) == (Decimal("1.875"), Decimal("0.8125"))
     assert contract.active_milestone == {"id": "mst_1", "name": "First", "status": "ACTIVE_FUNDED"}
     assert contract.budget_event_id == "evt_7"
@@ -75,6 +76,13 @@ def test_a_late_event_does_not_undo_a_newer_one(endpoint: WebhookEndpoint, contr
     assert tell(endpoint, contract, "DEPLETED", event_id="evt_10").budget_state == "DEPLETED"
     assert tell(endpoint, contract, "LOW", event_id="evt_9").budget_state == "DEPLETED"
     assert tell(endpoint, contract, "OK", event_id="evt_11").budget_state == "OK"
+
+
+def test_an_event_without_an_id_or_a_time_counts(endpoint: WebhookEndpoint, contract: Contract) -> None:
+    Contract.objects.update(budget_updated_at=timezone.now())
+    data = {"contractId": contract.opentrain_id, "budget": {"state": "LOW"}}
+    body = json.dumps({"type": catalog.MILESTONE_BUDGET_LOW, "data": data}).encode()
+    assert tell(endpoint, contract, "LOW", event_id="", body=body).budget_state == "LOW"
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(6, "LOW"), (4, "OK")])
@@ -112,6 +120,14 @@ def test_a_host_that_fails_is_told_again(
     site.failing.clear()
     assert contracts.announce_budgets() == 1
     assert site.budgets == [("OK", "LOW")]
+    assert contracts.announce_budgets() == 0
+
+
+def test_each_contract_is_told_of_by_itself(contract: Contract, site: Host) -> None:
+    make_contract(contract.install, budget_state="DEPLETED")
+    Contract.objects.filter(pk=contract.pk).update(budget_state="LOW")
+    assert contracts.announce_budgets() == 2
+    assert sorted(site.budgets) == [("OK", "DEPLETED"), ("OK", "LOW")]
     assert contracts.announce_budgets() == 0
 
 
