@@ -65,6 +65,15 @@ def test_record_sets_totals_and_keeps_what_is_left_out(contract: Contract) -> No
     assert (row.status, row.revision) == (DUE, 2)
 
 
+@pytest.mark.parametrize("write", [usage.record, usage.add])
+def test_the_hosts_own_report_id_is_kept_until_it_is_another(contract: Contract, write: Any) -> None:
+    day = date(2026, 11, 1)
+    assert write(contract, day, total_seconds=1, external_report_id="batch-7").external_report_id == "batch-7"
+    assert write(contract, day, total_seconds=2).external_report_id == "batch-7"
+    assert write(contract, day, total_seconds=3, external_report_id="batch-8").external_report_id == "batch-8"
+    assert usage._entry(DailyUsage.objects.get()).external_report_id == "batch-8"
+
+
 def test_recording_the_same_again_is_no_change(contract: Contract) -> None:
     usage.record(contract, date(2026, 11, 1), total_seconds=600)
     DailyUsage.objects.update(status=REPORTED, reported_revision=1)
