@@ -6,16 +6,18 @@ import hashlib
 import hmac
 import json
 import uuid
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
-from django_opentrain.services import events, inbox
+from django_opentrain.services import arrivals, dispatch, events, inbox
 from tests.factories import make_endpoint, make_event, make_install
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +106,26 @@ def test_old_and_future_signatures_are_refused(endpoint: WebhookEndpoint, age: i
     assert not WebhookEvent.objects.exists()
 
 
+@pytest.mark.parametrize(("age", "taken"), [(59, True), (61, False)])
+def test_how_old_a_signature_may_be_is_the_sites_to_say(
+    endpoint: WebhookEndpoint, settings: Any, age: int, taken: bool
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "SIGNATURE_TOLERANCE": 60}
+    body = body_of()
+    with nullcontext() if taken else pytest.raises(inbox.BadSignature):
+        inbox.receive(endpoint.key, signed(endpoint, body, age=age), body)
+
+
+def test_only_what_is_new_and_known_wakes_the_workers(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudges: list[bytes] = []
+    for body in (body_of(), body_of(), body_of(type="contract.paused"), b"{"):
+        monkeypatch.setattr(dispatch, "nudge", lambda body=body: nudges.append(body))
+        inbox.receive(endpoint.key, signed(endpoint, body), body)
+    assert nudges == [body_of()]
+
+
 def test_nothing_forged_is_stored(endpoint: WebhookEndpoint) -> None:
     body = body_of()
     for headers in ({}, {"X-OpenTrain-Signature": "t=1,v1=00"}, signed(make_endpoint(make_install()), body)):
@@ -119,6 +141,25 @@ def test_an_unknown_key_and_an_endpoint_without_a_secret_are_unknown() -> None:
     for key in (uuid.uuid4(), waiting.key):
         with pytest.raises(inbox.UnknownEndpoint):
             inbox.receive(key, {}, b"{}")
+
+
+def test_header_names_have_no_case(endpoint: WebhookEndpoint) -> None:
+    body = body_of()
+    headers = {name.lower(): value for name, value in signed(endpoint, body).items()}
+    inbox.receive(endpoint.key, headers, body)
+    assert WebhookEvent.objects.get().delivery_id == "del_1"
+
+
+def test_an_endpoint_is_remembered_for_a_while_only(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "ENDPOINT_CACHE_SECONDS", 0)
+    body = body_of()
+    inbox.receive(endpoint.key, signed(endpoint, body), body)
+    headers = signed(endpoint, body)
+    endpoint.delete()
+    with pytest.raises(inbox.UnknownEndpoint):
+        inbox.receive(endpoint.key, headers, body)
 
 
 HELL = {
@@ -201,6 +242,46 @@ def test_what_could_not_be_stored_is_not_taken_for_a_repeat(endpoint: WebhookEnd
     endpoint.install.delete()  # the process still remembers the endpoint
     with pytest.raises(IntegrityError):
         inbox.receive(endpoint.key, headers, body)
+
+
+@pytest.fixture
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Exception]], None]:
+    """The next delivery can't be stored."""
+    store = arrivals.store
+
+    def break_store(error: type[Exception]) -> None:
+        def fail(*_arguments: object, **_more: object) -> bool:
+            monkeypatch.setattr(arrivals, "store", store)
+            raise error
+
+        monkeypatch.setattr(arrivals, "store", fail)
+
+    return break_store
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_connection_that_died_while_it_was_idle_costs_no_delivery(
+    endpoint: WebhookEndpoint, fail_once: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    fail_once(error)
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+    body = body_of()
+    assert not inbox.receive(endpoint.key, signed(endpoint, body), body).duplicate
+    assert WebhookEvent.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("usable", [False, True])
+def test_what_a_living_connection_or_a_transaction_has_refused_stays_refused(
+    endpoint: WebhookEndpoint, fail_once: Any, monkeypatch: pytest.MonkeyPatch, usable: bool
+) -> None:
+    """What a transaction did before is lost with its connection: that is for its owner to do again."""
+    fail_once(OperationalError)
+    monkeypatch.setattr(connection, "is_usable", lambda: usable)
+    body = body_of()
+    with pytest.raises(OperationalError), nullcontext() if usable else transaction.atomic():
+        inbox.receive(endpoint.key, signed(endpoint, body), body)
 
 
 def test_a_forged_request_costs_no_statement_once_the_endpoint_is_known(

@@ -60,9 +60,12 @@ def days_ago(number: int) -> date:
 
 def test_record_sets_totals_and_keeps_what_is_left_out(contract: Contract) -> None:
     usage.record(contract, date(2026, 11, 1), total_seconds=600, tasks_completed=3)
+    other = usage.record(contract, date(2026, 11, 2), labels_completed=1)
     row = usage.record(contract, date(2026, 11, 1), labels_completed=9)
     assert (row.total_seconds, row.tasks_completed, row.labels_completed) == (600, 3, 9)
     assert (row.status, row.revision) == (DUE, 2)
+    other.refresh_from_db()
+    assert (other.labels_completed, other.revision) == (1, 1)
 
 
 @pytest.mark.parametrize("write", [usage.record, usage.add])
@@ -81,11 +84,12 @@ def test_recording_the_same_again_is_no_change(contract: Contract) -> None:
     assert (row.status, row.revision) == (REPORTED, 1)
 
 
-def test_a_correction_downwards_is_due(contract: Contract) -> None:
-    usage.record(contract, date(2026, 11, 1), total_seconds=600)
-    DailyUsage.objects.update(status=REPORTED, reported_revision=1)
-    row = usage.record(contract, date(2026, 11, 1), total_seconds=0)
-    assert (row.status, row.total_seconds) == (DUE, 0)
+def test_a_correction_downwards_of_one_total_is_due(contract: Contract) -> None:
+    usage.record(contract, date(2026, 11, 1), total_seconds=600, tasks_completed=3)
+    DailyUsage.objects.update(status=REFUSED, error="too many tasks")
+    row = usage.record(contract, date(2026, 11, 1), total_seconds=600, tasks_completed=0)
+    assert (row.status, row.error) == (DUE, "")
+    assert (row.total_seconds, row.tasks_completed) == (600, 0)
 
 
 def test_add_adds_to_what_is_there_or_not(contract: Contract) -> None:
