@@ -220,7 +220,7 @@ def _reconcile(install: Install) -> None:
 
 
 def _summary(install: Install, key: str) -> str:
-    lines = install.reconcile_summary.get(key) or ()
+    lines = install.last_reconciliation.get(key) or ()
     return (
         format_html_join("", '<div class="opentrain-line">{}</div>', ((mask(str(line)),) for line in lines))
         or EMPTY

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_opentrain.clients import client_for
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.models.base import TimestampedModel
+from django_opentrain.phrases import restored
 from django_opentrain.platform.catalog import has_scope
 from django_opentrain.platform.client import PlatformClient
 
@@ -138,6 +139,11 @@ class Install(TimestampedModel):
         Raises ``UndecryptableError`` when the token's key is lost.
         """
         return client_for(self)
+
+    @property
+    def last_reconciliation(self) -> dict[str, list[str]]:
+        """What the last reconciliation came to (``changes``, ``held``, ``problems``), in the reader's language."""
+        return {kind: [str(restored(each)) for each in kept] for kind, kept in self.reconcile_summary.items()}
 
     @property
     def is_usable(self) -> bool:

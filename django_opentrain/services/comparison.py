@@ -10,8 +10,10 @@ from typing import Final
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.phrases import Phrase
 from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.services import contracts, grants, linking, links, participants
 from django_opentrain.services.locks import one_at_a_time
@@ -30,13 +32,18 @@ class Change:
 
     #: "+" appears, "-" goes, "~" differs.
     sign: str
-    text: str
+    text: Phrase
     make: Callable[[], object]
     #: How many grants it takes away.
     removes: int = 0
 
+    @property
+    def line(self) -> Phrase:
+        """With its sign, as a diff has it."""
+        return Phrase("%(sign)s %(text)s", {"sign": self.sign, "text": self.text})
+
     def __str__(self) -> str:
-        return f"{self.sign} {self.text}"
+        return str(self.line)
 
 
 def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
@@ -46,7 +53,10 @@ def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
     for row in ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links):
         yield Change(
             sign="-",
-            text=f"link {row.opentrain_id} of project {row.external_project_id} is gone at OpenTrain",
+            text=Phrase(
+                _("link %(link)s of project %(project)s is gone at OpenTrain"),
+                {"link": row.opentrain_id, "project": row.external_project_id},
+            ),
             make=partial(links.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
             removes=AccessGrant.objects.wanted().filter(link=row).count(),
         )
@@ -56,7 +66,10 @@ def link_changes(install: Install, seen: Survey) -> Iterator[Change]:
         if info.id not in known:
             yield Change(
                 sign="+",
-                text=f"link {info.id} of project {info.external_project_id} to job {info.job_id or '-'}",
+                text=Phrase(
+                    _("link %(link)s of project %(project)s to job %(job)s"),
+                    {"link": info.id, "project": info.external_project_id, "job": info.job_id or "-"},
+                ),
                 make=partial(links.save, install, info),
             )
 
@@ -65,12 +78,17 @@ def _unfinished_link(row: ProjectLink, seen: Survey) -> Change:
     if row.removal_requested_at:
         return Change(
             sign="~",
-            text=f"project {row.external_project_id} is still to be unlinked",
+            text=Phrase(
+                _("project %(project)s is still to be unlinked"), {"project": row.external_project_id}
+            ),
             make=partial(linking.finish_removal, row),
         )
     return Change(
         sign="~",
-        text=f"project {row.external_project_id} is still to be linked to job {row.job_id or '-'}",
+        text=Phrase(
+            _("project %(project)s is still to be linked to job %(job)s"),
+            {"project": row.external_project_id, "job": row.job_id or "-"},
+        ),
         make=partial(linking.complete, row, seen.links),
     )
 
@@ -124,16 +142,20 @@ def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterat
         if recent:
             yield Change(
                 sign="+",
-                text=f"contract {info.id} ({info.title}), ended",
+                text=_about(_("contract %(id)s (%(title)s), ended"), info),
                 make=partial(record_ended, install, info),
             )
     elif row.status == Contract.Status.ACTIVE:
         yield Change(
             sign="-",
-            text=f"contract {info.id} ({info.title}) has ended",
+            text=_about(_("contract %(id)s (%(title)s) has ended"), info),
             make=partial(_end, install, info),
             removes=AccessGrant.objects.wanted().filter(contract=row).count(),
         )
+
+
+def _about(template: str, info: ContractInfo) -> Phrase:
+    return Phrase(template, {"id": info.id, "title": info.title})
 
 
 def _end(install: Install, info: ContractInfo) -> None:
@@ -154,16 +176,17 @@ def record_ended(install: Install, info: ContractInfo) -> None:
 
 def _active(install: Install, row: Contract | None, info: ContractInfo, *, missing: bool) -> Iterator[Change]:
     if row is None or missing:
+        new = _("contract %(id)s (%(title)s), active")
+        known = _("contract %(id)s (%(title)s), active: access is missing")
         yield Change(
             sign="+",
-            text=f"contract {info.id} ({info.title}), active"
-            + ("" if row is None else ": access is missing"),
+            text=_about(new if row is None else known, info),
             make=partial(start, install, info),
         )
     elif _differs(row, info):
         yield Change(
             sign="~",
-            text=f"contract {info.id}: title, job or dates",
+            text=_about(_("contract %(id)s: title, job or dates"), info),
             make=partial(contracts.save, install, info),
         )
 

@@ -17,11 +17,13 @@ from typing import Final
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.phrases import Phrase
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import (
     Forbidden,
@@ -65,7 +67,7 @@ class Outcome:
     #: Removals that the breaker holds back.
     held: list[Change] = field(default_factory=list)
     #: What could not be seen or done, in words.
-    problems: list[str] = field(default_factory=list)
+    problems: list[Phrase] = field(default_factory=list)
     #: OpenTrain failed at some of it, so that it is worth trying again soon.
     unfinished: bool = False
     #: Somebody had confirmed the removals when the run began.
@@ -79,11 +81,11 @@ class Outcome:
         wanted = AccessGrant.objects.wanted().filter(contract__install=row)
         return cls(confirmed=row.removals_confirmed, wanted=wanted.count())
 
-    def note(self, what: str, error: Exception) -> None:
+    def note(self, what: Phrase, error: Exception) -> None:
         """OpenTrain refused one thing. Raises where it will refuse all others, too."""
         if isinstance(error, (Unauthorized, RateLimited)):
             raise error
-        self.problems.append(f"{what}: {describe(error)}")
+        self.problems.append(Phrase("%(what)s: %(error)s", {"what": what, "error": describe(error)}))
         self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
@@ -127,9 +129,9 @@ def _run(row: Install, held: Lease) -> Outcome:
         reconciled_at=timezone.now(),
         reconcile_attempts=attempts,
         reconcile_summary={
-            "changes": [str(change) for change in outcome.changes[:100]],
-            "held": [change.text for change in outcome.held[:100]],
-            "problems": outcome.problems[:100],
+            "changes": [change.line.stored() for change in outcome.changes[:100]],
+            "held": [change.text.stored() for change in outcome.held[:100]],
+            "problems": [problem.stored() for problem in outcome.problems[:100]],
         },
         removals_held=sum(change.removes for change in outcome.held),
     )
@@ -150,7 +152,7 @@ def _restore(row: Install, held: Lease) -> Outcome:
     outcome.problems.extend(seen.unseen)
     _refresh(row, held, outcome)
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
-        _try("webhook endpoint", partial(endpoints.ensure, row), held, outcome)
+        _try(Phrase(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
     _reassert(row, held)
     return outcome
 
@@ -177,7 +179,7 @@ def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
             outcome.changes.append(change)
 
 
-def _try(what: str, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
+def _try(what: Phrase, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
     """Take one step; whether OpenTrain let us."""
     held.renew()
     try:
@@ -196,11 +198,11 @@ def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
         old = Q(budget_updated_at__lte=long_ago)
         old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
         for contract in _unasked(row, "budget_updated_at", old):
-            what = f"budget of contract {contract.opentrain_id}"
+            what = Phrase(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
             _try(what, partial(contracts.ask_budget, contract), held, outcome)
     if row.has_scope(catalog.PARTICIPANTS_READ):
         for contract in _unasked(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
-            what = f"participants of contract {contract.opentrain_id}"
+            what = Phrase(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
             _try(
                 what,
                 partial(admit, row, contract, ProjectLink.objects.live().filter(contracts=contract)),

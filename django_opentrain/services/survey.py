@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _
 
 from django_opentrain.models import Install, ProjectLink
+from django_opentrain.phrases import Phrase
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound
 from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
@@ -27,13 +28,13 @@ class Survey:
     active: dict[str, ContractInfo] = field(default_factory=dict)
     ended: dict[str, ContractInfo] = field(default_factory=dict)
     #: What could not be seen, in words: lists that were cut, scopes that are missing.
-    unseen: list[str] = field(default_factory=list)
+    unseen: list[Phrase] = field(default_factory=list)
 
 
 def survey_links(install: Install, seen: Survey, lease: Lease) -> None:
     """Look at the project links. Raises ``OpenTrainError``."""
     if not install.has_scope(catalog.PROJECT_LINKS_READ):
-        seen.unseen.append(_("Project links: the scope project-links:read is missing."))
+        seen.unseen.append(Phrase(_("Project links: the scope project-links:read is missing.")))
         return
     seen.links = install.client.list_project_links()
     seen.gone_links = set(_gone_links(install, seen.links, lease))
@@ -45,7 +46,7 @@ def survey_contracts(install: Install, seen: Survey, lease: Lease) -> None:
     Raises ``OpenTrainError``.
     """
     if not install.has_scope(catalog.CONTRACTS_READ):
-        seen.unseen.append(_("Contracts: the scope contracts:read is missing."))
+        seen.unseen.append(Phrase(_("Contracts: the scope contracts:read is missing.")))
         return
     for status, found in (("active", seen.active), ("ended", seen.ended)):
         _list_contracts(install, seen, status, found, lease)
@@ -81,10 +82,9 @@ def _list_contracts(
         )
         found.update({info.id: info for info in contracts})
         if len(contracts) >= limit:
-            text = _("Only the newest %(limit)d %(status)s contracts of project %(project)s can be seen.") % {
-                "limit": limit,
-                "status": status,
-                "project": link.external_project_id,
-            }
+            text = Phrase(
+                _("Only the newest %(limit)d %(status)s contracts of project %(project)s can be seen."),
+                {"limit": limit, "status": status, "project": link.external_project_id},
+            )
             logger.error("Install %s: %s", install.opentrain_id, text)
             seen.unseen.append(text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db.models.signals import post_init
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from django_opentrain import tasks
 from django_opentrain.clients import InstallObserver
@@ -195,7 +195,7 @@ def test_budgets_are_asked_for_where_there_is_an_answer(
         opentrain_id=ken.id, budget_updated_at__gte=linked.now - timedelta(hours=1)
     ).exists()
     assert all(each.contract.budget_updated_at is None for each in unlinked)
-    assert install().reconcile_summary["problems"] == []
+    assert install().last_reconciliation["problems"] == []
 
 
 # What hands did -------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def test_a_cut_list_is_split_by_link(linked: OpenTrain, site: Host, monkeypatch:
         linked.hire(f"Two {number}", job="Another job")
     hourly(linked)
     assert len(site.inside) == 4
-    assert install().reconcile_summary["problems"] == []
+    assert install().last_reconciliation["problems"] == []
 
 
 @pytest.mark.slow
@@ -430,7 +430,7 @@ def test_more_than_two_hundred_contracts_are_found(linked: OpenTrain, site: Host
         linked.hire(f"Two {number}", job="Another job")
     hourly(linked)
     assert len(site.inside) == 220
-    assert install().reconcile_summary["problems"] == []
+    assert install().last_reconciliation["problems"] == []
     Contract.objects.update(participants_read_at=timezone.now(), budget_updated_at=timezone.now())
     before = len(linked.sandbox.calls)
     reconcile.install(install())
@@ -447,7 +447,7 @@ def test_a_list_that_stays_cut_is_said_loudly(
     with caplog.at_level(logging.ERROR, "django_opentrain"):
         hourly(linked)
     assert "Only the newest 3 active contracts" in caplog.text
-    assert "Only the newest 3 active contracts" in install().reconcile_summary["problems"][0]
+    assert "Only the newest 3 active contracts" in install().last_reconciliation["problems"][0]
 
 
 # When OpenTrain fails -------------------------------------------------------------------------
@@ -540,8 +540,31 @@ def test_one_customers_rate_limit_keeps_no_other_waiting(linked: OpenTrain) -> N
 def test_a_missing_scope_is_a_problem_and_no_obstacle(opentrain: OpenTrain) -> None:
     scopes = [scope for scope in catalog.SCOPES if scope != catalog.CONTRACTS_READ]
     row = opentrain.connect("acme", scopes=scopes)
-    assert "contracts:read" in row.reconcile_summary["problems"][0]
+    assert "contracts:read" in row.last_reconciliation["problems"][0]
     assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
+
+
+def test_what_a_run_came_to_is_told_in_the_readers_language(
+    linked: OpenTrain, site: Host, settings: Any
+) -> None:
+    """A worker doesn't know it."""
+    hires = [linked.hire() for _number in range(6)]
+    linked.run()
+    silence(linked)
+    for hire in hires:
+        linked.end(hire)
+    linked.fail_next(status=400, match="GET /contracts/.*/budget")
+    Contract.objects.update(budget_updated_at=None)
+    linked.sandbox.set_install(
+        scopes=[each for each in catalog.SCOPES if not each.startswith("project-links")]
+    )
+    connect.verify(install())
+    reconcile.install(install())
+    with translation.override("de"):
+        found = install().last_reconciliation
+    assert f"Vertrag {hires[0].id}" in " ".join(found["held"])
+    assert found["problems"][0] == "Projektverknüpfungen: Die Berechtigung project-links:read fehlt."
+    assert found["problems"][1].startswith("Budget des Vertrags ctr")
 
 
 def test_two_workers_do_not_reconcile_at_once(linked: OpenTrain) -> None:

@@ -60,19 +60,19 @@ class InstallSerializer(CamelSerializer):
     )
     reconciled_at = Moment(allow_null=True, help_text="When one was last completed.")
     reconcile_changes = serializers.ListField(
-        source="reconcile_summary.changes",
+        source="last_reconciliation.changes",
         default=list,
         child=serializers.CharField(),
         help_text="What the last one changed.",
     )
     reconcile_problems = serializers.ListField(
-        source="reconcile_summary.problems",
+        source="last_reconciliation.problems",
         default=list,
         child=serializers.CharField(),
         help_text="What the last one could not see or do.",
     )
     reconcile_held = serializers.ListField(
-        source="reconcile_summary.held",
+        source="last_reconciliation.held",
         default=list,
         child=serializers.CharField(),
         help_text="Why access was to end, in the removals that wait to be confirmed.",

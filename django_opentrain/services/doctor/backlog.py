@@ -104,7 +104,7 @@ def reconciliation() -> Iterator[Finding]:
         "Installs whose removals are unusually many, and wait",
         live.filter(removals_held__gt=0),
         lambda row: (
-            f"{customer(row)}: {row.removals_held} grants. {'; '.join(row.reconcile_summary.get('held', ()))}"
+            f"{customer(row)}: {row.removals_held} grants. {'; '.join(row.last_reconciliation.get('held', ()))}"
         ),
     )
     yield from _some(
@@ -112,7 +112,7 @@ def reconciliation() -> Iterator[Finding]:
         "comparison-incomplete",
         "Installs that could not be compared with OpenTrain completely",
         live.filter(reconcile_summary__problems__0__isnull=False),
-        lambda row: f"{customer(row)}: {' '.join(row.reconcile_summary['problems'])}",
+        lambda row: f"{customer(row)}: {' '.join(row.last_reconciliation['problems'])}",
     )
     before = timezone.now() - RECONCILE_LATE
     late = Q(reconciled_at=None, created_at__lte=before) | Q(reconciled_at__lte=before)
