@@ -73,5 +73,7 @@ def heard_from(install: Install, event: Event) -> None:
     told_at = event.created_at
     if event.type == catalog.INSTALL_REVOKED or install.refused_at is None or told_at is None:
         return
+    if not install.is_live:
+        return  # what was taken over may be locked by whoever waits for the one that took over
     if install.refused_at < told_at <= timezone.now():
         Install.objects.filter(pk=install.pk).update(refused_at=told_at)

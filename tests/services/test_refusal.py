@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from django_opentrain.models import AccessGrant, Install
+from django_opentrain.models import AccessGrant, Install, WebhookEndpoint
+from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.resources import InstallInfo
-from django_opentrain.services import connect, reconcile, refusal
+from django_opentrain.services import connect, inbox, reconcile, refusal
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests.factories import make_event
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -99,6 +101,18 @@ def test_a_site_that_was_down_asks_before_it_ends_anything(
     opentrain.run()
     assert site.inside == {(hired.opentrain_user_id, "p1")}
     assert install().status == Install.Status.ACTIVE
+
+
+def test_an_event_tells_nothing_of_an_install_that_was_taken_over(opentrain: OpenTrain, hired: Hire) -> None:
+    """Its row is for the reconnect to lock, which waits for the event's."""
+    old, refused = Install.objects.get(), opentrain.now
+    opentrain.connect("acme")
+    Install.objects.filter(pk=old.pk).update(refused_at=refused)
+    opentrain.travel(minutes=1)
+    late = make_event(WebhookEndpoint.objects.filter(install=old).get(), catalog.CONTRACT_ENDED)
+    inbox.process(late)
+    old.refresh_from_db()
+    assert old.refused_at == refused
 
 
 def test_an_event_tells_that_the_install_stands(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
