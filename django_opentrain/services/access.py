@@ -21,7 +21,8 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import participants
+from django_opentrain.platform.values import as_id
+from django_opentrain.services import participants, troubles
 from django_opentrain.services.locks import lock
 from django_opentrain.text import describe
 
@@ -81,7 +82,11 @@ def converge_due() -> int:
 
 def _try(row: AccessGrant) -> bool:
     before = (row.state, row.attempts)
-    converge(row)
+    try:
+        converge(row)
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else must wait for it
+        troubles.tell(logger, f"Settling access grant {row.pk} of", row.contract.install, error)
+        return False
     return (row.state, row.attempts) != before
 
 
@@ -124,10 +129,17 @@ def _give(row: AccessGrant) -> None:
         raise AdapterError(
             _("Project %(id)s is not one of this customer's projects.") % {"id": row.external_project_id}
         )
-    row.host_user_ref = str(adapter.grant_access(row))
+    row.host_user_ref = _account_key(adapter.grant_access(row))
     row.state = AccessGrant.State.GRANTED
     row.granted_at = row.granted_at if row.granted_at and not row.revoked_at else timezone.now()
     row.revoked_at = None
+
+
+def _account_key(given: object) -> str:
+    key = str(given)
+    if as_id(key) != key:
+        raise AdapterError(_("The adapter's key of the account is too long, or is no text that can be kept."))
+    return key
 
 
 def _remove(row: AccessGrant) -> None:

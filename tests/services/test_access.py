@@ -360,6 +360,41 @@ def test_a_failure_rolls_back_what_the_host_wrote(
     assert maria.contract.title != "half-written"
 
 
+@pytest.mark.parametrize("key", ["x" * 201, "a\0b"])
+def test_a_key_that_can_not_be_kept_is_a_failure_and_no_obstacle(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    give = RecordingAdapter.grant_access
+
+    def badly(adapter: RecordingAdapter, grant: AccessGrant) -> str:
+        return key if grant.participant == maria.participant else give(adapter, grant)
+
+    monkeypatch.setattr(RecordingAdapter, "grant_access", badly)
+    linked.run()
+    assert (maria.grant.state, ken.grant.state) == (State.FAILED, State.GRANTED)
+    assert "key of the account" in maria.grant.last_error
+
+
+def test_nobody_waits_for_a_grant_that_our_own_code_fails_at(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
+    linked.deliver()
+    inbox.drain()
+    attempt = access._attempt
+
+    def fail(row: AccessGrant) -> None:
+        if row == maria.grant:
+            raise RuntimeError("a bug")
+        attempt(row)
+
+    monkeypatch.setattr(access, "_attempt", fail)
+    access.converge_due()
+    assert site.inside == {(ken.opentrain_user_id, "p1")}
+    assert f"access grant {maria.grant.pk}" in caplog.text
+
+
 def test_no_work_email_in_what_is_kept_of_an_error(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
