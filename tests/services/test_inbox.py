@@ -322,6 +322,23 @@ def test_processing_twice_changes_nothing(endpoint: WebhookEndpoint) -> None:
     assert row.attempts == 1
 
 
+def test_an_event_counts_for_whoever_has_taken_over_by_then(endpoint: WebhookEndpoint) -> None:
+    """The customer reconnects while a worker already has the event in hand."""
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    assert row.endpoint.install.superseded_by is None
+    new = make_install()
+    Install.objects.filter(pk=endpoint.install.pk).update(superseded_by=new)
+    assert inbox.process(row).status == PROCESSED
+    assert [contract.opentrain_id for contract in new.contracts.all()] == ["ctr_1"]
+
+
+@pytest.mark.parametrize("body", [None, b"[]"])
+def test_what_has_no_body_any_more_has_no_effect(endpoint: WebhookEndpoint, body: bytes | None) -> None:
+    row = inbox.process(make_event(endpoint, type="contract.ended", resource_id="ctr_1", body=body))
+    assert (row.status, row.error) == (IGNORED, "The body is gone or is not a JSON object.")
+    assert not endpoint.install.contracts.exists()
+
+
 def test_a_failure_is_kept_and_tried_again(
     endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

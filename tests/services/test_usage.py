@@ -268,11 +268,13 @@ def test_days_that_were_not_asked_for_are_not_recorded(
 
 
 @pytest.mark.parametrize("value", [12.0, 12.5, Decimal(12), "12"])
-def test_totals_are_whole_numbers(contract: Contract, site: Host, value: Any) -> None:
+@pytest.mark.parametrize("name", usage.TOTALS)
+def test_totals_are_whole_numbers(contract: Contract, site: Host, value: Any, name: str) -> None:
     """A fraction would be cut by the database, and so be news each time it is collected."""
+    totals = {**dict.fromkeys(usage.TOTALS, 1), name: value}
     with pytest.raises(ValueError, match="whole number"):
-        usage.record(contract, days_ago(0), total_seconds=value)
-    site.days = [DayUsage(work_date=days_ago(0), total_seconds=value)]
+        usage.record(contract, days_ago(0), **totals)
+    site.days = [DayUsage(work_date=days_ago(0), **totals)]
     assert usage.collect(contract) == 0
 
 
