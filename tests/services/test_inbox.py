@@ -318,6 +318,7 @@ def test_the_same_id_of_another_customer_is_another_event(endpoint: WebhookEndpo
 def test_processing_twice_changes_nothing(endpoint: WebhookEndpoint) -> None:
     row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
     first = inbox.process(row).processed_at
+    assert first is not None
     assert inbox.process(row).processed_at == first
     assert row.attempts == 1
 
@@ -361,6 +362,7 @@ def test_a_failure_is_kept_and_tried_again(
     assert inbox.drain() == 1
     row.refresh_from_db()
     assert (row.status, row.error) == (PROCESSED, "")
+    assert WebhookEvent.objects.get().next_attempt_at is None
 
 
 def test_after_many_failures_an_event_waits_for_a_person(

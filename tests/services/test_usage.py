@@ -175,6 +175,15 @@ def test_collecting_records_what_differs(contract: Contract, site: Host) -> None
     assert contract.usage_collected_at is not None
 
 
+def test_collecting_for_one_contract_is_nothing_for_another(contract: Contract, site: Host) -> None:
+    other = make_contract(contract.install, trainer=contract.trainer)
+    site.days = [DayUsage(work_date=days_ago(0), total_seconds=60)]
+    assert usage.collect(other) == 1
+    contract.refresh_from_db()
+    assert contract.usage_collected_at is None
+    assert usage.collect(contract) == 1
+
+
 def test_a_collection_that_ends_after_midnight_has_not_asked_for_the_new_day(
     maria: Hire, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
