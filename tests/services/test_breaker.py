@@ -47,6 +47,7 @@ def test_many_removals_at_once_wait_for_somebody(
         hourly(linked)
     assert len(site.inside) == 8
     assert install().removals_held == 7
+    assert len(install().reconcile_summary["held"]) == 7
     assert "Nothing is removed until it is confirmed" in caplog.text
     reconcile.confirm_removals(install())
     linked.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_opentrain.conf import conf
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import (
     AccessGrant,
@@ -111,6 +113,16 @@ def test_a_return_makes_an_install_that_waits_for_its_token(request_of: HttpRequ
     assert back.install is not None
     assert (back.install.status, back.install.expected_id) == (Status.PENDING, "ins_1")
     assert back.install.opentrain_id is None
+    assert (back.install.connected_by, back.install.requested_project_id) == (customer, "p1")
+    assert back.install.app_slug == conf.app_slug
+
+
+def test_whoever_comes_again_finds_what_waits_for_them_alone(customer: User) -> None:
+    waiting = connect.start_without_return(customer, "acme")
+    assert connect.start_without_return(make_user(), "acme") == waiting
+    assert connect.start_without_return(make_user(), "globex") != waiting
+    Install.objects.filter(pk=waiting.pk).update(status=Status.ACTIVE)
+    assert connect.start_without_return(customer, "acme") != waiting
 
 
 def test_a_return_without_an_install_is_a_refusal(request_of: HttpRequest, customer: User) -> None:
@@ -197,6 +209,16 @@ def test_another_apps_token(opentrain: OpenTrain, customer: User) -> None:
     opentrain.sandbox.create_app("other-app")
     approval = opentrain.sandbox.approve(app_slug="other-app")
     with pytest.raises(connect.TokenRefused, match="another app"):
+        connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
+
+
+def test_the_token_of_a_connection_that_is_not_active(
+    opentrain: OpenTrain, customer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = opentrain.sandbox.approve()
+    ask = PlatformClient.get_install
+    monkeypatch.setattr(PlatformClient, "get_install", lambda client: replace(ask(client), status="PAUSED"))
+    with pytest.raises(connect.TokenRefused, match="not active"):
         connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
 
 
@@ -369,6 +391,7 @@ def test_back_to_an_older_connection_that_still_works(working: OpenTrain, site: 
     new.refresh_from_db()
     back.refresh_from_db()
     assert (back, back.status, back.superseded_by) == (old, Status.ACTIVE, None)
+    assert back.revoked_at is None
     assert (new.status, new.superseded_by) == (Status.REVOKED, back)
     assert maria.contract.install == old
     working.end(maria)

@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 
 from django_opentrain import tasks
 from django_opentrain.clients import InstallObserver
+from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
@@ -642,6 +643,31 @@ def test_one_refusal_keeps_nothing_else_from_being_mended(
     assert outcome.unfinished == (status == 500)
     assert site.inside == {(maria.opentrain_user_id, "p1")}
     assert install().reconciled_at is not None
+    assert install().reconcile_attempts == (status == 500)
+    assert (install().next_reconcile_at is None) == (status != 500), (
+        "what is not a no is asked for again soon"
+    )
+    linked.travel(minutes=1)
+    linked.run()
+    assert (install().reconcile_attempts, install().next_reconcile_at) == (0, None)
+
+
+def test_what_a_run_did_is_kept(linked: OpenTrain) -> None:
+    silence(linked)
+    maria = linked.hire()
+    reconcile.install(install())
+    [change] = install().reconcile_summary["changes"]
+    assert maria.id in str(change)
+    assert install().reconcile_summary == {"changes": [change], "held": [], "problems": []}
+
+
+def test_a_lost_key_postpones_and_is_told(linked: OpenTrain, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}
+    reconcile.request_all()
+    assert reconcile.run_due() == 1
+    assert install().reconcile_attempts == 1
+    assert "ENCRYPTION_KEYS" in install().last_error
+    assert reconcile.run_due() == 0, "not before its time"
 
 
 def test_an_install_that_somebody_else_did_meanwhile_is_left_alone(
