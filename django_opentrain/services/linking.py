@@ -52,7 +52,7 @@ def link(
     if provisioning_mode not in catalog.PROVISIONING_MODES:
         raise LinkError(_("Unknown provisioning mode."))
     try:
-        with transaction.atomic():
+        with one_at_a_time(install):
             row = ProjectLink.objects.create(
                 install=install,
                 external_project_id=external_project_id,

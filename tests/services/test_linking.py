@@ -8,7 +8,7 @@ from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLin
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
 from django_opentrain.sandbox import models as sandbox_models
 from django_opentrain.services import linking, usage
-from django_opentrain.services.locks import lease
+from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_link
 from tests.services.conftest import Host
@@ -73,6 +73,17 @@ def test_a_no_does_not_delete_what_a_worker_has_completed_meanwhile(
     with pytest.raises(linking.LinkConflict):
         linking.link(install, "p1", job)
     assert ProjectLink.objects.get().status == ACTIVE
+
+
+def test_no_link_is_begun_in_an_install_that_a_reconnect_has_ended(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    """Whoever died on the way to OpenTrain would leave it there for ever."""
+    opentrain.connect("acme")
+    opentrain.sandbox.calls.clear()
+    with pytest.raises(BusyError):
+        linking.link(install, "p1", job)
+    assert not opentrain.sandbox.calls
 
 
 def test_twice_is_a_conflict_that_names_the_job(install: Install, job: str) -> None:
