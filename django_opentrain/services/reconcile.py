@@ -70,8 +70,8 @@ class Outcome:
     problems: list[Phrase] = field(default_factory=list)
     #: OpenTrain failed at some of it, so that it is worth trying again soon.
     unfinished: bool = False
-    #: Somebody had confirmed the removals when the run began.
-    confirmed: bool = False
+    #: How many removals somebody had confirmed when the run began; more than these are asked for again.
+    confirmed: int | None = None
     #: Grants that were to stand when the run began.
     wanted: int = 0
 
@@ -79,7 +79,8 @@ class Outcome:
     def begin(cls, row: Install) -> Outcome:
         """Nothing found and done yet."""
         wanted = AccessGrant.objects.wanted().filter(contract__install=row)
-        return cls(confirmed=row.removals_confirmed, wanted=wanted.count())
+        confirmed = row.removals_held if row.removals_confirmed else None
+        return cls(confirmed=confirmed, wanted=wanted.count())
 
     def note(self, what: Phrase, error: Exception) -> None:
         """OpenTrain refused one thing. Raises where it will refuse all others, too."""
@@ -135,7 +136,7 @@ def _run(row: Install, held: Lease) -> Outcome:
         },
         removals_held=sum(change.removes for change in outcome.held),
     )
-    if outcome.confirmed:
+    if outcome.confirmed is not None:
         Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
     # Not when somebody asked for another run meanwhile.
     Install.objects.filter(pk=row.pk, next_reconcile_at=planned).update(next_reconcile_at=again)
@@ -161,7 +162,7 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
     """Everything, or without the removals when they, and those before in this run, are too many to be believed."""
     removals = sum(change.removes for change in (*outcome.changes, *changes))
     unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
-    if not unusual or outcome.confirmed:
+    if not unusual or removals <= (outcome.confirmed or 0):
         return changes
     outcome.held.extend(change for change in changes if change.removes)
     logger.error(

@@ -55,6 +55,25 @@ def test_many_removals_at_once_wait_for_somebody(
     assert (install().removals_held, install().removals_confirmed) == (0, False)
 
 
+def test_a_confirmation_is_for_what_was_shown(linked: OpenTrain, site: Host) -> None:
+    """OpenTrain was away in between, and then told of more."""
+    hires = hire(linked, 14)
+    linked.run()
+    silence(linked)
+    for each in hires[:8]:
+        linked.end(each)
+    hourly(linked)
+    reconcile.confirm_removals(install())
+    for each in hires[8:]:
+        linked.end(each)
+    hourly(linked)
+    assert len(site.inside) == 14
+    assert (install().removals_held, install().removals_confirmed) == (14, False)
+    reconcile.confirm_removals(install())
+    linked.run()
+    assert site.inside == set()
+
+
 def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
     hires = [linked.hire(f"Trainer {number}") for number in range(5)]
     linked.run()
