@@ -7,11 +7,12 @@ from collections.abc import Callable
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
-from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, grants, invitations, linking, reconcile
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.guard import customer_page, owned
@@ -88,7 +89,12 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
         )
     except EXPECTED as error:
         problem = explain(error)
-        form.add_error(None, f"{problem.text} {problem.advice}".strip())
+        if isinstance(error, NotFound) and form.cleaned_data["job_id"]:
+            form.add_error(
+                "job_id", _("OpenTrain doesn't know this job. Copy its id from the job's page there.")
+            )
+        else:
+            form.add_error(None, f"{problem.text} {problem.advice}".strip())
         return page(request, tenant, form, status=problem.status)
     done = "linked" if made.status == ProjectLink.Status.ACTIVE else "link-pending"
     return redirect_with_notice(done, install=pk)
