@@ -30,7 +30,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.client import PlatformClient
-from django_opentrain.platform.errors import ServerError, Unauthorized
+from django_opentrain.platform.errors import Forbidden, ServerError, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
@@ -282,7 +282,10 @@ def test_a_token_pasted_where_nothing_waits_any_more(opentrain: OpenTrain, custo
     Install.objects.filter(pk=waiting.pk).delete()
     assert connect.capture_token(waiting, str(install.token)) == install
     approval = opentrain.sandbox.approve(organization_id=install.organization_id)
-    assert connect.capture_token(waiting, approval.token).status == Status.ACTIVE
+    waiting.requested_project_id = "p1"
+    new = connect.capture_token(waiting, approval.token)
+    assert (new.tenant, new.status, new.app_slug) == ("acme", Status.ACTIVE, conf.app_slug)
+    assert (new.connected_by, new.requested_project_id) == (customer, "p1")
 
 
 @pytest.mark.parametrize("second", ["known", "new"])
@@ -648,15 +651,35 @@ def test_verifying_learns_new_scopes(working: OpenTrain) -> None:
     assert connect.verify(install).scopes == ["contracts:read"]
 
 
-def test_verifying_a_dead_token_says_so_and_a_success_heals(working: OpenTrain) -> None:
+@pytest.mark.parametrize(("status", "believed"), [(401, Status.UNAUTHORIZED), (403, Status.ACTIVE)])
+def test_verifying_a_refused_token_says_so_and_a_success_heals(
+    working: OpenTrain, status: int, believed: str
+) -> None:
     install = Install.objects.get()
-    working.fail_next(status=401)
-    with pytest.raises(Unauthorized):
+    verified_at = install.verified_at
+    working.fail_next(status=status)
+    with pytest.raises((Unauthorized, Forbidden)):
         connect.verify(install)
     install.refresh_from_db()
-    assert install.status == Status.UNAUTHORIZED
-    assert connect.verify(install).status == Status.ACTIVE
-    assert install.last_error == ""
+    assert (install.status, install.verified_at) == (believed, verified_at)
+    assert install.last_error
+    assert install.last_error_code
+    assert install.refused_at is not None
+    connect.verify(install)
+    healed = Install.objects.get()
+    assert (healed.status, healed.last_error, healed.last_error_code) == (Status.ACTIVE, "", "")
+    assert healed.refused_at is None
+    assert healed.verified_at != verified_at
+    assert healed.next_reconcile_at is not None, "what happened meanwhile is asked for"
+
+
+def test_a_refusal_of_who_has_left_changes_nothing(working: OpenTrain) -> None:
+    """The token is still there, for the last hours."""
+    Install.objects.update(status=Status.DISCONNECTED)
+    working.fail_next(status=401)
+    with pytest.raises(Unauthorized):
+        connect.verify(Install.objects.get())
+    assert Install.objects.get().status == Status.DISCONNECTED
 
 
 def test_there_is_nothing_to_verify_without_a_token() -> None:

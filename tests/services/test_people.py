@@ -62,6 +62,16 @@ def test_a_changed_work_email_is_noticed_within_a_day(linked: OpenTrain, site: H
     assert site.emails[maria.opentrain_user_id] == "maria.new@opentrain.work"
 
 
+def test_asking_again_opens_no_other_project(linked: OpenTrain, site: Host) -> None:
+    maria = linked.hire()
+    linked.link("p2", job="Another job")
+    linked.run()
+    linked.travel(days=1)
+    hourly(linked)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert [link.external_project_id for link in maria.contract.links.all()] == ["p1"]
+
+
 def test_asking_again_gives_nothing_back_that_was_taken_away(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

@@ -19,6 +19,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
+    InvalidRequest,
     NotFound,
     OpenTrainConnectionError,
     RateLimited,
@@ -37,6 +38,7 @@ from django_opentrain.services import (
     reconcile,
     work,
 )
+from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_link, make_participant
@@ -650,6 +652,24 @@ def test_one_refusal_keeps_nothing_else_from_being_mended(
     linked.travel(minutes=1)
     linked.run()
     assert (install().reconcile_attempts, install().next_reconcile_at) == (0, None)
+
+
+@pytest.mark.parametrize("error", [LinkConflict("Another link is in the way."), InvalidRequest("Too long.")])
+def test_what_can_not_be_asked_keeps_nothing_else_from_being_mended(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    maria = linked.hire()
+    linked.run()
+    site.inside.clear()
+    Contract.objects.update(budget_updated_at=None)
+
+    def refuse(_contract: Contract) -> None:
+        raise error
+
+    monkeypatch.setattr(contracts, "ask_budget", refuse)
+    outcome = reconcile.install(install())
+    assert (len(outcome.problems), outcome.unfinished) == (1, False)
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
 
 
 def test_what_a_run_did_is_kept(linked: OpenTrain) -> None:
