@@ -27,7 +27,6 @@ from django_opentrain.platform.values import as_text
 from django_opentrain.services import troubles
 from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.linking import LinkError
-from django_opentrain.services.locks import BusyError
 
 if TYPE_CHECKING:
     from django_opentrain.admin.base import OpenTrainAdmin
@@ -52,7 +51,6 @@ class OperationRefused(Exception):  # noqa: N818 - says the condition
 REFUSALS: Final = (
     *troubles.EXPECTED,
     AdapterError,
-    BusyError,
     ConnectError,
     LinkError,
     OperationRefused,

@@ -26,6 +26,7 @@ from django_opentrain.services import (
     reconcile,
     work,
 )
+from django_opentrain.services.locks import BusyError
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
@@ -376,8 +377,14 @@ def test_a_key_that_can_not_be_kept_is_a_failure_and_no_obstacle(
     assert "key of the account" in maria.grant.last_error
 
 
+@pytest.mark.parametrize(("error", "level"), [(RuntimeError("a bug"), "ERROR"), (BusyError(), "WARNING")])
 def test_nobody_waits_for_a_grant_that_our_own_code_fails_at(
-    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    linked: OpenTrain,
+    site: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    level: str,
 ) -> None:
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.deliver()
@@ -386,13 +393,14 @@ def test_nobody_waits_for_a_grant_that_our_own_code_fails_at(
 
     def fail(row: AccessGrant) -> None:
         if row == maria.grant:
-            raise RuntimeError("a bug")
+            raise error
         attempt(row)
 
     monkeypatch.setattr(access, "_attempt", fail)
     access.converge_due()
     assert site.inside == {(ken.opentrain_user_id, "p1")}
-    assert f"access grant {maria.grant.pk}" in caplog.text
+    told = [each for each in caplog.records if f"access grant {maria.grant.pk}" in each.message]
+    assert {each.levelname for each in told} == {level}
 
 
 def test_no_work_email_in_what_is_kept_of_an_error(

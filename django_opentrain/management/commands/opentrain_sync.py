@@ -12,12 +12,11 @@ from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.services import access, connect, grants, reconcile, troubles
 from django_opentrain.services.comparison import Change
-from django_opentrain.services.locks import BusyError
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.text import describe
 
 #: What keeps one install from being reconciled, and no other.
-EXPECTED: Final = (*troubles.EXPECTED, connect.ConnectError, BusyError)
+EXPECTED: Final = (*troubles.EXPECTED, connect.ConnectError)
 
 
 class Command(BaseCommand):
