@@ -35,7 +35,7 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
-from django_opentrain.services import connect, endpoints, farewell, reconcile, usage, work
+from django_opentrain.services import connect, endpoints, farewell, reconcile, takeover, usage, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import (
     make_contract,
@@ -340,6 +340,8 @@ def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: Open
     working.run()
     old.refresh_from_db()
     assert (old.status, old.superseded_by, old.token) == (Status.REVOKED, new, None)
+    assert old.revoked_at is not None
+    assert not WebhookEndpoint.objects.live().filter(install=old).exists()
     assert maria.contract.install == new
     assert maria.grant.link.install == new
     assert maria.grant.state == AccessGrant.State.GRANTED
@@ -490,6 +492,13 @@ def test_another_organization_takes_nothing_over(working: OpenTrain, site: Host)
     working.run()
     assert maria.contract.install != new
     assert Install.objects.filter(status=Status.ACTIVE).count() == 2
+
+
+def test_another_customer_at_the_same_organization_loses_nothing() -> None:
+    theirs = make_contract(make_install("globex", organization_id="org_1"))
+    takeover.from_predecessors(make_install("acme", organization_id="org_1"))
+    theirs.refresh_from_db()
+    assert (theirs.install.tenant, theirs.install.status) == ("globex", Status.ACTIVE)
 
 
 def test_a_revoked_install_gives_nothing_any_more(working: OpenTrain, site: Host) -> None:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink, WebhookEndpoint, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from tests.factories import (
@@ -73,6 +81,21 @@ def test_nothing_is_given_to_who_is_not_connected_any_more(
     Install.objects.update(status=Install.Status.DISCONNECTED)
     assert tell(endpoint, event_type, FULL).status == WebhookEvent.Status.IGNORED
     assert not ProjectLink.objects.exists()
+
+
+def test_rows_of_another_customer_with_the_same_ids_are_not_meant(endpoint: WebhookEndpoint) -> None:
+    theirs = make_endpoint(make_install("globex"))
+    for each in (theirs, endpoint):
+        tell(each, catalog.CONTRACT_STARTED, FULL)
+    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
+    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    for model in (Contract, ProjectLink, Participant):
+        assert model.objects.filter(install=theirs.install).count() == 1
+        assert model.objects.filter(install=endpoint.install).count() == 1
+    [stays] = AccessGrant.objects.wanted()
+    rows = (stays.contract, stays.link, stays.participant)
+    assert [row.install for row in rows] == [theirs.install] * 3
+    assert (stays.contract.status, stays.link.status) == ("active", "ACTIVE")
 
 
 PARTIAL = {

@@ -142,6 +142,23 @@ def test_somebody_who_was_never_hired_is_forgotten(install: Install) -> None:
     assert is_forgotten(person)
 
 
+def test_somebody_who_came_lately_and_is_not_hired_yet_stays(install: Install) -> None:
+    person = factories.make_participant(install)
+    assert purge.run() == NOTHING
+    assert not is_forgotten(person)
+
+
+def test_somebody_elses_work_keeps_nobody(install: Install) -> None:
+    person, _contract = former(install)
+    other, link = factories.make_participant(install), factories.make_link(install)
+    current = factories.make_contract(install, [link], trainer=other)
+    factories.make_grant(current, link, other)
+    factories.make_usage(current)
+    assert purge.run() == purge.Purged(people=1)
+    assert is_forgotten(person)
+    assert not is_forgotten(other)
+
+
 def test_people_whose_contract_ended_lately_stay(install: Install) -> None:
     person, _contract = former(install, NEW)
     purge.run()
@@ -294,8 +311,9 @@ def test_unfinished_connections_are_deleted_in_batches(monkeypatch: pytest.Monke
 
 def test_what_is_overdue_is_what_a_run_would_empty(install: Install) -> None:
     event(install)
+    event(install, ago=OLD + purge.OVERDUE + timedelta(days=2))  # too long ago to be looked for
     former(install)
     assert purge.overdue(timezone.now()) == purge.Purged(event_bodies=1, people=1)
     assert purge.overdue(timezone.now() - timedelta(days=2)) == NOTHING
-    purge.run()
+    assert purge.run().event_bodies == 2
     assert purge.overdue(timezone.now()) == NOTHING

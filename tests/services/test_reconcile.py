@@ -41,7 +41,7 @@ from django_opentrain.services import (
 from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_contract, make_grant, make_link, make_participant
+from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -247,6 +247,24 @@ def test_the_host_is_told_again(linked: OpenTrain, site: Host) -> None:
 
 
 # What it costs, and what it does not do ---------------------------------------------------------
+
+
+def test_only_what_is_settled_and_not_long_over_is_told_again(linked: OpenTrain, site: Host) -> None:
+    mine, theirs = ProjectLink.objects.get(), make_link(make_install("globex"), external_project_id="g1")
+    removed = {"desired": "REVOKED", "state": "REVOKED", "revoked_at": linked.now}
+    failing = {"state": "FAILED", "next_attempt_at": linked.now + timedelta(hours=1)}
+    for link, who, values in (
+        (mine, "in", {}),
+        (mine, "out", removed),
+        (mine, "long out", {**removed, "revoked_at": linked.now - timedelta(days=31)}),
+        (mine, "not let in", failing),
+        (mine, "not let go", {**removed, **failing}),
+        (theirs, "theirs", {}),
+    ):
+        person = make_participant(link.install, opentrain_user_id=who)
+        make_grant(make_contract(link.install), link, person, **values)
+    reconcile.install(mine.install)
+    assert sorted(site.calls) == [("grant_access", "in", "p1"), ("revoke_access", "out", "p1")]
 
 
 def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
