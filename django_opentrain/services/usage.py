@@ -28,6 +28,7 @@ from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import BadRequest, InvalidRequest
 from django_opentrain.platform.resources import UsageEntry
+from django_opentrain.platform.values import as_id
 from django_opentrain.services import contracts
 from django_opentrain.text import redact
 
@@ -143,6 +144,8 @@ def _change(rows: DailyUsageQuerySet, changes: dict[str, Any]) -> int:
 def _key(contract: Contract, work_date: date, worker_id: str) -> dict[str, Any]:
     if isinstance(work_date, datetime):
         raise TypeError("work_date must be a date: which day a moment belongs to is the caller's to say.")
+    if as_id(worker_id) != worker_id:
+        raise ValueError(_("The worker's id is too long, or is no text that can be kept."))
     return {"contract": contract, "work_date": work_date, "worker_id": normal_worker(contract, worker_id)}
 
 
@@ -226,7 +229,8 @@ def _is_possible(contract: Contract, day: DayUsage) -> bool:
     """A day that can't be true must not keep the others from being paid."""
     try:
         _checked(day.total_seconds, day.tasks_completed, day.labels_completed)
-    except ValueError as error:
+        _key(contract, day.work_date, day.worker_id)
+    except (TypeError, ValueError) as error:
         logger.error("The adapter's usage of contract %s on %s: %s", contract.pk, day.work_date, error)
         return False
     return True

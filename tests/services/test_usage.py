@@ -200,6 +200,20 @@ def test_a_collection_that_ends_after_midnight_has_not_asked_for_the_new_day(
     assert not usage.collected_today(maria.contract)
 
 
+def test_a_day_that_can_not_be_kept_keeps_no_other_from_being_counted(
+    contract: Contract, site: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = [
+        DayUsage(work_date=timezone.now(), total_seconds=1),
+        DayUsage(work_date=days_ago(0), total_seconds=2, worker_id="x" * 201),
+        DayUsage(work_date=days_ago(0), total_seconds=3),
+    ]
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", lambda *_arguments: days)
+    assert usage.collect(contract) == 1
+    assert DailyUsage.objects.get().total_seconds == 3
+    assert len(caplog.records) == 2
+
+
 def test_collecting_costs_the_same_however_many_days(
     contract: Contract, site: Host, django_assert_max_num_queries: Any
 ) -> None:
