@@ -274,6 +274,25 @@ def test_removing_again_changes_nothing(adapter: DjangoUsersAdapter, make_grant:
     assert User.objects.count() == 1
 
 
+def test_nobody_elses_access_keeps_a_trainer_in(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    marias, kens = make_grant(), make_grant(trainer="usr_ken", email="ken@opentrain.work")
+    for grant in (marias, kens):
+        adapter.grant_access(grant)
+    withdraw(adapter, marias)
+    assert (groups_of(user_of()), user_of().is_active) == (set(), False)
+    assert (groups_of(user_of("usr_ken")), user_of("usr_ken").is_active) == ({"opentrain:acme:1"}, True)
+
+
+def test_the_same_project_id_of_another_customer_is_another_project(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    gone, stays = make_grant("acme", "1"), make_grant("zeta", "1")
+    for grant in (gone, stays):
+        adapter.grant_access(grant)
+    withdraw(adapter, gone)
+    assert (groups_of(user_of()), user_of().is_active) == ({"opentrain:zeta:1"}, True)
+
+
 def test_removing_before_giving_is_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
     withdraw(adapter, make_grant())
     assert not User.objects.exists()
