@@ -218,6 +218,17 @@ def test_the_newest_work_email_is_followed_whoever_told_it(
         assert user_of().email == "new@opentrain.work"
 
 
+def test_another_trainers_newer_work_email_is_no_news(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    adapter.grant_access(make_grant())
+    newer = make_grant(trainer="usr_ken", email="ken@opentrain.work").participant
+    newer.email_changed_at = datetime(2026, 11, 2, tzinfo=timezone.utc)
+    newer.save()
+    adapter.grant_access(make_grant(email="new@opentrain.work"))
+    assert user_of().email == "new@opentrain.work"
+
+
 def test_a_chosen_username_stays(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
     adapter.grant_access(make_grant())
     User.objects.update(username="maria")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink
+from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
 from django_opentrain.sandbox import models as sandbox_models
 from django_opentrain.services import linking, usage
@@ -43,6 +44,16 @@ def test_a_link_is_made_with_the_projects_name(install: Install, job: str) -> No
     assert (row.status, row.external_project_name) == (ACTIVE, "P1")
     info = install.client.get_project_link(str(row.opentrain_id))
     assert (info.external_project_id, info.external_project_name, info.job_id) == ("p1", "P1", job)
+
+
+def test_a_link_is_made_as_it_is_asked_for(install: Install, job: str) -> None:
+    url = "https://annotate.example/p1/"
+    asked = {"name": "Boxes", "url": url, "provisioning_mode": catalog.MANAGED_ADAPTER}
+    row = linking.link(install, "p1", job, **asked)
+    info = install.client.get_project_link(str(row.opentrain_id))
+    for each in (row, info):
+        assert (each.external_project_name, each.external_project_url) == ("Boxes", url)
+        assert (each.job_id, each.provisioning_mode) == (job, catalog.MANAGED_ADAPTER)
 
 
 def test_a_project_of_another_tenant_is_refused(install: Install, job: str) -> None:
@@ -91,6 +102,15 @@ def test_twice_is_a_conflict_that_names_the_job(install: Install, job: str) -> N
     with pytest.raises(linking.LinkConflict, match=job):
         linking.link(install, "p1", "another")
     assert len(remote(install)) == 1
+
+
+def test_a_conflict_is_about_this_project_of_this_customer(install: Install, job: str) -> None:
+    linking.unlink(linking.link(install, "p1", job))
+    linking.link(install, "p2", job)
+    make_link(make_install("globex"), external_project_id="p1", job_id="job_theirs")
+    linking.link(install, "p1", job)
+    with pytest.raises(linking.LinkConflict, match=f"job {job} already"):
+        linking.link(install, "p1", job)
 
 
 def test_a_link_to_another_job_at_opentrain_is_explained(
