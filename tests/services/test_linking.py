@@ -175,6 +175,21 @@ def test_unlinking_deletes(opentrain: OpenTrain, install: Install, job: str) -> 
     assert linking.link(install, "p1", job).status == ACTIVE
 
 
+def test_unlinking_takes_nothing_else_away(
+    opentrain: OpenTrain, install: Install, job: str, site: Host
+) -> None:
+    gone, stays = linking.link(install, "p1", job), opentrain.link("p2", job="Another job")
+    opentrain.hire("Maria S.", job=job)
+    ken = opentrain.hire("Ken T.", job=stays.job_id)
+    opentrain.run()
+    linking.unlink(gone)
+    opentrain.run()
+    stays.refresh_from_db()
+    assert (stays.status, stays.removal_requested_at) == (ACTIVE, None)
+    assert ken.grant.desired == AccessGrant.Desired.GRANTED
+    assert site.inside == {(ken.opentrain_user_id, "p2")}
+
+
 @pytest.mark.parametrize("fault", ["down", "lost"])
 def test_unlinking_during_an_outage_closes_access_now_and_tells_opentrain_later(
     opentrain: OpenTrain, install: Install, job: str, site: Host, fault: str

@@ -52,6 +52,7 @@ def test_the_answer_says_nothing(stranger: Client, endpoint: WebhookEndpoint) ->
     url = f"/opentrain/webhooks/{endpoint.key}/"
     response = stranger.generic("POST", url, BODY, "application/json", **headers(endpoint))
     assert (response.content, dict(response.cookies)) == (b"", {})
+    assert response["Content-Type"] == "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_the_answer_says_nothing(stranger: Client, endpoint: WebhookEndpoint) ->
         pytest.param({"CONTENT_TYPE": "multipart/form-data; boundary=x"}, 200, id="says it is a form"),
         pytest.param({"CONTENT_LENGTH": str(LIMIT + 1)}, 413, id="declared too long"),
         pytest.param({"CONTENT_LENGTH": "9" * 5000}, 413, id="declared absurdly long"),
+        pytest.param({"CONTENT_LENGTH": f"{len(BODY):050}"}, 200, id="a length with leading zeros"),
         pytest.param({"CONTENT_LENGTH": "-1"}, 400, id="negative length"),
         pytest.param({"CONTENT_LENGTH": "²"}, 400, id="a digit that int() refuses"),
         pytest.param({"CONTENT_LENGTH": "ninety"}, 400, id="length in words"),
