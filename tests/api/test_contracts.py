@@ -46,6 +46,22 @@ def contract(install: Install) -> Contract:
     return contract
 
 
+def test_a_contracts_own_people_alone_are_shown(
+    boss: APIClient, contract: Contract, install: Install
+) -> None:
+    helper, link = factories.make_participant(install), contract.links.get()
+    factories.make_grant(contract, link, helper)
+    other = factories.make_contract(install, [link], trainer=factories.make_participant(install))
+    factories.make_grant(other, link, factories.make_participant(install))
+    factories.make_participant(factories.make_install("globex"))
+    assert contract.trainer is not None
+    people = boss.get(url("contract-participants", contract.pk)).json()["participants"]
+    assert [each["opentrainUserId"] for each in people] == [
+        contract.trainer.opentrain_user_id,
+        helper.opentrain_user_id,
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -68,9 +84,13 @@ def test_filters(name: str, value: str, boss: APIClient, contract: Contract) -> 
 def test_a_failing_access_is_tried_again(boss: APIClient, contract: Contract) -> None:
     [grant] = boss.get(url("contract-detail", contract.pk)).json()["grants"]
     assert (grant["state"], grant["lastError"]) == ("FAILED", "no")
+    person = factories.make_participant(contract.install)
+    other = factories.make_grant(contract, contract.links.get(), person, state=AccessGrant.State.FAILED)
     AccessGrant.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
     shown = boss.post(url("grant-retry", grant["id"]))
     assert (shown.status_code, shown.json()["nextAttemptAt"]) == (202, None)
+    other.refresh_from_db()
+    assert other.next_attempt_at is not None
 
 
 @pytest.mark.parametrize(

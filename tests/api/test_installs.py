@@ -39,6 +39,7 @@ def approve(opentrain: OpenTrain, **values: Any) -> Any:
 
 def test_a_token_connects_the_install_that_waits_for_it(boss: APIClient, opentrain: OpenTrain) -> None:
     approval = approve(opentrain)
+    factories.make_install(status=Install.Status.PENDING, opentrain_id=None, token=None)
     pending = factories.make_install(
         status=Install.Status.PENDING, opentrain_id=None, token=None, expected_id=approval.install.id
     )

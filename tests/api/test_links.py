@@ -32,6 +32,17 @@ def test_link_and_unlink(boss: APIClient, opentrain: OpenTrain) -> None:
     assert boss.get(url("project-link-list")).json()["results"] == []
 
 
+def test_a_link_is_made_as_it_is_asked_for(boss: APIClient, opentrain: OpenTrain) -> None:
+    opentrain.connect()
+    asked = {
+        "externalProjectName": "Cats",
+        "externalProjectUrl": "https://annotate.example/cats",
+        "provisioningMode": "MANAGED_ADAPTER",
+    }
+    shown = link(boss, **asked).json()
+    assert {name: shown[name] for name in asked} == asked
+
+
 def test_a_lost_answer_is_found_out_at_once(boss: APIClient, opentrain: OpenTrain) -> None:
     opentrain.connect()
     opentrain.lose_next_response()

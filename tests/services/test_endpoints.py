@@ -14,13 +14,14 @@ from django.utils import timezone
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.client import PlatformClient
-from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError
+from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError
 from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import connect, endpoints, inbox
 from django_opentrain.services.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
+from tests.factories import make_endpoint, make_install
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +192,7 @@ def test_an_endpoint_that_was_paused_on_purpose_stays_paused(
     opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
 ) -> None:
     endpoints.pause(endpoint)
+    assert WebhookEndpoint.objects.get().status == Status.PAUSED
     check(opentrain)
     endpoint.refresh_from_db()
     assert endpoint.status == Status.PAUSED
@@ -208,6 +210,22 @@ def test_an_endpoint_that_somebody_disabled_on_opentrain_stays_so(
     check(opentrain)
     endpoint.refresh_from_db()
     assert endpoint.status == Status.PAUSED
+
+
+def test_another_customers_endpoint_that_is_being_made_is_left_alone(install: Install) -> None:
+    waiting = make_endpoint(make_install("globex"), opentrain_id="", secret=None, status=Status.PENDING)
+    endpoints.ensure(install)
+    waiting.refresh_from_db()
+    assert waiting.status == Status.PENDING
+
+
+def test_of_two_that_work_the_older_stays(install: Install, endpoint: WebhookEndpoint) -> None:
+    """A process died while it rotated the secret."""
+    second = endpoints._create(install)
+    assert endpoints.ensure(install) == endpoint
+    second.refresh_from_db()
+    endpoint.refresh_from_db()
+    assert (endpoint.status, second.status) == (Status.ACTIVE, Status.RETIRING)
 
 
 def test_rotation_loses_no_event_and_applies_none_twice(
@@ -239,8 +257,21 @@ def test_a_rotation_cut_short_ends_with_one_endpoint(
     opentrain.lose_next_response(match=CREATE)
     with pytest.raises(OpenTrainConnectionError):
         endpoints.rotate_secret(endpoint)
+    unanswered = WebhookEndpoint.objects.exclude(pk=endpoint.pk).get()
+    assert (unanswered.status, bool(unanswered.last_error)) == (Status.PENDING, True)
     check(opentrain)
     assert remote_urls(install) == [endpoint.expected_url]
+    unanswered.refresh_from_db()
+    assert unanswered.status == Status.REMOVED
+
+
+def test_a_definite_no_leaves_no_endpoint(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    opentrain.fail_next(400, match=CREATE)
+    with pytest.raises(BadRequest):
+        endpoints.rotate_secret(endpoint)
+    assert WebhookEndpoint.objects.get().status == Status.ACTIVE
 
 
 def test_a_proxys_404_removes_no_endpoint(
