@@ -142,6 +142,21 @@ def test_usage_is_written_and_read(boss: APIClient, contract: Contract) -> None:
     assert (entries[0]["totalSeconds"], entries[0]["labelsCompleted"]) == (None, 9)
 
 
+def test_each_persons_work_under_this_contract_is_theirs(
+    boss: APIClient, contract: Contract, install: Install
+) -> None:
+    helper = factories.make_participant(install)
+    factories.make_grant(contract, contract.links.get(), helper)
+    factories.make_usage(factories.make_contract(install))
+    factories.make_usage(contract, status=DailyUsage.Status.REPORTED)
+    day = {"workDate": "2026-11-02", "totalSeconds": 60}
+    theirs = {**day, "workerOpentrainUserId": helper.opentrain_user_id}
+    assert report(boss, contract, theirs, day).json()["due"] == 2
+    entries = boss.get(url("contract-usage", contract.pk)).json()["entries"]
+    assert len(entries) == 3
+    assert {each["workerOpentrainUserId"] for each in entries} == {helper.opentrain_user_id, None}
+
+
 def test_a_contract_counts_what_opentrain_lacks(boss: APIClient, contract: Contract) -> None:
     for status in ("DUE", "DUE", "REFUSED", "REPORTED"):
         factories.make_usage(contract, status=status)
