@@ -26,16 +26,27 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("state", models.CharField(help_text="SHA-256 of the state", max_length=64, unique=True)),
-                ("tenant", django_opentrain.fields.IdField(max_length=200)),
-                ("external_project_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("next_url", models.CharField(blank=True, max_length=2048)),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("expires_at", models.DateTimeField(db_index=True)),
-                ("used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        verbose_name="state", help_text="SHA-256 of the state", max_length=64, unique=True
+                    ),
+                ),
+                ("tenant", django_opentrain.fields.IdField(verbose_name="tenant", max_length=200)),
+                (
+                    "external_project_id",
+                    django_opentrain.fields.IdField(
+                        verbose_name="external project id", blank=True, max_length=200
+                    ),
+                ),
+                ("next_url", models.CharField(verbose_name="next URL", blank=True, max_length=2048)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("expires_at", models.DateTimeField(verbose_name="expires at", db_index=True)),
+                ("used_at", models.DateTimeField(verbose_name="used at", blank=True, null=True)),
                 (
                     "user",
                     models.ForeignKey(
+                        verbose_name="user",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
@@ -56,9 +67,12 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("tenant", django_opentrain.fields.IdField(db_index=True, max_length=200)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
+                (
+                    "tenant",
+                    django_opentrain.fields.IdField(verbose_name="tenant", db_index=True, max_length=200),
+                ),
                 (
                     "opentrain_id",
                     django_opentrain.fields.IdField(
@@ -68,6 +82,7 @@ class Migration(migrations.Migration):
                 (
                     "expected_id",
                     django_opentrain.fields.IdField(
+                        verbose_name="expected id",
                         blank=True,
                         help_text="The install that the return from the consent screen named: a hint, until a token proves it.",
                         max_length=200,
@@ -76,6 +91,7 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
+                        verbose_name="status",
                         choices=[
                             ("PENDING", "waiting for its token"),
                             ("ACTIVE", "connected"),
@@ -87,55 +103,97 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("token", django_opentrain.fields.EncryptedTextField(blank=True, editable=False, null=True)),
+                (
+                    "token",
+                    django_opentrain.fields.EncryptedTextField(
+                        verbose_name="token", blank=True, editable=False, null=True
+                    ),
+                ),
                 (
                     "token_hint",
-                    models.CharField(blank=True, help_text="The last characters of the token", max_length=4),
+                    models.CharField(
+                        verbose_name="token hint",
+                        blank=True,
+                        help_text="The last characters of the token",
+                        max_length=4,
+                    ),
                 ),
-                ("scopes", models.JSONField(blank=True, default=list)),
+                ("scopes", models.JSONField(verbose_name="scopes", blank=True, default=list)),
                 ("pii_consent", models.BooleanField(default=False, verbose_name="PII consent")),
-                ("organization_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("app_slug", django_opentrain.fields.IdField(blank=True, max_length=200)),
+                (
+                    "organization_id",
+                    django_opentrain.fields.IdField(
+                        verbose_name="organization id", blank=True, max_length=200
+                    ),
+                ),
+                (
+                    "app_slug",
+                    django_opentrain.fields.IdField(verbose_name="app slug", blank=True, max_length=200),
+                ),
                 (
                     "requested_project_id",
                     django_opentrain.fields.IdField(
+                        verbose_name="requested project id",
                         blank=True,
                         help_text="The project from which the customer set out to connect",
                         max_length=200,
                     ),
                 ),
-                ("verified_at", models.DateTimeField(blank=True, null=True)),
-                ("revoked_at", models.DateTimeField(blank=True, null=True)),
-                ("last_error", models.TextField(blank=True)),
+                ("verified_at", models.DateTimeField(verbose_name="verified at", blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(verbose_name="revoked at", blank=True, null=True)),
+                ("last_error", models.TextField(verbose_name="last error", blank=True)),
                 (
                     "last_error_code",
                     models.CharField(
-                        blank=True, help_text="Machine-readable reason of the last error", max_length=64
+                        verbose_name="last error code",
+                        blank=True,
+                        help_text="Machine-readable reason of the last error",
+                        max_length=64,
                     ),
                 ),
                 (
                     "paused_until",
                     models.DateTimeField(
-                        blank=True, help_text="OpenTrain's rate limit: no worker calls before this", null=True
+                        verbose_name="paused until",
+                        blank=True,
+                        help_text="OpenTrain's rate limit: no worker calls before this",
+                        null=True,
                     ),
                 ),
-                ("lease", models.UUIDField(blank=True, editable=False, null=True)),
-                ("leased_until", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("next_reconcile_at", models.DateTimeField(blank=True, null=True)),
-                ("reconcile_attempts", models.PositiveIntegerField(default=0)),
-                ("reconciled_at", models.DateTimeField(blank=True, null=True)),
-                ("reconcile_summary", models.JSONField(blank=True, default=dict)),
+                ("lease", models.UUIDField(verbose_name="lease", blank=True, editable=False, null=True)),
+                (
+                    "leased_until",
+                    models.DateTimeField(verbose_name="leased until", blank=True, editable=False, null=True),
+                ),
+                (
+                    "next_reconcile_at",
+                    models.DateTimeField(verbose_name="next reconcile at", blank=True, null=True),
+                ),
+                (
+                    "reconcile_attempts",
+                    models.PositiveIntegerField(verbose_name="reconcile attempts", default=0),
+                ),
+                ("reconciled_at", models.DateTimeField(verbose_name="reconciled at", blank=True, null=True)),
+                (
+                    "reconcile_summary",
+                    models.JSONField(verbose_name="reconcile summary", blank=True, default=dict),
+                ),
                 (
                     "removals_held",
                     models.PositiveIntegerField(
+                        verbose_name="removals held",
                         default=0,
                         help_text="Removals that the breaker holds back until somebody confirms them",
                     ),
                 ),
-                ("removals_confirmed", models.BooleanField(default=False, editable=False)),
+                (
+                    "removals_confirmed",
+                    models.BooleanField(verbose_name="removals confirmed", default=False, editable=False),
+                ),
                 (
                     "connected_by",
                     models.ForeignKey(
+                        verbose_name="connected by",
                         blank=True,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
@@ -146,6 +204,7 @@ class Migration(migrations.Migration):
                 (
                     "superseded_by",
                     models.ForeignKey(
+                        verbose_name="superseded by",
                         blank=True,
                         help_text="The install that took over after a reconnect",
                         null=True,
@@ -169,21 +228,32 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("opentrain_user_id", django_opentrain.fields.IdField(max_length=200)),
-                ("display_name", models.CharField(blank=True, max_length=300)),
-                ("country", models.CharField(blank=True, max_length=100)),
-                ("profile_url", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
+                (
+                    "opentrain_user_id",
+                    django_opentrain.fields.IdField(verbose_name="OpenTrain user id", max_length=200),
+                ),
+                ("display_name", models.CharField(verbose_name="display name", blank=True, max_length=300)),
+                ("country", models.CharField(verbose_name="country", blank=True, max_length=100)),
+                ("profile_url", models.TextField(verbose_name="profile URL", blank=True)),
                 (
                     "work_email",
-                    django_opentrain.fields.EncryptedTextField(blank=True, editable=False, null=True),
+                    django_opentrain.fields.EncryptedTextField(
+                        verbose_name="Work Email", blank=True, editable=False, null=True
+                    ),
                 ),
-                ("email_changed_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                ("purged_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "email_changed_at",
+                    models.DateTimeField(
+                        verbose_name="email changed at", blank=True, editable=False, null=True
+                    ),
+                ),
+                ("purged_at", models.DateTimeField(verbose_name="purged at", blank=True, null=True)),
                 (
                     "install",
                     models.ForeignKey(
+                        verbose_name="install",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="participants",
                         to="django_opentrain.install",
@@ -204,21 +274,31 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
                 (
                     "opentrain_id",
                     django_opentrain.fields.IdField(
                         blank=True, max_length=200, null=True, verbose_name="OpenTrain id"
                     ),
                 ),
-                ("external_project_id", django_opentrain.fields.IdField(max_length=200)),
-                ("external_project_name", models.CharField(blank=True, max_length=300)),
-                ("external_project_url", models.TextField(blank=True)),
-                ("job_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
+                (
+                    "external_project_id",
+                    django_opentrain.fields.IdField(verbose_name="external project id", max_length=200),
+                ),
+                (
+                    "external_project_name",
+                    models.CharField(verbose_name="external project name", blank=True, max_length=300),
+                ),
+                ("external_project_url", models.TextField(verbose_name="external project URL", blank=True)),
+                (
+                    "job_id",
+                    django_opentrain.fields.IdField(verbose_name="job id", blank=True, max_length=200),
+                ),
                 (
                     "provisioning_mode",
                     models.CharField(
+                        verbose_name="provisioning mode",
                         choices=[
                             ("PARTNER_WEBHOOK", "we give access"),
                             ("MANAGED_ADAPTER", "OpenTrain gives access"),
@@ -230,18 +310,23 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
+                        verbose_name="status",
                         choices=[("PENDING", "being created"), ("ACTIVE", "active"), ("REMOVED", "removed")],
                         default="PENDING",
                         max_length=16,
                     ),
                 ),
-                ("live", models.BooleanField(default=True, editable=False, null=True)),
-                ("removal_requested_at", models.DateTimeField(blank=True, null=True)),
-                ("removed_at", models.DateTimeField(blank=True, null=True)),
-                ("last_error", models.TextField(blank=True)),
+                ("live", models.BooleanField(verbose_name="live", default=True, editable=False, null=True)),
+                (
+                    "removal_requested_at",
+                    models.DateTimeField(verbose_name="removal requested at", blank=True, null=True),
+                ),
+                ("removed_at", models.DateTimeField(verbose_name="removed at", blank=True, null=True)),
+                ("last_error", models.TextField(verbose_name="last error", blank=True)),
                 (
                     "install",
                     models.ForeignKey(
+                        verbose_name="install",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="project_links",
                         to="django_opentrain.install",
@@ -262,34 +347,45 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
                 (
                     "opentrain_id",
                     django_opentrain.fields.IdField(max_length=200, verbose_name="OpenTrain id"),
                 ),
-                ("job_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("title", models.CharField(blank=True, max_length=500)),
+                (
+                    "job_id",
+                    django_opentrain.fields.IdField(verbose_name="job id", blank=True, max_length=200),
+                ),
+                ("title", models.CharField(verbose_name="title", blank=True, max_length=500)),
                 (
                     "status",
                     models.CharField(
-                        choices=[("active", "active"), ("ended", "ended")], default="active", max_length=16
+                        verbose_name="status",
+                        choices=[("active", "active"), ("ended", "ended")],
+                        default="active",
+                        max_length=16,
                     ),
                 ),
-                ("start_date", models.DateField(blank=True, null=True)),
-                ("end_date", models.DateField(blank=True, null=True)),
+                ("start_date", models.DateField(verbose_name="start date", blank=True, null=True)),
+                ("end_date", models.DateField(verbose_name="end date", blank=True, null=True)),
                 (
                     "ended_at",
-                    models.DateTimeField(blank=True, help_text="When we learned of its end", null=True),
+                    models.DateTimeField(
+                        verbose_name="ended at", blank=True, help_text="When we learned of its end", null=True
+                    ),
                 ),
                 (
                     "last_event_id",
-                    django_opentrain.fields.IdField(blank=True, editable=False, max_length=200),
+                    django_opentrain.fields.IdField(
+                        verbose_name="last event id", blank=True, editable=False, max_length=200
+                    ),
                 ),
-                ("payment_type", models.CharField(blank=True, max_length=32)),
+                ("payment_type", models.CharField(verbose_name="payment type", blank=True, max_length=32)),
                 (
                     "budget_state",
                     models.CharField(
+                        verbose_name="budget state",
                         choices=[("OK", "funded"), ("LOW", "low"), ("DEPLETED", "depleted")],
                         default="OK",
                         max_length=16,
@@ -297,43 +393,78 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "funded_volume",
-                    models.DecimalField(blank=True, decimal_places=4, max_digits=20, null=True),
+                    models.DecimalField(
+                        verbose_name="funded volume", blank=True, decimal_places=4, max_digits=20, null=True
+                    ),
                 ),
                 (
                     "consumed_volume",
-                    models.DecimalField(blank=True, decimal_places=4, max_digits=20, null=True),
+                    models.DecimalField(
+                        verbose_name="consumed volume", blank=True, decimal_places=4, max_digits=20, null=True
+                    ),
                 ),
                 (
                     "remaining_volume",
-                    models.DecimalField(blank=True, decimal_places=4, max_digits=20, null=True),
+                    models.DecimalField(
+                        verbose_name="remaining volume",
+                        blank=True,
+                        decimal_places=4,
+                        max_digits=20,
+                        null=True,
+                    ),
                 ),
                 (
                     "consumed_fraction",
-                    models.DecimalField(blank=True, decimal_places=4, max_digits=20, null=True),
+                    models.DecimalField(
+                        verbose_name="consumed fraction",
+                        blank=True,
+                        decimal_places=4,
+                        max_digits=20,
+                        null=True,
+                    ),
                 ),
-                ("active_milestone", models.JSONField(blank=True, null=True)),
-                ("budget_updated_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "active_milestone",
+                    models.JSONField(verbose_name="active milestone", blank=True, null=True),
+                ),
+                (
+                    "budget_updated_at",
+                    models.DateTimeField(verbose_name="budget updated at", blank=True, null=True),
+                ),
                 (
                     "budget_event_id",
-                    django_opentrain.fields.IdField(blank=True, editable=False, max_length=200),
+                    django_opentrain.fields.IdField(
+                        verbose_name="budget event id", blank=True, editable=False, max_length=200
+                    ),
                 ),
                 (
                     "announced_budget_state",
                     models.CharField(
+                        verbose_name="announced budget state",
                         choices=[("OK", "funded"), ("LOW", "low"), ("DEPLETED", "depleted")],
                         default="OK",
                         help_text="The state that the adapter was told last",
                         max_length=16,
                     ),
                 ),
-                ("usage_collected_at", models.DateTimeField(blank=True, null=True)),
-                ("usage_reported_at", models.DateTimeField(blank=True, null=True)),
-                ("report_attempts", models.PositiveIntegerField(default=0)),
-                ("next_report_at", models.DateTimeField(blank=True, null=True)),
-                ("report_error", models.TextField(blank=True)),
+                (
+                    "usage_collected_at",
+                    models.DateTimeField(verbose_name="usage collected at", blank=True, null=True),
+                ),
+                (
+                    "usage_reported_at",
+                    models.DateTimeField(verbose_name="usage reported at", blank=True, null=True),
+                ),
+                ("report_attempts", models.PositiveIntegerField(verbose_name="report attempts", default=0)),
+                (
+                    "next_report_at",
+                    models.DateTimeField(verbose_name="next report at", blank=True, null=True),
+                ),
+                ("report_error", models.TextField(verbose_name="report error", blank=True)),
                 (
                     "install",
                     models.ForeignKey(
+                        verbose_name="install",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="contracts",
                         to="django_opentrain.install",
@@ -342,6 +473,7 @@ class Migration(migrations.Migration):
                 (
                     "trainer",
                     models.ForeignKey(
+                        verbose_name="trainer",
                         blank=True,
                         help_text="The hired trainer",
                         null=True,
@@ -353,7 +485,10 @@ class Migration(migrations.Migration):
                 (
                     "links",
                     models.ManyToManyField(
-                        blank=True, related_name="contracts", to="django_opentrain.projectlink"
+                        verbose_name="links",
+                        blank=True,
+                        related_name="contracts",
+                        to="django_opentrain.projectlink",
                     ),
                 ),
             ],
@@ -371,11 +506,12 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
                 (
                     "desired",
                     models.CharField(
+                        verbose_name="desired",
                         choices=[("GRANTED", "granted"), ("REVOKED", "revoked")],
                         default="GRANTED",
                         max_length=16,
@@ -384,6 +520,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
+                        verbose_name="state",
                         choices=[
                             ("PENDING", "pending"),
                             ("WAITING_FOR_EMAIL", "waiting for a Work Email"),
@@ -398,19 +535,32 @@ class Migration(migrations.Migration):
                 (
                     "host_user_ref",
                     django_opentrain.fields.IdField(
-                        blank=True, db_index=True, help_text="The host's key of the account", max_length=200
+                        verbose_name="host user ref",
+                        blank=True,
+                        db_index=True,
+                        help_text="The host's key of the account",
+                        max_length=200,
                     ),
                 ),
-                ("cause", models.CharField(blank=True, help_text="What made it desired", max_length=300)),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
-                ("last_error", models.TextField(blank=True)),
-                ("desired_at", models.DateTimeField(blank=True, null=True)),
-                ("granted_at", models.DateTimeField(blank=True, null=True)),
-                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "cause",
+                    models.CharField(
+                        verbose_name="cause", blank=True, help_text="What made it desired", max_length=300
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(verbose_name="attempts", default=0)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(verbose_name="next attempt at", blank=True, null=True),
+                ),
+                ("last_error", models.TextField(verbose_name="last error", blank=True)),
+                ("desired_at", models.DateTimeField(verbose_name="desired at", blank=True, null=True)),
+                ("granted_at", models.DateTimeField(verbose_name="granted at", blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(verbose_name="revoked at", blank=True, null=True)),
                 (
                     "contract",
                     models.ForeignKey(
+                        verbose_name="contract",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="grants",
                         to="django_opentrain.contract",
@@ -419,6 +569,7 @@ class Migration(migrations.Migration):
                 (
                     "participant",
                     models.ForeignKey(
+                        verbose_name="participant",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="grants",
                         to="django_opentrain.participant",
@@ -427,6 +578,7 @@ class Migration(migrations.Migration):
                 (
                     "link",
                     models.ForeignKey(
+                        verbose_name="link",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="grants",
                         to="django_opentrain.projectlink",
@@ -447,23 +599,34 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("opentrain_user_id", django_opentrain.fields.IdField(max_length=200, unique=True)),
+                (
+                    "opentrain_user_id",
+                    django_opentrain.fields.IdField(
+                        verbose_name="OpenTrain user id", max_length=200, unique=True
+                    ),
+                ),
                 (
                     "created_by_us",
                     models.BooleanField(
-                        default=False, help_text="The account was made for the trainer, not found."
+                        verbose_name="created by us",
+                        default=False,
+                        help_text="The account was made for the trainer, not found.",
                     ),
                 ),
                 (
                     "deactivated_at",
                     models.DateTimeField(
-                        blank=True, help_text="When it was deactivated because no grant was left", null=True
+                        verbose_name="deactivated at",
+                        blank=True,
+                        help_text="When it was deactivated because no grant was left",
+                        null=True,
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
                 (
                     "user",
                     models.OneToOneField(
+                        verbose_name="user",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="opentrain_account",
                         to=settings.AUTH_USER_MODEL,
@@ -484,21 +647,30 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
-                ("key", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
+                (
+                    "key",
+                    models.UUIDField(verbose_name="key", default=uuid.uuid4, editable=False, unique=True),
+                ),
                 (
                     "opentrain_id",
                     django_opentrain.fields.IdField(
                         blank=True, db_index=True, max_length=200, verbose_name="OpenTrain id"
                     ),
                 ),
-                ("url", models.TextField(blank=True)),
-                ("event_types", models.JSONField(blank=True, default=list)),
-                ("secret", django_opentrain.fields.EncryptedTextField(blank=True, editable=False, null=True)),
+                ("url", models.TextField(verbose_name="URL", blank=True)),
+                ("event_types", models.JSONField(verbose_name="event types", blank=True, default=list)),
+                (
+                    "secret",
+                    django_opentrain.fields.EncryptedTextField(
+                        verbose_name="secret", blank=True, editable=False, null=True
+                    ),
+                ),
                 (
                     "status",
                     models.CharField(
+                        verbose_name="status",
                         choices=[
                             ("PENDING", "being created"),
                             ("ACTIVE", "active"),
@@ -511,22 +683,27 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("consecutive_failures", models.PositiveIntegerField(default=0)),
-                ("disabled_at", models.DateTimeField(blank=True, null=True)),
-                ("disabled_reason", models.TextField(blank=True)),
+                (
+                    "consecutive_failures",
+                    models.PositiveIntegerField(verbose_name="consecutive failures", default=0),
+                ),
+                ("disabled_at", models.DateTimeField(verbose_name="disabled at", blank=True, null=True)),
+                ("disabled_reason", models.TextField(verbose_name="disabled reason", blank=True)),
                 (
                     "retire_at",
                     models.DateTimeField(
+                        verbose_name="retire at",
                         blank=True,
                         help_text="When a replaced endpoint is deleted: its retries may still come until then",
                         null=True,
                     ),
                 ),
-                ("checked_at", models.DateTimeField(blank=True, null=True)),
-                ("last_error", models.TextField(blank=True)),
+                ("checked_at", models.DateTimeField(verbose_name="checked at", blank=True, null=True)),
+                ("last_error", models.TextField(verbose_name="last error", blank=True)),
                 (
                     "install",
                     models.ForeignKey(
+                        verbose_name="install",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="webhook_endpoints",
                         to="django_opentrain.install",
@@ -550,20 +727,33 @@ class Migration(migrations.Migration):
                 (
                     "delivery_id",
                     django_opentrain.fields.IdField(
+                        verbose_name="delivery id",
                         blank=True,
                         help_text="As the unsigned header says: a hint, for support",
                         max_length=200,
                     ),
                 ),
-                ("digest", models.CharField(editable=False, max_length=64)),
-                ("event_id", django_opentrain.fields.IdField(blank=True, db_index=True, max_length=200)),
-                ("type", models.CharField(blank=True, max_length=100)),
-                ("resource_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("job_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("body", django_opentrain.fields.EncryptedBinaryField(null=True)),
+                ("digest", models.CharField(verbose_name="digest", editable=False, max_length=64)),
+                (
+                    "event_id",
+                    django_opentrain.fields.IdField(
+                        verbose_name="event id", blank=True, db_index=True, max_length=200
+                    ),
+                ),
+                ("type", models.CharField(verbose_name="type", blank=True, max_length=100)),
+                (
+                    "resource_id",
+                    django_opentrain.fields.IdField(verbose_name="resource id", blank=True, max_length=200),
+                ),
+                (
+                    "job_id",
+                    django_opentrain.fields.IdField(verbose_name="job id", blank=True, max_length=200),
+                ),
+                ("body", django_opentrain.fields.EncryptedBinaryField(verbose_name="body", null=True)),
                 (
                     "status",
                     models.CharField(
+                        verbose_name="status",
                         choices=[
                             ("PENDING", "pending"),
                             ("PROCESSED", "processed"),
@@ -574,14 +764,23 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
-                ("error", models.TextField(blank=True, help_text="Why it failed or was ignored")),
-                ("received_at", models.DateTimeField(db_index=True)),
-                ("processed_at", models.DateTimeField(blank=True, null=True)),
+                ("attempts", models.PositiveIntegerField(verbose_name="attempts", default=0)),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(verbose_name="next attempt at", blank=True, null=True),
+                ),
+                (
+                    "error",
+                    models.TextField(
+                        verbose_name="error", blank=True, help_text="Why it failed or was ignored"
+                    ),
+                ),
+                ("received_at", models.DateTimeField(verbose_name="received at", db_index=True)),
+                ("processed_at", models.DateTimeField(verbose_name="processed at", blank=True, null=True)),
                 (
                     "endpoint",
                     models.ForeignKey(
+                        verbose_name="endpoint",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="events",
                         to="django_opentrain.webhookendpoint",
@@ -602,24 +801,45 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", auto_now_add=True)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
                 (
                     "worker_id",
                     django_opentrain.fields.IdField(
-                        blank=True, help_text="OpenTrain's user id; empty: the hired trainer", max_length=200
+                        verbose_name="worker id",
+                        blank=True,
+                        help_text="OpenTrain's user id; empty: the hired trainer",
+                        max_length=200,
                     ),
                 ),
-                ("work_date", models.DateField()),
-                ("total_seconds", models.PositiveIntegerField(blank=True, null=True)),
-                ("tasks_completed", models.PositiveIntegerField(blank=True, null=True)),
-                ("labels_completed", models.PositiveIntegerField(blank=True, null=True)),
-                ("external_report_id", django_opentrain.fields.IdField(blank=True, max_length=200)),
-                ("revision", models.PositiveIntegerField(default=1)),
-                ("reported_revision", models.PositiveIntegerField(default=0)),
+                ("work_date", models.DateField(verbose_name="work date")),
+                (
+                    "total_seconds",
+                    models.PositiveIntegerField(verbose_name="total seconds", blank=True, null=True),
+                ),
+                (
+                    "tasks_completed",
+                    models.PositiveIntegerField(verbose_name="tasks completed", blank=True, null=True),
+                ),
+                (
+                    "labels_completed",
+                    models.PositiveIntegerField(verbose_name="labels completed", blank=True, null=True),
+                ),
+                (
+                    "external_report_id",
+                    django_opentrain.fields.IdField(
+                        verbose_name="external report id", blank=True, max_length=200
+                    ),
+                ),
+                ("revision", models.PositiveIntegerField(verbose_name="revision", default=1)),
+                (
+                    "reported_revision",
+                    models.PositiveIntegerField(verbose_name="reported revision", default=0),
+                ),
                 (
                     "status",
                     models.CharField(
+                        verbose_name="status",
                         choices=[
                             ("DUE", "to be reported"),
                             ("REPORTED", "reported"),
@@ -629,11 +849,12 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("error", models.TextField(blank=True)),
-                ("reported_at", models.DateTimeField(blank=True, null=True)),
+                ("error", models.TextField(verbose_name="error", blank=True)),
+                ("reported_at", models.DateTimeField(verbose_name="reported at", blank=True, null=True)),
                 (
                     "contract",
                     models.ForeignKey(
+                        verbose_name="contract",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="usage",
                         to="django_opentrain.contract",

@@ -18,11 +18,19 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("name", models.CharField(help_text="What ran", max_length=50, unique=True)),
-                ("beat_at", models.DateTimeField()),
+                (
+                    "name",
+                    models.CharField(verbose_name="name", help_text="What ran", max_length=50, unique=True),
+                ),
+                ("beat_at", models.DateTimeField(verbose_name="beat at")),
                 (
                     "host",
-                    models.CharField(blank=True, help_text="The machine on which it ran", max_length=255),
+                    models.CharField(
+                        verbose_name="host",
+                        blank=True,
+                        help_text="The machine on which it ran",
+                        max_length=255,
+                    ),
                 ),
             ],
             options={

@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
             model_name="install",
             name="refused_at",
             field=models.DateTimeField(
+                verbose_name="refused at",
                 blank=True,
                 help_text="Since when OpenTrain refuses all calls, whether the token or the connection",
                 null=True,

@@ -12,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="contract",
             name="participants_read_at",
-            field=models.DateTimeField(blank=True, editable=False, null=True),
+            field=models.DateTimeField(
+                verbose_name="participants read at", blank=True, editable=False, null=True
+            ),
         ),
         migrations.AddIndex(
             model_name="participant",

@@ -45,19 +45,27 @@ class AccessGrant(TimestampedModel):
         REVOKED = "REVOKED", _("revoked")
         FAILED = "FAILED", _("failed, will be tried again")
 
-    contract = models.ForeignKey(Contract, on_delete=models.CASCADE, related_name="grants")
-    link = models.ForeignKey(ProjectLink, on_delete=models.CASCADE, related_name="grants")
-    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="grants")
-    desired = models.CharField(max_length=16, choices=Desired.choices, default=Desired.GRANTED)
-    state = models.CharField(max_length=20, choices=State.choices, default=State.PENDING)
-    host_user_ref = IdField(blank=True, db_index=True, help_text=_("The host's key of the account"))
-    cause = models.CharField(max_length=300, blank=True, help_text=_("What made it desired"))
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
-    desired_at = models.DateTimeField(null=True, blank=True)
-    granted_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    contract = models.ForeignKey(
+        Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"
+    )
+    link = models.ForeignKey(
+        ProjectLink, verbose_name=_("link"), on_delete=models.CASCADE, related_name="grants"
+    )
+    participant = models.ForeignKey(
+        Participant, verbose_name=_("participant"), on_delete=models.CASCADE, related_name="grants"
+    )
+    desired = models.CharField(_("desired"), max_length=16, choices=Desired.choices, default=Desired.GRANTED)
+    state = models.CharField(_("state"), max_length=20, choices=State.choices, default=State.PENDING)
+    host_user_ref = IdField(
+        _("host user ref"), blank=True, db_index=True, help_text=_("The host's key of the account")
+    )
+    cause = models.CharField(_("cause"), max_length=300, blank=True, help_text=_("What made it desired"))
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    desired_at = models.DateTimeField(_("desired at"), null=True, blank=True)
+    granted_at = models.DateTimeField(_("granted at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     objects = AccessGrantQuerySet.as_manager()
 
@@ -86,17 +94,23 @@ class AccessGrant(TimestampedModel):
 class TrainerAccount(models.Model):
     """Which of the site's users is which trainer: one to one, whoever hires them."""
 
-    opentrain_user_id = IdField(unique=True)
+    opentrain_user_id = IdField(_("OpenTrain user id"), unique=True)
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="opentrain_account"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        related_name="opentrain_account",
     )
     created_by_us = models.BooleanField(
-        default=False, help_text=_("The account was made for the trainer, not found.")
+        _("created by us"), default=False, help_text=_("The account was made for the trainer, not found.")
     )
     deactivated_at = models.DateTimeField(
-        null=True, blank=True, help_text=_("When it was deactivated because no grant was left")
+        _("deactivated at"),
+        null=True,
+        blank=True,
+        help_text=_("When it was deactivated because no grant was left"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("trainer account")

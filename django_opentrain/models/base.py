@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import copying_ciphertext
 
@@ -23,8 +24,8 @@ class SecretKeepingModel(models.Model):
 class TimestampedModel(SecretKeepingModel):
     """A row that knows when it was made and last saved."""
 
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
         abstract = True

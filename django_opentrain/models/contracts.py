@@ -16,15 +16,17 @@ from django_opentrain.platform import catalog
 class Participant(TimestampedModel):
     """An AI trainer, as one install's customer knows them."""
 
-    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="participants")
+    install = models.ForeignKey(
+        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="participants"
+    )
     # The one stable key: a display name is masked, not unique, and can change.
-    opentrain_user_id = IdField()
-    display_name = models.CharField(max_length=300, blank=True)
-    country = models.CharField(max_length=100, blank=True)
-    profile_url = models.TextField(blank=True)
-    work_email = EncryptedTextField(null=True, blank=True, editable=False)
-    email_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    purged_at = models.DateTimeField(null=True, blank=True)
+    opentrain_user_id = IdField(_("OpenTrain user id"))
+    display_name = models.CharField(_("display name"), max_length=300, blank=True)
+    country = models.CharField(_("country"), max_length=100, blank=True)
+    profile_url = models.TextField(_("profile URL"), blank=True)
+    work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
+    email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
+    purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("participant")
@@ -65,17 +67,22 @@ class Contract(TimestampedModel):
         LOW = catalog.BUDGET_LOW, _("low")
         DEPLETED = catalog.BUDGET_DEPLETED, _("depleted")
 
-    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="contracts")
+    install = models.ForeignKey(
+        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="contracts"
+    )
     opentrain_id = IdField(_("OpenTrain id"))
-    job_id = IdField(blank=True)
-    title = models.CharField(max_length=500, blank=True)
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
-    start_date = models.DateField(null=True, blank=True)
-    end_date = models.DateField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True, help_text=_("When we learned of its end"))
-    links = models.ManyToManyField(ProjectLink, related_name="contracts", blank=True)
+    job_id = IdField(_("job id"), blank=True)
+    title = models.CharField(_("title"), max_length=500, blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    start_date = models.DateField(_("start date"), null=True, blank=True)
+    end_date = models.DateField(_("end date"), null=True, blank=True)
+    ended_at = models.DateTimeField(
+        _("ended at"), null=True, blank=True, help_text=_("When we learned of its end")
+    )
+    links = models.ManyToManyField(ProjectLink, verbose_name=_("links"), related_name="contracts", blank=True)
     trainer = models.ForeignKey(
         Participant,
+        verbose_name=_("trainer"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
@@ -83,31 +90,44 @@ class Contract(TimestampedModel):
         help_text=_("The hired trainer"),
     )
     # The newest event that was applied: a late delivery of an older one must not undo what it said.
-    last_event_id = IdField(blank=True, editable=False)
+    last_event_id = IdField(_("last event id"), blank=True, editable=False)
 
-    participants_read_at = models.DateTimeField(null=True, blank=True, editable=False)
+    participants_read_at = models.DateTimeField(
+        _("participants read at"), null=True, blank=True, editable=False
+    )
 
-    payment_type = models.CharField(max_length=32, blank=True)
-    budget_state = models.CharField(max_length=16, choices=BudgetState.choices, default=BudgetState.OK)
-    funded_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
-    consumed_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
-    remaining_volume = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
-    consumed_fraction = models.DecimalField(max_digits=20, decimal_places=4, null=True, blank=True)
-    active_milestone = models.JSONField(null=True, blank=True)
-    budget_updated_at = models.DateTimeField(null=True, blank=True)
-    budget_event_id = IdField(blank=True, editable=False)
+    payment_type = models.CharField(_("payment type"), max_length=32, blank=True)
+    budget_state = models.CharField(
+        _("budget state"), max_length=16, choices=BudgetState.choices, default=BudgetState.OK
+    )
+    funded_volume = models.DecimalField(
+        _("funded volume"), max_digits=20, decimal_places=4, null=True, blank=True
+    )
+    consumed_volume = models.DecimalField(
+        _("consumed volume"), max_digits=20, decimal_places=4, null=True, blank=True
+    )
+    remaining_volume = models.DecimalField(
+        _("remaining volume"), max_digits=20, decimal_places=4, null=True, blank=True
+    )
+    consumed_fraction = models.DecimalField(
+        _("consumed fraction"), max_digits=20, decimal_places=4, null=True, blank=True
+    )
+    active_milestone = models.JSONField(_("active milestone"), null=True, blank=True)
+    budget_updated_at = models.DateTimeField(_("budget updated at"), null=True, blank=True)
+    budget_event_id = IdField(_("budget event id"), blank=True, editable=False)
     announced_budget_state = models.CharField(
+        _("announced budget state"),
         max_length=16,
         choices=BudgetState.choices,
         default=BudgetState.OK,
         help_text=_("The state that the adapter was told last"),
     )
 
-    usage_collected_at = models.DateTimeField(null=True, blank=True)
-    usage_reported_at = models.DateTimeField(null=True, blank=True)
-    report_attempts = models.PositiveIntegerField(default=0)
-    next_report_at = models.DateTimeField(null=True, blank=True)
-    report_error = models.TextField(blank=True)
+    usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
+    usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)
+    report_attempts = models.PositiveIntegerField(_("report attempts"), default=0)
+    next_report_at = models.DateTimeField(_("next report at"), null=True, blank=True)
+    report_error = models.TextField(_("report error"), blank=True)
 
     objects = ContractQuerySet.as_manager()
 

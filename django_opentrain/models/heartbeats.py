@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 class Heartbeat(models.Model):
     """The last sign of life of something that has to run again and again."""
 
-    name = models.CharField(max_length=50, unique=True, help_text=_("What ran"))
-    beat_at = models.DateTimeField()
-    host = models.CharField(max_length=255, blank=True, help_text=_("The machine on which it ran"))
+    name = models.CharField(_("name"), max_length=50, unique=True, help_text=_("What ran"))
+    beat_at = models.DateTimeField(_("beat at"))
+    host = models.CharField(_("host"), max_length=255, blank=True, help_text=_("The machine on which it ran"))
 
     class Meta:
         verbose_name = _("heartbeat")

@@ -20,14 +20,16 @@ from django_opentrain.platform.client import PlatformClient
 class ConsentRequest(models.Model):
     """A customer who was sent to OpenTrain's consent screen and has not come back yet."""
 
-    state = models.CharField(max_length=64, unique=True, help_text=_("SHA-256 of the state"))
-    tenant = IdField()
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    external_project_id = IdField(blank=True)
-    next_url = models.CharField(max_length=2048, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(db_index=True)
-    used_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(_("state"), max_length=64, unique=True, help_text=_("SHA-256 of the state"))
+    tenant = IdField(_("tenant"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="+"
+    )
+    external_project_id = IdField(_("external project id"), blank=True)
+    next_url = models.CharField(_("next URL"), max_length=2048, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("consent request")
@@ -66,59 +68,79 @@ class Install(TimestampedModel):
     #: The customer's grant stands, even if its token needs renewing.
     LIVE = (Status.ACTIVE, Status.UNAUTHORIZED)
 
-    tenant = IdField(db_index=True)
+    tenant = IdField(_("tenant"), db_index=True)
     opentrain_id = IdField(_("OpenTrain id"), unique=True, null=True, blank=True)
     expected_id = IdField(
+        _("expected id"),
         blank=True,
         help_text=_(
             "The install that the return from the consent screen named: a hint, until a token proves it."
         ),
     )
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
-    token = EncryptedTextField(null=True, blank=True, editable=False)
-    token_hint = models.CharField(max_length=4, blank=True, help_text=_("The last characters of the token"))
-    scopes = models.JSONField(default=list, blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
+    token = EncryptedTextField(_("token"), null=True, blank=True, editable=False)
+    token_hint = models.CharField(
+        _("token hint"), max_length=4, blank=True, help_text=_("The last characters of the token")
+    )
+    scopes = models.JSONField(_("scopes"), default=list, blank=True)
     pii_consent = models.BooleanField(_("PII consent"), default=False)
-    organization_id = IdField(blank=True)
-    app_slug = IdField(blank=True)
+    organization_id = IdField(_("organization id"), blank=True)
+    app_slug = IdField(_("app slug"), blank=True)
     requested_project_id = IdField(
-        blank=True, help_text=_("The project from which the customer set out to connect")
+        _("requested project id"),
+        blank=True,
+        help_text=_("The project from which the customer set out to connect"),
     )
     connected_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("connected by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     superseded_by = models.ForeignKey(
         "self",
+        verbose_name=_("superseded by"),
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="supersedes",
         help_text=_("The install that took over after a reconnect"),
     )
-    verified_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
+    verified_at = models.DateTimeField(_("verified at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
     last_error_code = models.CharField(
-        max_length=64, blank=True, help_text=_("Machine-readable reason of the last error")
+        _("last error code"),
+        max_length=64,
+        blank=True,
+        help_text=_("Machine-readable reason of the last error"),
     )
     refused_at = models.DateTimeField(
+        _("refused at"),
         null=True,
         blank=True,
         help_text=_("Since when OpenTrain refuses all calls, whether the token or the connection"),
     )
     paused_until = models.DateTimeField(
-        null=True, blank=True, help_text=_("OpenTrain's rate limit: no worker calls before this")
+        _("paused until"),
+        null=True,
+        blank=True,
+        help_text=_("OpenTrain's rate limit: no worker calls before this"),
     )
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
-    next_reconcile_at = models.DateTimeField(null=True, blank=True)
-    reconcile_attempts = models.PositiveIntegerField(default=0)
-    reconciled_at = models.DateTimeField(null=True, blank=True)
-    reconcile_summary = models.JSONField(default=dict, blank=True)
+    lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
+    next_reconcile_at = models.DateTimeField(_("next reconcile at"), null=True, blank=True)
+    reconcile_attempts = models.PositiveIntegerField(_("reconcile attempts"), default=0)
+    reconciled_at = models.DateTimeField(_("reconciled at"), null=True, blank=True)
+    reconcile_summary = models.JSONField(_("reconcile summary"), default=dict, blank=True)
     removals_held = models.PositiveIntegerField(
-        default=0, help_text=_("Removals that the breaker holds back until somebody confirms them")
+        _("removals held"),
+        default=0,
+        help_text=_("Removals that the breaker holds back until somebody confirms them"),
     )
-    removals_confirmed = models.BooleanField(default=False, editable=False)
+    removals_confirmed = models.BooleanField(_("removals confirmed"), default=False, editable=False)
 
     objects = InstallQuerySet.as_manager()
 

@@ -42,22 +42,29 @@ class ProjectLink(TimestampedModel):
         PARTNER_WEBHOOK = catalog.PARTNER_WEBHOOK, _("we give access")
         MANAGED_ADAPTER = catalog.MANAGED_ADAPTER, _("OpenTrain gives access")
 
-    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="project_links")
-    opentrain_id = IdField(_("OpenTrain id"), null=True, blank=True)
-    external_project_id = IdField(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
-    external_project_name = models.CharField(max_length=catalog.MAX_EXTERNAL_PROJECT_NAME, blank=True)
-    external_project_url = models.TextField(blank=True)
-    job_id = IdField(blank=True)
-    provisioning_mode = models.CharField(
-        max_length=32, choices=ProvisioningMode.choices, default=ProvisioningMode.PARTNER_WEBHOOK
+    install = models.ForeignKey(
+        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="project_links"
     )
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
+    opentrain_id = IdField(_("OpenTrain id"), null=True, blank=True)
+    external_project_id = IdField(_("external project id"), max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    external_project_name = models.CharField(
+        _("external project name"), max_length=catalog.MAX_EXTERNAL_PROJECT_NAME, blank=True
+    )
+    external_project_url = models.TextField(_("external project URL"), blank=True)
+    job_id = IdField(_("job id"), blank=True)
+    provisioning_mode = models.CharField(
+        _("provisioning mode"),
+        max_length=32,
+        choices=ProvisioningMode.choices,
+        default=ProvisioningMode.PARTNER_WEBHOOK,
+    )
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
     # True while the link stands, null afterwards. Null is distinct in a unique constraint on every database,
     # and MySQL has no conditional ones: so a project has one live link and any number of removed ones.
-    live = models.BooleanField(null=True, default=True, editable=False)
-    removal_requested_at = models.DateTimeField(null=True, blank=True)
-    removed_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
+    live = models.BooleanField(_("live"), null=True, default=True, editable=False)
+    removal_requested_at = models.DateTimeField(_("removal requested at"), null=True, blank=True)
+    removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
 
     objects = ProjectLinkQuerySet.as_manager()
 

@@ -28,19 +28,23 @@ class DailyUsage(TimestampedModel):
         REPORTED = "REPORTED", _("reported")
         REFUSED = "REFUSED", _("refused by OpenTrain")
 
-    contract = models.ForeignKey(Contract, on_delete=models.CASCADE, related_name="usage")
-    worker_id = IdField(blank=True, help_text=_("OpenTrain's user id; empty: the hired trainer"))
-    work_date = models.DateField()
-    total_seconds = models.PositiveIntegerField(null=True, blank=True)
-    tasks_completed = models.PositiveIntegerField(null=True, blank=True)
-    labels_completed = models.PositiveIntegerField(null=True, blank=True)
-    external_report_id = IdField(blank=True)
+    contract = models.ForeignKey(
+        Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="usage"
+    )
+    worker_id = IdField(
+        _("worker id"), blank=True, help_text=_("OpenTrain's user id; empty: the hired trainer")
+    )
+    work_date = models.DateField(_("work date"))
+    total_seconds = models.PositiveIntegerField(_("total seconds"), null=True, blank=True)
+    tasks_completed = models.PositiveIntegerField(_("tasks completed"), null=True, blank=True)
+    labels_completed = models.PositiveIntegerField(_("labels completed"), null=True, blank=True)
+    external_report_id = IdField(_("external report id"), blank=True)
     # Each change makes a new revision; a report marks the one it carried. What changed meanwhile stays due.
-    revision = models.PositiveIntegerField(default=1)
-    reported_revision = models.PositiveIntegerField(default=0)
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.DUE)
-    error = models.TextField(blank=True)
-    reported_at = models.DateTimeField(null=True, blank=True)
+    revision = models.PositiveIntegerField(_("revision"), default=1)
+    reported_revision = models.PositiveIntegerField(_("reported revision"), default=0)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.DUE)
+    error = models.TextField(_("error"), blank=True)
+    reported_at = models.DateTimeField(_("reported at"), null=True, blank=True)
 
     objects = DailyUsageQuerySet.as_manager()
 

@@ -39,23 +39,26 @@ class WebhookEndpoint(TimestampedModel):
         RETIRING = "RETIRING", _("being replaced")
         REMOVED = "REMOVED", _("removed")
 
-    install = models.ForeignKey(Install, on_delete=models.CASCADE, related_name="webhook_endpoints")
-    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    install = models.ForeignKey(
+        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="webhook_endpoints"
+    )
+    key = models.UUIDField(_("key"), default=uuid.uuid4, unique=True, editable=False)
     opentrain_id = IdField(_("OpenTrain id"), blank=True, db_index=True)
-    url = models.TextField(blank=True)
-    event_types = models.JSONField(default=list, blank=True)
-    secret = EncryptedTextField(null=True, blank=True, editable=False)
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
-    consecutive_failures = models.PositiveIntegerField(default=0)
-    disabled_at = models.DateTimeField(null=True, blank=True)
-    disabled_reason = models.TextField(blank=True)
+    url = models.TextField(_("URL"), blank=True)
+    event_types = models.JSONField(_("event types"), default=list, blank=True)
+    secret = EncryptedTextField(_("secret"), null=True, blank=True, editable=False)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
+    consecutive_failures = models.PositiveIntegerField(_("consecutive failures"), default=0)
+    disabled_at = models.DateTimeField(_("disabled at"), null=True, blank=True)
+    disabled_reason = models.TextField(_("disabled reason"), blank=True)
     retire_at = models.DateTimeField(
+        _("retire at"),
         null=True,
         blank=True,
         help_text=_("When a replaced endpoint is deleted: its retries may still come until then"),
     )
-    checked_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True)
+    checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
 
     objects = WebhookEndpointQuerySet.as_manager()
 
@@ -91,22 +94,26 @@ class WebhookEvent(SecretKeepingModel):
         IGNORED = "IGNORED", _("ignored")
         FAILED = "FAILED", _("failed")
 
-    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="events")
-    delivery_id = IdField(blank=True, help_text=_("As the unsigned header says: a hint, for support"))
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, verbose_name=_("endpoint"), on_delete=models.CASCADE, related_name="events"
+    )
+    delivery_id = IdField(
+        _("delivery id"), blank=True, help_text=_("As the unsigned header says: a hint, for support")
+    )
     # Of what is signed. The delivery header is not, so a forged one must not make a real delivery look like a
     # repeat.
-    digest = models.CharField(max_length=64, editable=False)
-    event_id = IdField(blank=True, db_index=True)
-    type = models.CharField(max_length=100, blank=True)
-    resource_id = IdField(blank=True)
-    job_id = IdField(blank=True)
-    body = EncryptedBinaryField(null=True, editable=False)
-    status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
-    error = models.TextField(blank=True, help_text=_("Why it failed or was ignored"))
-    received_at = models.DateTimeField(db_index=True)
-    processed_at = models.DateTimeField(null=True, blank=True)
+    digest = models.CharField(_("digest"), max_length=64, editable=False)
+    event_id = IdField(_("event id"), blank=True, db_index=True)
+    type = models.CharField(_("type"), max_length=100, blank=True)
+    resource_id = IdField(_("resource id"), blank=True)
+    job_id = IdField(_("job id"), blank=True)
+    body = EncryptedBinaryField(_("body"), null=True, editable=False)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True, help_text=_("Why it failed or was ignored"))
+    received_at = models.DateTimeField(_("received at"), db_index=True)
+    processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
 
     objects = WebhookEventQuerySet.as_manager()
 
