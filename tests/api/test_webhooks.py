@@ -70,9 +70,12 @@ def test_a_removed_endpoint_is_not_there(boss: APIClient, install: Install) -> N
 
 def test_replay(boss: APIClient, endpoint: WebhookEndpoint) -> None:
     event = factories.make_event(endpoint, status="FAILED", error="it failed", attempts=20)
+    other = factories.make_event(endpoint, status="FAILED")
     shown = boss.post(url("event-replay", event.pk))
     assert shown.status_code == 202
     assert (shown.json()["status"], shown.json()["error"], shown.json()["attempts"]) == ("PENDING", None, 0)
+    other.refresh_from_db()
+    assert other.status == "FAILED"
 
 
 def test_an_event_whose_body_is_gone_is_not_replayed(boss: APIClient, endpoint: WebhookEndpoint) -> None:
