@@ -213,6 +213,23 @@ def test_an_empty_list_is_a_list(client: PlatformClient, server: ScriptedServer)
     assert client.list_project_links() == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"url": "https://annotate.example/"}, {"eventTypes": ["contract.ended"]}, {"status": "ACTIVE"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_one_change_of_an_endpoint_is_enough(
+    client: PlatformClient, server: ScriptedServer, change: dict[str, Any]
+) -> None:
+    names = {"eventTypes": "event_types"}
+    server.answers(200, {"webhookEndpoint": ENDPOINT})
+    client.update_webhook_endpoint(
+        "whe_1", **{names.get(name, name): value for name, value in change.items()}
+    )
+    [sent] = server.received
+    assert sent.json == change
+
+
 def test_what_is_not_given_is_not_sent(client: PlatformClient, server: ScriptedServer) -> None:
     server.answers(200, {"projectLink": LINK})
     client.create_project_link(external_project_id="7", external_project_name="", job_id=None)

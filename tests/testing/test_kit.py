@@ -44,6 +44,15 @@ def test_connecting_verifies_subscribes_and_reconciles(opentrain: OpenTrain) -> 
     assert install.webhook_endpoints.get().status == "ACTIVE"
 
 
+@pytest.mark.django_db
+def test_a_site_whose_keys_come_from_elsewhere_has_some_here(settings: Any) -> None:
+    values = {name: value for name, value in settings.OPENTRAIN.items() if name != "ENCRYPTION_KEYS"}
+    settings.OPENTRAIN = values
+    with OpenTrain() as opentrain:
+        assert opentrain.connect("acme").token
+    assert "ENCRYPTION_KEYS" not in settings.OPENTRAIN
+
+
 def test_a_customer_may_grant_less(opentrain: OpenTrain) -> None:
     install = opentrain.connect(scopes=["project-links:write", "contracts:read"], pii=False)
     assert install.scopes == ["project-links:write", "contracts:read"]
@@ -172,6 +181,14 @@ def test_labels_are_funded_and_consumed(linked: OpenTrain) -> None:
     report = linked.consume(maria.contract, labels=1000, tasks=10)
     assert report.accepted == 1
     assert maria.contract.budget_state == "DEPLETED"
+
+
+def test_tasks_and_labels_are_counted_too(linked: OpenTrain) -> None:
+    maria = linked.hire()
+    linked.run()
+    linked.consume(maria, tasks=3, labels=5)
+    day = maria.contract.usage.get()
+    assert (day.total_seconds, day.tasks_completed, day.labels_completed) == (0, 3, 5)
 
 
 # What goes wrong --------------------------------------------------------------------------------
