@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import IdField
@@ -20,7 +20,12 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
 
     def unsettled(self) -> AccessGrantQuerySet:
         """Grants whose state is not what is desired."""
-        return self.exclude(state=F("desired"))
+        # Not a comparison of the two columns: no index finds the few among all that are settled.
+        unsettled = Q(pk__in=())
+        for desired in AccessGrant.Desired.values:
+            others = [state for state in AccessGrant.State.values if state != desired]
+            unsettled |= Q(desired=desired, state__in=others)
+        return self.filter(unsettled)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
         """Unsettled grants whose next attempt's time has come."""
@@ -75,7 +80,7 @@ class AccessGrant(TimestampedModel):
         constraints = [
             models.UniqueConstraint(fields=["contract", "link", "participant"], name="opentrain_grant_once"),
         ]
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="opentrain_grant_due")]
+        indexes = [models.Index(fields=["desired", "state"], name="opentrain_grant_unsettled")]
 
     def __str__(self) -> str:
         return f"{self.participant} → {self.link}"
