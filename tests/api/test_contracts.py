@@ -49,7 +49,9 @@ def contract(install: Install) -> Contract:
 def test_a_contracts_own_people_alone_are_shown(
     boss: APIClient, contract: Contract, install: Install
 ) -> None:
+    """The hired trainer before there is any access, too."""
     helper, link = factories.make_participant(install), contract.links.get()
+    contract.grants.all().delete()
     factories.make_grant(contract, link, helper)
     other = factories.make_contract(install, [link], trainer=factories.make_participant(install))
     factories.make_grant(other, link, factories.make_participant(install))
