@@ -65,13 +65,19 @@ class Wire:
         if mode == REFUSE or was == SILENT:
             await self._cut()
         if mode == REFUSE and self._server is not None:
-            self._server.close()
+            await self._close(self._server)
             self._server = None
         elif mode != REFUSE and self._server is None:
             await self._listen()
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._pass_on, sock=self._port.listen())
+
+    async def _close(self, server: asyncio.Server) -> None:
+        # A connection that was accepted, and not yet begun with, would be left open: asyncio's server forgets it.
+        self._loop.remove_reader(server.sockets[0])
+        await asyncio.sleep(0)
+        server.close()
 
     async def _cut(self) -> None:
         for writer in list(self._open):
