@@ -227,7 +227,9 @@ def _reassert(row: Install, held: Lease) -> None:
         Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
-    for grant in settled.select_related("participant", "contract__install"):
+    # Removals first, as always: should one take more than it ought to, what is wanted is given again after it.
+    ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
+    for grant in ordered:
         held.renew()
         access.converge(grant, reassert=True)
 
