@@ -84,15 +84,11 @@ class Wire:
             writer.transport.abort()
 
     async def _finish(self) -> None:
-        for _ in range(10):
-            await asyncio.sleep(
-                0.05
-            )  # in which what came in before begins, and the loop lets go of what was closed
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            if not others:
-                break
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
             await self._cut()
             await asyncio.wait(others, timeout=1)
+        # In which the loop lets go of what was closed.
+        await asyncio.sleep(0.05)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode == REFUSE:  # it came in while the door was being closed
@@ -101,9 +97,8 @@ class Wire:
         self._open.add(writer)
         try:
             await self._talking.wait()
-            with suppress(
-                OSError
-            ):  # the server is away: the client learns of it by the end of its connection
+            # The server may be away: the client learns of it by the end of its connection.
+            with suppress(OSError):
                 await self._connect(reader, writer)
         finally:
             self._open.discard(writer)
