@@ -36,7 +36,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 "The body of a delivery that is still on its way may name them: run this once more tomorrow."
             )
-        if not (done.people or done.event_bodies):
+        else:
             text = "Nobody here has this id. It is the OpenTrain user id that a participant has in the admin."
             self.stdout.write(self.style.WARNING(text))
         if done.accounts:
