@@ -27,7 +27,6 @@ from django_opentrain.platform.credentials import BearerToken
 from django_opentrain.platform.errors import (
     InvalidRequest,
     NotFound,
-    OpenTrainAPIError,
     OpenTrainConnectionError,
     OpenTrainError,
 )
@@ -158,14 +157,15 @@ def _deleted_before(operation: Operation, error: OpenTrainError) -> bool:
 
     Only OpenTrain's own 404 says so: a load balancer without a backend answers 404 as well.
     """
-    return operation.method == "DELETE" and isinstance(error, NotFound) and error.code == "NOT_FOUND"
+    opentrain_says_so = isinstance(error, NotFound) and error.from_opentrain and error.code == "NOT_FOUND"
+    return operation.method == "DELETE" and opentrain_says_so
 
 
 def _pause(failure: Failure, repetition: int) -> float | None:
     """Seconds to sleep before the next repetition; None: don't repeat now."""
     if not failure.transient:
         return None
-    asked = failure.error.retry_after if isinstance(failure.error, OpenTrainAPIError) else None
+    asked = failure.error.retry_after
     if asked is not None:
         return asked if asked <= MAX_SLEPT_RETRY_AFTER_SECONDS else None
     ceiling = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**repetition)

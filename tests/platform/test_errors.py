@@ -105,19 +105,43 @@ def test_every_documented_status_has_its_error() -> None:
     assert {status for status in ERROR_STATUSES.values() if status < 500} == set(errors.BY_STATUS)
 
 
+_DRAWN = re.compile(r"^    ([│├└─ ]*)(\w+) .*?(\d{3}) +([A-Z]+_[A-Z]+|[A-Z]+)\b", re.MULTILINE)
+
+
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert errors.__doc__ is not None
-    drawn = re.findall(r"^    ([│├└─ ]*)(\w+)", errors.__doc__, re.MULTILINE)
-    parents: dict[str, str] = {}
     path: list[str] = []
-    for branches, name in drawn:
-        depth = len(branches) // 4
-        path[depth:] = [name]
-        if depth:
-            parents[name] = path[depth - 1]
+    drawn: dict[str, tuple[str, int, str]] = {}
+    for branches, name, http_status, code in _DRAWN.findall(errors.__doc__):
+        path[len(branches) // 4 :] = [name]
+        drawn[name] = (path[-2] if path[1:] else "Exception", int(http_status), code)
     defined = {
-        name: kind.__bases__[0].__name__
+        name: (kind.__bases__[0].__name__, kind.http_status, kind.code)
         for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, OpenTrainError) and kind is not OpenTrainError
+        if isinstance(kind, type) and issubclass(kind, OpenTrainError)
     }
-    assert parents == defined
+    assert drawn == defined
+
+
+@pytest.mark.parametrize("error", EVERY_KIND, ids=lambda error: type(error).__name__)
+def test_every_error_carries_the_same_attributes(error: OpenTrainError) -> None:
+    assert error.code
+    assert 400 <= error.http_status < 600
+    assert error.retry_after is None or error.retry_after == 1.5
+    assert error.public
+    assert not error.outcome_unknown or error.http_status == 503
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_the_class_has_a_code_where_opentrain_sent_none(kind: type[OpenTrainAPIError]) -> None:
+    by_proxy, by_opentrain = kind("No.", status=418), kind("No.", status=418, code="TEAPOT")
+    assert (by_proxy.code, by_proxy.from_opentrain) == (kind.code, False)
+    assert (by_opentrain.code, by_opentrain.from_opentrain) == ("TEAPOT", True)
+    assert (by_opentrain.status, by_opentrain.http_status) == (418, kind.http_status)
+
+
+def test_the_codes_are_the_documented_ones() -> None:
+    documented = {status: code for code, status in ERROR_STATUSES.items()}
+    assert {status: kind.code for status, kind in errors.BY_STATUS.items()} | {
+        500: ServerError.code
+    } == documented

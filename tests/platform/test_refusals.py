@@ -57,6 +57,7 @@ def test_errors_by_status(
         "req_7",
         {"index": 3},
     )
+    assert error.from_opentrain
     assert error.__context__ is None
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
@@ -73,7 +74,7 @@ def test_an_answer_of_a_proxys(make_client: ClientFactory, server: ScriptedServe
     assert str(error) == (
         "OpenTrain failed (502), without a reason that can be read in text/html. (request edge-1)"
     )
-    assert (error.code, error.details) == ("", {})
+    assert (error.code, error.from_opentrain, error.details) == ("INTERNAL_ERROR", False, {})
 
 
 def test_an_answer_of_nothing(make_client: ClientFactory, server: ScriptedServer) -> None:
@@ -109,7 +110,8 @@ def test_an_ill_formed_envelope_is_not_believed(
     server.answers(409, envelope)
     error = caught_from(PlatformClient.get_install, client)
     assert isinstance(error, Conflict)
-    assert (error.code, error.request_id, error.details) == ("", "", {})
+    assert (error.code, error.from_opentrain) == ("CONFLICT", False)
+    assert (error.request_id, error.details) == ("", {})
     assert str(error).startswith("OpenTrain reports a conflict (409), without a reason")
 
 
