@@ -21,7 +21,6 @@ BASICS = {
     "fields",
     "clients",
     "phrases",
-    "text",
     "signals",
 }
 BELOW_SERVICES = BASICS | {"models", "adapters"}

@@ -27,9 +27,9 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.masking import mask
 from django_opentrain.admin.operations import Selection, operation
 from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.platform.redaction import mask
 from django_opentrain.services import grants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State

@@ -17,8 +17,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from django_opentrain import ages
-from django_opentrain.admin.masking import mask
 from django_opentrain.crypto import UndecryptableError
+from django_opentrain.platform.redaction import mask
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise

@@ -27,9 +27,9 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.masking import mask
 from django_opentrain.admin.usage import UsageRows
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant
+from django_opentrain.platform.redaction import mask
 
 BUDGET_TONES: Final[Mapping[str, Tone]] = {
     Contract.BudgetState.OK: "good",

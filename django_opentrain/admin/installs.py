@@ -26,7 +26,6 @@ from django_opentrain.admin.columns import (
     whole_problem_column,
 )
 from django_opentrain.admin.links import LINK_TONES
-from django_opentrain.admin.masking import mask
 from django_opentrain.admin.operations import OperationRefused, Selection, operation
 from django_opentrain.admin.webhooks import ENDPOINT_TONES
 from django_opentrain.models import (
@@ -39,6 +38,7 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from django_opentrain.platform.redaction import mask
 from django_opentrain.services import connect, reconcile, schedule
 
 INSTALL_TONES: Final[Mapping[str, Tone]] = {

@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import AdapterError
-from django_opentrain.admin.masking import mask
+from django_opentrain.platform.redaction import mask
 from django_opentrain.platform.values import as_text
 from django_opentrain.services import troubles
 from django_opentrain.services.connect import ConnectError

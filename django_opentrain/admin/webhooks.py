@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
+from django_opentrain.admin.bodies import readable_body
 from django_opentrain.admin.columns import (
     EMPTY,
     Tone,
@@ -25,7 +26,6 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.masking import readable_body
 from django_opentrain.admin.operations import OperationRefused, Selection, operation
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog

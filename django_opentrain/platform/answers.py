@@ -33,6 +33,8 @@ from django_opentrain.platform.redaction import redact, redact_all
 from django_opentrain.platform.values import load_json
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+#: Characters of each text of an error that are kept.
+MAX_SAID: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 86_400
 _CHUNK_BYTES: Final = 16 * 1024
 
@@ -164,12 +166,16 @@ def _refusal(
 ) -> OpenTrainAPIError:
     status = response.status_code
     text, code, details = envelope.get("error"), envelope.get("code"), envelope.get("details")
-    said = redact(text, token) if isinstance(text, str) else ""
+
+    def redacted(said: str) -> str:
+        return redact(token.hide_in(said), MAX_SAID)
+
+    said = redacted(text) if isinstance(text, str) else ""
     answer: dict[str, Any] = {
         "status": status,
         "code": code if isinstance(code, str) and _CODE.fullmatch(code) else "",
         "request_id": request_id,
-        "details": redact_all(details, token) if isinstance(details, dict) else {},
+        "details": redact_all(details, redacted) if isinstance(details, dict) else {},
         "retry_after": retry_after(response.headers),
     }
     message = _sentence(status, said, response.headers)
@@ -192,7 +198,7 @@ def _sentence(status: int, said: str, headers: Mapping[str, str]) -> str:
 
 def _request_id(envelope: Mapping[str, Any], headers: Mapping[str, str], token: BearerToken) -> str:
     for value in (envelope.get("requestId"), headers.get("X-Request-Id")):
-        if isinstance(value, str) and _REQUEST_ID.fullmatch(value) and redact(value, token) == value:
+        if isinstance(value, str) and _REQUEST_ID.fullmatch(value) and redact(token.hide_in(value)) == value:
             return value
     return ""
 

@@ -44,4 +44,4 @@ class BearerToken(AuthBase):
 
     def hide_in(self, text: str) -> str:
         """``text`` without the token."""
-        return text.replace(self._token, "[token]") if self._token else text
+        return text.replace(self._token, "[redacted]") if self._token else text

@@ -21,10 +21,10 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import participants, troubles
 from django_opentrain.services.locks import lock
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

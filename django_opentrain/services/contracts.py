@@ -16,10 +16,10 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event, order_key
+from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import BudgetInfo, ContractInfo
 from django_opentrain.services import grants
 from django_opentrain.services.locks import lock, one_at_a_time
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

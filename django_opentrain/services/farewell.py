@@ -10,10 +10,10 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import DailyUsage, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import endpoints, reporting, usage
 from django_opentrain.services.access import backoff
 from django_opentrain.services.locks import BusyError, lease
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

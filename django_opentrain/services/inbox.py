@@ -24,12 +24,12 @@ from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog, signing
 from django_opentrain.platform.payloads import Event
+from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import arrivals, dispatch, events
 from django_opentrain.services.access import backoff
 from django_opentrain.services.endpoints import RETIREMENT
 from django_opentrain.services.locks import lock
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

@@ -33,6 +33,7 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import (
     access,
     connect,
@@ -47,7 +48,6 @@ from django_opentrain.services.comparison import Change, admit, contract_changes
 from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.locks import BusyError, Lease, alone
 from django_opentrain.services.survey import Survey, survey_contracts, survey_links
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, RateLimited, Unauthorized
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import troubles, usage
 from django_opentrain.services.access import backoff
 from django_opentrain.services.locks import Lease, lease
-from django_opentrain.text import describe
 
 logger = logging.getLogger(__name__)
 

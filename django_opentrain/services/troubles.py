@@ -10,8 +10,8 @@ from typing import Final
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services.locks import BusyError, LeaseLostError
-from django_opentrain.text import describe
 
 #: What OpenTrain, a lost key or another worker can do to any call: it is tried again by itself.
 EXPECTED: Final = (OpenTrainError, UndecryptableError, BusyError, LeaseLostError)

@@ -27,10 +27,10 @@ from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import BadRequest, InvalidRequest
+from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import contracts
-from django_opentrain.text import redact
 
 logger = logging.getLogger(__name__)
 

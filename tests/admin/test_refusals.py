@@ -111,7 +111,7 @@ def test_an_event_that_fails_says_why_without_addresses(
     monkeypatch.setattr("django_opentrain.services.events.apply", broken)
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
     told = confirm(logged_in(operator), scene[WebhookEvent], "process_now")
-    assert "no such project: [redacted]" in told[0]
+    assert "no such project: [e-mail]" in told[0]
 
 
 # Many rows ------------------------------------------------------------------------------------

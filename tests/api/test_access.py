@@ -28,7 +28,7 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from django_opentrain.text import describe
+from django_opentrain.platform.redaction import describe
 from tests import factories
 from tests.api.conftest import log_in, url
 

@@ -47,7 +47,7 @@ def now() -> Any:
 def told(caplog: pytest.LogCaptureFixture, doing: str) -> None:
     [record] = [each for each in caplog.records if each.message.startswith(doing)]
     assert record.levelno == logging.ERROR
-    assert "KeyError: '[redacted]' (test_troubles.py, line " in record.message
+    assert "KeyError: [e-mail] (test_troubles.py, line " in record.message
 
 
 def test_reconciling(
@@ -62,7 +62,7 @@ def test_reconciling(
     again = acme.next_reconcile_at
     assert again is not None
     assert again > timezone.now(), "not at once"
-    assert acme.last_error == "KeyError: '[redacted]'"
+    assert acme.last_error == "KeyError: [e-mail]"
     told(caplog, "Reconciling")
 
 

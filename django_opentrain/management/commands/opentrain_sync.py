@@ -10,10 +10,10 @@ from django.db.models import Q
 
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import access, connect, grants, reconcile, troubles
 from django_opentrain.services.comparison import Change
 from django_opentrain.services.reconcile import Outcome
-from django_opentrain.text import describe
 
 #: What keeps one install from being reconciled, and no other.
 EXPECTED: Final = (*troubles.EXPECTED, connect.ConnectError)

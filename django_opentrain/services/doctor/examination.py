@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services.doctor import backlog, keeping, remote, site, workers
 from django_opentrain.services.doctor.findings import ADVICE, Finding, error
-from django_opentrain.text import describe
 
 Part = Callable[[], Iterable[Finding]]
 

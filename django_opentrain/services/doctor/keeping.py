@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import keys, purge
 from django_opentrain.services.doctor.findings import Finding, error, warning
-from django_opentrain.text import describe
 
 #: The purge runs once a night.
 PURGE_LATE: Final = timedelta(days=2)

@@ -19,12 +19,12 @@ from django_opentrain.crypto import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
 from django_opentrain.platform.transport import NO_TOKEN, USER_AGENT
 from django_opentrain.services.connect import missing_scopes
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.words import customer
-from django_opentrain.text import describe
 
 #: Seconds. A ``Date`` header is exact to one, and the answer takes its time.
 NOTICEABLE_SKEW: Final = 30
