@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain import checks
-from django_opentrain.services.dispatch import remember_celery_app
+from django_opentrain.services.workers.wakeup import remember_celery_app
 
 
 class DjangoOpenTrainConfig(AppConfig):

@@ -13,7 +13,7 @@ from health_check.exceptions import (  # type: ignore[import-untyped] # it has n
     ServiceWarning,
 )
 
-from django_opentrain.services import heartbeat
+from django_opentrain.services.workers import heartbeat
 
 
 @dataclass

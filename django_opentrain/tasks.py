@@ -7,9 +7,12 @@ from typing import Final
 from celery import shared_task
 
 from django_opentrain.models import AccessGrant, Install
-from django_opentrain.services import access, endpoints, heartbeat, reconcile, reporting, work
+from django_opentrain.services import access, endpoints, reconcile
 from django_opentrain.services import purge as purging
-from django_opentrain.services.dispatch import DRAIN_TASK
+from django_opentrain.services.sweep import MAX_SWEEP_SECONDS, process_due
+from django_opentrain.services.usage import runs
+from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers.wakeup import DRAIN_TASK
 
 #: Seconds after which a call of the host's that hangs is broken off. It counts as failed, and is tried again.
 LIMIT: Final = 10 * 60
@@ -22,7 +25,7 @@ GRACE: Final = 60
 @shared_task(name=DRAIN_TASK, ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE)
 def drain() -> None:
     """Process what has come in. Sent, coalesced, whenever there is something."""
-    work.sweep()
+    process_due(max_seconds=MAX_SWEEP_SECONDS)
 
 
 @shared_task(
@@ -30,7 +33,7 @@ def drain() -> None:
 )
 def sweep() -> None:
     """Find what no nudge announced, and leave a sign of life. Scheduled."""
-    work.sweep()
+    process_due(max_seconds=MAX_SWEEP_SECONDS)
     heartbeat.beat()
 
 
@@ -53,7 +56,7 @@ def converge_access(grant_id: int) -> None:
 )
 def collect_and_report_usage() -> None:
     """Collect usage from the host and report it. Scheduled."""
-    reporting.run_due()
+    runs.run_due()
 
 
 @shared_task(
@@ -73,7 +76,7 @@ def reconcile_install(install_id: int) -> None:
 def reconcile_all() -> None:
     """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
     reconcile.request_all()
-    work.sweep()
+    process_due(max_seconds=MAX_SWEEP_SECONDS)
 
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True)

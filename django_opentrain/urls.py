@@ -9,7 +9,7 @@ from django.urls import include, path, re_path
 
 from django_opentrain.api.urls import nothing_here
 from django_opentrain.api.urls import urlpatterns as api_urlpatterns
-from django_opentrain.web import actions, assets, connect, contracts, health, home, passwords, receiver
+from django_opentrain.web.views import actions, assets, connect, contracts, health, home, passwords, receiver
 
 app_name = "opentrain"
 

@@ -13,18 +13,18 @@ PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 
 #: What each part may import of the package, besides itself. Modules at the top level are parts of their own.
 BASICS = {
-    "ages",
     "platform",
     "conf",
     "crypto",
-    "exemptions",
     "fields",
     "clients",
-    "phrases",
+    "lazy_messages",
+    "relative_time",
     "signals",
+    "view_decorators",
 }
 BELOW_SERVICES = BASICS | {"models", "adapters"}
-EDGE = BELOW_SERVICES | {"services", "exemptions"}
+EDGE = BELOW_SERVICES | {"services"}
 ALLOWED = {
     "platform": set(),
     "sandbox": {"platform"},

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from django_opentrain.models import Heartbeat
-from django_opentrain.services import heartbeat
+from django_opentrain.services.workers import heartbeat
 from tests import factories
 
 NOTHING_ELSE_NEEDS_IT = """

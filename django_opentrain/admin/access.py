@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     Tone,
@@ -27,10 +28,9 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.operations import Selection, operation
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import grants
+from django_opentrain.services.access import grants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 

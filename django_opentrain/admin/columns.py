@@ -16,7 +16,7 @@ from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
-from django_opentrain import ages
+from django_opentrain import relative_time
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.platform.redaction import mask
 
@@ -46,7 +46,7 @@ def age(moment: datetime | None) -> str:
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
         localize(timezone.localtime(moment)),
-        ages.age(moment),
+        relative_time.age(moment),
     )
 
 

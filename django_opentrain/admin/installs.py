@@ -12,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin.actions import OperationRefused, Selection, operation
 from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
@@ -26,7 +27,6 @@ from django_opentrain.admin.columns import (
     whole_problem_column,
 )
 from django_opentrain.admin.links import LINK_TONES
-from django_opentrain.admin.operations import OperationRefused, Selection, operation
 from django_opentrain.admin.webhooks import ENDPOINT_TONES
 from django_opentrain.models import (
     AccessGrant,
@@ -39,7 +39,8 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import connect, reconcile, schedule
+from django_opentrain.services import connect, reconcile
+from django_opentrain.services.workers import retries
 
 INSTALL_TONES: Final[Mapping[str, Tone]] = {
     Install.Status.PENDING: "busy",
@@ -216,7 +217,7 @@ class InstallAdmin(OpenTrainAdmin):
 def _reconcile(install: Install) -> None:
     if not install.is_usable:
         raise OperationRefused(_("It is not connected, so OpenTrain can't be asked: verify or reconnect it."))
-    schedule.request_reconcile(install)
+    retries.request_reconcile(install)
 
 
 def _summary(install: Install, key: str) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_opentrain.admin.access import GrantRows
+from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     Tone,
@@ -21,7 +22,6 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.operations import Selection, operation
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin.actions import OperationRefused, Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.bodies import readable_body
 from django_opentrain.admin.columns import (
@@ -26,7 +27,6 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.operations import OperationRefused, Selection, operation
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.services import endpoints, inbox

@@ -24,8 +24,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from rest_framework.views import APIView
 
-from django_opentrain.api.base import TenantViewSet
-from django_opentrain.api.errors import CODES
+from django_opentrain.api.exceptions import CODES
 from django_opentrain.api.serializers.base import CamelSerializer
 from django_opentrain.api.serializers.contracts import (
     BudgetSerializer,
@@ -56,6 +55,7 @@ from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.api.views.usage import UsageViewSet
 from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
+from django_opentrain.api.viewsets import TenantViewSet
 
 TAG: Final = "OpenTrain"
 PREFIX: Final = "OpenTrain"

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 
 from django_opentrain.checks.messages import configured, value_of, warning
 from django_opentrain.schedule import BEAT_SCHEDULE
-from django_opentrain.services.dispatch import DRAIN_TASK, celery_app
+from django_opentrain.services.workers.wakeup import DRAIN_TASK, celery_app
 
 #: Celery's own, which reads ``beat_schedule``. Others may keep a schedule elsewhere.
 DEFAULT_SCHEDULER: Final = "celery.beat:PersistentScheduler"

@@ -16,7 +16,7 @@ from django.utils.translation import override
 
 from django_opentrain.checks.messages import configured, error, warning
 
-RECEIVER: Final = "django_opentrain.web.receiver.receive"
+RECEIVER: Final = "django_opentrain.web.views.receiver.receive"
 SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
 #: What a middleware that wants a login or a CSRF token of everybody is usually called.
 _GATE_MIDDLEWARE: Final = re.compile(

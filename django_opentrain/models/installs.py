@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.clients import client_for
 from django_opentrain.fields import EncryptedTextField, IdField
+from django_opentrain.lazy_messages import restored
 from django_opentrain.models.base import TimestampedModel
-from django_opentrain.phrases import restored
 from django_opentrain.platform.catalog import has_scope
 from django_opentrain.platform.client import PlatformClient
 

@@ -21,8 +21,8 @@ from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import WebhookEndpointInfo
-from django_opentrain.services import schedule, troubles
-from django_opentrain.services.locks import BusyError, alone
+from django_opentrain.services.workers import failures, retries
+from django_opentrain.services.workers.locks import BusyError, exclusive_lease
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ RETIREMENT: Final = timedelta(hours=3)
 
 def subscribe(install: Install) -> WebhookEndpoint:
     """See to it that the install has an endpoint that works. Raises ``BusyError`` or ``OpenTrainError``."""
-    with alone(install):
+    with exclusive_lease(install):
         return ensure(install)
 
 
@@ -82,7 +82,7 @@ def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 @contextmanager
 def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
     """Hold the lease of the endpoint's install, with both as they are by now. Raises ``BusyError``."""
-    with alone(endpoint.install):
+    with exclusive_lease(endpoint.install):
         endpoint.refresh_from_db()
         if endpoint.status == Status.REMOVED:
             raise BusyError
@@ -124,7 +124,7 @@ def check_all() -> int:
         except BusyError:
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
-            troubles.tell(logger, "Checking the endpoints of", install, error)
+            failures.log_failure(logger, "Checking the endpoints of", install, error)
         checked += 1
     return checked
 
@@ -200,7 +200,7 @@ def _recover(endpoint: WebhookEndpoint) -> None:
     client = endpoint.install.client
     info = client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_ACTIVE)
     client.redeliver(endpoint.opentrain_id)
-    schedule.request_reconcile(endpoint.install)
+    retries.request_reconcile(endpoint.install)
     _remember(endpoint, info, Status.ACTIVE)
 
 
@@ -233,7 +233,7 @@ def _retire(endpoint: WebhookEndpoint) -> None:
 def _finish_retirement(endpoint: WebhookEndpoint) -> None:
     if endpoint.retire_at is None or endpoint.retire_at <= timezone.now():
         _delete(endpoint)
-        schedule.request_reconcile(endpoint.install)
+        retries.request_reconcile(endpoint.install)
 
 
 def _delete(endpoint: WebhookEndpoint) -> None:

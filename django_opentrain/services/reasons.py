@@ -15,7 +15,7 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.platform import errors
 from django_opentrain.services.linking import LinkConflict, LinkError
-from django_opentrain.services.locks import BusyError
+from django_opentrain.services.workers.locks import BusyError
 
 _FOR_PEOPLE: Final = {
     kind.__name__

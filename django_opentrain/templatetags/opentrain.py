@@ -10,8 +10,8 @@ from django.template.context import Context
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import Contract, ProjectLink
-from django_opentrain.web import budgets
-from django_opentrain.web.connection import describe
+from django_opentrain.web.presenters import budgets
+from django_opentrain.web.presenters.connection import describe
 
 register = template.Library()
 

@@ -9,12 +9,13 @@ from django import template
 from django.forms import BoundField
 from django.utils.formats import number_format
 
-from django_opentrain import ages
+from django_opentrain import relative_time
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.services.reasons import readable
-from django_opentrain.web import access, assets, budgets, endpoints
-from django_opentrain.web.statements import Statement
+from django_opentrain.web.presenters import access, budgets, endpoints
+from django_opentrain.web.presenters.status import Statement
+from django_opentrain.web.views import assets
 
 register = template.Library()
 
@@ -97,7 +98,7 @@ def web_url(url: str) -> str:
 @register.filter
 def age(moment: datetime) -> str:
     """How long ago a moment was."""
-    return ages.age(moment)
+    return relative_time.age(moment)
 
 
 @register.filter

@@ -24,7 +24,7 @@ from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.sandbox import Sandbox
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Freelancer, Job, Organization
-from django_opentrain.services import connect, linking, usage, work
+from django_opentrain.services import connect, linking, sweep, usage
 from django_opentrain.testing.environment import StoppedClock, committing, django_clock, forced_settings
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.receiver import TestClientSender
@@ -249,7 +249,7 @@ class OpenTrain:
         for _round in range(MAX_ROUNDS):
             delivered = self.deliver()
             with committing():
-                done = work.run()
+                done = sweep.run()
             if not delivered and not done:
                 return
         raise NotSettled(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 #: Seconds that a process gets to end by itself.
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 _STEP: Final = 0.1
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -131,7 +131,7 @@ class Processes:
             signal.signal(number, signal.SIG_IGN)
         for process in reversed(self.running):
             process.ask_to_end()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         for process in reversed(self.running):
             process.end(deadline)
         self.running.clear()

@@ -15,7 +15,7 @@ from example_project.demo.people import Customer, Trainer
 PROJECT: Final = "Customer feedback"
 JOB: Final = "Sentiment of reviews"
 #: Seconds within which what was set off has to be seen.
-PATIENCE: Final = 90.0
+TIMEOUT: Final = 90.0
 _LOOK_AGAIN: Final = 0.3
 
 
@@ -31,7 +31,7 @@ def step(title: str) -> Iterator[None]:
     print(f"  ✓ {title} … {time.monotonic() - started:.1f} s", flush=True)
 
 
-def eventually(is_so: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def eventually(is_so: Callable[[], object], what: str, seconds: float = TIMEOUT) -> None:
     """Look until it is so. Raises ``Unexpected`` when it isn't in time."""
     deadline = time.monotonic() + seconds
     while not is_so():

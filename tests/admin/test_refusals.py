@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import models
 
-from django_opentrain.admin.operations import MAX_ROWS
+from django_opentrain.admin.actions import MAX_ROWS
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -108,7 +108,7 @@ def test_an_event_that_fails_says_why_without_addresses(
     def broken(*_arguments: object) -> str:
         raise RuntimeError("no such project: maria.planted@opentrain.work")
 
-    monkeypatch.setattr("django_opentrain.services.events.apply", broken)
+    monkeypatch.setattr("django_opentrain.services.inbox.handlers.apply", broken)
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
     told = confirm(logged_in(operator), scene[WebhookEvent], "process_now")
     assert "no such project: [e-mail]" in told[0]
@@ -135,7 +135,7 @@ def test_what_calls_opentrain_is_done_for_a_few_rows_at_once(
 def test_all_rows_of_a_filter_can_be_chosen(
     scene: Scene, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("django_opentrain.admin.operations.CHUNK", 2)
+    monkeypatch.setattr("django_opentrain.admin.actions.CHUNK", 2)
     for _ in range(4):
         link = factories.make_link(scene[Install])
         factories.make_grant(scene[Contract], link, scene[AccessGrant].participant)

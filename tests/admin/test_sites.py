@@ -115,7 +115,7 @@ def test_csrf_checks_stay_on_where_the_host_switches_them_off(
     scene: Scene, operator: User, settings: Any
 ) -> None:
     settings.MIDDLEWARE = [
-        name.replace("django.middleware.csrf.CsrfViewMiddleware", "tests.web.test_guard.unchecked")
+        name.replace("django.middleware.csrf.CsrfViewMiddleware", "tests.web.test_decorators.unchecked")
         for name in settings.MIDDLEWARE
     ]
     client = Client(enforce_csrf_checks=True)

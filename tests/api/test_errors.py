@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from rest_framework import exceptions
+from rest_framework import exceptions as drf_exceptions
 from rest_framework.test import APIClient
 
 from django_opentrain.adapters import AdapterError
-from django_opentrain.api import errors
+from django_opentrain.api import exceptions
 from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.platform.errors import (
     BadRequest,
@@ -33,7 +33,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
 def test_the_document_has_every_code() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {code: int(status) for code, status in rows} == errors.CODES
+    assert {code: int(status) for code, status in rows} == exceptions.CODES
 
 
 @pytest.mark.parametrize(
@@ -52,24 +52,24 @@ def test_the_document_has_every_code() -> None:
         (AdapterError("the host says no"), "CONFLICT", None),
         (PermissionDenied("why"), "FORBIDDEN", None),
         (Http404("why"), "NOT_FOUND", None),
-        (exceptions.AuthenticationFailed("wrong"), "FORBIDDEN", None),
-        (exceptions.ParseError("not so"), "BAD_REQUEST", None),
+        (drf_exceptions.AuthenticationFailed("wrong"), "FORBIDDEN", None),
+        (drf_exceptions.ParseError("not so"), "BAD_REQUEST", None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_what_each_error_becomes(error: Exception, code: str, retry_after: float | None) -> None:
-    problem = errors.explain(error)
+    problem = exceptions.explain(error)
     assert problem is not None
     assert (problem.code, problem.retry_after) == (code, retry_after)
     assert problem.details == (error.details if isinstance(error, (BadRequest, Conflict)) else {})
     response = problem.response()
-    assert response.status_code == errors.CODES[code]
+    assert response.status_code == exceptions.CODES[code]
     assert list(response.data) == ["error", "code", "requestId", "details"]
     assert response.data["requestId"]
 
 
 def test_opentrains_request_id_is_passed_on() -> None:
-    problem = errors.explain(Conflict("there", status=409, request_id="req_1"))
+    problem = exceptions.explain(Conflict("there", status=409, request_id="req_1"))
     assert problem is not None
     assert problem.response().data["requestId"] == "req_1"
 

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from django_opentrain.api.codec import MAX_BODY_BYTES, ApiParser, PayloadTooLarge
-from django_opentrain.api.errors import MAX_DETAILS
+from django_opentrain.api.exceptions import MAX_DETAILS
 from django_opentrain.models import Install
 from tests import factories
 from tests.api.conftest import url

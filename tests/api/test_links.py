@@ -8,7 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from django_opentrain.models import Install, ProjectLink
-from django_opentrain.services.locks import lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url

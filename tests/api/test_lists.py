@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 from rest_framework.test import APIClient
 
-from django_opentrain.api.pages import LARGEST_ID, _decode
+from django_opentrain.api.pagination import LARGEST_ID, _decode
 from django_opentrain.models import Contract, Install
 from django_opentrain.platform.resources import BudgetInfo
-from django_opentrain.services import contracts
+from django_opentrain.services.access import contracts
 from tests import factories
 from tests.api.conftest import url
 

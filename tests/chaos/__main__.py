@@ -20,7 +20,7 @@ from tests.chaos.stage import BROKER_URLS, stage
 
 DATABASE: Final = "postgres://postgres@127.0.0.1:5432/postgres"
 #: Seconds after the last fault within which everything has to be as it should.
-PATIENCE: Final = 120.0
+TIMEOUT: Final = 120.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         performance = Performance(where)
         performance.play(steps)
-        violations = performance.settle(PATIENCE)
+        violations = performance.settle(TIMEOUT)
         trace = where.journal.trace(each for violation in violations[:5] for each in violation.ids)
         summary = performance.summary()
         connections.close_all()

@@ -19,7 +19,7 @@ from tests.chaos.ports import Port
 SIGNATURE: Final = "X-OpenTrain-Signature"
 #: Seconds. OpenTrain waits ten for an answer.
 TIMEOUT: Final = 12.0
-SLOW: Final = 2.0
+SLOW_SECONDS: Final = 2.0
 HUGE: Final = 5_000_000
 
 
@@ -77,7 +77,7 @@ class Postman:
             connection.close()
         seconds = time.monotonic() - started
         self.times.append(seconds)
-        if seconds > SLOW:
+        if seconds > SLOW_SECONDS:
             self._journal.write("slow", "answer", seconds=round(seconds, 1), status=status)
         self.statuses[status] += 1
         return status

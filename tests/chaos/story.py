@@ -16,7 +16,7 @@ from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import connect, endpoints, linking
 from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.linking import LinkError
-from django_opentrain.services.locks import BusyError
+from django_opentrain.services.workers.locks import BusyError
 from example_project.demo.opentrain import OpenTrain
 from tests.chaos.journal import Journal
 from tests.chaos.people import Customer, Hiring

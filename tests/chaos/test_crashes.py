@@ -13,7 +13,7 @@ from tests.chaos.conftest import MakeSite, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 WORK = ["django", "opentrain_work"]
 
 
@@ -27,7 +27,7 @@ def site(request: pytest.FixtureRequest, make_site: MakeSite) -> Site:
 
 
 def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not file.exists():
         assert time.monotonic() < deadline, f"no {file.name}"
         time.sleep(0.05)
@@ -43,7 +43,7 @@ def test_what_a_killed_worker_was_at_is_done_by_the_next_one(site: Site) -> None
     site.processes.running.remove(killed)
     assert site.ask("access") == {"grants": ["PENDING"], "accounts": 0, "seats": 0}
     hold.unlink()
-    site.processes.run("work", *WORK, seconds=PATIENCE)
+    site.processes.run("work", *WORK, seconds=TIMEOUT)
     assert site.ask("access") == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}
 
 
@@ -51,7 +51,7 @@ def test_what_a_killed_worker_was_at_is_done_by_the_next_one(site: Site) -> None
 def test_several_workers_at_once_have_one_effect(site: Site, workers: int) -> None:
     running = [site.processes.start(f"work-{number}", *WORK) for number in range(workers)]
     for each in running:
-        each.wait(PATIENCE)
+        each.wait(TIMEOUT)
     done: dict[str, Any] = site.ask("access")
     assert done == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}
     assert len((site.folder / "inside").read_text().splitlines()) == 1, "the adapter was called once"
@@ -70,7 +70,7 @@ def hanging(make_site: MakeSite, adapter: str) -> tuple[Site, Process]:
 
 def test_host_code_that_hangs_counts_as_failed(make_site: MakeSite) -> None:
     site, _worker = hanging(make_site, "HeldAdapter")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while site.ask("access") != {"grants": ["FAILED"], "accounts": 0, "seats": 0}:
         assert time.monotonic() < deadline, site.ask("access")
 
@@ -78,7 +78,7 @@ def test_host_code_that_hangs_counts_as_failed(make_site: MakeSite) -> None:
 def test_host_code_that_cannot_be_broken_off_is_killed(make_site: MakeSite) -> None:
     """Celery kills the process that runs the task; its locks go with it, and the next one does the work."""
     site, worker = hanging(make_site, "DeafAdapter")
-    worker.wait_for_line("Hard time limit", PATIENCE)
+    worker.wait_for_line("Hard time limit", TIMEOUT)
     (site.folder / "hold").unlink()
-    site.processes.run("work", *WORK, seconds=PATIENCE)
+    site.processes.run("work", *WORK, seconds=TIMEOUT)
     assert site.ask("access") == {"grants": ["GRANTED"], "accounts": 1, "seats": 1}

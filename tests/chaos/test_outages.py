@@ -11,7 +11,7 @@ from statistics import median
 import pytest
 from celery import Celery
 
-from django_opentrain.services import dispatch
+from django_opentrain.services.workers import wakeup
 from tests.chaos.conftest import MakeSite, Site
 from tests.chaos.stage import BROKER_URLS
 from tests.chaos.wire import PASS, REFUSE, SILENT, Wire
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 LIMIT = 2.0
 DELIVERIES = 8
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 rabbitmq = pytest.param("rabbitmq", 5672, marks=pytest.mark.rabbitmq)
 redis = pytest.param("redis", 6379, marks=pytest.mark.redis)
@@ -63,10 +63,10 @@ def test_a_connection_that_died_while_it_was_idle_costs_no_wake_up(
     proxy, direct = wire(port), BROKER_URLS[broker]
     with Celery("idle", broker=direct.replace(str(port), str(proxy.port)), set_as_current=False) as app:
         app.conf.task_default_queue = queue(direct)
-        monkeypatch.setattr(dispatch, "_host_app", app)
-        assert dispatch.publish()
+        monkeypatch.setattr(wakeup, "_host_app", app)
+        assert wakeup.publish()
         proxy.cut()
-        assert dispatch.publish()
+        assert wakeup.publish()
 
 
 def deliver(site: Site, number: int) -> float:
@@ -86,11 +86,11 @@ def sweep(site: Site) -> None:
         "call",
         "django_opentrain.sweep",
     ]
-    subprocess.run(command, env=site.environment, check=True, capture_output=True, timeout=PATIENCE)
+    subprocess.run(command, env=site.environment, check=True, capture_output=True, timeout=TIMEOUT)
 
 
 def wait_for(site: Site, expected: dict[str, int]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (events := site.ask("events")) != expected:
         assert time.monotonic() < deadline, events
         time.sleep(0.5)

@@ -20,8 +20,8 @@ from django_opentrain import urls
 from django_opentrain.adapters import OpenTrainAdapter, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.schedule import BEAT_SCHEDULE
-from django_opentrain.services import dispatch
-from django_opentrain.web.receiver import receive
+from django_opentrain.services.workers import wakeup
+from django_opentrain.web.views.receiver import receive
 
 HERE = __name__
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -98,7 +98,7 @@ def right_site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         "PUBLIC_URL": "https://annotate.example.com",
         "ADAPTER": f"{HERE}.Adapter",
     }
-    monkeypatch.setattr(dispatch, "_host_app", celery())
+    monkeypatch.setattr(wakeup, "_host_app", celery())
 
 
 def found(*, deploy: bool = True) -> list[CheckMessage]:
@@ -240,7 +240,7 @@ def test_what_is_wrong_is_said_and_nothing_else(name: str, key: str, value: Any,
 def test_celery_that_would_not_do_the_work(
     name: str, app: Callable[[], Celery | None], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_host_app", app())
+    monkeypatch.setattr(wakeup, "_host_app", app())
     assert ids() == [name]
     use(settings, "DISPATCH", "none")
     assert ids() == []
@@ -248,7 +248,7 @@ def test_celery_that_would_not_do_the_work(
 
 def test_a_schedule_that_is_kept_elsewhere_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = celery(beat_schedule={}, beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler")
-    monkeypatch.setattr(dispatch, "_host_app", elsewhere)
+    monkeypatch.setattr(wakeup, "_host_app", elsewhere)
     assert ids() == []
 
 

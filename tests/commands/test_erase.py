@@ -23,7 +23,8 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform import catalog
-from django_opentrain.services import erasure, inbox
+from django_opentrain.services import inbox
+from django_opentrain.services.purge import erasure
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from django_opentrain.models import Contract, Install, WebhookEvent
 from django_opentrain.platform.payloads import Event
-from django_opentrain.services import events
+from django_opentrain.services.inbox import handlers
 from tests.factories import make_endpoint, make_event, make_install
 
 pytestmark = pytest.mark.django_db
@@ -103,7 +103,7 @@ def test_a_list_costs_two_queries_and_reads_no_body(django_assert_num_queries: A
 
 def test_what_became_of_each_is_said() -> None:
     WebhookEvent.objects.filter(event_id="e4").update(type="contract.unheard")
-    with mock.patch.dict(events.HANDLERS, {"contract.ended": _fail_for_globex}):
+    with mock.patch.dict(handlers.HANDLERS, {"contract.ended": _fail_for_globex}):
         printed = run("--now")
     assert printed.splitlines()[1:] == [
         f"{listed('e4')} PENDING contract.unheard e4, ctr_e4, globex: ValueError: still broken",

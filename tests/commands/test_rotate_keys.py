@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_opentrain import crypto
 from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
-from django_opentrain.services import keys
+from django_opentrain.services.purge import key_rotation
 from tests.factories import make_endpoint, make_event, make_install, make_participant
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def run(*arguments: str, **options: Any) -> str:
 
 
 def test_every_kind_of_secret_is_covered() -> None:
-    assert {f"{model.__name__}.{field.attname}" for model, field in keys.encrypted_columns()} == {
+    assert {f"{model.__name__}.{field.attname}" for model, field in key_rotation.encrypted_columns()} == {
         "Install.token",
         "Participant.work_email",
         "WebhookEndpoint.secret",
@@ -75,12 +75,12 @@ def test_what_no_key_opens_is_said_and_left(install: Install, settings: Any) -> 
 
 
 def test_many_rows_go_in_batches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "BATCH", 3)
+    monkeypatch.setattr(key_rotation, "BATCH", 3)
     for _row in range(8):
         make_install()
     use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
     seen: list[tuple[str, int]] = []
-    assert keys.rotate(lambda column, rows: seen.append((column, rows))).rotated == 8
+    assert key_rotation.rotate(lambda column, rows: seen.append((column, rows))).rotated == 8
     assert [rows for column, rows in seen if column == "install.token"] == [3, 6, 8]
 
 
@@ -92,7 +92,7 @@ def test_what_is_written_back_meanwhile_is_found(
     [old] = settings.OPENTRAIN["ENCRYPTION_KEYS"]
     new = crypto.generate_key()
     use_keys(settings, new, old)
-    keys.rotate(lambda column, _rows: stale.save() if column == "webhookevent.body" else None)
+    key_rotation.rotate(lambda column, _rows: stale.save() if column == "webhookevent.body" else None)
     use_keys(settings, new)
     assert Install.objects.get().token == "ot_ptk_secret"
 
@@ -100,7 +100,9 @@ def test_what_is_written_back_meanwhile_is_found(
 def test_while_a_process_encrypts_with_the_old_key_it_must_stay(install: Install, settings: Any) -> None:
     stale = Install.objects.get()
     use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
-    stubborn = mock.patch.object(keys, "_rotate_row", side_effect=_and_then(keys._rotate_row, stale.save))
+    stubborn = mock.patch.object(
+        key_rotation, "_rotate_row", side_effect=_and_then(key_rotation._rotate_row, stale.save)
+    )
     with stubborn, pytest.raises(CommandError, match="Some process still encrypts with an old key"):
         run()
     assert "the others may go" in run()
@@ -123,14 +125,14 @@ def test_a_run_that_was_cut_short_is_run_again(
         raise KeyboardInterrupt(column)
 
     with pytest.raises(KeyboardInterrupt):
-        keys.rotate(interrupt)
+        key_rotation.rotate(interrupt)
     assert "3 re-encrypted, 1 were current" in run()
 
 
 def test_rows_are_locked_in_one_order(install: Install, settings: Any) -> None:
     use_keys(settings, crypto.generate_key(), *settings.OPENTRAIN["ENCRYPTION_KEYS"])
     with CaptureQueriesContext(connection) as queries:
-        keys.rotate()
+        key_rotation.rotate()
     locking = [
         each["sql"] for each in queries if each["sql"].startswith("SELECT") and "fernet" not in each["sql"]
     ]

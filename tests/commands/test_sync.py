@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django_opentrain.adapters import AdapterError
 from django_opentrain.models import Contract, Install
 from django_opentrain.services import reconcile
-from django_opentrain.services.locks import lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.commands.conftest import AnyProjectAdapter

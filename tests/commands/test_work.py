@@ -17,7 +17,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from django_opentrain.models import ConsentRequest, Install
-from django_opentrain.services import purge, work
+from django_opentrain.services import purge, sweep
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
@@ -82,30 +82,30 @@ class TestForever:
     ) -> None:
         rounds = []
 
-        def one_round() -> work.WorkReport:
+        def one_round() -> sweep.WorkReport:
             rounds.append(threading.get_ident())
             if len(rounds) == 3:
                 os.kill(os.getpid(), number)
-            return work.WorkReport(events=len(rounds), grants=0, installs=0, budgets=0)
+            return sweep.WorkReport(events=len(rounds), grants=0, installs=0, budgets=0)
 
-        monkeypatch.setattr("django_opentrain.services.work.run", one_round)
+        monkeypatch.setattr("django_opentrain.services.sweep.run", one_round)
         out = run("--forever", "--pause", "0.01")
         assert [line.split(",")[0] for line in out.splitlines()] == [f"done: events {n}" for n in (1, 2, 3)]
 
     def test_forgetting_is_for_once_in_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds, purges = [], []
 
-        def one_round() -> work.WorkReport:
+        def one_round() -> sweep.WorkReport:
             rounds.append(1)
             if len(rounds) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return work.WorkReport(events=0, grants=0, installs=0, budgets=0)
+            return sweep.WorkReport(events=0, grants=0, installs=0, budgets=0)
 
         def forget() -> purge.Purged:
             purges.append(len(rounds))
             return purge.Purged()
 
-        monkeypatch.setattr("django_opentrain.services.work.run", one_round)
+        monkeypatch.setattr("django_opentrain.services.sweep.run", one_round)
         monkeypatch.setattr("django_opentrain.services.purge.run", forget)
         run("--forever", "--pause", "0.01")
         assert purges == [1]
@@ -115,14 +115,14 @@ class TestForever:
     def test_a_database_that_went_away_is_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds = []
 
-        def one_round() -> work.WorkReport:
+        def one_round() -> sweep.WorkReport:
             rounds.append(1)
             if len(rounds) == 1:
                 raise OperationalError("password=secret")
             os.kill(os.getpid(), signal.SIGTERM)
-            return work.WorkReport(events=0, grants=0, installs=0, budgets=0)
+            return sweep.WorkReport(events=0, grants=0, installs=0, budgets=0)
 
-        monkeypatch.setattr("django_opentrain.services.work.run", one_round)
+        monkeypatch.setattr("django_opentrain.services.sweep.run", one_round)
         out = run("--forever", "--pause", "0.01")
         assert "The database failed (OperationalError)" in out
         assert "secret" not in out

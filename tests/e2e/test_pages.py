@@ -13,12 +13,12 @@ from django.test.signals import template_rendered
 from django_opentrain.models import AccessGrant, Install, WebhookEndpoint
 from django_opentrain.sandbox import Sandbox
 from django_opentrain.sandbox.server import SandboxServer
-from django_opentrain.services import work
+from django_opentrain.services import sweep
 from tests import factories
 from tests.e2e.browser import Browser, chromium
 from tests.web.conftest import ADAPTER
 from tests.web.markup import Page
-from tests.web.test_guard import check_markup
+from tests.web.test_decorators import check_markup
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -101,7 +101,7 @@ def test_from_connecting_to_a_hire_and_its_end(
 ) -> None:
     connect(browser, site)
     assert "opentrain/returning.html" in rendered  # the Strict cookie had stayed behind
-    work.run()
+    sweep.run()
     assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
 
     job = sandbox.create_job("Boxes")
@@ -114,7 +114,7 @@ def test_from_connecting_to_a_hire_and_its_end(
     contract, _trainer = sandbox.hire("Maria S.", job_id=job.id, work_email="never")
     sandbox.fund(contract.id, 100, 40)
     assert sandbox.deliver_due()
-    work.run()
+    sweep.run()
     browser.open(f"{site}/opentrain/")
     assert "Maria S." in browser.text
     assert "Waiting for a Work Email" in browser.text

@@ -123,7 +123,7 @@ time.sleep(600)
     def test_it_is_killed_with_its_children(
         self, processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("example_project.demo.processes.PATIENCE", 0.5)
+        monkeypatch.setattr("example_project.demo.processes.TIMEOUT", 0.5)
         processes.start("stubborn", "stubborn").wait_for_line("ready", 30)
         assert len(processes_below(tmp_path)) == 2
         processes.close()

@@ -16,17 +16,10 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.platform import catalog
-from django_opentrain.services import (
-    access,
-    connect,
-    grants,
-    inbox,
-    linking,
-    participants,
-    reconcile,
-    work,
-)
-from django_opentrain.services.locks import BusyError
+from django_opentrain.services import access, connect, inbox, linking, reconcile, sweep
+from django_opentrain.services.access import convergence, grants, participants
+from django_opentrain.services.workers import retries
+from django_opentrain.services.workers.locks import BusyError
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
@@ -54,7 +47,7 @@ def test_a_converged_grant_costs_no_call(linked: OpenTrain, site: Host) -> None:
     linked.run()
     calls = len(site.calls)
     linked.run()
-    work.run()
+    sweep.run()
     access.converge(AccessGrant.objects.get())
     assert len(site.calls) == calls
 
@@ -130,7 +123,7 @@ def test_a_removal_does_not_wait_for_the_retry_of_a_failing_grant(linked: OpenTr
     AccessGrant.objects.update(attempts=12)
     under_way = maria.grant
     withdraw_elsewhere(under_way)
-    access._failed(under_way, RuntimeError("a bad day"))
+    convergence._failed(under_way, RuntimeError("a bad day"))
     assert maria.grant.next_attempt_at is None, "the removal is due at once"
     access.converge_due()
     assert maria.grant.state == State.REVOKED
@@ -342,7 +335,9 @@ def test_a_failing_grant_is_only_a_warning(
     linked.hire()
     site.failing["grant_access"] = RuntimeError("a bad day")
     linked.run()
-    assert [record.levelname for record in caplog.records if record.name == access.logger.name] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if record.name == convergence.logger.name] == [
+        "WARNING"
+    ]
 
 
 def test_a_failure_rolls_back_what_the_host_wrote(
@@ -389,14 +384,14 @@ def test_nobody_waits_for_a_grant_that_our_own_code_fails_at(
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.deliver()
     inbox.drain()
-    attempt = access._attempt
+    attempt = convergence._attempt
 
     def fail(row: AccessGrant) -> None:
         if row == maria.grant:
             raise error
         attempt(row)
 
-    monkeypatch.setattr(access, "_attempt", fail)
+    monkeypatch.setattr(convergence, "_attempt", fail)
     access.converge_due()
     assert site.inside == {(ken.opentrain_user_id, "p1")}
     told = [each for each in caplog.records if f"access grant {maria.grant.pk}" in each.message]
@@ -425,8 +420,8 @@ def test_retry_now_makes_a_failed_grant_due(linked: OpenTrain, site: Host) -> No
 
 @pytest.mark.parametrize("attempts", [1, 2, 5, 50, 5000])
 def test_backoff_grows_to_an_hour(attempts: int) -> None:
-    wait = access.backoff(attempts).total_seconds()
-    ideal = min(access.FIRST_RETRY_SECONDS * 2 ** (attempts - 1), access.LONGEST_RETRY_SECONDS)
+    wait = retries.backoff(attempts).total_seconds()
+    ideal = min(retries.FIRST_RETRY_SECONDS * 2 ** (attempts - 1), retries.LONGEST_RETRY_SECONDS)
     assert 0.75 * ideal <= wait <= ideal
 
 
@@ -602,7 +597,7 @@ def test_reasserting_what_is_so_writes_nothing(linked: OpenTrain) -> None:
 
 def test_customers_take_turns(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of hires for one keeps nobody else's trainer waiting."""
-    monkeypatch.setattr(access, "TURN", 2)
+    monkeypatch.setattr(convergence, "BATCH_PER_CUSTOMER", 2)
     for number in range(6):
         linked.hire(f"Trainer {number}")
     linked.deliver()

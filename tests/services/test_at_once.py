@@ -23,20 +23,11 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.signing import sign
-from django_opentrain.services import (
-    access,
-    connect,
-    contracts,
-    endpoints,
-    inbox,
-    linking,
-    purge,
-    reconcile,
-    reporting,
-    takeover,
-    usage,
-)
-from django_opentrain.services.locks import lock, one_at_a_time
+from django_opentrain.services import access, connect, endpoints, inbox, linking, purge, reconcile, usage
+from django_opentrain.services.access import contracts
+from django_opentrain.services.connect import reconnect
+from django_opentrain.services.usage import runs
+from django_opentrain.services.workers.locks import install_lock, lock
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant, make_user
 from tests.services.conftest import Host, RecordingAdapter
@@ -80,7 +71,7 @@ def test_a_reconnect_while_access_is_given_is_no_deadlock() -> None:
     link, trainer = make_link(old), make_participant(old)
     grant = make_grant(make_contract(old, [link]), link, trainer)
     locked = threading.Event()
-    other = in_a_thread(lambda: takeover.from_predecessors(new), after=locked)
+    other = in_a_thread(lambda: reconnect.from_predecessors(new), after=locked)
     with transaction.atomic():
         lock(Participant.objects.filter(pk=trainer.pk))
         locked.set()
@@ -99,7 +90,7 @@ def test_unlinking_while_an_event_takes_effect_is_no_deadlock() -> None:
     grant = make_grant(make_contract(install, [link]), link, make_participant(install))
     locked = threading.Event()
     other = in_a_thread(lambda: linking.unlink(link), after=locked)
-    with one_at_a_time(install):
+    with install_lock(install):
         locked.set()
         other.join(1)
         AccessGrant.objects.filter(pk=grant.pk).update(attempts=1)
@@ -134,9 +125,9 @@ def test_who_reconnects_at_the_end_of_the_grace_keeps_the_access() -> None:
     link = make_link(old)
     grant = make_grant(make_contract(old, [link]), link, make_participant(old))
     taken_over = threading.Event()
-    other = in_a_thread(takeover.end_abandoned, after=taken_over)
+    other = in_a_thread(reconnect.end_abandoned, after=taken_over)
     with transaction.atomic():
-        takeover.from_predecessors(new)
+        reconnect.from_predecessors(new)
         taken_over.set()
         other.join(1)
     other.join(10)
@@ -290,7 +281,7 @@ def test_usage_is_reported_once(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.run()
     usage.record(maria.contract, usage.today(), total_seconds=60)
-    assert at_once(reporting.run_due) == []
+    assert at_once(runs.run_due) == []
     assert calls(linked, "POST /contracts/.*/usage") == 1
 
 

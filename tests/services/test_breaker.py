@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
-from django_opentrain.services import endpoints, reconcile, survey
+from django_opentrain.services import endpoints, reconcile
+from django_opentrain.services.reconcile import runs, snapshot
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
@@ -132,14 +133,14 @@ def test_a_confirmation_during_a_run_is_not_forgotten(
     silence(linked)
     for each in hires[:7]:
         linked.end(each)
-    survey_contracts = survey.survey_contracts
+    read_contracts = snapshot.read_contracts
 
     def meanwhile(*arguments: Any) -> None:
-        survey_contracts(*arguments)
+        read_contracts(*arguments)
         reconcile.confirm_removals(install())
 
     hourly(linked)
-    monkeypatch.setattr(reconcile, "survey_contracts", meanwhile)
+    monkeypatch.setattr(runs, "read_contracts", meanwhile)
     reconcile.install(install())
     monkeypatch.undo()
     linked.run()

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from django_opentrain.models import Contract, WebhookEndpoint
 from django_opentrain.platform import catalog
-from django_opentrain.services import contracts, inbox
+from django_opentrain.services import inbox
+from django_opentrain.services.access import contracts
 from tests.factories import make_contract, make_endpoint, make_event, make_install
 from tests.services.conftest import Host
 

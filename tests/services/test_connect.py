@@ -35,7 +35,8 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
 from django_opentrain.sandbox.models import Token as SandboxToken
-from django_opentrain.services import connect, endpoints, farewell, reconcile, takeover, usage, work
+from django_opentrain.services import connect, endpoints, reconcile, sweep, usage
+from django_opentrain.services.connect import offboarding, reconnect
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import (
     make_contract,
@@ -433,7 +434,7 @@ def test_a_revocation_of_the_old_install_that_comes_to_the_new_one_does_not_touc
         type="install.revoked",
         resource_id=old.opentrain_id,
     )
-    work.run()
+    sweep.run()
     event.refresh_from_db()
     new.refresh_from_db()
     assert (new.status, event.status) == (Status.ACTIVE, WebhookEvent.Status.IGNORED)
@@ -496,7 +497,7 @@ def test_another_organization_takes_nothing_over(working: OpenTrain, site: Host)
 
 def test_another_customer_at_the_same_organization_loses_nothing() -> None:
     theirs = make_contract(make_install("globex", organization_id="org_1"))
-    takeover.from_predecessors(make_install("acme", organization_id="org_1"))
+    reconnect.from_predecessors(make_install("acme", organization_id="org_1"))
     theirs.refresh_from_db()
     assert (theirs.install.tenant, theirs.install.status) == ("globex", Status.ACTIVE)
 
@@ -505,7 +506,7 @@ def test_a_revoked_install_gives_nothing_any_more(working: OpenTrain, site: Host
     maria = working.hire()
     working.deliver()
     Install.objects.update(status=Status.REVOKED, revoked_at=timezone.now())
-    work.run()
+    sweep.run()
     assert site.inside == set()
     assert not maria.grants.exists()
 
@@ -517,7 +518,7 @@ def test_a_revoked_install_still_ends_what_has_ended(working: OpenTrain, site: H
     working.end(maria)
     working.deliver()
     Install.objects.update(status=Status.REVOKED, revoked_at=timezone.now())
-    work.run()
+    sweep.run()
     assert site.inside == set()
     assert maria.contract.status == Contract.Status.ENDED
 
@@ -635,11 +636,11 @@ def test_who_comes_back_does_not_wait_for_what_failed_while_they_left(
     loaded = connect.disconnect(install)
     monkeypatch.setattr(endpoints, "remove_all", meanwhile)
     with pytest.raises(ServerError):
-        farewell.finish(loaded)
+        offboarding.finish(loaded)
     install.refresh_from_db()
     assert install.next_reconcile_at is not None
     assert install.next_reconcile_at <= timezone.now()
-    farewell.finish(loaded)
+    offboarding.finish(loaded)
     install.refresh_from_db()
     assert install.token == token
 

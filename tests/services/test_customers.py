@@ -21,19 +21,10 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.errors import OpenTrainError, ServerError, Unauthorized
-from django_opentrain.services import (
-    access,
-    connect,
-    contracts,
-    endpoints,
-    grants,
-    linking,
-    reconcile,
-    reporting,
-    usage,
-    work,
-)
-from django_opentrain.services.locks import lease
+from django_opentrain.services import access, connect, endpoints, linking, reconcile, sweep, usage
+from django_opentrain.services.access import contracts, grants
+from django_opentrain.services.usage import runs
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host
@@ -97,7 +88,7 @@ def report(opentrain: OpenTrain, maria: Hire) -> None:
     usage.add(maria.contract, usage.today(), tasks_completed=1)
     with lease(maria.contract.install.pk) as held:
         assert held is not None
-        reporting.report_install(maria.contract.install, held)
+        runs.report_install(maria.contract.install, held)
 
 
 def be_refused_a_report(status: int) -> Happening:
@@ -149,7 +140,7 @@ def be_reconciled(opentrain: OpenTrain, maria: Hire) -> None:
 def be_refused(status: int) -> Happening:
     def act(opentrain: OpenTrain, maria: Hire) -> None:
         opentrain.fail_next(status, times=3)
-        for step in (reconcile.install, connect.verify, reconcile.visit):
+        for step in (reconcile.install, connect.verify, reconcile.reconcile_or_finish):
             with suppress(OpenTrainError):
                 step(Install.objects.get(tenant="acme"))
 
@@ -162,7 +153,7 @@ def be_refused_for_long(opentrain: OpenTrain, maria: Hire) -> None:
     Install.objects.filter(tenant="acme").update(status=Install.Status.UNAUTHORIZED, refused_at=long_ago)
     opentrain.fail_next(401)
     with pytest.raises(Unauthorized):
-        reconcile.visit(maria.contract.install)
+        reconcile.reconcile_or_finish(maria.contract.install)
 
 
 def be_heard_of_while_refused(opentrain: OpenTrain, maria: Hire) -> None:
@@ -180,7 +171,7 @@ def pause(opentrain: OpenTrain, maria: Hire) -> None:
 
 def operate(opentrain: OpenTrain, maria: Hire) -> None:
     grants.withdraw(maria.grants, "operator ann")
-    work.run(usage=False)
+    sweep.run(usage=False)
     grants.restore(maria.grant, "operator ann")
     grants.retry_now(maria.grants)
 
@@ -233,7 +224,7 @@ def test_what_happens_to_one_customer_is_nothing_to_another(
     before, mine = rows_of("globex"), rows_of("acme")
     happens(opentrain, maria)
     opentrain.deliver()
-    work.run(usage=False)
+    sweep.run(usage=False)
     assert rows_of("acme") != mine
     assert rows_of("globex") == before
     assert (maria.opentrain_user_id, "g1") in site.inside

@@ -36,9 +36,11 @@ from django_opentrain.models import (
 from django_opentrain.platform import catalog
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.schedule import BEAT_SCHEDULE
-from django_opentrain.services import dispatch, doctor, endpoints, heartbeat
-from django_opentrain.services.doctor import remote, words, workers
+from django_opentrain.services import doctor, endpoints
+from django_opentrain.services.doctor import formatting, workers
+from django_opentrain.services.doctor import opentrain as opentrain_findings
 from django_opentrain.services.doctor.findings import Finding, Severity, error
+from django_opentrain.services.workers import heartbeat, wakeup
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.services.conftest import Host, RecordingAdapter, host
@@ -439,7 +441,7 @@ def test_an_opentrain_that_fails_is_no_changed_spec(opentrain: OpenTrain, instal
 def test_the_clock_is_said_to_be_ahead_or_behind(
     seconds: int, direction: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "_skew", lambda: float(seconds))
+    monkeypatch.setattr(opentrain_findings, "_skew", lambda: float(seconds))
     assert only("clock-skewed").title == f"This machine's clock is 100 seconds {direction} OpenTrain's."
 
 
@@ -490,13 +492,13 @@ def test_what_is_examined_costs_no_more_where_there_is_more(
     ("seconds", "text"), [(300, "5 minutes"), (7_199, "120 minutes"), (7_200, "2 hours"), (200_000, "2 days")]
 )
 def test_time_is_said_in_words(seconds: float, text: str) -> None:
-    assert words.lasting(seconds) == text
+    assert formatting.format_duration(seconds) == text
 
 
 def test_an_error_takes_one_line() -> None:
-    assert words.in_one_line("  403:\n no  seats ") == "403: no seats"
-    endless = words.in_one_line("x" * 1000)
-    assert (len(endless), endless[-2:]) == (words.LONGEST_LINE, "x…")
+    assert formatting.in_one_line("  403:\n no  seats ") == "403: no seats"
+    endless = formatting.in_one_line("x" * 1000)
+    assert (len(endless), endless[-2:]) == (formatting.LONGEST_LINE, "x…")
 
 
 # Many installs --------------------------------------------------------------------------------
@@ -505,7 +507,7 @@ def test_an_error_takes_one_line() -> None:
 def test_the_next_examination_goes_on_with_the_next_installs(
     opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "MOST_INSTALLS", 1)
+    monkeypatch.setattr(opentrain_findings, "MOST_INSTALLS", 1)
     others = [opentrain.connect(name) for name in ("globex", "initech")]
     for each in others:
         endpoint = WebhookEndpoint.objects.get(install=each)
@@ -520,7 +522,7 @@ def test_the_next_examination_goes_on_with_the_next_installs(
 def test_an_opentrain_that_is_slow_is_not_waited_for(
     opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(opentrain_findings, "MOST_SECONDS", -1.0)
     assert "0 of 1 installs could be asked" in only("install-unverified").title
 
 
@@ -529,7 +531,7 @@ def test_when_all_are_refused_the_app_is_suspected(opentrain: OpenTrain, install
     opentrain.connect("globex")
     found = refused_installs()
     assert found.title == "Installs whose token OpenTrain refuses: 2, which is all of them."
-    assert found.advice == remote.EVERYBODY_REFUSED
+    assert found.advice == opentrain_findings.EVERYBODY_REFUSED
     assert [line.split(" (")[0] for line in found.details] == ["customer acme", "customer globex"]
 
 
@@ -584,7 +586,7 @@ def celery(install: Install, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     """A host with a Celery app on a broker in memory, which no worker listens to."""
     app = Celery("host", broker="memory://", set_as_current=False, fixups=[])
     app.conf.beat_schedule = BEAT_SCHEDULE
-    monkeypatch.setattr(dispatch, "_host_app", app)
+    monkeypatch.setattr(wakeup, "_host_app", app)
     monkeypatch.setattr(workers, "PING_SECONDS", 0.1)
     # The kit keeps Celery out of it.
     monkeypatch.setattr("django_opentrain.services.doctor.workers.conf", mock.Mock(dispatch="celery"))

@@ -18,7 +18,8 @@ from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConn
 from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import connect, endpoints, inbox
-from django_opentrain.services.locks import BusyError, lease
+from django_opentrain.services.inbox import receiving
+from django_opentrain.services.workers.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
 from tests.factories import make_endpoint, make_install
@@ -410,10 +411,10 @@ def test_a_secret_is_good_for_nothing_once_its_endpoint_is_long_gone(
         opentrain.connect("acme")
     endpoint.refresh_from_db()
     assert endpoint.status == Status.REMOVED
-    inbox._known_endpoints.clear()
+    receiving._known_endpoints.clear()
     receive(endpoint)
     opentrain.travel(hours=4)
-    inbox._known_endpoints.clear()
+    receiving._known_endpoints.clear()
     with pytest.raises(inbox.UnknownEndpoint):
         receive(endpoint)
 

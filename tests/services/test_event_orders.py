@@ -34,10 +34,10 @@ from django_opentrain.models import (
 )
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.sandbox.models import Job
-from django_opentrain.services import access, endpoints, inbox, linking, reconcile, work
+from django_opentrain.services import access, endpoints, inbox, linking, reconcile, sweep
 from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.linking import LinkError
-from django_opentrain.services.locks import BusyError
+from django_opentrain.services.workers.locks import BusyError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -164,7 +164,7 @@ def test_a_revoked_install_gives_no_access_in_any_order(
         with undone():
             for letter in order:
                 letter.arrive()
-            work.react()
+            sweep.process_due()
             assert host.inside == set()
             assert Install.objects.get().status == Install.Status.REVOKED
 
@@ -304,13 +304,13 @@ class AnyHistory(RuleBasedStateMachine):
     def sweep(self, minutes: int) -> None:
         self.opentrain.travel(minutes=minutes)
         with committing():
-            work.run()
+            sweep.run()
         self.opentrain.deliver()
 
     @rule(statements=st.integers(0, 120))
     def sweep_until_killed(self, statements: int) -> None:
         with process(statements), committing():
-            work.run()
+            sweep.run()
         self.opentrain.deliver()
 
     def teardown(self) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_opentrain import tasks
 from django_opentrain.models import Heartbeat, WebhookEvent
-from django_opentrain.services import heartbeat
+from django_opentrain.services.workers import heartbeat
 from tests import factories
 
 pytestmark = pytest.mark.django_db

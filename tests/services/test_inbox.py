@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
-from django_opentrain.services import arrivals, dispatch, events, inbox
+from django_opentrain.services import inbox
+from django_opentrain.services.inbox import deliveries, handlers, processing, receiving
+from django_opentrain.services.workers import wakeup
 from tests.factories import make_endpoint, make_event, make_install
 
 pytestmark = pytest.mark.django_db
@@ -121,7 +123,7 @@ def test_only_what_is_new_and_known_wakes_the_workers(
 ) -> None:
     nudges: list[bytes] = []
     for body in (body_of(), body_of(), body_of(type="contract.paused"), b"{"):
-        monkeypatch.setattr(dispatch, "nudge", lambda body=body: nudges.append(body))
+        monkeypatch.setattr(wakeup, "wake_workers", lambda body=body: nudges.append(body))
         inbox.receive(endpoint.key, signed(endpoint, body), body)
     assert nudges == [body_of()]
 
@@ -153,7 +155,7 @@ def test_header_names_have_no_case(endpoint: WebhookEndpoint) -> None:
 def test_an_endpoint_is_remembered_for_a_while_only(
     endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "ENDPOINT_CACHE_SECONDS", 0)
+    monkeypatch.setattr(receiving, "ENDPOINT_CACHE_SECONDS", 0)
     body = body_of()
     inbox.receive(endpoint.key, signed(endpoint, body), body)
     headers = signed(endpoint, body)
@@ -247,14 +249,14 @@ def test_what_could_not_be_stored_is_not_taken_for_a_repeat(endpoint: WebhookEnd
 @pytest.fixture
 def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Exception]], None]:
     """The next delivery can't be stored."""
-    store = arrivals.store
+    store = deliveries.store
 
     def break_store(error: type[Exception]) -> None:
         def fail(*_arguments: object, **_more: object) -> bool:
-            monkeypatch.setattr(arrivals, "store", store)
+            monkeypatch.setattr(deliveries, "store", store)
             raise error
 
-        monkeypatch.setattr(arrivals, "store", fail)
+        monkeypatch.setattr(deliveries, "store", fail)
 
     return break_store
 
@@ -349,7 +351,7 @@ def test_a_failure_is_kept_and_tried_again(
         Install.objects.filter(pk=endpoint.install.pk).update(last_error="half-written")
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(events, "apply", fail)
+    monkeypatch.setattr(handlers, "apply", fail)
     inbox.process(row)
     assert (row.status, row.attempts, row.error) == (PENDING, 1, "RuntimeError: out of luck")
     assert row.next_attempt_at is not None
@@ -373,8 +375,8 @@ def test_after_many_failures_an_event_waits_for_a_person(
     def fail(*_arguments: object) -> str:
         raise RuntimeError
 
-    monkeypatch.setattr(events, "apply", fail)
-    for _attempt in range(inbox.MAX_ATTEMPTS):
+    monkeypatch.setattr(handlers, "apply", fail)
+    for _attempt in range(processing.MAX_ATTEMPTS):
         inbox.process(row)
     assert row.status == FAILED
     monkeypatch.undo()
@@ -408,7 +410,7 @@ def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.Mon
     for number in range(5):
         make_event(endpoint, type="contract.ended", event_id=f"a{number}", resource_id=f"a{number}")
     make_event(other, type="contract.ended", event_id="b", resource_id="b")
-    monkeypatch.setattr(inbox, "TURN", 2)
+    monkeypatch.setattr(processing, "BATCH_PER_CUSTOMER", 2)
     order: list[str] = []
     process = inbox.process
 
@@ -416,6 +418,6 @@ def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.Mon
         order.append(row.endpoint.install.tenant)
         return process(row)
 
-    monkeypatch.setattr(inbox, "process", spy)
+    monkeypatch.setattr(processing, "process", spy)
     assert inbox.drain() == 6
     assert "globex" in order[:3]

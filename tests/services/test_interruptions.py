@@ -22,7 +22,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import access, connect, inbox, linking, reconcile
-from django_opentrain.services.locks import LeaseLostError
+from django_opentrain.services.workers.locks import LeaseLostError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host

@@ -17,7 +17,7 @@ from django_opentrain.adapters import DayUsage
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import connect, endpoints, linking, reconcile, usage, work
+from django_opentrain.services import connect, endpoints, linking, reconcile, sweep, usage
 from django_opentrain.services.linking import LinkError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
@@ -86,7 +86,7 @@ class Scene:
         self.opentrain.end(self.maria)
         self.opentrain.hire("New")
         self.opentrain.deliver()
-        return work.run
+        return sweep.run
 
     def find_out(self) -> Act:
         """Nobody was told of anything."""
@@ -94,7 +94,7 @@ class Scene:
         self.opentrain.hire("New")
         self.install.client.create_project_link(external_project_id="p2", job_id=self.maria.contract.job_id)
         reconcile.request_all()
-        return work.run
+        return sweep.run
 
     def link(self) -> Act:
         install, job = self.install, self.maria.contract.job_id
@@ -115,7 +115,7 @@ class Scene:
         def act() -> None:
             with committing():
                 connect.capture_token(pending, approval.token)
-            work.run()
+            sweep.run()
 
         self.retry = act
         return act
@@ -124,7 +124,7 @@ class Scene:
         self.opentrain.travel(days=2)
         for number in range(3):
             usage.record(self.ken.contract, self.opentrain.today, total_seconds=60 * number, worker_id="")
-        return work.run
+        return sweep.run
 
     # And in the end -------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
 from django_opentrain.sandbox import models as sandbox_models
 from django_opentrain.services import linking, usage
-from django_opentrain.services.locks import BusyError, lease
+from django_opentrain.services.linking import lifecycle
+from django_opentrain.services.usage import collecting
+from django_opentrain.services.workers.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_link
 from tests.services.conftest import Host
@@ -80,7 +82,7 @@ def test_a_no_does_not_delete_what_a_worker_has_completed_meanwhile(
         complete(ProjectLink.objects.get(pk=row.pk))
         raise linking.LinkConflict("It is linked already.")
 
-    monkeypatch.setattr(linking, "complete", twice)
+    monkeypatch.setattr(lifecycle, "complete", twice)
     with pytest.raises(linking.LinkConflict):
         linking.link(install, "p1", job)
     assert ProjectLink.objects.get().status == ACTIVE
@@ -287,7 +289,9 @@ def test_unlinking_looks_for_work_where_there_can_be_some(
     opentrain.end(late)
     opentrain.run()
     collected: list[str] = []
-    monkeypatch.setattr(usage, "collect", lambda contract, **_how: collected.append(contract.opentrain_id))
+    monkeypatch.setattr(
+        collecting, "collect", lambda contract, **_how: collected.append(contract.opentrain_id)
+    )
     DailyUsage.objects.update(status=DailyUsage.Status.DUE)
     linking.unlink(row)
     assert sorted(collected) == sorted([late.id, now.id])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from django_opentrain.models import AccessGrant, Contract, Install
-from django_opentrain.services import grants, reconcile
+from django_opentrain.services import reconcile
+from django_opentrain.services.access import grants
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 

@@ -22,6 +22,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.services import inbox, purge, reconcile
+from django_opentrain.services.purge import retention
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
@@ -86,27 +87,27 @@ def test_bodies_are_emptied_in_batches(install: Install, monkeypatch: pytest.Mon
     for _number in range(5):
         event(install)
     sizes: list[int] = []
-    empty = purge.empty_bodies
+    empty = retention.empty_bodies
 
     def empty_and_note(rows: QuerySet[WebhookEvent]) -> int:
         sizes.append(rows.count())
         return empty(rows)
 
-    monkeypatch.setattr(purge, "BATCH", 2)
-    monkeypatch.setattr(purge, "empty_bodies", empty_and_note)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "empty_bodies", empty_and_note)
     assert purge.run().event_bodies == 5
     assert sizes == [2, 2, 1]
 
 
 def test_what_is_replayed_meanwhile_keeps_its_body(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     row = event(install)
-    empty = purge.empty_bodies
+    empty = retention.empty_bodies
 
     def replay_first(rows: QuerySet[WebhookEvent]) -> int:
         inbox.replay(WebhookEvent.objects.filter(pk=row.pk))
         return empty(rows)
 
-    monkeypatch.setattr(purge, "empty_bodies", replay_first)
+    monkeypatch.setattr(retention, "empty_bodies", replay_first)
     assert purge.run().event_bodies == 0
     row.refresh_from_db()
     assert row.payload
@@ -116,7 +117,7 @@ def test_each_batch_goes_on_where_the_last_one_ended(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [event(install) for _number in range(3)]
-    monkeypatch.setattr(purge, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     with CaptureQueriesContext(connection) as queries:
         purge.run()
     table = WebhookEvent._meta.db_table
@@ -265,7 +266,7 @@ def test_an_end_that_is_found_again_brings_nothing_back(
     opentrain.run()
     opentrain.end(maria)
     opentrain.run()
-    purge.forget(Participant.objects.all())
+    retention.forget(Participant.objects.all())
     Contract.objects.all().delete()
     reconcile.request_all()
     opentrain.run()
@@ -294,7 +295,7 @@ def test_installs_that_never_got_a_token_are_deleted(status: str, days: int, lef
 
 
 def test_unfinished_connections_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(purge, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     user = factories.make_user()
     for _number in range(5):
         factories.make_consent_request(user, expires_at=timezone.now() - OLD)
@@ -311,7 +312,7 @@ def test_unfinished_connections_are_deleted_in_batches(monkeypatch: pytest.Monke
 
 def test_what_is_overdue_is_what_a_run_would_empty(install: Install) -> None:
     event(install)
-    event(install, ago=OLD + purge.OVERDUE + timedelta(days=2))  # too long ago to be looked for
+    event(install, ago=OLD + retention.OVERDUE + timedelta(days=2))  # too long ago to be looked for
     former(install)
     assert purge.overdue(timezone.now()) == purge.Purged(event_bodies=1, people=1)
     assert purge.overdue(timezone.now() - timedelta(days=2)) == NOTHING

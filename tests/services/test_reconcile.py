@@ -27,19 +27,11 @@ from django_opentrain.platform.errors import (
     Unauthorized,
 )
 from django_opentrain.platform.resources import BudgetInfo
-from django_opentrain.services import (
-    comparison,
-    connect,
-    contracts,
-    endpoints,
-    linking,
-    links,
-    participants,
-    reconcile,
-    work,
-)
-from django_opentrain.services.linking import LinkConflict
-from django_opentrain.services.locks import BusyError, lease
+from django_opentrain.services import connect, endpoints, linking, reconcile, sweep
+from django_opentrain.services.access import contracts, participants
+from django_opentrain.services.linking import LinkConflict, records
+from django_opentrain.services.reconcile import diff, runs
+from django_opentrain.services.workers.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
@@ -181,7 +173,7 @@ def test_budgets_are_asked_for_where_there_is_an_answer(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest unasked first, and not those of contracts whose job is linked no more: OpenTrain answers 404."""
-    monkeypatch.setattr(reconcile, "CONTRACTS_AT_ONCE", 1)
+    monkeypatch.setattr(runs, "CONTRACTS_AT_ONCE", 1)
     linked.link("p2", job="Another job")
     unlinked = [linked.hire(f"Trainer {number}", job="Another job") for number in range(2)]
     maria = linked.hire("Maria S.", job="Label data")
@@ -372,7 +364,7 @@ def test_a_stale_poll_does_not_revive_an_ended_contract(linked: OpenTrain, site:
     stale = install().client.list_contracts(status="active")[0]
     linked.end(maria)
     linked.run()
-    comparison.start(install(), stale)
+    diff.start(install(), stale)
     contracts.save(install(), stale)
     linked.run()
     assert maria.contract.status == Contract.Status.ENDED
@@ -422,7 +414,7 @@ def test_a_disconnect_during_the_poll_wins(
 def test_a_stale_poll_does_not_revive_a_removed_link(linked: OpenTrain) -> None:
     info = install().client.list_project_links()[0]
     linking.unlink(ProjectLink.objects.get())
-    links.save(install(), info)
+    records.save(install(), info)
     assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
 
 
@@ -498,7 +490,7 @@ def test_a_dead_token_stops_all_calls_until_it_lives(linked: OpenTrain) -> None:
     before = len(linked.sandbox.calls)
     with pytest.raises(Unauthorized, match="reconnect"):
         row.client.list_contracts()
-    work.run()
+    sweep.run()
     assert len(linked.sandbox.calls) == before
     hourly(linked)
     assert install().last_error == ""
@@ -522,7 +514,7 @@ def test_a_rate_limit_holds_for_every_worker(linked: OpenTrain) -> None:
     with pytest.raises(RateLimited) as caught:
         Install.objects.get().client.list_contracts()
     assert caught.value.retry_after == pytest.approx(120)
-    work.run()
+    sweep.run()
     assert len(linked.sandbox.calls) == before
     linked.travel(seconds=121)
     linked.run()
@@ -627,7 +619,7 @@ def test_a_poll_that_a_reconnect_overtakes_leaves_nothing_in_the_old_install(lin
     old = install()
     [link], [contract] = old.client.list_project_links(), old.client.list_contracts(status="active")
     linked.connect("acme")
-    for write in (partial(links.save, old, link), partial(comparison.start, old, contract)):
+    for write in (partial(records.save, old, link), partial(diff.start, old, contract)):
         with pytest.raises(BusyError):
             write()
     assert not old.contracts.exists()
@@ -643,7 +635,7 @@ def test_who_left_before_the_run_began_is_said_farewell(linked: OpenTrain) -> No
         reconcile.install(loaded)
     leaving.refresh_from_db()
     assert leaving.next_reconcile_at is not None
-    reconcile.visit(loaded)
+    runs.reconcile_or_finish(loaded)
     leaving.refresh_from_db()
     assert leaving.token is None
 
@@ -714,14 +706,14 @@ def test_an_install_that_somebody_else_did_meanwhile_is_left_alone(
     linked.connect("globex")
     linked.travel(hours=1)
     reconcile.request_all()
-    visit, visited = reconcile.visit, []
+    reconcile_or_finish, visited = runs.reconcile_or_finish, []
 
     def both(row: Install) -> None:
         visited.append(row.tenant)
         for each in Install.objects.usable():
-            visit(each)
+            reconcile_or_finish(each)
 
-    monkeypatch.setattr(reconcile, "visit", both)
+    monkeypatch.setattr(runs, "reconcile_or_finish", both)
     assert reconcile.run_due() == 1
     assert len(visited) == 1
 
@@ -731,17 +723,17 @@ def test_what_comes_in_does_not_wait_for_all_installs(
 ) -> None:
     linked.connect("globex")
     acme = Install.objects.get(tenant="acme")
-    visit, inside = reconcile.visit, []
+    reconcile_or_finish, inside = runs.reconcile_or_finish, []
 
     def meanwhile(row: Install) -> None:
         inside.append(len(site.inside))
-        visit(row)
+        reconcile_or_finish(row)
         if not Contract.objects.exists():
             linked.sandbox.hire("Maria S.", job_id=acme.project_links.get().job_id)
             linked.deliver()
 
     linked.travel(hours=1)
-    monkeypatch.setattr(reconcile, "visit", meanwhile)
+    monkeypatch.setattr(runs, "reconcile_or_finish", meanwhile)
     tasks.reconcile_all()
     assert inside == [0, 1]
 

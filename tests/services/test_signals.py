@@ -13,7 +13,7 @@ from django_opentrain import signals
 from django_opentrain.models import AccessGrant, Contract, Install, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ContractInfo
-from django_opentrain.services import contracts
+from django_opentrain.services.access import contracts
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install
 

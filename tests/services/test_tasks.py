@@ -10,7 +10,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django_opentrain import tasks
 from django_opentrain.models import AccessGrant, Contract, Install
 from django_opentrain.schedule import BEAT_SCHEDULE
-from django_opentrain.services import reconcile, work
+from django_opentrain.services import reconcile, sweep
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -36,14 +36,14 @@ def test_a_sweep_leaves_installs_to_the_next_one(
     for tenant in ("acme", "globex"):
         opentrain.connect(tenant)
     opentrain.travel(hours=1)
-    monkeypatch.setattr(work, "SHIFT", 0)
+    monkeypatch.setattr("django_opentrain.tasks.MAX_SWEEP_SECONDS", 0)
     reconcile.request_all()
     due = Install.objects.filter(next_reconcile_at__isnull=False)
     for left in (1, 0):
         tasks.sweep()
         assert due.count() == left
     reconcile.request_all()
-    assert work.run().installs == 2
+    assert sweep.run().installs == 2
 
 
 @pytest.mark.django_db

@@ -19,7 +19,9 @@ from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, ServerError
 from django_opentrain.platform.values import as_date
 from django_opentrain.sandbox.models import Usage
-from django_opentrain.services import connect, contracts, endpoints, reconcile, reporting, usage
+from django_opentrain.services import connect, endpoints, reconcile, usage
+from django_opentrain.services.access import contracts
+from django_opentrain.services.usage import collecting, reporting, runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant, make_usage
@@ -74,7 +76,7 @@ def test_the_hosts_own_report_id_is_kept_until_it_is_another(contract: Contract,
     assert write(contract, day, total_seconds=1, external_report_id="batch-7").external_report_id == "batch-7"
     assert write(contract, day, total_seconds=2).external_report_id == "batch-7"
     assert write(contract, day, total_seconds=3, external_report_id="batch-8").external_report_id == "batch-8"
-    assert usage._entry(DailyUsage.objects.get()).external_report_id == "batch-8"
+    assert reporting._entry(DailyUsage.objects.get()).external_report_id == "batch-8"
 
 
 def test_recording_the_same_again_is_no_change(contract: Contract) -> None:
@@ -197,7 +199,7 @@ def test_a_collection_that_ends_after_midnight_has_not_asked_for_the_new_day(
 
     monkeypatch.setattr(RecordingAdapter, "collect_usage", slowly)
     usage.collect(maria.contract)
-    assert not usage.collected_today(maria.contract)
+    assert not collecting.collected_today(maria.contract)
 
 
 def test_a_day_that_can_not_be_kept_keeps_no_other_from_being_counted(
@@ -310,9 +312,13 @@ def test_all_days_are_collected_once_a_day_and_the_last_ones_each_time(
         opentrain.travel(days=1)
         asked.clear()
         for _quarter in range(3):
-            reporting.run_due()
+            runs.run_due()
         today = usage.today()
-        assert asked == [(start, today), (today - usage.RECENT, today), (today - usage.RECENT, today)]
+        assert asked == [
+            (start, today),
+            (today - collecting.RECENT, today),
+            (today - collecting.RECENT, today),
+        ]
 
 
 @pytest.mark.django_db
@@ -320,9 +326,9 @@ def test_before_a_link_or_a_customer_goes_all_days_are_collected(
     opentrain: OpenTrain, maria: Hire, asked: Asked
 ) -> None:
     start = usage.today() - timedelta(days=40)
-    reporting.run_due()
+    runs.run_due()
     asked.clear()
-    reporting.report_last(Contract.objects.all())
+    runs.report_last(Contract.objects.all())
     connect.disconnect(Install.objects.get())
     reconcile.run_due()
     assert asked == [(start, usage.today())] * 2
@@ -343,7 +349,7 @@ def test_a_slow_collection_keeps_its_lease(
         return []
 
     monkeypatch.setattr(RecordingAdapter, "collect_usage", slowly)
-    assert reporting.run_due() == 1
+    assert runs.run_due() == 1
 
 
 # Reporting ------------------------------------------------------------------------------------
@@ -523,13 +529,13 @@ def test_a_contract_that_opentrain_refuses_is_tried_later_and_others_now(
     for hire in (maria, ken):
         usage.record(hire.contract, days_ago(0), total_seconds=60)
     opentrain.fail_next(status=404, match=f"POST /contracts/{maria.id}/usage")
-    reporting.run_due()
+    runs.run_due()
     assert maria.contract.report_error
     assert maria.contract.next_report_at is not None
     assert ken.contract.usage.get().status == REPORTED
-    assert reporting.run_due() == 0
+    assert runs.run_due() == 0
     opentrain.travel(minutes=5)
-    assert reporting.run_due() == 1
+    assert runs.run_due() == 1
     assert (maria.contract.report_error, maria.contract.report_attempts) == ("", 0)
 
 
@@ -558,17 +564,17 @@ def test_the_answer_brings_the_budget(opentrain: OpenTrain, maria: Hire, site: H
 def test_a_failing_host_costs_only_its_contract(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
     usage.record(maria.contract, days_ago(0), total_seconds=60)
     site.failing["collect_usage"] = RuntimeError("no such table")
-    assert reporting.run_due() == 1
+    assert runs.run_due() == 1
     assert DailyUsage.objects.get().status == REPORTED
 
 
 @pytest.mark.django_db
 def test_what_heals_is_no_problem_any_more(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
     site.failing["collect_usage"] = RuntimeError("no such table")
-    reporting.run_due()
+    runs.run_due()
     assert maria.contract.report_error == "RuntimeError: no such table"
     site.failing.clear()
-    reporting.run_due()
+    runs.run_due()
     assert maria.contract.report_error == ""
 
 
@@ -577,9 +583,9 @@ def test_what_heals_is_no_problem_any_more(opentrain: OpenTrain, maria: Hire, si
 def test_what_does_not_heal_stays_a_problem(opentrain: OpenTrain, maria: Hire, status: int) -> None:
     usage.record(maria.contract, days_ago(0), total_seconds=60)
     opentrain.fail_next(status=status, match="POST .*usage")
-    reporting.run_due()
+    runs.run_due()
     opentrain.travel(seconds=1)
-    reporting.run_due()
+    runs.run_due()
     assert str(status) in maria.contract.report_error
 
 
@@ -588,7 +594,7 @@ def test_without_the_scope_totals_wait(opentrain: OpenTrain) -> None:
     install = opentrain.connect("acme", scopes=["project-links:write", "contracts:read", "participants:read"])
     contract = make_contract(install)
     usage.record(contract, days_ago(0), total_seconds=60)
-    assert reporting.run_due() == 0
+    assert runs.run_due() == 0
     assert DailyUsage.objects.get().status == DUE
 
 
@@ -625,6 +631,6 @@ def test_a_day_of_23_or_25_hours_is_one_day(
 def test_a_paused_install_reports_later(opentrain: OpenTrain, maria: Hire) -> None:
     usage.record(maria.contract, days_ago(0), total_seconds=60)
     Install.objects.update(paused_until=timezone.now() + timedelta(minutes=5))
-    assert reporting.run_due() == 0
+    assert runs.run_due() == 0
     opentrain.travel(minutes=6)
-    assert reporting.run_due() == 1
+    assert runs.run_due() == 1

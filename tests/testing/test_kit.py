@@ -19,7 +19,7 @@ from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import RateLimited, ServerError
-from django_opentrain.services import work
+from django_opentrain.services import sweep
 from django_opentrain.signals import access_granted
 from django_opentrain.testing.kit import NotSettled, OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
@@ -257,8 +257,8 @@ def test_a_receiver_that_crashes_shows_its_error(linked: OpenTrain, settings: An
 
 
 def test_work_that_never_ends_is_heard_of(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = work.WorkReport(events=1, grants=0, installs=0, budgets=0)
-    monkeypatch.setattr(work, "run", lambda: busy)
+    busy = sweep.WorkReport(events=1, grants=0, installs=0, budgets=0)
+    monkeypatch.setattr(sweep, "run", lambda: busy)
     with pytest.raises(NotSettled, match="events=1"):
         opentrain.run()
 

@@ -13,9 +13,9 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import errors
-from django_opentrain.services.locks import BusyError, lease
+from django_opentrain.services.workers.locks import BusyError, lease
 from django_opentrain.testing.kit import OpenTrain
-from django_opentrain.web.problems import EXPECTED, explain
+from django_opentrain.web.error_pages import EXPECTED, explain
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.markup import page_of, text_of

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from django_opentrain.web.assets import ROOT, all_assets, asset_url
+from django_opentrain.web.views.assets import ROOT, all_assets, asset_url
 from tests.web.markup import page_of
 
 

@@ -17,11 +17,11 @@ from django.utils.html import escape
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.sandbox import Approval
 from django_opentrain.testing.kit import OpenTrain
-from django_opentrain.web.connect import token as token_view
+from django_opentrain.web.views.connect import token as token_view
 from tests import factories
 from tests.web.conftest import Visitor
 from tests.web.markup import page_of, text_of
-from tests.web.test_guard import ask, check_markup
+from tests.web.test_decorators import ask, check_markup
 
 HOME = "/opentrain/"
 

@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
-from django_opentrain.services import heartbeat
+from django_opentrain.services.workers import heartbeat
 
 pytestmark = pytest.mark.django_db
 

@@ -141,7 +141,7 @@ def test_a_deadline_has_its_time_zone(boss: Client) -> None:
 
 def called(client: Client) -> list[tuple[str, str, str]]:
     """Tone, words and way of each call at the top of the page."""
-    return [(c.tone, c.text, c.url) for c in client.get(HOME).context["calls"]]
+    return [(c.tone, c.text, c.url) for c in client.get(HOME).context["alerts"]]
 
 
 def test_nothing_calls_where_all_is_well(boss: Client) -> None:

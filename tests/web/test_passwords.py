@@ -14,7 +14,7 @@ from django.utils.http import urlsafe_base64_encode
 from tests import factories
 from tests.web.markup import page_of, text_of
 from tests.web.test_connect import send
-from tests.web.test_guard import check_markup
+from tests.web.test_decorators import check_markup
 
 GOOD = "correct horse battery"
 

@@ -21,7 +21,7 @@ from django.utils import translation
 from django_opentrain.conf import DEFAULTS
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
-from django_opentrain.web.receiver import receive
+from django_opentrain.web.views.receiver import receive
 from tests.factories import make_endpoint, make_install
 from tests.web.deliveries import BODY, deliver, headers, signature
 

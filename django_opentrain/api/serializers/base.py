@@ -11,7 +11,7 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import ISO_8601, serializers
 
-from django_opentrain.api.pages import DEFAULT_LIMIT, LARGEST_ID, MAX_LIMIT
+from django_opentrain.api.pagination import DEFAULT_LIMIT, LARGEST_ID, MAX_LIMIT
 from django_opentrain.crypto import SecretStr
 from django_opentrain.fields import MAX_ID
 from django_opentrain.services.reasons import readable
@@ -92,7 +92,7 @@ class Token(Text):
         return SecretStr(super().to_internal_value(data))
 
 
-class Whole(serializers.IntegerField):
+class StrictIntegerField(serializers.IntegerField):
     """A JSON integer: neither a string of digits, nor 1.0, nor true."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -101,18 +101,18 @@ class Whole(serializers.IntegerField):
         return data
 
 
-class RowId(serializers.IntegerField):
+class PrimaryKeyField(serializers.IntegerField):
     """Our own key of something."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=LARGEST_ID, **kwargs)
 
 
-class StrictRowId(Whole, RowId):
+class StrictRowId(StrictIntegerField, PrimaryKeyField):
     """Our own key of something, in a JSON body."""
 
 
-class Day(serializers.DateField):
+class StrictDateField(serializers.DateField):
     """``YYYY-MM-DD`` and no other of ISO 8601's forms."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -124,14 +124,14 @@ class Day(serializers.DateField):
         return super().to_internal_value(data)
 
 
-class Moment(serializers.DateTimeField):
+class UTCDateTimeField(serializers.DateTimeField):
     """A time in UTC, to the microsecond, whatever ``DATETIME_FORMAT`` and ``TIME_ZONE`` are."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, default_timezone=datetime.timezone.utc, **kwargs)
 
 
-class Known(serializers.CharField):
+class NullableCharField(serializers.CharField):
     """A text that may be unknown: empty in the database, null in JSON, as OpenTrain has it."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -141,7 +141,7 @@ class Known(serializers.CharField):
         return str(value) or None
 
 
-class Reason(Known):
+class FailureReasonField(NullableCharField):
     """Why something failed, as far as it is for a customer; null when nothing did."""
 
     def to_representation(self, value: Any) -> Any:

@@ -6,12 +6,12 @@ from rest_framework import serializers
 
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
-    Day,
-    Known,
-    Moment,
+    FailureReasonField,
+    NullableCharField,
     PageQuery,
-    Reason,
-    RowId,
+    PrimaryKeyField,
+    StrictDateField,
+    UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, Participant
@@ -22,9 +22,9 @@ class ParticipantSerializer(CamelSerializer):
     """An AI trainer. Their Work Email stays with the site: a manager doesn't need it."""
 
     opentrain_user_id = serializers.CharField()
-    display_name = Known()
-    country = Known()
-    profile_url = Known()
+    display_name = NullableCharField()
+    country = NullableCharField()
+    profile_url = NullableCharField()
     has_work_email = serializers.SerializerMethodField(method_name="_has_work_email")
 
     def _has_work_email(self, participant: Participant) -> bool:
@@ -41,34 +41,34 @@ class GrantSerializer(CamelSerializer):
     opentrain_user_id = serializers.CharField(source="participant.opentrain_user_id")
     desired = serializers.ChoiceField(AccessGrant.Desired.choices)
     state = serializers.ChoiceField(AccessGrant.State.choices)
-    cause = Known()
+    cause = NullableCharField()
     attempts = serializers.IntegerField()
-    next_attempt_at = Moment(allow_null=True)
-    granted_at = Moment(allow_null=True)
-    revoked_at = Moment(allow_null=True)
-    last_error = Reason()
+    next_attempt_at = UTCDateTimeField(allow_null=True)
+    granted_at = UTCDateTimeField(allow_null=True)
+    revoked_at = UTCDateTimeField(allow_null=True)
+    last_error = FailureReasonField()
 
 
 class MilestoneSerializer(CamelSerializer):
     """What is being paid for now."""
 
     id = serializers.CharField()
-    name = Known()
-    status = Known()
+    name = NullableCharField()
+    status = NullableCharField()
 
 
 class BudgetSerializer(CamelSerializer):
     """A contract's budget in OpenTrain's shape, as we heard of it last."""
 
     contract_id = serializers.CharField(source="opentrain_id", help_text="OpenTrain's id of the contract.")
-    payment_type = Known()
+    payment_type = NullableCharField()
     state = serializers.ChoiceField(Contract.BudgetState.choices, source="budget_state")
     funded_volume = serializers.FloatField(allow_null=True)
     consumed_volume = serializers.FloatField(allow_null=True)
     remaining_volume = serializers.FloatField(allow_null=True)
     consumed_fraction = serializers.FloatField(allow_null=True)
     active_milestone = MilestoneSerializer(allow_null=True)
-    updated_at = Moment(source="budget_updated_at", allow_null=True)
+    updated_at = UTCDateTimeField(source="budget_updated_at", allow_null=True)
 
 
 class ContractSerializer(CamelSerializer):
@@ -77,22 +77,22 @@ class ContractSerializer(CamelSerializer):
     id = serializers.IntegerField()
     install_id = serializers.IntegerField()
     opentrain_id = serializers.CharField()
-    job_id = Known()
-    title = Known()
+    job_id = NullableCharField()
+    title = NullableCharField()
     status = serializers.ChoiceField(Contract.Status.choices)
-    start_date = Day(allow_null=True)
-    end_date = Day(allow_null=True)
-    created_at = Moment()
-    ended_at = Moment(allow_null=True, help_text="When we learned of its end.")
+    start_date = StrictDateField(allow_null=True)
+    end_date = StrictDateField(allow_null=True)
+    created_at = UTCDateTimeField()
+    ended_at = UTCDateTimeField(allow_null=True, help_text="When we learned of its end.")
     trainer = ParticipantSerializer(allow_null=True)
     project_link_ids = serializers.SerializerMethodField(method_name="_link_ids")
     budget = BudgetSerializer(source="*")
     grants = GrantSerializer(many=True)
     usage_due = serializers.IntegerField(help_text="Days whose totals OpenTrain doesn't have yet.")
     usage_refused = serializers.IntegerField(help_text="Days whose totals OpenTrain refused.")
-    usage_collected_at = Moment(allow_null=True)
-    usage_reported_at = Moment(allow_null=True)
-    report_error = Reason()
+    usage_collected_at = UTCDateTimeField(allow_null=True)
+    usage_reported_at = UTCDateTimeField(allow_null=True)
+    report_error = FailureReasonField()
 
     def _link_ids(self, contract: Contract) -> list[int]:
         return sorted(link.pk for link in contract.links.all())
@@ -114,11 +114,11 @@ class ContractQuery(PageQuery):
         "budget_state": "budget_state",
         "job_id": "job_id",
     }
-    install_id = RowId(required=False)
+    install_id = PrimaryKeyField(required=False)
     status = serializers.ChoiceField(Contract.Status.choices, required=False)
     budget_state = serializers.ChoiceField(Contract.BudgetState.choices, required=False)
     job_id = serializers.CharField(required=False, max_length=MAX_ID)
-    project_link_id = RowId(required=False, help_text="Contracts under this link.")
+    project_link_id = PrimaryKeyField(required=False, help_text="Contracts under this link.")
     external_project_id = serializers.CharField(
         required=False,
         max_length=catalog.MAX_EXTERNAL_PROJECT_ID,

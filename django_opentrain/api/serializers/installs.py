@@ -6,15 +6,15 @@ from rest_framework import serializers
 
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
+    FailureReasonField,
     Id,
-    Known,
-    Moment,
+    NullableCharField,
     PageQuery,
-    Reason,
     StrictRowId,
     StrictSerializer,
     Text,
     Token,
+    UTCDateTimeField,
 )
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
@@ -41,24 +41,28 @@ class InstallSerializer(CamelSerializer):
     """A customer's connection. Its token is never shown, nor a part of it."""
 
     id = serializers.IntegerField()
-    opentrain_id = Known(help_text="Null until the token has been given.")
+    opentrain_id = NullableCharField(help_text="Null until the token has been given.")
     status = serializers.ChoiceField(Install.Status.choices)
     scopes = serializers.ListField(child=serializers.CharField())
     missing_scopes = serializers.SerializerMethodField(method_name="_missing_scopes")
     pii_consent = serializers.BooleanField()
-    organization_id = Known()
-    requested_project_id = Known(help_text="The project from which the customer set out to connect.")
+    organization_id = NullableCharField()
+    requested_project_id = NullableCharField(
+        help_text="The project from which the customer set out to connect."
+    )
     superseded_by = serializers.IntegerField(
         source="superseded_by_id", allow_null=True, help_text="The install that took over after a reconnect."
     )
-    created_at = Moment()
-    verified_at = Moment(allow_null=True)
-    revoked_at = Moment(allow_null=True)
-    paused_until = Moment(allow_null=True, help_text="OpenTrain's rate limit: no calls before this.")
-    reconcile_due_at = Moment(
+    created_at = UTCDateTimeField()
+    verified_at = UTCDateTimeField(allow_null=True)
+    revoked_at = UTCDateTimeField(allow_null=True)
+    paused_until = UTCDateTimeField(
+        allow_null=True, help_text="OpenTrain's rate limit: no calls before this."
+    )
+    reconcile_due_at = UTCDateTimeField(
         source="next_reconcile_at", allow_null=True, help_text="Set while a reconciliation is waiting."
     )
-    reconciled_at = Moment(allow_null=True, help_text="When one was last completed.")
+    reconciled_at = UTCDateTimeField(allow_null=True, help_text="When one was last completed.")
     reconcile_changes = serializers.ListField(
         source="last_reconciliation.changes",
         default=list,
@@ -78,9 +82,9 @@ class InstallSerializer(CamelSerializer):
         help_text="Why access was to end, in the removals that wait to be confirmed.",
     )
     removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
-    refused_at = Moment(allow_null=True, help_text="Since when OpenTrain refuses all calls.")
-    last_error = Reason()
-    last_error_code = Known()
+    refused_at = UTCDateTimeField(allow_null=True, help_text="Since when OpenTrain refuses all calls.")
+    last_error = FailureReasonField()
+    last_error_code = NullableCharField()
     counts = InstallCounts(source="*")
 
     def _missing_scopes(self, install: Install) -> list[str]:

@@ -7,15 +7,15 @@ from rest_framework import serializers
 from django_opentrain.api.serializers.base import (
     WEB_URL,
     CamelSerializer,
+    FailureReasonField,
     Id,
-    Known,
-    Moment,
+    NullableCharField,
     PageQuery,
-    Reason,
-    RowId,
+    PrimaryKeyField,
     StrictRowId,
     StrictSerializer,
     Text,
+    UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import ProjectLink
@@ -30,18 +30,18 @@ class LinkSerializer(CamelSerializer):
 
     id = serializers.IntegerField()
     install_id = serializers.IntegerField()
-    opentrain_id = Known(help_text="Null until OpenTrain has confirmed the link.")
+    opentrain_id = NullableCharField(help_text="Null until OpenTrain has confirmed the link.")
     external_project_id = serializers.CharField()
-    external_project_name = Known()
-    external_project_url = Known()
-    job_id = Known()
+    external_project_name = NullableCharField()
+    external_project_url = NullableCharField()
+    job_id = NullableCharField()
     provisioning_mode = serializers.ChoiceField(ProjectLink.ProvisioningMode.choices)
     status = serializers.ChoiceField(ProjectLink.Status.choices)
-    created_at = Moment()
-    removal_requested_at = Moment(
+    created_at = UTCDateTimeField()
+    removal_requested_at = UTCDateTimeField(
         allow_null=True, help_text="Set once the link is to go: the access that it gave has ended."
     )
-    last_error = Reason()
+    last_error = FailureReasonField()
 
 
 class LinkQuery(PageQuery):
@@ -53,7 +53,7 @@ class LinkQuery(PageQuery):
         "external_project_id": "external_project_id",
         "job_id": "job_id",
     }
-    install_id = RowId(required=False)
+    install_id = PrimaryKeyField(required=False)
     status = serializers.ChoiceField(LIVE_STATUSES, required=False)
     external_project_id = serializers.CharField(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
     job_id = serializers.CharField(required=False, max_length=MAX_ID)

@@ -9,14 +9,14 @@ from rest_framework import serializers
 
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
-    Day,
+    FailureReasonField,
     Id,
-    Known,
-    Moment,
+    NullableCharField,
     PageQuery,
-    Reason,
+    StrictDateField,
+    StrictIntegerField,
     StrictSerializer,
-    Whole,
+    UTCDateTimeField,
 )
 from django_opentrain.models import DailyUsage
 from django_opentrain.platform import catalog
@@ -26,10 +26,10 @@ from django_opentrain.services import usage
 class UsageEntry(StrictSerializer):
     """One worker's totals of one day. Each replaces what was there; what is left out keeps its value."""
 
-    work_date = Day(help_text="In the site's USAGE_TIME_ZONE; not in the future.")
-    total_seconds = Whole(required=False, min_value=0, max_value=catalog.SECONDS_PER_DAY)
-    tasks_completed = Whole(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
-    labels_completed = Whole(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
+    work_date = StrictDateField(help_text="In the site's USAGE_TIME_ZONE; not in the future.")
+    total_seconds = StrictIntegerField(required=False, min_value=0, max_value=catalog.SECONDS_PER_DAY)
+    tasks_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
+    labels_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
     worker_opentrain_user_id = Id(
         required=False, help_text="A participant of the contract; the hired trainer when left out."
     )
@@ -65,15 +65,15 @@ class UsageAccepted(CamelSerializer):
 class DaySerializer(CamelSerializer):
     """One worker's totals of one day, and whether OpenTrain has them."""
 
-    work_date = Day()
+    work_date = StrictDateField()
     total_seconds = serializers.IntegerField(allow_null=True)
     tasks_completed = serializers.IntegerField(allow_null=True)
     labels_completed = serializers.IntegerField(allow_null=True)
-    worker_opentrain_user_id = Known(source="worker_id", help_text="Null: the hired trainer.")
-    external_report_id = Known()
+    worker_opentrain_user_id = NullableCharField(source="worker_id", help_text="Null: the hired trainer.")
+    external_report_id = NullableCharField()
     status = serializers.ChoiceField(DailyUsage.Status.choices)
-    reported_at = Moment(allow_null=True)
-    error = Reason(help_text="Why OpenTrain refused it.")
+    reported_at = UTCDateTimeField(allow_null=True)
+    error = FailureReasonField(help_text="Why OpenTrain refused it.")
 
 
 class UsageQuery(PageQuery):
@@ -81,8 +81,8 @@ class UsageQuery(PageQuery):
 
     lookups = {"since": "work_date__gte", "until": "work_date__lte", "status": "status"}
     ordering = serializers.ChoiceField(["-workDate", "workDate"], default="-workDate")
-    since = Day(required=False)
-    until = Day(required=False)
+    since = StrictDateField(required=False)
+    until = StrictDateField(required=False)
     status = serializers.ChoiceField(DailyUsage.Status.choices, required=False)
 
 

@@ -6,13 +6,13 @@ from rest_framework import serializers
 
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
+    FailureReasonField,
     Id,
-    Known,
-    Moment,
+    NullableCharField,
     PageQuery,
-    Reason,
-    RowId,
+    PrimaryKeyField,
     StrictSerializer,
+    UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
@@ -28,23 +28,23 @@ class EndpointSerializer(CamelSerializer):
 
     id = serializers.IntegerField()
     install_id = serializers.IntegerField()
-    opentrain_id = Known(help_text="Null until OpenTrain has confirmed the endpoint.")
+    opentrain_id = NullableCharField(help_text="Null until OpenTrain has confirmed the endpoint.")
     event_types = serializers.ListField(child=serializers.CharField())
     status = serializers.ChoiceField(WebhookEndpoint.Status.choices)
     consecutive_failures = serializers.IntegerField()
-    created_at = Moment()
-    disabled_at = Moment(allow_null=True)
-    disabled_reason = Known()
-    checked_at = Moment(allow_null=True)
-    retire_at = Moment(allow_null=True, help_text="When an endpoint that was replaced is deleted.")
-    last_error = Reason()
+    created_at = UTCDateTimeField()
+    disabled_at = UTCDateTimeField(allow_null=True)
+    disabled_reason = NullableCharField()
+    checked_at = UTCDateTimeField(allow_null=True)
+    retire_at = UTCDateTimeField(allow_null=True, help_text="When an endpoint that was replaced is deleted.")
+    last_error = FailureReasonField()
 
 
 class EndpointQuery(PageQuery):
     """Filters of the list of endpoints."""
 
     lookups = {"install_id": "install", "status": "status"}
-    install_id = RowId(required=False)
+    install_id = PrimaryKeyField(required=False)
     status = serializers.ChoiceField(LIVE_STATUSES, required=False)
 
 
@@ -65,16 +65,16 @@ class EventSerializer(CamelSerializer):
 
     id = serializers.IntegerField()
     endpoint_id = serializers.IntegerField()
-    event_id = Known()
-    type = Known()
-    resource_id = Known()
-    job_id = Known()
+    event_id = NullableCharField()
+    type = NullableCharField()
+    resource_id = NullableCharField()
+    job_id = NullableCharField()
     status = serializers.ChoiceField(WebhookEvent.Status.choices)
     attempts = serializers.IntegerField()
-    next_attempt_at = Moment(allow_null=True)
-    received_at = Moment()
-    processed_at = Moment(allow_null=True)
-    error = Reason(help_text="Why it failed or was ignored.")
+    next_attempt_at = UTCDateTimeField(allow_null=True)
+    received_at = UTCDateTimeField()
+    processed_at = UTCDateTimeField(allow_null=True)
+    error = FailureReasonField(help_text="Why it failed or was ignored.")
     replayable = serializers.BooleanField(help_text="False once its body's retention is over.")
 
 
@@ -88,8 +88,8 @@ class EventQuery(PageQuery):
         "status": "status",
         "resource_id": "resource_id",
     }
-    install_id = RowId(required=False)
-    endpoint_id = RowId(required=False)
+    install_id = PrimaryKeyField(required=False)
+    endpoint_id = PrimaryKeyField(required=False)
     type = serializers.CharField(required=False, max_length=MAX_TYPE)
     status = serializers.ChoiceField(WebhookEvent.Status.choices, required=False)
     resource_id = serializers.CharField(required=False, max_length=MAX_ID)

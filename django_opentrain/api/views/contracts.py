@@ -11,7 +11,6 @@ from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet
 from django_opentrain.api.serializers.contracts import (
     BudgetSerializer,
     ContractQuery,
@@ -20,8 +19,9 @@ from django_opentrain.api.serializers.contracts import (
     ParticipantList,
 )
 from django_opentrain.api.views.counting import count
+from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
-from django_opentrain.services import grants, invitations
+from django_opentrain.services.access import grants, invitations
 
 #: Where contracts whose start isn't known are sorted. MySQL knows no earlier date.
 NO_DATE: Final = datetime.date(1000, 1, 1)

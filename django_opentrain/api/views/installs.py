@@ -11,7 +11,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet, still_live
 from django_opentrain.api.codec import django_request
 from django_opentrain.api.serializers.installs import (
     ConnectRequest,
@@ -20,9 +19,11 @@ from django_opentrain.api.serializers.installs import (
     TokenRequest,
 )
 from django_opentrain.api.views.counting import count
+from django_opentrain.api.viewsets import TenantViewSet, still_live
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
-from django_opentrain.services import connect, reconcile, schedule
+from django_opentrain.services import connect, reconcile
 from django_opentrain.services.connect import ConnectError
+from django_opentrain.services.workers import retries
 
 
 class InstallViewSet(TenantViewSet):
@@ -69,7 +70,7 @@ class InstallViewSet(TenantViewSet):
     def reconcile(self, request: Request, pk: int) -> Response:
         """Compare with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
         self.no_body()
-        schedule.request_reconcile(still_live(self._mine(pk)))
+        retries.request_reconcile(still_live(self._mine(pk)))
         return self._shown(pk, status=202)
 
     def confirm_removals(self, request: Request, pk: int) -> Response:

@@ -6,8 +6,8 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet
 from django_opentrain.api.serializers.links import LinkQuery, LinkRequest, LinkSerializer
+from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking

@@ -12,9 +12,9 @@ from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet
 from django_opentrain.api.serializers.usage import UsageAccepted, UsagePage, UsageQuery, UsageRequest
 from django_opentrain.api.views.contracts import participants_of
+from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.services import usage
 

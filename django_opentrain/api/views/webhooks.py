@@ -7,8 +7,7 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.base import TenantViewSet, still_live
-from django_opentrain.api.errors import Problem, Refused
+from django_opentrain.api.exceptions import ApiError, Problem
 from django_opentrain.api.serializers.webhooks import (
     EndpointQuery,
     EndpointSerializer,
@@ -17,6 +16,7 @@ from django_opentrain.api.serializers.webhooks import (
     Redelivered,
     RedeliverRequest,
 )
+from django_opentrain.api.viewsets import TenantViewSet, still_live
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.services import endpoints, inbox
 
@@ -106,5 +106,5 @@ class EventViewSet(TenantViewSet):
         return mine.defer("body").annotate(replayable=there)
 
 
-def _conflict(text: str) -> Refused:
-    return Refused(Problem(code="CONFLICT", text=text))
+def _conflict(text: str) -> ApiError:
+    return ApiError(Problem(code="CONFLICT", text=text))

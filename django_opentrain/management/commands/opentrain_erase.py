@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_opentrain.services import erasure
+from django_opentrain.services.purge import erasure
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_opentrain.services import keys
+from django_opentrain.services.purge import key_rotation
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises ``CommandError`` when an old key must stay, or something can't be decrypted with any key."""
         watched = options["verbosity"] > 1 or self.stdout.isatty()
-        result = keys.rotate(self._progress) if watched else keys.rotate()
+        result = key_rotation.rotate(self._progress) if watched else key_rotation.rotate()
         self.stdout.write(f"{result.rotated} re-encrypted, {result.current} were current.")
         if result.undecryptable:
             raise CommandError(

@@ -11,12 +11,14 @@ from django.db.models import Q
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.redaction import describe
-from django_opentrain.services import access, connect, grants, reconcile, troubles
-from django_opentrain.services.comparison import Change
+from django_opentrain.services import access, connect, reconcile
+from django_opentrain.services.access import grants
 from django_opentrain.services.reconcile import Outcome
+from django_opentrain.services.reconcile.diff import Change
+from django_opentrain.services.workers import failures
 
 #: What keeps one install from being reconciled, and no other.
-EXPECTED: Final = (*troubles.EXPECTED, connect.ConnectError)
+EXPECTED: Final = (*failures.EXPECTED, connect.ConnectError)
 
 
 class Command(BaseCommand):
@@ -69,7 +71,7 @@ class Command(BaseCommand):
         if confirm_removals and row.removals_held:
             reconcile.confirm_removals(row)
             row.refresh_from_db()
-        return reconcile.visit(row)
+        return reconcile.reconcile_or_finish(row)
 
     def _show(self, row: Install, outcome: Outcome, *, dry_run: bool) -> None:
         unsettled = list(self._unsettled(row)) if dry_run else []

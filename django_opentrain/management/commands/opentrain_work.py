@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from django_opentrain.services import heartbeat, purge, reconcile, work
+from django_opentrain.services import purge, reconcile, sweep
+from django_opentrain.services.workers import heartbeat
 
 #: As often as Celery beat asks for it; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
@@ -61,7 +62,7 @@ class Command(BaseCommand):
 
     def _round(self) -> None:
         reconcile.request_older_than(RECONCILE_EVERY)
-        done = work.run()
+        done = sweep.run()
         heartbeat.beat()
         if done:
             self.stdout.write(

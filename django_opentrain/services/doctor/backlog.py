@@ -11,9 +11,10 @@ from django.db.models import Min, Q
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEvent
-from django_opentrain.services import heartbeat, usage
+from django_opentrain.services import usage
 from django_opentrain.services.doctor.findings import Finding, error, warning
-from django_opentrain.services.doctor.words import customer, in_one_line, lasting
+from django_opentrain.services.doctor.formatting import customer, format_duration, in_one_line
+from django_opentrain.services.workers import heartbeat
 
 #: A removal that fails is loud soon; a Work Email may take its time.
 REMOVAL_LATE: Final = timedelta(minutes=10)
@@ -30,13 +31,13 @@ def events() -> Iterator[Finding]:
     """Deliveries that were stored and took no effect yet."""
     now = timezone.now()
     waiting = WebhookEvent.objects.due(now).filter(
-        Q(next_attempt_at=None, received_at__lte=now - heartbeat.SLOW)
-        | Q(next_attempt_at__lte=now - heartbeat.SLOW)
+        Q(next_attempt_at=None, received_at__lte=now - heartbeat.BACKLOG_OVERDUE)
+        | Q(next_attempt_at__lte=now - heartbeat.BACKLOG_OVERDUE)
     )
     seen = waiting.aggregate(count=models.Count("pk"), oldest=Min("received_at"))
     if seen["count"]:
         age = (now - seen["oldest"]).total_seconds()
-        title = f"Events that are due and wait: {seen['count']}. The oldest came {lasting(age)} ago."
+        title = f"Events that are due and wait: {seen['count']}. The oldest came {format_duration(age)} ago."
         yield error("events-waiting", title, count=seen["count"], age=round(age))
     failed = WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED)
     yield from _some(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from django_opentrain.platform.redaction import describe
-from django_opentrain.services.doctor import backlog, keeping, remote, site, workers
+from django_opentrain.services.doctor import backlog, opentrain, retention, site, workers
 from django_opentrain.services.doctor.findings import ADVICE, Finding, error
 
 Part = Callable[[], Iterable[Finding]]
@@ -21,9 +21,9 @@ LOCAL: tuple[Part, ...] = (
     backlog.usage_reports,
     backlog.reconciliation,
     backlog.links,
-    keeping.retention,
-    keeping.secrets,
-    keeping.revocation,
+    retention.retention,
+    retention.secrets,
+    retention.revocation,
 )
 
 
@@ -35,7 +35,7 @@ def examine(*, offline: bool = False, progress: Callable[[str], None] = lambda _
     broken = [*_part(site.database, progress)]
     if broken:
         return broken  # nothing else can be asked
-    parts = LOCAL if offline else (*LOCAL, remote.opentrain)
+    parts = LOCAL if offline else (*LOCAL, opentrain.opentrain)
     found = [each for part in parts for each in _part(part, progress)]
     order = list(ADVICE)
     return sorted(found, key=lambda each: (-each.severity, order.index(each.id)))

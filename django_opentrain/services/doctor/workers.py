@@ -9,10 +9,10 @@ from typing import Final
 from celery import Celery
 
 from django_opentrain.conf import conf
-from django_opentrain.services import heartbeat
-from django_opentrain.services.dispatch import celery_app
 from django_opentrain.services.doctor.findings import Finding, error, warning
-from django_opentrain.services.doctor.words import lasting
+from django_opentrain.services.doctor.formatting import format_duration
+from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers.wakeup import celery_app
 
 #: Seconds. A broker that accepts connections and never answers blocks for minutes.
 BROKER_SECONDS: Final = 5.0
@@ -81,5 +81,5 @@ def sweeps() -> Iterator[Finding]:
     if pulse.sweep_age is None:
         yield error("beat-silent", "Nothing has ever run on schedule here.")
     else:
-        title = f"Nothing has run on schedule for {lasting(pulse.sweep_age)}."
+        title = f"Nothing has run on schedule for {format_duration(pulse.sweep_age)}."
         yield error("beat-silent", title, age=round(pulse.sweep_age))

@@ -17,7 +17,7 @@ def main() -> None:
 
     from django_opentrain.admin import ADMINS
     from django_opentrain.models import AccessGrant, ConsentRequest, TrainerAccount
-    from django_opentrain.services import heartbeat
+    from django_opentrain.services.workers import heartbeat
     from tests import factories
 
     call_command("migrate", run_syncdb=True, verbosity=0)

@@ -24,7 +24,9 @@ class ChaosConfig(AppConfig):
 def _shortened() -> list[tuple[ModuleType, str, object]]:
     # The models are there only once the apps are.
     from django_opentrain import clients
-    from django_opentrain.services import access, endpoints, locks, refusal
+    from django_opentrain.services import access, endpoints
+    from django_opentrain.services.connect import refused_installs
+    from django_opentrain.services.workers import locks
 
     return [
         (access, "FIRST_RETRY_SECONDS", 0.5),
@@ -33,7 +35,7 @@ def _shortened() -> list[tuple[ModuleType, str, object]]:
         (access, "LATER_EMAIL_RETRY_MINUTES", 3 * SECOND),
         (clients, "DEFAULT_PAUSE_SECONDS", 3),
         (endpoints, "RETIREMENT", timedelta(seconds=15)),
-        (refusal, "PATIENCE", timedelta(seconds=15)),
+        (refused_installs, "REFUSAL_GRACE", timedelta(seconds=15)),
         # Longer than the longest call, as in earnest: there are fewer and shorter attempts here (settings.py).
         (locks, "LEASE", timedelta(seconds=20)),
     ]

@@ -1,0 +1,209 @@
+"""Actions: asked for, confirmed, done row by row, and answered with what became of each.
+
+Each changes somebody's access or talks to OpenTrain, so each is confirmed on a page that says what it will do.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import AdapterError
+from django_opentrain.platform.redaction import mask
+from django_opentrain.platform.values import as_text
+from django_opentrain.services.connect import ConnectError
+from django_opentrain.services.linking import LinkError
+from django_opentrain.services.workers import failures
+
+if TYPE_CHECKING:
+    from django_opentrain.admin.base import OpenTrainAdmin
+    from django_opentrain.admin.columns import Label
+
+M = TypeVar("M", bound=models.Model)
+
+#: Rows of one action that calls OpenTrain while the operator waits.
+MAX_ROWS: Final = 20
+#: Rows that one statement changes.
+CHUNK: Final = 500
+#: Rows that the confirmation lists by name.
+MAX_LISTED: Final = 20
+MAX_REASON: Final = 200
+
+
+class OperationRefused(Exception):  # noqa: N818 - says the condition
+    """This row can't be operated on; the message tells the operator why."""
+
+
+#: What a service says instead of doing what it was asked for; anything else is a fault of ours.
+REFUSALS: Final = (
+    *failures.EXPECTED,
+    AdapterError,
+    ConnectError,
+    LinkError,
+    OperationRefused,
+)
+
+
+class Selection(Generic[M]):
+    """The rows that an operator chose.
+
+    :param applies: to which of them the operation can be applied.
+    :ivar cause: who acts, and why where they said so: what a grant keeps as its cause.
+    """
+
+    def __init__(self, request: HttpRequest, queryset: QuerySet[M], applies: Q) -> None:
+        self.request = request
+        self.model = queryset.model
+        self._applies = applies
+        self._manager = queryset.model._default_manager
+        # Taken once: what an action does may take a row out of the filter that chose it.
+        self.keys: Sequence[Any] = list(queryset.order_by("pk").values_list("pk", flat=True))
+        reason = as_text(request.POST.get("reason", "").strip(), MAX_REASON)
+        operator = f"operator {request.user.get_username()}"
+        self.cause = f"{operator}: {reason}" if reason else operator
+
+    def each(self, act: Callable[[M], object]) -> int:
+        """Call ``act`` for each row to which it applies; returns for how many it worked."""
+        if len(self.keys) > MAX_ROWS:
+            too_many = _("This is done while you wait, for at most %(most)d rows at once: choose fewer.")
+            messages.error(self.request, too_many % {"most": MAX_ROWS})
+            return 0
+        rows = self._manager.filter(self._applies, pk__in=self.keys).order_by("pk")
+        return sum(self._try(act, row) for row in rows)
+
+    def _try(self, act: Callable[[M], object], row: M) -> bool:
+        try:
+            act(row)
+        except REFUSALS as error:
+            messages.error(self.request, mask(f"{row}: {error}"))
+            return False
+        return True
+
+    def warn(self, row: M, text: str) -> None:
+        """Tell the operator what about ``row`` is yet to come."""
+        messages.warning(self.request, mask(f"{row}: {text}"))
+
+    def in_bulk(self, act: Callable[[Any], int]) -> int:
+        """Call ``act`` for querysets of these rows; returns the sum of what it returns."""
+        return sum(act(rows) for rows in self.chunks())
+
+    def chunks(self) -> Iterator[QuerySet[M]]:
+        """The rows, a bounded number at a time."""
+        for start in range(0, len(self.keys), CHUNK):
+            yield self._manager.filter(pk__in=self.keys[start : start + CHUNK])
+
+    def log(self, label: Label) -> None:
+        """Write in each row's history that the operator did this."""
+        content_type = ContentType.objects.get_for_model(self.model)
+        for rows in self.chunks():
+            LogEntry.objects.bulk_create(
+                LogEntry(
+                    user_id=str(self.request.user.pk),
+                    content_type=content_type,
+                    object_id=str(row.pk),
+                    object_repr=str(row)[:200],
+                    action_flag=CHANGE,
+                    change_message=f"{label} ({self.cause})",
+                )
+                for row in rows
+            )
+
+
+Run = Callable[[Any, Selection[Any]], int]
+Action = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
+
+
+def operation(
+    label: Label, *, consequence: Label, applies: Q | None = None, asks_reason: bool = False
+) -> Callable[[Run], Action]:
+    """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it worked.
+
+    :param consequence: what will happen, for the confirmation page.
+    :param applies: to which rows it can be applied, where not to all: the others' pages don't offer it.
+    :param asks_reason: the page has a field for why, which becomes part of the cause.
+    """
+
+    rows = Q() if applies is None else applies
+
+    def decorate(run: Run) -> Action:
+        @admin.action(permissions=["operate"], description=label)
+        @functools.wraps(run)
+        def act(
+            model_admin: OpenTrainAdmin, request: HttpRequest, queryset: QuerySet[Any]
+        ) -> HttpResponse | None:
+            if "confirmed" not in request.POST:
+                page = {"label": label, "consequence": consequence, "asks_reason": asks_reason}
+                return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
+            selection: Selection[Any] = Selection(request, queryset, rows)
+            done = run(model_admin, selection)
+            if done:
+                selection.log(label)
+            _tell(request, label, done, len(selection.keys))
+            return _back_to_row(model_admin, request)
+
+        act.__dict__["applies"] = rows
+        return act
+
+    return decorate
+
+
+def _confirmation(
+    model_admin: OpenTrainAdmin, request: HttpRequest, queryset: QuerySet[Any], page: dict[str, Any]
+) -> HttpResponse:
+    across = request.POST.get("select_across") == "1"
+    context = {
+        **model_admin.admin_site.each_context(request),
+        **page,
+        "title": page["label"],
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "rows": list(queryset[:MAX_LISTED]),
+        "count": queryset.count(),
+        # Django wants a row to be chosen even where all are.
+        "keys": list(queryset.values_list("pk", flat=True)[: 1 if across else None]),
+        "select_across": across,
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+        "from_row": "from_row" in request.POST,
+        # The list's URL has its filters.
+        "back": _row_url(model_admin, request) or request.get_full_path(),
+        "max_reason": MAX_REASON,
+    }
+    request.current_app = model_admin.admin_site.name
+    return TemplateResponse(request, "admin/django_opentrain/confirm_action.html", context)
+
+
+def _tell(request: HttpRequest, label: Label, done: int, chosen: int) -> None:
+    counts = {"action": label, "done": done, "chosen": chosen}
+    if done:
+        messages.success(request, _("%(action)s: done for %(done)d of %(chosen)d.") % counts)
+    else:
+        messages.warning(request, _("%(action)s: nothing was done.") % counts)
+
+
+def _back_to_row(model_admin: OpenTrainAdmin, request: HttpRequest) -> HttpResponse | None:
+    """To the row's page when the action was started there; None: Django goes back to the list."""
+    url = _row_url(model_admin, request)
+    return HttpResponseRedirect(url) if url else None
+
+
+def _row_url(model_admin: OpenTrainAdmin, request: HttpRequest) -> str | None:
+    """The page of the row on which the action was started; None when it was in the list."""
+    if "from_row" not in request.POST:
+        return None
+    opts = model_admin.opts
+    key = quote(request.POST[ACTION_CHECKBOX_NAME])
+    name = f"admin:{opts.app_label}_{opts.model_name}_change"
+    return reverse(name, args=[key], current_app=model_admin.admin_site.name)

@@ -1,0 +1,181 @@
+"""What every view of the API is: explicit in all that a host's ``REST_FRAMEWORK`` defaults would decide otherwise.
+
+To change who may call, or how often, a host mixes a class of its own into all of them: ``urls.api_urls``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from django.db.models import Expression, F, Model, QuerySet
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.decorators import classonlymethod
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.api import exceptions
+from django_opentrain.api.authentication import SessionAuthentication
+from django_opentrain.api.codec import AlwaysJSON, ApiParser, ApiRenderer, django_request
+from django_opentrain.api.pagination import BY_ID, LARGEST_ID, Page, page
+from django_opentrain.api.permissions import CanManageTenant
+from django_opentrain.api.serializers.base import (
+    CamelSerializer,
+    NothingSerializer,
+    PageQuery,
+    StrictSerializer,
+)
+from django_opentrain.models import Install
+from django_opentrain.view_decorators import never_atomic, open_to_anonymous
+
+M = TypeVar("M", bound=Model)
+Q = TypeVar("Q", bound=PageQuery)
+
+
+class TenantViewSet(ViewSetMixin, APIView):
+    """A resource of the caller's tenant. Another tenant's rows are not found."""
+
+    authentication_classes = [SessionAuthentication]
+    permission_classes: list[type[BasePermission]] = [CanManageTenant]
+    throttle_classes: list[type[BaseThrottle]] = []
+    renderer_classes = [ApiRenderer]
+    parser_classes = [ApiParser]
+    content_negotiation_class = AlwaysJSON
+    metadata_class = None
+    versioning_class = None
+
+    @classonlymethod
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:  # noqa: N805 - a class method
+        view = never_atomic(open_to_anonymous(super().as_view(actions, **initkwargs)))
+        # Label Studio's middleware switches CSRF checks off, except for views that say this.
+        view.__dict__["_dont_enforce_csrf_checks"] = False
+        return view
+
+    def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response | None]:
+        """Ours: a host's may tell clients ``str(exc)``, or call the view again."""
+        return exceptions.handle
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Any:
+        """Answers are the caller's alone, and cost a front end that polls nothing while they stay the same."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        final["X-Content-Type-Options"] = "nosniff"
+        if request.method not in ("GET", "HEAD") or final.status_code != 200:
+            patch_cache_control(final, no_store=True)
+            return final
+        patch_cache_control(final, private=True, no_cache=True)
+        return _conditional(request, final)
+
+    # What views need ----------------------------------------------------------------------------
+
+    @cached_property
+    def tenant(self) -> str:
+        """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
+        # A host's UNAUTHENTICATED_USER can be None, which no adapter expects.
+        somebody = self.request.user is not None
+        tenant = get_adapter().get_tenant(django_request(self.request)) if somebody else None
+        if tenant is None:
+            self.permission_denied(self.request)
+        return tenant
+
+    def own(self, rows: QuerySet[M], pk: int) -> M:
+        """The row with this key among ``rows``, which are the tenant's. Raises ``NotFound``."""
+        found = rows.filter(pk=pk).first() if pk <= LARGEST_ID else None
+        if found is None:
+            raise NotFound
+        return found
+
+    def body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
+        """The validated body, in Python's names. Raises ``ValidationError``."""
+        given: dict[str, Any] = _validated(serializer(data=self.request.data, context=context)).validated_data
+        return given
+
+    def no_body(self) -> None:
+        """This action takes nothing. Raises ``ValidationError`` when something is sent."""
+        self.body(NothingSerializer)
+
+    def query(self, serializer: type[Q]) -> Q:
+        """The validated query string. Raises ``ValidationError``."""
+        return _validated(serializer(data=self.request.query_params.dict()))
+
+    def page(
+        self, rows: QuerySet[M], query: PageQuery, keys: Mapping[str, Expression | F] = BY_ID
+    ) -> Page[M]:
+        """The part of ``rows`` that the query asks for. Raises ``ValidationError`` for a wrong cursor."""
+        given = query.validated_data
+        return page(
+            rows.filter(**query.filters()),
+            keys,
+            ordering=given["ordering"],
+            cursor=given["cursor"],
+            limit=given["limit"],
+        )
+
+    def listing(self, found: Page[Any], serializer: type[CamelSerializer]) -> Response:
+        """One page of a list."""
+        return Response({"results": serializer(found.rows, many=True).data, "nextCursor": found.next_cursor})
+
+    def live_install(self, pk: int | None) -> Install:
+        """The tenant's live install with this key, or the only one they have. Raises ``ValidationError``."""
+        mine = Install.objects.live().filter(tenant=self.tenant).order_by("-pk")
+        found = list((mine if pk is None else mine.filter(pk=pk))[:2])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValidationError({"installId": [_("You have several live connections: say which.")]})
+        if pk is not None:
+            raise ValidationError({"installId": [_("This is none of your live connections.")]})
+        raise exceptions.ApiError(
+            exceptions.Problem(code="RECONNECT_REQUIRED", text=_("Connect to OpenTrain first."))
+        )
+
+
+def still_live(install: Install) -> Install:
+    """The same install. Raises ``ApiError`` when its connection has ended."""
+    if not install.is_live:
+        raise exceptions.ApiError(
+            exceptions.Problem(code="RECONNECT_REQUIRED", text=_("This connection has ended: connect again."))
+        )
+    return install
+
+
+class NothingHere(TenantViewSet):
+    """A URL that leads nowhere."""
+
+    schema = None
+    permission_classes = []
+
+    def answer(self, request: Request, **kwargs: object) -> Response:
+        """Raises ``NotFound``."""
+        raise NotFound
+
+
+S = TypeVar("S", bound=StrictSerializer)
+
+
+def _validated(serializer: S) -> S:
+    serializer.is_valid(raise_exception=True)
+    return serializer
+
+
+def _conditional(request: Request, response: HttpResponseBase) -> HttpResponseBase:
+    """304 when the client has this very answer already.
+
+    The tag is of what the answer says, not of a table's newest ``updated_at``: queryset updates don't touch that,
+    and an answer tells of several tables.
+    """
+    if not isinstance(response, Response):
+        return response
+    content = response.render().content
+    etag = f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+    response["ETag"] = etag
+    return get_conditional_response(django_request(request), etag=etag, response=response) or response

@@ -1,0 +1,151 @@
+"""Writing down what OpenTrain says of contracts, their people and their budgets."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from django_opentrain import signals
+from django_opentrain.adapters import get_adapter
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
+from django_opentrain.platform import catalog
+from django_opentrain.platform.payloads import Event, order_key
+from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.resources import BudgetInfo, ContractInfo
+from django_opentrain.services.access import grants
+from django_opentrain.services.workers.locks import install_lock, lock
+
+logger = logging.getLogger(__name__)
+
+#: What OpenTrain tells of a contract besides its status.
+DETAILS: Final = ("job_id", "title", "start_date", "end_date")
+
+_SCALE: Final = Decimal("0.0001")
+#: By how much OpenTrain's clock and ours may differ.
+_CLOCK_SLACK: Final = timedelta(minutes=5)
+
+
+def save(install: Install, info: ContractInfo, *, event: Event | None = None) -> Contract:
+    """Remember a contract. ``ended`` is terminal: nothing makes it active again.
+
+    With ``event``, older news than what was applied before only fills in what is not known yet.
+    """
+    with install_lock(install):
+        contract, created = Contract.objects.get_or_create(install=install, opentrain_id=info.id)
+        stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
+        for name in DETAILS:
+            news, known = getattr(info, name), getattr(contract, name)
+            setattr(contract, name, (known or news) if stale else (news or known))
+        if event is not None and not stale:
+            contract.last_event_id = event.id
+        contract.save(update_fields=[*DETAILS, "last_event_id", "updated_at"])
+        if created and info.status != catalog.CONTRACT_HAS_ENDED:
+            signals.send_on_commit(signals.contract_started, Contract, contract=contract)
+    return contract
+
+
+def set_trainer(contract: Contract, trainer: Participant) -> None:
+    """Remember who was hired. What was counted under their id is the hired trainer's now, whose id is ""."""
+    if contract.trainer_id == trainer.pk:
+        return
+    with install_lock(contract.install):
+        Contract.objects.filter(pk=contract.pk).update(trainer=trainer)
+        contract.trainer = trainer
+        days = DailyUsage.objects.filter(contract=contract)
+        taken = list(days.filter(worker_id="").values_list("work_date", flat=True))
+        counted = days.filter(worker_id=trainer.opentrain_user_id).exclude(work_date__in=taken)
+        counted.update(worker_id="", updated_at=timezone.now())
+
+
+def end(contract: Contract, cause: str) -> int:
+    """The contract is over, for good: every grant under it is to be removed. Returns how many were not yet."""
+    now = timezone.now()
+    with install_lock(contract.install):
+        ended = Contract.objects.filter(pk=contract.pk).exclude(status=Contract.Status.ENDED)
+        if ended.update(status=Contract.Status.ENDED, ended_at=now, updated_at=now):
+            contract.status, contract.ended_at = Contract.Status.ENDED, now
+            signals.send_on_commit(signals.contract_ended, Contract, contract=contract)
+        return grants.withdraw(AccessGrant.objects.filter(contract=contract), cause)
+
+
+def save_budget(
+    contract: Contract, budget: BudgetInfo, *, event: Event | None = None, asked_at: datetime | None = None
+) -> None:
+    """Remember a budget, unless it is older than the one that is known.
+
+    It was told by ``event``, or is the answer to a call made at ``asked_at``: what was learned since is newer.
+    """
+    if event is not None and _is_old_news(contract, event):
+        return
+    state = budget.state if budget.state in catalog.BUDGET_STATES else catalog.BUDGET_OK
+    milestone = budget.active_milestone
+    values = {
+        "payment_type": budget.payment_type,
+        "budget_state": state,
+        "funded_volume": _rounded(budget.funded_volume),
+        "consumed_volume": _rounded(budget.consumed_volume),
+        "remaining_volume": _rounded(budget.remaining_volume),
+        "consumed_fraction": _rounded(budget.consumed_fraction),
+        "active_milestone": milestone
+        and {"id": milestone.id, "name": milestone.name, "status": milestone.status},
+        "budget_updated_at": timezone.now(),
+    }
+    if event is not None:
+        values["budget_event_id"] = event.id
+    rows = Contract.objects.filter(pk=contract.pk)
+    if asked_at is not None:
+        rows = rows.filter(Q(budget_updated_at=None) | Q(budget_updated_at__lte=asked_at))
+    if not rows.update(**values):
+        return
+    for name, value in values.items():
+        setattr(contract, name, value)
+
+
+def ask_budget(contract: Contract) -> None:
+    """Ask OpenTrain for a contract's budget and remember it. Raises ``OpenTrainError``."""
+    asked_at = timezone.now()
+    save_budget(contract, contract.install.client.get_budget(contract.opentrain_id), asked_at=asked_at)
+
+
+def _is_old_news(contract: Contract, event: Event) -> bool:
+    """A retry can be two hours late: by then a newer event, or our own question, has told more."""
+    if contract.budget_event_id and order_key(event.id) <= order_key(contract.budget_event_id):
+        return True
+    read_at = contract.budget_updated_at
+    return bool(read_at and event.created_at and event.created_at < read_at - _CLOCK_SLACK)
+
+
+def _rounded(number: Decimal | None) -> Decimal | None:
+    return None if number is None else number.quantize(_SCALE)
+
+
+def announce_budgets() -> int:
+    """Tell the adapter each budget state it doesn't know yet; returns how many. A failure is tried again."""
+    changed = Contract.objects.exclude(budget_state=F("announced_budget_state"))
+    ids = list(changed.filter(status=Contract.Status.ACTIVE).values_list("pk", flat=True)[:500])
+    return sum(_announce_budget(pk) for pk in ids)
+
+
+def _announce_budget(pk: int) -> bool:
+    with transaction.atomic():
+        contract = lock(
+            Contract.objects.filter(pk=pk).exclude(budget_state=F("announced_budget_state")), skip_locked=True
+        )
+        if contract is None:
+            return False
+        previous = contract.announced_budget_state
+        try:
+            with transaction.atomic():
+                get_adapter().budget_changed(contract, previous)
+        except Exception as error:  # noqa: BLE001 - host code: whatever it raises, the next sweep tries again
+            logger.error("budget_changed failed for contract %s: %s", contract.opentrain_id, describe(error))
+            return False
+        Contract.objects.filter(pk=pk).update(announced_budget_state=contract.budget_state)
+        signals.send_on_commit(signals.budget_changed, Contract, contract=contract, previous_state=previous)
+    return True

@@ -1,0 +1,37 @@
+"""A customer's connection: consent, token, reconnect, refused installs, and the way out."""
+
+from django_opentrain.services.connect.consent import (
+    ConnectError,
+    Return,
+    StateError,
+    begin,
+    complete_return,
+    local_url,
+    start_without_return,
+    unsaved_install,
+)
+from django_opentrain.services.connect.offboarding import disconnect
+from django_opentrain.services.connect.tokens import (
+    MAX_TOKEN,
+    TokenRefused,
+    capture_token,
+    missing_scopes,
+    verify,
+)
+
+__all__ = [
+    "MAX_TOKEN",
+    "ConnectError",
+    "Return",
+    "StateError",
+    "TokenRefused",
+    "begin",
+    "capture_token",
+    "complete_return",
+    "disconnect",
+    "local_url",
+    "missing_scopes",
+    "start_without_return",
+    "unsaved_install",
+    "verify",
+]

@@ -1,0 +1,127 @@
+"""Connecting a customer: the way to OpenTrain's consent screen, the way back, and the token.
+
+Source: OpenTrain's documentation, "Consent". The token is shown once, on OpenTrain's own screen, and pasted here:
+it never travels in a redirect. What the return does say is a hint: only ``GET /installs/current`` proves it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.conf import conf
+from django_opentrain.models import ConsentRequest, Install
+from django_opentrain.platform.values import as_id
+
+CONSENT_LIFETIME: Final = timedelta(hours=1)
+MAX_NEXT_URL: Final = 2048
+
+
+class ConnectError(ValueError):
+    """What was asked for can't be connected; the message says what to do."""
+
+
+class StateError(ConnectError):
+    """A return from the consent screen that doesn't belong to a request of this user's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Return:
+    """A customer's return from the consent screen."""
+
+    #: Waiting for its token; None when the customer declined.
+    install: Install | None
+    external_project_id: str
+    next_url: str
+
+
+def begin(request: HttpRequest, external_project_id: str | None = None, next_url: str | None = None) -> str:
+    """The URL of OpenTrain's consent screen, to which the customer is to be sent.
+
+    Raises ``PermissionDenied`` when the user may not connect, ``ConnectError`` for a project that isn't the
+    tenant's. ``next_url`` (on this site) is where the customer goes after all is done.
+    """
+    adapter, user = get_adapter(), request.user
+    tenant = adapter.get_tenant(request)
+    if user.pk is None or tenant is None or not adapter.can_manage(request, tenant):
+        raise PermissionDenied
+    if external_project_id and adapter.get_project(tenant, external_project_id) is None:
+        raise ConnectError(_("That project is not one of yours."))
+    state = secrets.token_urlsafe(32)
+    ConsentRequest.objects.create(
+        state=_digest(state),
+        tenant=tenant,
+        user_id=user.pk,
+        external_project_id=external_project_id or "",
+        next_url=local_url(next_url),
+        expires_at=timezone.now() + CONSENT_LIFETIME,
+    )
+    parameters = {"redirect_uri": conf.view_url("callback"), "state": state}
+    if external_project_id:
+        parameters["external_project_id"] = external_project_id
+    return f"{conf.base_url}/integrations/{quote(conf.app_slug, safe='')}/connect?{urlencode(parameters)}"
+
+
+def complete_return(
+    *, user: AbstractBaseUser, tenant: str, state: str, opentrain_install_id: str = ""
+) -> Return:
+    """Take a return from the consent screen; without an install id the customer declined.
+
+    Raises ``StateError`` for a state that is unknown, expired, used, or another user's or tenant's.
+    """
+    now = timezone.now()
+    mine = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk, tenant=tenant)
+    with transaction.atomic():
+        if not mine.filter(used_at=None, expires_at__gt=now).update(used_at=now):
+            raise StateError(
+                _("This return from OpenTrain was used before or is too old. Please connect again.")
+            )
+        consent = mine.get()
+        install = None
+        if expected_id := as_id(opentrain_install_id):
+            install = _pending_install(user, tenant, expected_id, consent.external_project_id)
+    return Return(install=install, external_project_id=consent.external_project_id, next_url=consent.next_url)
+
+
+def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:
+    """An install to paste a token into, for a customer who connected from OpenTrain's side."""
+    return _pending_install(user, tenant, "", "")
+
+
+def unsaved_install(user: AbstractBaseUser, tenant: str) -> Install:
+    """The same for whoever has the token already: ``capture_token`` saves it, unless it refuses the token."""
+    return Install(tenant=tenant, connected_by_id=user.pk, app_slug=conf.app_slug)
+
+
+def _pending_install(user: AbstractBaseUser, tenant: str, expected_id: str, project_id: str) -> Install:
+    waiting = Install.objects.filter(tenant=tenant, status=Install.Status.PENDING, expected_id=expected_id)
+    if install := waiting.first():
+        return install
+    install = unsaved_install(user, tenant)
+    install.expected_id, install.requested_project_id = expected_id, project_id
+    install.save()
+    return install
+
+
+def _digest(state: str) -> str:
+    return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()
+
+
+def local_url(url: str | None) -> str:
+    """A URL on this site, as it is; anything else becomes ""."""
+    host = urlsplit(conf.public_url).netloc
+    fits = url and len(url) <= MAX_NEXT_URL and url.isprintable()
+    return url if url and fits and url_has_allowed_host_and_scheme(url, {host}) else ""

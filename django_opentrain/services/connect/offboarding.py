@@ -1,0 +1,95 @@
+"""The last things after a customer has disconnected here: nobody's hours are lost with the token."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+from django.utils import timezone
+
+from django_opentrain import signals
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import AccessGrant, DailyUsage, Install
+from django_opentrain.models.installs import InstallQuerySet
+from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.platform.redaction import describe
+from django_opentrain.services import endpoints
+from django_opentrain.services.access import grants
+from django_opentrain.services.usage import runs, totals
+from django_opentrain.services.workers import retries, wakeup
+from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.retries import backoff
+
+logger = logging.getLogger(__name__)
+
+#: Tries (over about a day) after which a customer's token is forgotten although something is left.
+MAX_ATTEMPTS = 30
+
+
+def disconnect(install: Install) -> Install:
+    """The customer leaves: access ends now; what is still owed to OpenTrain is done by the workers.
+
+    That is the last usage and the removal of the webhook endpoints; then the token is forgotten. Ending the grant
+    itself is for the customer to do on OpenTrain: the API has no call for it.
+    """
+    with transaction.atomic():
+        live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
+        if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now()):
+            mine = AccessGrant.objects.filter(contract__install=install)
+            grants.withdraw(mine, f"{grants.INSTALL_CAUSE} disconnected")
+            retries.request_reconcile(install)
+            signals.send_on_commit(signals.install_revoked, Install, install=install)
+    install.refresh_from_db()
+    wakeup.wake_workers_on_commit()
+    return install
+
+
+def finish(install: Install) -> None:
+    """Report what is left, remove the endpoints, forget the token. Raises ``BusyError`` or ``OpenTrainError``."""
+    with lease(install.pk) as held:
+        if held is None:
+            raise BusyError
+        install.refresh_from_db()
+        if install.status != Install.Status.DISCONNECTED:
+            return  # the customer came back
+        try:
+            runs.report_install(install, held)
+            endpoints.remove_all(install)
+        except (OpenTrainError, UndecryptableError) as error:
+            if not _is_final(error) and install.reconcile_attempts < MAX_ATTEMPTS:
+                _postpone(install)
+                raise
+            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
+        else:
+            if _owed(install) and install.reconcile_attempts < MAX_ATTEMPTS:
+                _postpone(install)
+                return
+        _forget_token(install)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the token is of no use any more, so that there is nothing to wait for."""
+    return isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain
+
+
+def _owed(install: Install) -> int:
+    """Days of usage that OpenTrain doesn't have."""
+    return DailyUsage.objects.filter(contract__install=install).due(totals.today()).count()
+
+
+def _postpone(install: Install) -> None:
+    attempts = install.reconcile_attempts + 1
+    _leaving(install).update(
+        reconcile_attempts=attempts, next_reconcile_at=timezone.now() + backoff(attempts)
+    )
+
+
+def _forget_token(install: Install) -> None:
+    if owed := _owed(install):
+        logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
+    _leaving(install).update(token=None, next_reconcile_at=None, reconcile_attempts=0)
+
+
+def _leaving(install: Install) -> InstallQuerySet:
+    """The install, unless its customer came back meanwhile."""
+    return Install.objects.filter(pk=install.pk, status=Install.Status.DISCONNECTED)

@@ -1,0 +1,95 @@
+"""After a reconnect: the new install takes over what the old one of the same customer had.
+
+OpenTrain revokes the old install and starts the new one empty, while the contracts go on. So the contracts, the
+people, the grants and the usage move over, and each link is created again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from django_opentrain.conf import conf
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
+from django_opentrain.services.access import grants
+from django_opentrain.services.workers.locks import lock
+
+
+def from_predecessors(install: Install) -> None:
+    """Take over from every other install of this tenant at the same organization. They are locked by the caller."""
+    others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
+    predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
+    for old in predecessors.filter(superseded_by=None).order_by("pk"):
+        _retire(old, install)
+        # People before their grants: whoever gives access locks them in this order, too.
+        Participant.objects.filter(install=old).update(install=install)
+        for link in ProjectLink.objects.live().filter(install=old):
+            _recreate(link, install)
+        # The new install starts empty, so nothing of its own can be in the way.
+        Contract.objects.filter(install=old).update(install=install)
+
+
+def _retire(old: Install, new: Install) -> None:
+    was_live = old.status in Install.LIVE
+    Install.objects.filter(pk=old.pk).update(
+        superseded_by=new,
+        status=Install.Status.REVOKED if was_live else old.status,
+        revoked_at=old.revoked_at or timezone.now(),
+        token=None,
+        # A worker that is at the old install has seen what is no longer so: it stops before its next change.
+        lease=None,
+        leased_until=None,
+    )
+    WebhookEndpoint.objects.live().filter(install=old).update(
+        status=WebhookEndpoint.Status.REMOVED, updated_at=timezone.now()
+    )
+
+
+def _recreate(link: ProjectLink, new: Install) -> None:
+    """A link row in the new install, to be created at OpenTrain; its grants go on without a break."""
+    successor, _created = ProjectLink.objects.get_or_create(
+        install=new,
+        external_project_id=link.external_project_id,
+        live=True,
+        defaults={
+            "external_project_name": link.external_project_name,
+            "external_project_url": link.external_project_url,
+            "job_id": link.job_id,
+            "provisioning_mode": link.provisioning_mode,
+            "removal_requested_at": link.removal_requested_at,
+        },
+    )
+    known = list(successor.contracts.values_list("pk", flat=True))
+    linked = Contract.links.through.objects.filter(projectlink=link)
+    linked.filter(contract__in=known).delete()
+    linked.update(projectlink=successor)
+    AccessGrant.objects.filter(link=link).update(link=successor)
+    ProjectLink.objects.filter(pk=link.pk).update(
+        status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
+    )
+
+
+def abandoned(now: datetime) -> Q:
+    """Installs that were revoked on OpenTrain, and whose customer did not come back within the grace period."""
+    return Q(
+        status=Install.Status.REVOKED,
+        superseded_by=None,
+        revoked_at__lte=now - timedelta(seconds=conf.revoke_grace),
+    )
+
+
+def end_abandoned() -> int:
+    """Withdraw the access that abandoned installs gave; returns how many grants that were."""
+    total = 0
+    installs = Install.objects.filter(abandoned(timezone.now()))
+    wanted = AccessGrant.objects.wanted().values("contract__install")
+    for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
+        with transaction.atomic():
+            if lock(installs.filter(pk=key)) is None:
+                continue  # its customer came back a moment ago
+            mine = AccessGrant.objects.filter(contract__install=key)
+            total += grants.withdraw(mine, f"{grants.INSTALL_CAUSE} revoked")
+    return total

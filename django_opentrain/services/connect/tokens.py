@@ -1,0 +1,168 @@
+"""The one-time token: whose it is, keeping it, and asking OpenTrain later how the install stands.
+
+Source: OpenTrain's documentation, "Consent". What the return from the consent screen says is a hint: only
+``GET /installs/current`` proves which install a token belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain import signals
+from django_opentrain.clients import refusal_columns, unobserved_client
+from django_opentrain.conf import conf
+from django_opentrain.crypto import SecretStr
+from django_opentrain.models import Install
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
+from django_opentrain.platform.resources import InstallInfo
+from django_opentrain.services.connect import reconnect
+from django_opentrain.services.connect.consent import ConnectError
+from django_opentrain.services.workers import retries
+from django_opentrain.services.workers.locks import install_lock, lock_all
+
+MAX_TOKEN: Final = 512
+
+
+_TOKEN = re.compile(rf"{catalog.TOKEN_PREFIX}[!-~]+")
+
+
+class TokenRefused(ConnectError):  # noqa: N818 - says the condition
+    """The pasted text is not a token that can be used here; the message says what to do."""
+
+
+def capture_token(install: Install, token: str) -> Install:
+    """Keep the pasted token, once OpenTrain has said whose it is.
+
+    Returns the install that the token belongs to: ``install``, or the one of the same tenant that had it before.
+    Subscribing to webhooks and reconciling are queued. Raises ``TokenRefused`` with words for the customer, or
+    ``OpenTrainError`` when OpenTrain can't be asked: the same token can be pasted again.
+    """
+    token = _clean_token(token)  # which replaces the plain text: an error report shows local variables
+    info = _fetch_install_for_token(token)
+    _check_ownership(install, info)
+    try:
+        with transaction.atomic():
+            connected = _store(install, info, token)
+    except IntegrityError:
+        raise TokenRefused(_("This connection is being set up already. Reload the page.")) from None
+    return connected
+
+
+def _clean_token(pasted: str) -> SecretStr:
+    token = SecretStr(pasted.strip())
+    if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
+        raise TokenRefused(
+            _("That is not an OpenTrain token: it begins with %(prefix)s. Copy all of it.")
+            % {"prefix": catalog.TOKEN_PREFIX}
+        )
+    return token
+
+
+def _fetch_install_for_token(token: str) -> InstallInfo:
+    try:
+        return unobserved_client(token).get_install()
+    except (Unauthorized, NotFound) as error:
+        text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
+        raise TokenRefused(f"{text} ({error.request_id})" if error.request_id else text) from None
+    except Forbidden as error:
+        raise TokenRefused(_("OpenTrain refuses this token for now: %(error)s") % {"error": error}) from None
+
+
+def _check_ownership(install: Install, info: InstallInfo) -> None:
+    if info.app.slug != conf.app_slug:
+        raise TokenRefused(_("This token was made for another app. Connect again from here."))
+    if info.status != catalog.INSTALL_ACTIVE:
+        raise TokenRefused(_("This connection is not active on OpenTrain. Connect again."))
+    if install.expected_id and install.expected_id != info.id:
+        raise TokenRefused(
+            _("This token belongs to another connection than the one you just approved. Copy the new token.")
+        )
+    if Install.objects.filter(opentrain_id=info.id).exclude(tenant=install.tenant).exists():
+        raise TokenRefused(_("This OpenTrain connection belongs to another customer of this site."))
+
+
+def _store(install: Install, info: InstallInfo, token: str) -> Install:
+    install = _row_for(install, info)
+    install.opentrain_id = info.id
+    install.token = token
+    install.token_hint = token[-4:]
+    install.status = Install.Status.ACTIVE
+    install.revoked_at = None
+    install.superseded_by = None
+    _remember(install, info)
+    install.save()
+    reconnect.from_predecessors(install)
+    retries.request_reconcile(install)
+    signals.send_on_commit(signals.install_connected, Install, install=install)
+    return install
+
+
+def _row_for(waiting: Install, info: InstallInfo) -> Install:
+    """The row of the install that a token belongs to: known, or the one that waits for it, or a new one.
+
+    ``waiting`` was loaded before OpenTrain was asked: another tab may have been faster, with another token.
+    """
+    rows = lock_all(Install.objects.filter(tenant=waiting.tenant))
+    known = next((row for row in rows if row.opentrain_id == info.id), None)
+    unused = next((row for row in rows if row == waiting and row.status == Install.Status.PENDING), None)
+    if known is not None and unused is not None:
+        unused.delete()
+    return known or unused or _another(waiting)
+
+
+def _another(waiting: Install) -> Install:
+    return Install(
+        tenant=waiting.tenant,
+        app_slug=waiting.app_slug,
+        connected_by_id=waiting.connected_by_id,
+        requested_project_id=waiting.requested_project_id,
+    )
+
+
+def _remember(install: Install, info: InstallInfo) -> None:
+    install.scopes = list(info.scopes)
+    install.pii_consent = info.pii_consent
+    install.organization_id = info.organization_id or install.organization_id
+    install.app_slug = info.app.slug or install.app_slug
+    install.verified_at = timezone.now()
+    install.last_error = ""
+    install.last_error_code = ""
+    install.refused_at = None
+
+
+def missing_scopes(install: Install) -> tuple[str, ...]:
+    """The scopes that this site asks for and the customer's grant lacks."""
+    return tuple(scope for scope in conf.scopes if not install.has_scope(scope))
+
+
+def verify(install: Install) -> Install:
+    """Ask OpenTrain how the install stands, whatever we believed; a success heals it.
+
+    Raises ``OpenTrainError`` when OpenTrain refuses or can't be asked, ``UndecryptableError`` for a lost key.
+    """
+    if not install.token:
+        raise ConnectError(_("There is no token any more: reconnect."))
+    try:
+        info = unobserved_client(install.token).get_install()
+    except (Unauthorized, Forbidden) as error:
+        mine = Install.objects.filter(pk=install.pk)
+        mine.update(**refusal_columns(error))
+        if isinstance(error, Unauthorized):
+            mine.filter(status=Install.Status.ACTIVE).update(status=Install.Status.UNAUTHORIZED)
+        raise
+    with install_lock(install):
+        install.refresh_from_db()
+        if install.is_live:  # or it ended while OpenTrain was being asked
+            healed = install.status == Install.Status.UNAUTHORIZED or install.refused_at is not None
+            _remember(install, info)
+            install.status = Install.Status.ACTIVE
+            install.save()
+            if healed:
+                retries.request_reconcile(install)
+    return install

@@ -1,0 +1,233 @@
+"""OpenTrain's side: is it there, does it know us, and do its deliveries come to us?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from django.db.models import F
+from django.utils import timezone as django_timezone
+
+from django_opentrain.clients import shared_session, unobserved_client
+from django_opentrain.conf import conf
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import Install, WebhookEndpoint
+from django_opentrain.platform import catalog, operations, spec
+from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.resources import WebhookEndpointInfo
+from django_opentrain.platform.transport import NO_TOKEN, USER_AGENT
+from django_opentrain.services.connect import missing_scopes
+from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.services.doctor.formatting import customer
+
+#: Seconds. A ``Date`` header is exact to one, and the answer takes its time.
+NOTICEABLE_SKEW: Final = 30
+#: Installs that are asked about in one examination, the longest unverified first, and seconds that it may take.
+MOST_INSTALLS: Final = 100
+MOST_SECONDS: Final = 60.0
+SHOWN: Final = 10
+
+EVERYBODY_REFUSED: Final = (
+    "See at OpenTrain whether your app is active. If it is, each customer has to reconnect."
+)
+FORBIDDEN: Final = (
+    "Your app has to be active at OpenTrain, with the feature on the customer's account; or they reconnect."
+)
+ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
+
+
+def opentrain() -> Iterator[Finding]:
+    """All of it, as far as OpenTrain can be reached."""
+    try:
+        skew = _skew()
+    except (requests.RequestException, OSError, ValueError) as problem:
+        # Only the host: what is wrong may be that the URL has a password in it.
+        host = urlsplit(conf.base_url).hostname
+        title = f"OpenTrain doesn't answer at {host} ({type(problem).__name__})."
+        yield error("opentrain-unreachable", title)
+        return
+    yield from _clock(skew)
+    yield from _spec()
+    yield from _refused()
+    yield from _installs()
+
+
+def _clock(skew: float | None) -> Iterator[Finding]:
+    if skew is None or abs(skew) <= NOTICEABLE_SKEW:
+        return
+    report = error if abs(skew) > conf.signature_tolerance else warning
+    title = (
+        f"This machine's clock is {abs(skew):.0f} seconds {'behind' if skew > 0 else 'ahead of'} OpenTrain's."
+    )
+    yield report("clock-skewed", title, seconds=round(skew))
+
+
+def _skew() -> float | None:
+    """Seconds by which OpenTrain's clock is ahead; None where it doesn't tell."""
+    url = f"{conf.base_url}{catalog.API_PATH}{operations.GET_OPENAPI.path}"
+    before = django_timezone.now()
+    with shared_session().get(
+        url,
+        timeout=(conf.connect_timeout, conf.read_timeout),
+        headers={"User-Agent": USER_AGENT},
+        auth=NO_TOKEN,
+        allow_redirects=False,
+        stream=True,
+    ) as response:
+        after = django_timezone.now()
+        there = _moment(response.headers.get("Date", ""))
+    return None if there is None else (there - before - (after - before) / 2).total_seconds()
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _spec() -> Iterator[Finding]:
+    try:
+        differences = spec.compare(unobserved_client("").get_openapi())
+    except OpenTrainError as problem:
+        yield error("opentrain-unreachable", f"OpenTrain's API fails: {describe(problem)}")
+        return
+    except spec.NotASpecError as problem:
+        yield warning("spec-changed", f"OpenTrain's document can't be compared: {problem}")
+        return
+    serious = [each for each in differences if each.kind > spec.Kind.HARMLESS]
+    if serious:
+        report = error if serious[0].kind == spec.Kind.BREAKING else warning
+        title = f"Places in which OpenTrain's API differs from what is expected: {len(serious)}."
+        shown = [str(each) for each in serious[:SHOWN]]
+        yield report("spec-changed", title, shown, count=len(serious), differences=shown)
+
+
+# Installs -------------------------------------------------------------------------------------
+
+
+def _refused() -> Iterator[Finding]:
+    """Those whose token is known to be of no use. It takes a reconnect, or ``opentrain_sync``, to try it again."""
+    live = Install.objects.live()
+    refused = live.filter(status=Install.Status.UNAUTHORIZED)
+    count = refused.count()
+    if not count:
+        return
+    rows = list(refused.order_by("pk")[:SHOWN])
+    everybody = count > 1 and count == live.count()
+    yield error(
+        "install-refused",
+        f"Installs whose token OpenTrain refuses: {count}{', which is all of them' if everybody else ''}.",
+        [f"{customer(row)}: {row.last_error}" for row in rows],
+        EVERYBODY_REFUSED if everybody else None,
+        count=count,
+        installs=[row.pk for row in rows],
+    )
+
+
+def _installs() -> Iterator[Finding]:
+    """Each is asked about in its turn: the next examination goes on where this one ends."""
+    oldest = F("verified_at").asc(nulls_first=True)
+    rows = list(Install.objects.usable().order_by(oldest, "pk")[:MOST_INSTALLS])
+    deadline = time.monotonic() + MOST_SECONDS
+    for number, install in enumerate(rows):
+        if time.monotonic() > deadline:
+            title = f"OpenTrain is slow: {number} of {len(rows)} installs could be asked in {MOST_SECONDS:g} seconds."
+            yield warning("install-unverified", title)
+            return
+        yield from _install(install)
+
+
+def _install(install: Install) -> Iterator[Finding]:
+    about = {"install": install.pk, "tenant": install.tenant}
+    who = customer(install)
+    try:
+        info = install.client.get_install()
+        Install.objects.filter(pk=install.pk).update(verified_at=django_timezone.now())
+        yield from _grant(install, info.scopes, info.pii_consent)
+        if install.has_scope(catalog.WEBHOOKS_MANAGE):
+            yield from _endpoints(install)
+    except UndecryptableError:
+        yield error("secrets-undecryptable", f"The token of {who} can't be decrypted.", **about)
+    except (Unauthorized, Forbidden) as problem:
+        title = f"OpenTrain refuses {who}: {describe(problem)}"
+        advice = FORBIDDEN if isinstance(problem, Forbidden) else None
+        yield error("install-refused", title, (), advice, **about)
+    except OpenTrainError as problem:
+        yield warning("install-unverified", f"Could not verify {who}: {describe(problem)}", **about)
+
+
+def _grant(install: Install, scopes: tuple[str, ...], pii_consent: bool) -> Iterator[Finding]:
+    """What the customer granted, as OpenTrain has it now."""
+    install.scopes = list(scopes)
+    missing = list(missing_scopes(install))
+    if catalog.PARTICIPANTS_EMAIL in conf.scopes and not pii_consent:
+        missing.append("the PII consent")
+    if missing:
+        title = f"{customer(install)} did not grant {', '.join(missing)}."
+        yield warning(
+            "scopes-missing",
+            f"{title[0].upper()}{title[1:]}",
+            install=install.pk,
+            tenant=install.tenant,
+            missing=missing,
+        )
+
+
+# Endpoints ------------------------------------------------------------------------------------
+
+
+def _endpoints(install: Install) -> Iterator[Finding]:
+    there = {info.id: info for info in install.client.list_webhook_endpoints()}
+    replaced = (WebhookEndpoint.Status.RETIRING, WebhookEndpoint.Status.PENDING)
+    current = WebhookEndpoint.objects.live().filter(install=install).exclude(status__in=replaced)
+    known = [
+        (endpoint, there[endpoint.opentrain_id]) for endpoint in current if endpoint.opentrain_id in there
+    ]
+    if not known:
+        title = f"OpenTrain has no webhook endpoint of ours for {customer(install)}: no event comes."
+        yield error("endpoint-missing", title, install=install.pk, tenant=install.tenant)
+    for endpoint, info in known:
+        yield from _endpoint(endpoint, info)
+
+
+def _endpoint(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> Iterator[Finding]:
+    about = {"endpoint": endpoint.pk, "install": endpoint.install.pk, "tenant": endpoint.install.tenant}
+    whose = f"The endpoint of {customer(endpoint.install)}"
+    if info.status == catalog.ENDPOINT_DISABLED:
+        yield _disabled(endpoint, info, whose, about)
+    elif info.consecutive_failures:
+        title = f"{whose} fails: its last {info.consecutive_failures} deliveries did."
+        yield warning("endpoint-failing", title, failures=info.consecutive_failures, **about)
+    if info.url != endpoint.expected_url:
+        details = [f"it leads to {info.url}", f"it should to {endpoint.expected_url}"]
+        yield error(
+            "endpoint-differs",
+            f"{whose} leads elsewhere.",
+            details,
+            url=info.url,
+            expected=endpoint.expected_url,
+            **about,
+        )
+    elif set(info.event_types) != set(conf.event_types):
+        differing = sorted(set(info.event_types) ^ set(conf.event_types))
+        title = f"{whose} subscribes to other event types than EVENT_TYPES says: {', '.join(differing)}."
+        yield warning("endpoint-differs", title, event_types=sorted(info.event_types), **about)
+
+
+def _disabled(
+    endpoint: WebhookEndpoint, info: WebhookEndpointInfo, whose: str, about: Mapping[str, Any]
+) -> Finding:
+    if endpoint.status == WebhookEndpoint.Status.PAUSED:
+        return warning("endpoint-disabled", f"{whose} is paused by an operator.", (), ENABLE, **about)
+    if info.consecutive_failures < catalog.DISABLE_AFTER_FAILURES:
+        return error("endpoint-disabled", f"{whose} was disabled by somebody.", (), ENABLE, **about)
+    title = f"{whose} was disabled by OpenTrain, after {info.consecutive_failures} deliveries that failed."
+    return error("endpoint-disabled", title, **about)

@@ -1,0 +1,54 @@
+"""What is kept: secrets that can be read, and people who can be forgotten. And whether removal works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.platform.redaction import describe
+from django_opentrain.services import purge
+from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.services.purge import key_rotation
+
+#: The purge runs once a night.
+PURGE_LATE: Final = timedelta(days=2)
+#: Rows of each column that are tried, the newest: a lost key shows in them first.
+SAMPLE: Final = 200
+
+
+def retention() -> Iterator[Finding]:
+    """Is anything kept longer than it was promised?"""
+    overdue = purge.overdue(timezone.now() - PURGE_LATE)
+    if overdue.event_bodies or overdue.people:
+        title = f"To be forgotten long since: event bodies {overdue.event_bodies}, people {overdue.people}."
+        yield warning("retention-due", title, event_bodies=overdue.event_bodies, people=overdue.people)
+
+
+def secrets() -> Iterator[Finding]:
+    """Can the newest of each secret be decrypted?"""
+    for column, lost in key_rotation.undecryptable(SAMPLE).items():
+        yield error(
+            "secrets-undecryptable",
+            f"Of the newest values of {column}, {lost} can't be decrypted.",
+            column=column,
+        )
+
+
+def revocation() -> Iterator[Finding]:
+    """Does the adapter's canary get in and out? Only where the adapter can try it."""
+    adapter = get_adapter()
+    try:
+        problem = adapter.check_revocation()
+    except NotImplementedError:
+        return
+    except ImproperlyConfigured:
+        raise  # it was not about the adapter
+    except Exception as failure:  # noqa: BLE001 - host code: a removal that raises is one that doesn't work
+        problem = f"Giving access to a canary account and removing it failed: {describe(failure)}"
+    if problem:
+        yield error("revocation-broken", problem)

@@ -1,0 +1,121 @@
+"""The inbox: what the receiver stores, and how stored events take effect.
+
+The receiver's part is one INSERT. Everything else happens later, from rows, as often as it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain import signals
+from django_opentrain.models import Install, WebhookEvent
+from django_opentrain.models.webhooks import WebhookEventQuerySet
+from django_opentrain.platform.payloads import Event
+from django_opentrain.platform.redaction import describe
+from django_opentrain.services.inbox import handlers
+from django_opentrain.services.workers import wakeup
+from django_opentrain.services.workers.locks import lock
+from django_opentrain.services.workers.retries import backoff
+
+logger = logging.getLogger(__name__)
+
+#: Attempts after which an event is FAILED and waits for a person (about ten hours).
+MAX_ATTEMPTS: Final = 20
+#: Events of one customer that are processed before the next customer's turn.
+BATCH_PER_CUSTOMER: Final = 50
+
+
+def process(event: WebhookEvent) -> WebhookEvent:
+    """Let one event take effect, if it hasn't yet, and return it as it now is.
+
+    The events of one install are applied one after the other. A failure is kept with the event, which is tried
+    again later; its effect is all or nothing.
+    """
+    try:
+        with transaction.atomic():
+            _apply(event.pk, handlers.subject(event.endpoint.install))
+    except Exception as error:  # noqa: BLE001 - no event may be lost, whatever its body does to our code
+        _failed(event.pk, error)
+    event.refresh_from_db()
+    return event
+
+
+def _apply(pk: int, install: Install) -> None:
+    lock(Install.objects.filter(pk=install.pk))
+    row = WebhookEvent.objects.select_related("endpoint__install").get(pk=pk)
+    if row.status != WebhookEvent.Status.PENDING:
+        return
+    install.refresh_from_db()
+    if install.superseded_by_id is not None:
+        # A reconnect was faster than this lock.
+        _apply(pk, handlers.subject(install))
+        return
+    event = None if row.body is None else Event.from_body(row.body)
+    if event is None:
+        ignored = _("The body is gone or is not a JSON object.")
+    elif _took_effect_already(row):
+        ignored = _("The same event took effect already.")
+    else:
+        ignored = handlers.apply(row.endpoint.install, install, event)
+    row.status = WebhookEvent.Status.IGNORED if ignored else WebhookEvent.Status.PROCESSED
+    row.error = ignored
+    row.attempts += 1
+    row.next_attempt_at = None
+    row.processed_at = timezone.now()
+    row.save(update_fields=["status", "error", "attempts", "next_attempt_at", "processed_at"])
+    signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
+
+
+def _took_effect_already(row: WebhookEvent) -> bool:
+    """An event takes effect once per install, however many endpoints and deliveries bring it."""
+    if not row.event_id:
+        return False
+    others = WebhookEvent.objects.filter(
+        event_id=row.event_id,
+        endpoint__install=row.endpoint.install,
+        type=row.type,
+        status=WebhookEvent.Status.PROCESSED,
+    )
+    return others.exclude(pk=row.pk).exists()
+
+
+def _failed(pk: int, error: Exception) -> None:
+    with transaction.atomic():
+        row = lock(WebhookEvent.objects.filter(pk=pk))
+        if row is None or row.status != WebhookEvent.Status.PENDING:
+            return
+        row.attempts += 1
+        row.error = describe(error)
+        row.next_attempt_at = timezone.now() + backoff(row.attempts)
+        if row.attempts >= MAX_ATTEMPTS:
+            row.status = WebhookEvent.Status.FAILED
+        row.save(update_fields=["status", "error", "attempts", "next_attempt_at"])
+    logger.error("Webhook event %s (%s) failed, attempt %d: %s", pk, row.type, row.attempts, row.error)
+
+
+def drain() -> int:
+    """Process every event that is due, the customers in turn; returns how many were tried."""
+    tried = 0
+    while True:
+        due = WebhookEvent.objects.due(timezone.now())
+        before = tried
+        for install_id in due.order_by().values_list("endpoint__install", flat=True).distinct():
+            rows = due.filter(endpoint__install=install_id).select_related("endpoint__install")
+            for row in rows.order_by("pk")[:BATCH_PER_CUSTOMER]:
+                attempts = row.attempts
+                tried += process(row).attempts != attempts
+        if tried == before:
+            return tried
+
+
+def replay(events: WebhookEventQuerySet) -> int:
+    """Make these events due again, whatever became of them; returns how many. Purged bodies can't be replayed."""
+    again = events.filter(body__isnull=False)
+    count = again.update(status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, error="")
+    wakeup.wake_workers_on_commit()
+    return count

@@ -1,0 +1,144 @@
+"""Receiving a delivery: verify it, store it with one INSERT, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, connections, router
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.conf import conf
+from django_opentrain.crypto import SecretStr
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog, signing
+from django_opentrain.platform.payloads import Event
+from django_opentrain.platform.values import as_id
+from django_opentrain.services.endpoints import RETIREMENT
+from django_opentrain.services.inbox import deliveries
+from django_opentrain.services.workers import wakeup
+
+#: Seconds for which a process remembers an endpoint. Its secret never changes: rotation makes a new endpoint.
+ENDPOINT_CACHE_SECONDS: Final = 10.0
+
+
+ENDPOINT_CACHE_SIZE: Final = 10_000
+
+
+class UnknownEndpoint(Exception):  # noqa: N818 - says the condition, as Django's DoesNotExist does
+    """No endpoint has this key."""
+
+
+class BadSignature(Exception):  # noqa: N818 - says the condition
+    """The body was not signed with this endpoint's secret, or too long ago."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a delivery."""
+
+    #: Whether its body had been stored before.
+    duplicate: bool
+    #: ``WebhookEvent.Status`` with which it was stored.
+    status: str
+
+
+@dataclass(frozen=True)
+class _KnownEndpoint:
+    pk: int
+    secret: SecretStr
+    forget_at: float
+
+
+_known_endpoints: dict[uuid.UUID, _KnownEndpoint] = {}
+
+
+def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
+    """Verify a delivery and store it.
+
+    Only the signature's timestamp and the body are signed: what the other headers say is a hint for support.
+    A body that was stored before is not stored again, whatever delivery id comes with it.
+
+    Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
+    be stored.
+    """
+    try:
+        return _receive(key, headers, body)
+    except (OperationalError, InterfaceError):
+        if not _died_while_idle():
+            raise
+    return _receive(key, headers, body)
+
+
+def _died_while_idle() -> bool:
+    """Whether it was a kept connection that ended, as all do when a database restarts; then the next use makes a new
+    one. Should the INSERT have taken effect all the same, the second one is a repeat.
+    """
+    connection = connections[router.db_for_write(WebhookEvent)]
+    if connection.connection is None or connection.in_atomic_block or connection.is_usable():
+        return False
+    connection.close()
+    return True
+
+
+def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
+    endpoint = _endpoint(key)
+    signature = _header(headers, catalog.SIGNATURE_HEADER)
+    now = timezone.now()
+    verified = signing.verify(
+        endpoint.secret, signature, body, tolerance=conf.signature_tolerance, now=now.timestamp()
+    )
+    if not verified:
+        raise BadSignature
+    event = Event.from_body(body)
+    reason = _reason_to_ignore(event)
+    stored = deliveries.store(
+        endpoint.pk,
+        digest=hashlib.sha256(body).hexdigest(),
+        delivery_id=as_id(_header(headers, catalog.DELIVERY_HEADER)),
+        event=event,
+        body=body,
+        ignored=reason,
+        now=now,
+    )
+    if stored and not reason:
+        wakeup.wake_workers()
+    status = WebhookEvent.Status.IGNORED if reason else WebhookEvent.Status.PENDING
+    return Receipt(duplicate=not stored, status=status)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    """Header names have no case (RFC 9110, section 5.1); a plain dict's keys do."""
+    return headers.get(name) or headers.get(name.lower(), "")
+
+
+def _reason_to_ignore(event: Event | None) -> str:
+    """A signed body that means nothing to us is kept and answered 200: a 4xx would count towards disabling."""
+    if event is None:
+        return _("The body is not a JSON object.")
+    if event.type not in catalog.EVENT_TYPES:
+        return _("Unknown event type.")
+    return ""
+
+
+def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
+    now = time.monotonic()
+    known = _known_endpoints.get(key)
+    if known is not None and known.forget_at > now:
+        return known
+    # A secret that was rotated because it leaked must not be good for ever.
+    long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
+    row = WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
+    secret = row and row.secret
+    if row is None or not secret:
+        raise UnknownEndpoint
+    if len(_known_endpoints) >= ENDPOINT_CACHE_SIZE:
+        _known_endpoints.clear()
+    known = _KnownEndpoint(row.pk, secret, now + ENDPOINT_CACHE_SECONDS)
+    _known_endpoints[key] = known
+    return known

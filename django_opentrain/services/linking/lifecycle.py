@@ -1,0 +1,210 @@
+"""Making and removing project links at OpenTrain, so that a lost answer never makes a second one.
+
+The row is written before the call. When no answer comes, the link is looked for (OpenTrain allows one per project)
+and adopted, or the call is made again by the next reconciliation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
+from django_opentrain.platform.resources import ProjectLinkInfo
+from django_opentrain.services.access import grants
+from django_opentrain.services.linking import records
+from django_opentrain.services.usage import runs
+from django_opentrain.services.workers import retries
+from django_opentrain.services.workers.locks import install_lock, lease
+
+logger = logging.getLogger(__name__)
+
+
+class LinkError(ValueError):
+    """The project can't be linked so; the message says what to do."""
+
+
+class LinkConflict(LinkError):  # noqa: N818 - says the condition
+    """The project is linked already; the message says to which job."""
+
+
+def link(
+    install: Install,
+    external_project_id: str,
+    job_id: str | None = None,
+    name: str | None = None,
+    url: str | None = None,
+    provisioning_mode: str = catalog.PARTNER_WEBHOOK,
+) -> ProjectLink:
+    """Link one of the tenant's projects to one of the customer's OpenTrain jobs.
+
+    Link before hiring: OpenTrain sends no events for contracts that started earlier (they are read once, by the
+    reconciliation that follows). A link that comes back PENDING was not answered in time and is completed by the
+    workers. Raises ``LinkConflict``, ``LinkError``, or the ``OpenTrainError`` with which OpenTrain refused.
+    """
+    project = get_adapter().get_project(install.tenant, external_project_id)
+    if project is None:
+        raise LinkError(_("That project is not one of yours."))
+    if provisioning_mode not in catalog.PROVISIONING_MODES:
+        raise LinkError(_("Unknown provisioning mode."))
+    try:
+        with install_lock(install):
+            row = ProjectLink.objects.create(
+                install=install,
+                external_project_id=external_project_id,
+                external_project_name=(name or project.name)[: catalog.MAX_EXTERNAL_PROJECT_NAME],
+                external_project_url=url or project.url,
+                job_id=job_id or "",
+                provisioning_mode=provisioning_mode,
+            )
+    except IntegrityError:
+        raise LinkConflict(_conflict(install, external_project_id)) from None
+    return _create_now(row)
+
+
+def _conflict(install: Install, external_project_id: str) -> str:
+    existing = ProjectLink.objects.live().get(install=install, external_project_id=external_project_id)
+    if existing.removal_requested_at:
+        return _("The old link of this project is still being removed. Try again in a minute.")
+    if existing.job_id:
+        return _("This project is linked to job %(job)s already. Unlink it first.") % {"job": existing.job_id}
+    return _("This project is linked already. Unlink it first.")
+
+
+def _create_now(row: ProjectLink) -> ProjectLink:
+    """The first attempt, for somebody who waits for its outcome: a definite no leaves no row."""
+    try:
+        complete(row)
+    except (LinkConflict, OpenTrainError) as error:
+        if isinstance(error, OpenTrainError) and not _is_definite(error):
+            retries.request_reconcile(row.install)
+            return row
+        # Only what is still as this attempt has made it: a row with grants takes the record of access with it.
+        ProjectLink.objects.filter(pk=row.pk, opentrain_id=None).delete()
+        raise
+    retries.request_reconcile(row.install)
+    return row
+
+
+def _is_definite(error: OpenTrainError) -> bool:
+    """Whether OpenTrain has said no, and asking again would not change that."""
+    if isinstance(error, OpenTrainAPIError):
+        return error.from_opentrain and 400 <= error.status < 500 and error.status != 429
+    return isinstance(error, ValueError)
+
+
+def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None) -> ProjectLink:
+    """Create a PENDING link at OpenTrain, or adopt the one that an unanswered attempt has made.
+
+    ``existing`` is OpenTrain's list, where the caller has it. Raises ``LinkConflict`` or ``OpenTrainError``, which
+    is also kept as the row's ``last_error``.
+    """
+    try:
+        info = _find(row, existing) if existing is not None else None
+        _adopt(row, info or _create(row))
+    except (LinkConflict, OpenTrainError) as error:
+        _keep_error(row, error)
+        raise
+    return row
+
+
+def _keep_error(row: ProjectLink, error: Exception) -> None:
+    # Not save(): somebody who was told no at the same time may have deleted the row.
+    row.last_error = str(error)
+    ProjectLink.objects.filter(pk=row.pk).update(last_error=row.last_error, updated_at=timezone.now())
+
+
+def _create(row: ProjectLink) -> ProjectLinkInfo:
+    try:
+        return row.install.client.create_project_link(
+            external_project_id=row.external_project_id,
+            external_project_name=row.external_project_name or None,
+            external_project_url=row.external_project_url or None,
+            job_id=row.job_id or None,
+            provisioning_mode=row.provisioning_mode,
+        )
+    except OpenTrainError as error:
+        if not (error.outcome_unknown or isinstance(error, Conflict)):
+            raise
+        info = _find(row, row.install.client.list_project_links())
+        if info is None:
+            raise
+        return info
+
+
+def _find(row: ProjectLink, existing: Sequence[ProjectLinkInfo]) -> ProjectLinkInfo | None:
+    """OpenTrain's link of this project. Raises ``LinkConflict`` when it is to another job than ours."""
+    for info in existing:
+        if info.external_project_id == row.external_project_id:
+            if row.job_id and info.job_id and info.job_id != row.job_id:
+                raise LinkConflict(
+                    _("On OpenTrain this project is linked to job %(job)s already.") % {"job": info.job_id}
+                )
+            return info
+    return None
+
+
+def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
+    with transaction.atomic():
+        adopted = records.save(row.install, info)
+    if adopted is None or adopted.pk != row.pk:
+        raise LinkConflict(_("Another link of this project is in the way. It will be looked into."))
+    row.refresh_from_db()
+
+
+def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
+    """Remove a link. The access that it gave ends in any case, also while OpenTrain can't be reached.
+
+    The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
+    Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
+    """
+    with install_lock(link.install):
+        ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
+            removal_requested_at=timezone.now()
+        )
+        grants.withdraw(AccessGrant.objects.filter(link=link), f"{cause}: project unlinked")
+        retries.request_reconcile(link.install)
+    link.refresh_from_db()
+    if not link.install.is_live:
+        records.mark_removed(link, f"{cause}: project unlinked")
+        link.refresh_from_db()
+        return link
+    with lease(link.install.pk) as held:
+        return link if held is None else finish_removal(link, cause)
+
+
+def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
+    """Delete at OpenTrain a link whose removal was asked for; one that is gone already is fine.
+
+    Callers hold the install's lease.
+    """
+    try:
+        if row.install.has_scope(catalog.USAGE_WRITE):
+            runs.report_last(Contract.objects.filter(links=row))
+        if row.opentrain_id is None:
+            _delete_unanswered(row)
+        else:
+            row.install.client.delete_project_link(row.opentrain_id)
+    except OpenTrainError as error:
+        if not (isinstance(error, NotFound) and error.from_opentrain):
+            _keep_error(row, error)
+            raise
+        logger.info("Project link %s was gone at OpenTrain already.", row.opentrain_id)
+    records.mark_removed(row, f"{cause}: project unlinked")
+    row.refresh_from_db()
+    return row
+
+
+def _delete_unanswered(row: ProjectLink) -> None:
+    """A link whose creation got no answer may exist all the same. One to another job is not ours to delete."""
+    client = row.install.client
+    for info in client.list_project_links():
+        if (info.external_project_id, info.job_id) == (row.external_project_id, row.job_id):
+            client.delete_project_link(info.id)

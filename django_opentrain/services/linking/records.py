@@ -1,0 +1,89 @@
+"""Writing down which links OpenTrain says there are. Making and removing them is ``services.linking``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Install, ProjectLink
+from django_opentrain.platform import catalog
+from django_opentrain.platform.resources import MalformedResource, ProjectLinkInfo
+from django_opentrain.services.access import grants
+from django_opentrain.services.workers.locks import install_lock
+
+
+def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
+    """Remember a link that OpenTrain has.
+
+    A removed one stays removed: ids are not used again, so this is old news. A link of ours whose creation got
+    no answer is recognised by its project. None when another link stands in the way: OpenTrain allows one
+    per project, so one of the two is gone, and only a look at OpenTrain's list tells which.
+    """
+    with install_lock(install):
+        link = _row_for(install, info)
+        if link is not None and link.live:
+            _fill(link, info)
+            link.status = ProjectLink.Status.ACTIVE
+            link.last_error = ""
+            link.save()
+    return link
+
+
+def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
+    """The row of this link: known, ours without an answer yet, or new; None when another is in the way."""
+    link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
+    if link is not None:
+        return link
+    live = ProjectLink.objects.live().filter(install=install)
+    in_the_way = live.filter(external_project_id=info.external_project_id).first()
+    if in_the_way is None:
+        return ProjectLink(install=install)
+    unanswered = in_the_way.opentrain_id is None and _same_job(in_the_way, info)
+    return in_the_way if unanswered else None
+
+
+def _same_job(link: ProjectLink, info: ProjectLinkInfo) -> bool:
+    return not link.job_id or not info.job_id or link.job_id == info.job_id
+
+
+def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:
+    link.opentrain_id = info.id
+    link.external_project_id = info.external_project_id or link.external_project_id
+    link.external_project_name = info.external_project_name or link.external_project_name
+    link.external_project_url = info.external_project_url or link.external_project_url
+    link.job_id = info.job_id or link.job_id
+    if info.provisioning_mode:
+        # A mode that OpenTrain adds one day may mean that it provisions the accounts: then we must not.
+        ours = info.provisioning_mode == catalog.PARTNER_WEBHOOK
+        link.provisioning_mode = catalog.PARTNER_WEBHOOK if ours else catalog.MANAGED_ADAPTER
+
+
+def from_event(install: Install, snapshot: Mapping[str, object]) -> ProjectLink | None:
+    """The link that an event names; None when it names none that can be used."""
+    try:
+        return save(install, ProjectLinkInfo.from_json(snapshot))
+    except MalformedResource:
+        return None
+
+
+def record_removed_link(install: Install, link_id: str, snapshot: Mapping[str, object]) -> ProjectLink:
+    """The link with this id; a removed one is made where none was known, so that late news can't revive it."""
+    link = ProjectLink.objects.filter(install=install, opentrain_id=link_id).first()
+    if link is None:
+        link = ProjectLink(
+            install=install, status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
+        )
+        _fill(link, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
+        link.save()
+    return link
+
+
+def mark_removed(link: ProjectLink, cause: str) -> int:
+    """The link is gone at OpenTrain: access through it is to end. Returns how many grants that were."""
+    now = timezone.now()
+    with install_lock(link.install):
+        standing = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
+        standing.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
+        link.refresh_from_db()
+        return grants.withdraw(AccessGrant.objects.filter(link=link), cause)

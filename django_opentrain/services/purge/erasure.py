@@ -1,0 +1,152 @@
+"""Erasure: forgetting one trainer now, because they asked for it.
+
+What is personal goes: name, country, profile, Work Email, the bodies of events that name them, and their name in the
+admin's history. OpenTrain's user id stays with what was worked and who had access: it is the account's key, and
+means nothing without OpenTrain. The host's own account is the host's to delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    TrainerAccount,
+    WebhookEvent,
+)
+from django_opentrain.services.purge import retention
+from django_opentrain.services.usage import totals
+
+#: Bodies that are looked into at once.
+BATCH: Final = 200
+
+
+class StillNeededError(Exception):
+    """Something is still to be done with this person's data. ``reasons``: what, in words."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(", ".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(kw_only=True)
+class Erased:
+    """What was forgotten, and what was not ours to forget."""
+
+    people: int = 0
+    event_bodies: int = 0
+    #: Bodies that no key decrypts: whether they name the person can't be seen.
+    unreadable_bodies: int = 0
+    #: The host's keys of the person's accounts, which stay.
+    accounts: list[str] = field(default_factory=list)
+
+
+def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
+    """Forget this trainer, for every customer. Raises ``StillNeededError`` unless ``force``.
+
+    A later hire, and with ``force`` a running contract, makes OpenTrain tell their data again.
+    """
+    people = Participant.objects.filter(opentrain_user_id=opentrain_user_id)
+    naming, unreadable = _events_naming(opentrain_user_id)
+    reasons = _reasons_to_wait(opentrain_user_id, naming)
+    if reasons and not force:
+        raise StillNeededError(reasons)
+    result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
+    with transaction.atomic():
+        _rename_in_history(people, opentrain_user_id)
+        result.people = retention.forget(people)
+        for start in range(0, len(naming), BATCH):
+            batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
+            result.event_bodies += retention.empty_bodies(batch)
+    return result
+
+
+def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:
+    mine = Q(participant__opentrain_user_id=opentrain_user_id)
+    hired = Q(trainer__opentrain_user_id=opentrain_user_id)
+    # Under others nothing is done any more: nobody tells of their end once connection or link is gone.
+    known = Contract.objects.active().linked().filter(install__status__in=Install.LIVE)
+    running = known.filter(hired | Q(grants__participant__opentrain_user_id=opentrain_user_id))
+    gone = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
+    worked = Q(worker_id=opentrain_user_id) | Q(
+        contract__trainer__opentrain_user_id=opentrain_user_id, worker_id=""
+    )
+    owed = DailyUsage.objects.due(totals.today()).filter(worked, contract__install__token__isnull=False)
+    pending = WebhookEvent.objects.filter(pk__in=naming, status=WebhookEvent.Status.PENDING)
+    waiting = {
+        "contracts that run": running.distinct(),
+        "grants of access that are not removed": AccessGrant.objects.filter(mine).exclude(**gone),
+        "days of work that are not reported": owed,
+        "events that name them and are not processed": pending,
+    }
+    return [f"{what}: {count}" for what, rows in waiting.items() if (count := rows.count())]
+
+
+def _accounts(opentrain_user_id: str) -> list[str]:
+    grants = AccessGrant.objects.filter(participant__opentrain_user_id=opentrain_user_id)
+    known = set(grants.exclude(host_user_ref="").values_list("host_user_ref", flat=True))
+    bound = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id)
+    return sorted(known | {str(each) for each in bound.values_list("user", flat=True)})
+
+
+def _rename_in_history(people: QuerySet[Participant], name: str) -> None:
+    """Django's admin keeps the name that a row had when something was done with it."""
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    entries = apps.get_model("admin", "LogEntry")._default_manager
+    grants = AccessGrant.objects.filter(participant__in=people)
+    for rows in (people, grants):
+        kind = ContentType.objects.get_for_model(rows.model)
+        keys = [str(each) for each in rows.values_list("pk", flat=True)]
+        entries.filter(content_type=kind, object_id__in=keys).update(object_repr=name)
+
+
+# Which events name somebody -------------------------------------------------------------------
+
+
+def _events_naming(opentrain_user_id: str) -> tuple[list[int], int]:
+    """The keys of the events whose bodies name this id, and how many could not be read. Bodies are encrypted: each
+    has to be looked into.
+    """
+    named = {row.pk: _names(row, opentrain_user_id) for row in _with_bodies()}
+    return [pk for pk, yes in named.items() if yes], sum(yes is None for yes in named.values())
+
+
+def _with_bodies() -> Iterator[WebhookEvent]:
+    last = 0
+    filled = WebhookEvent.objects.filter(body__isnull=False).order_by("pk").only("pk", "body")
+    while batch := list(filled.filter(pk__gt=last)[:BATCH]):
+        yield from batch
+        last = batch[-1].pk
+
+
+def _names(row: WebhookEvent, wanted: str) -> bool | None:
+    """Anywhere in its body: not all the places are documented. What is no JSON is searched as it is.
+
+    None when the key is lost.
+    """
+    try:
+        payload, body = row.payload, row.body
+    except UndecryptableError:
+        return None
+    return _holds(payload, wanted) if payload else wanted.encode() in bytes(body or b"")
+
+
+def _holds(value: Any, wanted: str) -> bool:
+    if isinstance(value, dict):
+        return any(_holds(each, wanted) for each in value.values())
+    if isinstance(value, list):
+        return any(_holds(each, wanted) for each in value)
+    return isinstance(value, (str, int)) and str(value) == wanted

@@ -1,0 +1,132 @@
+"""Forgetting: event bodies and people's data, once nothing needs them any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from django.db import transaction
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from django_opentrain.conf import conf
+from django_opentrain.models import (
+    AccessGrant,
+    ConsentRequest,
+    Contract,
+    DailyUsage,
+    Install,
+    Participant,
+    ProjectLink,
+    WebhookEvent,
+)
+from django_opentrain.services.workers.locks import lock_all
+
+#: Rows changed by one statement, so that no lock is held for long.
+BATCH: Final = 500
+OVERDUE: Final = timedelta(days=30)
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(kw_only=True)
+class Purged:
+    """How many rows were emptied or deleted."""
+
+    event_bodies: int = 0
+    people: int = 0
+    consent_requests: int = 0
+    pending_installs: int = 0
+
+
+def run() -> Purged:
+    """Forget everything whose retention is over. Never what is still to be processed, removed or reported."""
+    now = timezone.now()
+    return Purged(
+        event_bodies=_in_batches(_old_bodies(now), empty_bodies),
+        people=_in_batches(_former_trainers(now), forget),
+        consent_requests=_in_batches(
+            ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
+        ),
+        pending_installs=_in_batches(_abandoned_installs(now), _delete),
+    )
+
+
+def overdue(at: datetime) -> Purged:
+    """How many event bodies and people a run at that time would have emptied, and that still are not.
+
+    Of bodies only those of the last ``OVERDUE``: where runs have stopped there are such ones, and to look through all
+    events that ever came would take long.
+    """
+    since = at - timedelta(days=conf.event_retention_days) - OVERDUE
+    bodies = _old_bodies(at).filter(received_at__gt=since)
+    return Purged(event_bodies=bodies.count(), people=_former_trainers(at).count())
+
+
+def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
+    settled = (WebhookEvent.Status.PROCESSED, WebhookEvent.Status.IGNORED)
+    before = now - timedelta(days=conf.event_retention_days)
+    return WebhookEvent.objects.filter(status__in=settled, received_at__lte=before, body__isnull=False)
+
+
+def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
+    """Forget what these events said; that they came stays."""
+    return rows.update(body=None)
+
+
+def _former_trainers(now: datetime) -> QuerySet[Participant]:
+    """People all of whose contracts are over for long enough, whose access is gone and whose hours are reported."""
+    before = now - timedelta(days=conf.pii_retention_days)
+    hires = Contract.objects.filter(grants__participant=OuterRef("pk")) | Contract.objects.filter(
+        trainer=OuterRef("pk")
+    )
+    current = hires.exclude(_over_since(before))
+    unsettled = AccessGrant.objects.filter(participant=OuterRef("pk")).exclude(
+        desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
+    )
+    owed = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
+    # Without a token nothing can be reported any more, and what is kept for that would be kept for ever.
+    reportable = owed.filter(contract__install__token__isnull=False)
+    old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
+    return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(reportable))
+
+
+def _over_since(before: datetime) -> Q:
+    """Contracts that ended by then, or whose end nobody tells: their connection or their link was gone by then."""
+    left = Q(install__status__in=[Install.Status.REVOKED, Install.Status.DISCONNECTED])
+    linked = ProjectLink.objects.filter(Q(live=True) | Q(removed_at__gt=before), contracts=OuterRef("pk"))
+    return (
+        Q(status=Contract.Status.ENDED, ended_at__lte=before)
+        | left & Q(install__revoked_at__lte=before)
+        | Q(~Exists(linked), created_at__lte=before)
+    )
+
+
+def forget(people: QuerySet[Participant]) -> int:
+    """Forget what is personal about these participants: name, country, profile, Work Email. The id stays."""
+    return people.update(
+        display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
+    )
+
+
+def _abandoned_installs(now: datetime) -> QuerySet[Install]:
+    return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
+
+
+def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
+    with transaction.atomic():
+        # A token may be on its way into such a row: once it is locked, the condition holds or it is left out.
+        keys = [row.pk for row in lock_all(rows)]
+        deleted, _by_model = rows.model._default_manager.filter(pk__in=keys).delete()
+    return deleted
+
+
+def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int]) -> int:
+    """``step`` gets the condition with the keys: what is needed again by then (replayed, hired) doesn't fulfil it."""
+    total, last = 0, 0
+    while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        total += step(rows.filter(pk__in=ids))
+        last = ids[-1]
+    return total

@@ -1,0 +1,23 @@
+"""Reconciliation: everything that an event would have said is also found by asking OpenTrain."""
+
+from django_opentrain.services.reconcile.runs import (
+    Outcome,
+    confirm_removals,
+    each_due,
+    install,
+    reconcile_or_finish,
+    request_all,
+    request_older_than,
+    run_due,
+)
+
+__all__ = [
+    "Outcome",
+    "confirm_removals",
+    "each_due",
+    "install",
+    "reconcile_or_finish",
+    "request_all",
+    "request_older_than",
+    "run_due",
+]

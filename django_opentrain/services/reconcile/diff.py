@@ -1,0 +1,219 @@
+"""The difference between a survey and what we remember, as changes that can be shown or made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_noop as _
+
+from django_opentrain.lazy_messages import Phrase
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform.resources import ContractInfo
+from django_opentrain.services import linking
+from django_opentrain.services.access import contracts, grants, participants
+from django_opentrain.services.linking import records
+from django_opentrain.services.reconcile.snapshot import Snapshot
+from django_opentrain.services.workers.locks import install_lock
+
+CAUSE: Final = "reconcile"
+#: Unknown contracts that ended longer ago are history.
+RECENT_END: Final = timedelta(days=30)
+#: Ids that one statement looks for.
+BATCH: Final = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that differs, and the step that mends it."""
+
+    #: "+" appears, "-" goes, "~" differs.
+    sign: str
+    text: Phrase
+    make: Callable[[], object]
+    #: How many grants it takes away.
+    removes: int = 0
+
+    @property
+    def line(self) -> Phrase:
+        """With its sign, as a diff has it."""
+        return Phrase("%(sign)s %(text)s", {"sign": self.sign, "text": self.text})
+
+    def __str__(self) -> str:
+        return str(self.line)
+
+
+def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
+    """What to do about links: removals first, since a project has one link at a time."""
+    listed = install.project_links.filter(opentrain_id__in=[info.id for info in seen.links])
+    known = set(listed.values_list("opentrain_id", flat=True))
+    for row in ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links):
+        yield Change(
+            sign="-",
+            text=Phrase(
+                _("link %(link)s of project %(project)s is gone at OpenTrain"),
+                {"link": row.opentrain_id, "project": row.external_project_id},
+            ),
+            make=partial(records.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
+            removes=AccessGrant.objects.wanted().filter(link=row).count(),
+        )
+    for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
+        yield _unfinished_link(row, seen)
+    for info in seen.links:
+        if info.id not in known:
+            yield Change(
+                sign="+",
+                text=Phrase(
+                    _("link %(link)s of project %(project)s to job %(job)s"),
+                    {"link": info.id, "project": info.external_project_id, "job": info.job_id or "-"},
+                ),
+                make=partial(records.save, install, info),
+            )
+
+
+def _unfinished_link(row: ProjectLink, seen: Snapshot) -> Change:
+    if row.removal_requested_at:
+        return Change(
+            sign="~",
+            text=Phrase(
+                _("project %(project)s is still to be unlinked"), {"project": row.external_project_id}
+            ),
+            make=partial(linking.finish_removal, row),
+        )
+    return Change(
+        sign="~",
+        text=Phrase(
+            _("project %(project)s is still to be linked to job %(job)s"),
+            {"project": row.external_project_id, "job": row.job_id or "-"},
+        ),
+        make=partial(linking.complete, row, seen.links),
+    )
+
+
+def contract_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
+    """What to do about contracts. One that is known, listed as before, and has its grants costs nothing."""
+    rows = _rows(install, [*seen.active, *seen.ended])
+    records = {row.opentrain_id: row for row in ProjectLink.objects.live().filter(install=install)}
+    done = _done(install)
+    for info in seen.ended.values():
+        yield from _ended(install, rows.get(info.id), info)
+    for info in seen.active.values():
+        if info.id in seen.ended:
+            continue  # it ended between the two lists
+        row = rows.get(info.id)
+        if row is None or row.status == Contract.Status.ACTIVE:
+            listed = (records[link_id] for link_id in info.project_link_ids if link_id in records)
+            missing = any((info.id, link.pk, link.grants_access) not in done for link in listed)
+            yield from _active(install, row, info, missing=missing)
+
+
+def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:
+    """What we know of the contracts that are listed: not of all that there ever were."""
+    rows: dict[str, Contract] = {}
+    for start in range(0, len(listed), BATCH):
+        some = install.contracts.filter(opentrain_id__in=listed[start : start + BATCH])
+        rows.update({row.opentrain_id: row for row in some})
+    return rows
+
+
+def _done(install: Install) -> set[tuple[str, int, bool]]:
+    """Active contracts, their links, and whether it gives access: what needs nothing from us.
+
+    A link that gives none is to be known, and one that does is to have a grant.
+    """
+    active = Contract.objects.active().filter(install=install)
+    known = Contract.links.through.objects.filter(contract__in=active)
+    given = AccessGrant.objects.filter(contract__in=active).select_related("contract")
+    return {
+        *(
+            (contract, link, False)
+            for contract, link in known.values_list("contract__opentrain_id", "projectlink")
+        ),
+        *((row.contract.opentrain_id, row.link_id, True) for row in given if not grants.is_revivable(row)),
+    }
+
+
+def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterator[Change]:
+    if row is None:
+        recent = info.end_date is None or info.end_date >= timezone.localdate() - RECENT_END
+        if recent:
+            yield Change(
+                sign="+",
+                text=_about(_("contract %(id)s (%(title)s), ended"), info),
+                make=partial(record_ended, install, info),
+            )
+    elif row.status == Contract.Status.ACTIVE:
+        yield Change(
+            sign="-",
+            text=_about(_("contract %(id)s (%(title)s) has ended"), info),
+            make=partial(_end, install, info),
+            removes=AccessGrant.objects.wanted().filter(contract=row).count(),
+        )
+
+
+def _about(template: str, info: ContractInfo) -> Phrase:
+    return Phrase(template, {"id": info.id, "title": info.title})
+
+
+def _end(install: Install, info: ContractInfo) -> None:
+    contracts.end(contracts.save(install, info), f"{CAUSE}: OpenTrain lists the contract as ended")
+
+
+def record_ended(install: Install, info: ContractInfo) -> None:
+    """A contract whose end and start were missed, or whose row was deleted: access it gave must be taken away."""
+    contract = contracts.save(install, info)
+    people = participants.fetch(contract, at_work=False)
+    with install_lock(install):
+        for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
+            contract.links.add(link)
+            for person in people:
+                grants.remember(contract, link, person, CAUSE)
+        _end(install, info)
+
+
+def _active(install: Install, row: Contract | None, info: ContractInfo, *, missing: bool) -> Iterator[Change]:
+    if row is None or missing:
+        new = _("contract %(id)s (%(title)s), active")
+        known = _("contract %(id)s (%(title)s), active: access is missing")
+        yield Change(
+            sign="+",
+            text=_about(new if row is None else known, info),
+            make=partial(start, install, info),
+        )
+    elif _differs(row, info):
+        yield Change(
+            sign="~",
+            text=_about(_("contract %(id)s: title, job or dates"), info),
+            make=partial(contracts.save, install, info),
+        )
+
+
+def _differs(row: Contract, info: ContractInfo) -> bool:
+    return any(getattr(info, name) not in ("", None, getattr(row, name)) for name in contracts.DETAILS)
+
+
+def start(install: Install, info: ContractInfo) -> None:
+    """An active contract is new to us, or lacks grants: ask who was hired, and want access for them."""
+    listed = install.project_links.filter(opentrain_id__in=info.project_link_ids)
+    grant_participants(install, contracts.save(install, info), listed)
+
+
+def grant_participants(install: Install, contract: Contract, links: QuerySet[ProjectLink]) -> None:
+    """Ask who works under an active contract, and want access to these projects for them."""
+    people = participants.fetch(contract)
+    with install_lock(install):
+        Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
+        contract.refresh_from_db()
+        install.refresh_from_db()
+        if contract.status == Contract.Status.ENDED or contract.install != install or not install.is_live:
+            return  # an event, or the customer, was faster than this poll
+        for link in links:
+            contract.links.add(link)
+            if link.grants_access:
+                for person in people:
+                    grants.grant(contract, link, person, CAUSE)

@@ -1,0 +1,318 @@
+"""Reconciliation: everything a webhook would have told us is found by asking, too.
+
+Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run costs four lists
+when nothing changed; once a day each contract's budget and participants are asked for besides. Nothing is taken away
+because it is absent from a list: a contract must be listed as ended, a link must answer 404. Many removals at once
+stop and wait until somebody confirms them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_noop as _
+
+from django_opentrain.clients import FORBIDDEN
+from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.lazy_messages import Phrase
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform import catalog
+from django_opentrain.platform.errors import (
+    Forbidden,
+    InvalidRequest,
+    OpenTrainAPIError,
+    OpenTrainError,
+    RateLimited,
+    Unauthorized,
+)
+from django_opentrain.platform.redaction import describe
+from django_opentrain.services import endpoints
+from django_opentrain.services.access import contracts, convergence
+from django_opentrain.services.connect import offboarding, refused_installs, tokens
+from django_opentrain.services.linking import LinkConflict
+from django_opentrain.services.reconcile.diff import (
+    Change,
+    contract_changes,
+    grant_participants,
+    link_changes,
+)
+from django_opentrain.services.reconcile.snapshot import Snapshot, read_contracts, read_links
+from django_opentrain.services.workers import failures, retries
+from django_opentrain.services.workers.locks import BusyError, Lease, exclusive_lease
+
+logger = logging.getLogger(__name__)
+
+#: Budgets and participants that nothing has told us about for this long are asked for.
+NEWS_AGE: Final = timedelta(days=1)
+#: One that is low or used up, sooner: new funding sends its news only once.
+WARNED_BUDGET_AGE: Final = timedelta(hours=1)
+#: Contracts that are asked about in one run.
+CONTRACTS_AT_ONCE: Final = 50
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a run found, and what it did about it."""
+
+    changes: list[Change] = field(default_factory=list)
+    #: Removals that the breaker holds back.
+    held: list[Change] = field(default_factory=list)
+    #: What could not be seen or done, in words.
+    problems: list[Phrase] = field(default_factory=list)
+    #: OpenTrain failed at some of it, so that it is worth trying again soon.
+    unfinished: bool = False
+    #: How many removals somebody had confirmed when the run began; more than these are asked for again.
+    confirmed: int | None = None
+    #: Grants that were to stand when the run began.
+    wanted: int = 0
+
+    @classmethod
+    def begin(cls, row: Install) -> Outcome:
+        """Nothing found and done yet."""
+        wanted = AccessGrant.objects.wanted().filter(contract__install=row)
+        confirmed = row.removals_held if row.removals_confirmed else None
+        return cls(confirmed=confirmed, wanted=wanted.count())
+
+    def note(self, what: Phrase, error: Exception) -> None:
+        """OpenTrain refused one thing. Raises where it will refuse all others, too."""
+        if isinstance(error, (Unauthorized, RateLimited)):
+            raise error
+        self.problems.append(Phrase("%(what)s: %(error)s", {"what": what, "error": describe(error)}))
+        self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
+
+
+def install(install: Install, *, dry_run: bool = False) -> Outcome:
+    """Restore the truth for one install; with ``dry_run`` only say what differs.
+
+    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain can't be asked.
+    """
+    with exclusive_lease(install) as held:
+        return _compare(install, held) if dry_run else _run(install, held)
+
+
+def confirm_removals(row: Install) -> None:
+    """Somebody has looked at the removals that the breaker holds, and they are right."""
+    Install.objects.filter(pk=row.pk).update(removals_confirmed=True)
+    retries.request_reconcile(row)
+
+
+# One run --------------------------------------------------------------------------------------
+
+
+def _compare(row: Install, held: Lease) -> Outcome:
+    outcome, seen = Outcome.begin(row), Snapshot()
+    for look, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
+        look(row, seen, held)
+        outcome.changes.extend(_within_breaker(row, list(compare(row, seen)), outcome))
+    outcome.problems.extend(seen.unseen)
+    return outcome
+
+
+def _run(row: Install, held: Lease) -> Outcome:
+    planned = row.next_reconcile_at
+    try:
+        outcome = _restore(row, held)
+    except (OpenTrainError, UndecryptableError) as error:
+        _postpone(row, error)
+        raise
+    attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
+    again = timezone.now() + retries.backoff(attempts) if outcome.unfinished else None
+    Install.objects.filter(pk=row.pk).update(
+        reconciled_at=timezone.now(),
+        reconcile_attempts=attempts,
+        reconcile_summary={
+            "changes": [change.line.stored() for change in outcome.changes[:100]],
+            "held": [change.text.stored() for change in outcome.held[:100]],
+            "problems": [problem.stored() for problem in outcome.problems[:100]],
+        },
+        removals_held=sum(change.removes for change in outcome.held),
+    )
+    if outcome.confirmed is not None:
+        Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
+    # Not when somebody asked for another run meanwhile.
+    Install.objects.filter(pk=row.pk, next_reconcile_at=planned).update(next_reconcile_at=again)
+    row.refresh_from_db()
+    return outcome
+
+
+def _restore(row: Install, held: Lease) -> Outcome:
+    outcome, seen = Outcome.begin(row), Snapshot()
+    for look, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
+        look(row, seen, held)
+        changes = list(compare(row, seen))
+        _make(_within_breaker(row, changes, outcome), held, outcome)
+    outcome.problems.extend(seen.unseen)
+    _refresh(row, held, outcome)
+    if row.has_scope(catalog.WEBHOOKS_MANAGE):
+        _try(Phrase(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
+    _reassert(row, held)
+    return outcome
+
+
+def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
+    """Everything, or without the removals when they, and those before in this run, are too many to be believed."""
+    removals = sum(change.removes for change in (*outcome.changes, *changes))
+    unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
+    if not unusual or removals <= (outcome.confirmed or 0):
+        return changes
+    outcome.held.extend(change for change in changes if change.removes)
+    logger.error(
+        "Install %s: OpenTrain's lists would take away %d of %d grants. Nothing is removed until it is confirmed.",
+        row.opentrain_id,
+        removals,
+        outcome.wanted,
+    )
+    return [change for change in changes if not change.removes]
+
+
+def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
+    for change in changes:
+        if _try(change.text, change.make, held, outcome):
+            outcome.changes.append(change)
+
+
+def _try(what: Phrase, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
+    """Take one step; whether OpenTrain let us."""
+    held.renew()
+    try:
+        step()
+    except (LinkConflict, InvalidRequest, OpenTrainAPIError) as error:
+        outcome.note(what, error)
+        return False
+    return True
+
+
+def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
+    """Ask for what no event tells (who joined, a new Work Email), and for what none has told for long."""
+    long_ago = timezone.now() - NEWS_AGE
+    if row.has_scope(catalog.CONTRACTS_READ):
+        warned = ~Q(budget_state=Contract.BudgetState.OK)
+        old = Q(budget_updated_at__lte=long_ago)
+        old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
+        for contract in _unasked(row, "budget_updated_at", old):
+            what = Phrase(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
+            _try(what, partial(contracts.ask_budget, contract), held, outcome)
+    if row.has_scope(catalog.PARTICIPANTS_READ):
+        for contract in _unasked(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
+            what = Phrase(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
+            _try(
+                what,
+                partial(
+                    grant_participants, row, contract, ProjectLink.objects.live().filter(contracts=contract)
+                ),
+                held,
+                outcome,
+            )
+
+
+def _unasked(row: Install, column: str, old: Q) -> QuerySet[Contract]:
+    """The contracts for which ``column`` is empty or old, the longest unasked first."""
+    mine = Contract.objects.active().linked().filter(old | Q(**{column: None}), install=row)
+    # The place of nulls is each database's own choice.
+    longest_first = F(column).asc(nulls_first=True)
+    return mine.select_related("install").order_by(longest_first)[:CONTRACTS_AT_ONCE]
+
+
+def _reassert(row: Install, held: Lease) -> None:
+    """Somebody may have given or taken access in the host by hand: say again what should be."""
+    recently = timezone.now() - timedelta(days=conf.pii_retention_days)
+    settled = AccessGrant.objects.filter(contract__install=row).filter(
+        Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
+        | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
+    )
+    # Removals first, as always: should one take more than it ought to, what is wanted is given again after it.
+    ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
+    for grant in ordered:
+        held.renew()
+        convergence.converge(grant, reassert=True)
+
+
+# When -----------------------------------------------------------------------------------------
+
+
+def _postpone(row: Install, error: Exception) -> None:
+    row.refresh_from_db()
+    attempts = row.reconcile_attempts + 1
+    again = timezone.now() + retries.backoff(attempts)
+    if row.paused_until is not None:
+        again = max(again, row.paused_until)
+    Install.objects.filter(pk=row.pk).update(reconcile_attempts=attempts, next_reconcile_at=again)
+    if not row.last_error:
+        Install.objects.filter(pk=row.pk).update(last_error=describe(error), last_error_code="")
+
+
+def _due() -> QuerySet[Install]:
+    """Installs for which something is to be done at OpenTrain, the longest waiting first."""
+    now = timezone.now()
+    alive = Q(status__in=Install.LIVE) | Q(status=Install.Status.DISCONNECTED, token__isnull=False)
+    rested = Q(paused_until=None) | Q(paused_until__lte=now)
+    return Install.objects.filter(alive, rested, next_reconcile_at__lte=now).order_by("next_reconcile_at")
+
+
+def run_due() -> int:
+    """Reconcile every install that is due and that no other worker holds; returns how many were tried."""
+    return sum(1 for _row in each_due())
+
+
+def each_due() -> Iterator[Install]:
+    """Do what ``run_due`` does, and yield each install that was tried."""
+    for pk in list(_due().values_list("pk", flat=True)):
+        row = _due().filter(pk=pk).first()
+        if row is None:
+            continue  # another worker has been there
+        try:
+            reconcile_or_finish(row)
+        except BusyError:
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
+            failures.log_failure(logger, "Reconciling", row, error)
+            if not isinstance(error, failures.EXPECTED):
+                _postpone(row, error)
+        yield row
+
+
+def reconcile_or_finish(row: Install) -> Outcome:
+    """Do what an install needs: say farewell, see whether it is still refused, reconcile.
+
+    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain refuses or can't be asked.
+    """
+    row.refresh_from_db()
+    if row.status == Install.Status.DISCONNECTED:
+        offboarding.finish(row)
+        return Outcome()
+    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == FORBIDDEN:
+        _recheck(row)
+    return install(row)
+
+
+def _recheck(row: Install) -> None:
+    """OpenTrain refused the last call: does it refuse the install? Raises what it answers."""
+    try:
+        tokens.verify(row)
+    except (OpenTrainError, UndecryptableError) as error:
+        _postpone(row, error)
+        if isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain:
+            refused_installs.end_access(row)
+        raise
+
+
+def request_all() -> int:
+    """Make every live install due, as the hourly schedule does; returns how many were not."""
+    now = timezone.now()
+    waiting = Install.objects.live().filter(Q(next_reconcile_at=None) | Q(next_reconcile_at__gt=now))
+    return waiting.update(next_reconcile_at=now)
+
+
+def request_older_than(age: timedelta) -> int:
+    """Make every live install due that was not reconciled for this long; returns how many."""
+    now = timezone.now()
+    stale = Install.objects.live().filter(Q(reconciled_at=None) | Q(reconciled_at__lte=now - age))
+    return stale.filter(next_reconcile_at=None).update(next_reconcile_at=now)

@@ -1,0 +1,27 @@
+"""Usage: daily totals, collecting them from the host, reporting them to OpenTrain."""
+
+from django_opentrain.services.usage.collecting import collect
+from django_opentrain.services.usage.reporting import Report, report, report_again
+from django_opentrain.services.usage.totals import (
+    LARGEST_TOTAL,
+    TOTALS,
+    add,
+    last_day,
+    normal_worker,
+    record,
+    today,
+)
+
+__all__ = [
+    "LARGEST_TOTAL",
+    "TOTALS",
+    "Report",
+    "add",
+    "collect",
+    "last_day",
+    "normal_worker",
+    "record",
+    "report",
+    "report_again",
+    "today",
+]

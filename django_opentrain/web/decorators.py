@@ -1,0 +1,129 @@
+"""What stands around every page: who may see it, and what a browser may do with it.
+
+Nothing here relies on the host's middleware: some platforms switch CSRF checks off for the whole site, and send
+neither X-Frame-Options nor a content security policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import BigIntegerField, Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.conf import conf
+from django_opentrain.view_decorators import never_atomic
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=Model)
+
+View = Callable[..., HttpResponseBase]
+#: A view of a customer's page: the request, then the tenant for whom its user acts.
+CustomerView = Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]
+
+
+def content_security_policy() -> str:
+    """Only what is ours, no inline code or style; forms may end at OpenTrain, where connecting leads."""
+    origin = urlsplit(conf.base_url)
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "style-src 'self'",
+            "script-src 'self'",
+            "img-src 'self'",
+            f"form-action 'self' {origin.scheme}://{origin.netloc}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ]
+    )
+
+
+def protected(view: View) -> View:
+    """CSRF checks, no framing, no caching, no leaking referrer, a strict content security policy."""
+
+    @wraps(view)
+    def with_headers(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        response["Content-Security-Policy"] = content_security_policy()
+        response["X-Frame-Options"] = "DENY"
+        response["X-Content-Type-Options"] = "nosniff"
+        # Not "no-referrer": Django's CSRF check over HTTPS may need it from our own pages.
+        response["Referrer-Policy"] = "same-origin"
+        return response
+
+    final = never_atomic(csrf_protect(never_cache(with_headers)))
+    # Label Studio's middleware switches CSRF checks off, except for views that say this.
+    final.__dict__["_dont_enforce_csrf_checks"] = False
+    return final
+
+
+def customer_page(
+    *methods: str, on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None
+) -> Callable[[CustomerView[P]], View]:
+    """A page for whoever manages a tenant; the view gets the tenant after the request.
+
+    :param methods: the HTTP methods that it answers; HEAD comes with GET.
+    :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.
+    """
+
+    def decorate(view: CustomerView[P]) -> View:
+        @protected
+        @require_http_methods([*methods, "HEAD"] if "GET" in methods else [*methods])
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                answer = None if on_anonymous is None else on_anonymous(request)
+                return answer or ask_to_log_in(request)
+            adapter = get_adapter()
+            tenant = adapter.get_tenant(request)
+            if tenant is None:
+                return refuse(request, _("Your account doesn't belong to a customer of this site."))
+            if not adapter.can_manage(request, tenant):
+                return refuse(
+                    request, _("Only those who manage your organization's account may see this page.")
+                )
+            try:
+                return view(request, tenant, *args, **kwargs)
+            except Http404:
+                return render(request, "opentrain/not_found.html", status=404)
+
+        return guarded
+
+    return decorate
+
+
+def ask_to_log_in(request: HttpRequest) -> HttpResponse:
+    """The way to the login page, and back again.
+
+    Not a redirect for a form that was sent: our policy would stop one that goes on to another site's single
+    sign-on, without a word.
+    """
+    if request.method in ("GET", "HEAD"):
+        return redirect_to_login(request.get_full_path())
+    context = {"login_url": redirect_to_login(reverse("opentrain:home")).url}
+    return render(request, "opentrain/signed_out.html", context, status=403)
+
+
+def refuse(request: HttpRequest, reason: str) -> HttpResponse:
+    """A page that says why this user may not see the one they asked for."""
+    return render(request, "opentrain/refused.html", {"reason": reason}, status=403)
+
+
+def owned(rows: QuerySet[M], tenant: str, pk: int, *, by: str = "install__tenant") -> M:
+    """The tenant's own row; another tenant's is not found. ``by`` is the look-up that leads to the tenant."""
+    if pk > BigIntegerField.MAX_BIGINT:
+        # Before Django 5.0 the database itself is asked, and refuses.
+        raise Http404
+    return get_object_or_404(rows, **{"pk": pk, by: tenant})

@@ -1,0 +1,1 @@
+"""What the pages say: each turns rows into words for the customer."""

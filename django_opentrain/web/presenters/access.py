@@ -1,0 +1,55 @@
+"""How a trainer's access stands, in words for the customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.models import AccessGrant
+from django_opentrain.services.reasons import readable
+from django_opentrain.web.presenters.status import Statement, moment
+
+State = AccessGrant.State
+
+
+def describe(grant: AccessGrant) -> Statement:
+    """What is, what should be, and what happens next."""
+    if grant.state == grant.desired:
+        return _settled(grant)
+    removal = grant.desired == AccessGrant.Desired.REVOKED
+    if grant.state == State.FAILED:
+        return Statement(
+            tone="bad",
+            title=_("Access could not be removed") if removal else _("Access could not be given"),
+            text=readable(grant.last_error),
+            advice=_next_attempt(grant),
+        )
+    if removal:
+        return Statement(tone="wait", title=_("Access is being removed"))
+    if grant.state == State.WAITING_FOR_EMAIL:
+        return Statement(
+            tone="warn",
+            title=_("Waiting for a Work Email"),
+            text=readable(grant.last_error),
+            advice=_next_attempt(grant),
+        )
+    return Statement(tone="wait", title=_("Access is being given"))
+
+
+def _settled(grant: AccessGrant) -> Statement:
+    if grant.state == State.GRANTED:
+        return Statement(tone="ok", title=_("Has access"), text=_since(grant.granted_at))
+    return Statement(tone="off", title=_("Access ended"), text=_since(grant.revoked_at))
+
+
+def _since(at: datetime | None) -> str:
+    return _("since %(time)s") % {"time": moment(at)} if at else ""
+
+
+def _next_attempt(grant: AccessGrant) -> str:
+    at = grant.next_attempt_at
+    if at is None or at <= timezone.now():
+        return _("It is being tried again now.")
+    return _("Next attempt: %(time)s") % {"time": moment(at)}

@@ -1,0 +1,232 @@
+"""How a connection stands, in words for the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.clients import FORBIDDEN
+from django_opentrain.conf import conf
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import Install
+from django_opentrain.platform import catalog
+from django_opentrain.services.connect import missing_scopes, refused_installs
+from django_opentrain.services.reasons import readable
+from django_opentrain.web.presenters.status import Statement, moment
+
+#: For how long an unfinished connection is offered to be finished.
+UNFINISHED: timedelta = timedelta(days=1)
+
+#: What each permission is for.
+SCOPE_USES: Final[Mapping[str, Promise]] = {
+    catalog.PROJECT_LINKS_READ: gettext_lazy("to see which projects are linked"),
+    catalog.PROJECT_LINKS_WRITE: gettext_lazy("to link projects to jobs"),
+    catalog.CONTRACTS_READ: gettext_lazy("to see contracts and budgets"),
+    catalog.PARTICIPANTS_READ: gettext_lazy("to see who was hired"),
+    catalog.PARTICIPANTS_EMAIL: gettext_lazy("to see the Work Emails that get access"),
+    catalog.USAGE_WRITE: gettext_lazy("to report the work done"),
+    catalog.WEBHOOKS_MANAGE: gettext_lazy("to hear at once when something changes"),
+}
+
+
+def describe(install: Install | None) -> Statement:
+    """The state of a tenant's connection; None: they have none."""
+    if install is None:
+        return Statement(
+            tone="off",
+            title=_("Not connected"),
+            text=_("Connect your OpenTrain organization to hire AI trainers for your projects."),
+        )
+    if install.status == Install.Status.ACTIVE:
+        return _active(install)
+    return {
+        Install.Status.PENDING: _pending,
+        Install.Status.UNAUTHORIZED: _unauthorized,
+        Install.Status.REVOKED: _revoked,
+        Install.Status.DISCONNECTED: _disconnected,
+    }[Install.Status(install.status)](install)
+
+
+def _active(install: Install) -> Statement:
+    if not _is_readable(install):
+        return Statement(
+            tone="bad",
+            title=_("This site can't read the connection's token"),
+            text=_(
+                "The key with which it was encrypted is missing, so nothing can be exchanged with OpenTrain."
+            ),
+            advice=_("Ask the operators of this site to restore the key, or connect again."),
+            reconnect=True,
+        )
+    if install.last_error_code == FORBIDDEN:
+        return Statement(
+            tone="bad",
+            title=_("OpenTrain refuses this connection for now"),
+            text=" ".join(filter(None, [readable(install.last_error), _until(install)])),
+            advice=_(
+                "Check on OpenTrain that the connection and your account's annotation platform feature are active."
+            ),
+        )
+    if install.paused_until and install.paused_until > timezone.now():
+        return Statement(
+            tone="wait",
+            title=_("Connected, pausing"),
+            text=_("OpenTrain asked us to call less often. We go on at %(time)s; nothing is lost.")
+            % {"time": moment(install.paused_until)},
+        )
+    if install.last_error:
+        return Statement(
+            tone="warn",
+            title=_("Connected"),
+            text=_("The last exchange with OpenTrain failed: %(error)s")
+            % {"error": readable(install.last_error)},
+            advice=_("It is tried again by itself."),
+        )
+    if missing_permissions(install):
+        return Statement(
+            tone="warn",
+            title=_("Connected, but something is missing"),
+            text=_("Part of it can't work with what was approved on OpenTrain."),
+            reconnect=True,
+        )
+    return Statement(
+        tone="ok",
+        title=_("Connected"),
+        text=_("Trainers you hire get access when their contract starts, and lose it when it ends."),
+    )
+
+
+def _is_readable(install: Install) -> bool:
+    try:
+        return bool(install.token)
+    except UndecryptableError:
+        return False
+
+
+def _pending(_install: Install) -> Statement:
+    return Statement(
+        tone="wait",
+        title=_("Almost connected"),
+        text=_("One step is left: paste the token that OpenTrain shows you."),
+    )
+
+
+def _unauthorized(install: Install) -> Statement:
+    return Statement(
+        tone="bad",
+        title=_("OpenTrain no longer accepts this connection"),
+        text=readable(install.last_error) or _("Its token has been revoked."),
+        advice=" ".join(
+            filter(
+                None,
+                [_("New hires, budgets and reports wait until you connect again."), _until(install)],
+            )
+        ),
+        reconnect=True,
+    )
+
+
+def _until(install: Install) -> str:
+    """What becomes of the trainers of an install that OpenTrain refuses."""
+    ends_at = refused_installs.access_ends_at(install)
+    if ends_at is None:
+        return ""
+    if ends_at > timezone.now():
+        return _("Trainers keep their access until %(time)s.") % {"time": moment(ends_at)}
+    return _("Because this has lasted for so long, the trainers' access ends.")
+
+
+def _revoked(install: Install) -> Statement:
+    deadline = access_ends_at(install)
+    if deadline and deadline > timezone.now():
+        return Statement(
+            tone="bad",
+            title=_("The connection was ended on OpenTrain"),
+            text=_("The trainers you hired lose their access at %(time)s.") % {"time": moment(deadline)},
+            advice=_("Connect again before then and they keep it."),
+            reconnect=True,
+        )
+    return Statement(
+        tone="off",
+        title=_("The connection was ended on OpenTrain"),
+        text=_("The access of the trainers you hired has ended with it."),
+        advice=_("Connect again to go on working with them."),
+        reconnect=True,
+    )
+
+
+def _disconnected(_install: Install) -> Statement:
+    return Statement(
+        tone="off",
+        title=_("Disconnected"),
+        text=_("You disconnected this site from OpenTrain. The trainers' access has ended."),
+        advice=_("Connect again to go on working with them."),
+        reconnect=True,
+    )
+
+
+def access_ends_at(install: Install) -> datetime | None:
+    """When the access that a revoked install gave ends, unless its customer connects again."""
+    if install.status != Install.Status.REVOKED or install.revoked_at is None:
+        return None
+    return install.revoked_at + timedelta(seconds=conf.revoke_grace)
+
+
+def missing_permissions(install: Install) -> list[Statement]:
+    """What a working connection can't do, because the customer didn't grant it."""
+    if not install.is_live:
+        return []
+    lacks = []
+    if missing := missing_scopes(install):
+        lacks.append(
+            Statement(
+                tone="warn",
+                title=_("Some permissions are missing"),
+                text=_("You didn't grant: %(scopes)s.")
+                % {"scopes": "; ".join(f"{scope} ({SCOPE_USES.get(scope, scope)})" for scope in missing)},
+                advice=_("Connect again and approve every permission."),
+                reconnect=True,
+            )
+        )
+    if not install.pii_consent and catalog.PARTICIPANTS_EMAIL in conf.scopes:
+        lacks.append(
+            Statement(
+                tone="warn",
+                title=_("Work Emails are not shared"),
+                text=_("Without a trainer's Work Email this site can't give them an account."),
+                advice=_("Connect again and tick the box about personal data."),
+                reconnect=True,
+            )
+        )
+    return lacks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connections:
+    """A tenant's installs, as their pages show them."""
+
+    #: The one that the pages are about.
+    current: Install | None
+    #: The others that are in use: a customer may have several OpenTrain organizations.
+    others: list[Install]
+    #: One that waits for its token beside the current one.
+    unfinished: Install | None
+
+
+def connections(tenant: str, chosen: str | None = None) -> Connections:
+    """The tenant's installs; ``chosen`` (an install's key, from a query string) is put first."""
+    rows = list(Install.objects.filter(tenant=tenant, superseded_by=None).order_by("-pk")[:100])
+    live = [row for row in rows if row.is_live]
+    pending = [row for row in rows if row.status == Install.Status.PENDING]
+    current = next((row for row in rows if str(row.pk) == chosen), None)
+    current = current or next(iter(live or pending or rows), None)
+    recent = timezone.now() - UNFINISHED
+    unfinished = next((row for row in pending if row != current and row.created_at > recent), None)
+    return Connections(current=current, others=[row for row in live if row != current], unfinished=unfinished)

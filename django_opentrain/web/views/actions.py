@@ -1,0 +1,173 @@
+"""What a customer can do on their pages. Each action is a POST; those that take something away ask first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.crypto import UndecryptableError
+from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.platform.errors import NotFound, OpenTrainError
+from django_opentrain.services import connect, endpoints, linking, reconcile
+from django_opentrain.services.access import grants, invitations
+from django_opentrain.web.decorators import customer_page, owned
+from django_opentrain.web.error_pages import EXPECTED, explain, problem_page
+from django_opentrain.web.forms import LinkForm
+from django_opentrain.web.notices import redirect_with_notice
+from django_opentrain.web.views.home import page, project_rows
+
+
+def _attempt(
+    request: HttpRequest,
+    deed: Callable[[], object],
+    done: str,
+    *,
+    to: str | None = None,
+    install: int | None = None,
+) -> HttpResponse:
+    """Do it, and go to the page that says so; or say why it could not be done."""
+    try:
+        deed()
+    except EXPECTED as error:
+        return problem_page(request, explain(error), back=to)
+    return redirect_with_notice(done, to, **({} if install is None else {"install": install}))
+
+
+# The connection -------------------------------------------------------------------------------
+
+
+@customer_page("POST")
+def verify(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Ask OpenTrain whether the connection works."""
+    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    return _attempt(request, lambda: connect.verify(install), "verified", install=pk)
+
+
+@customer_page("GET", "POST")
+def disconnect(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """End the connection, after asking."""
+    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    if request.method == "POST":
+        return _attempt(request, lambda: connect.disconnect(install), "disconnected")
+    affected = AccessGrant.objects.wanted().filter(contract__install=install)
+    context = {"install": install, "trainers": affected.values("participant").distinct().count()}
+    return render(request, "opentrain/disconnect.html", context)
+
+
+@customer_page("GET", "POST")
+def confirm_removals(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Let the removals go on that were so many at once that they were held."""
+    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    if request.method == "POST":
+        return _attempt(
+            request, lambda: reconcile.confirm_removals(install), "removals-confirmed", install=pk
+        )
+    return render(request, "opentrain/removals.html", {"install": install})
+
+
+# Projects -------------------------------------------------------------------------------------
+
+
+@customer_page("POST")
+def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Link a project to a job."""
+    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    rows = project_rows(install, list(get_adapter().list_projects(tenant)))
+    form = LinkForm([row.project for row in rows if row.project], request.POST)
+    if not form.is_valid():
+        return page(request, tenant, form, status=400)
+    try:
+        made = linking.link(
+            install,
+            form.cleaned_data["project"],
+            job_id=form.cleaned_data["job_id"] or None,
+            provisioning_mode=form.cleaned_data["provisioning_mode"],
+        )
+    except EXPECTED as error:
+        problem = explain(error)
+        if isinstance(error, NotFound) and form.cleaned_data["job_id"]:
+            form.add_error(
+                "job_id", _("OpenTrain doesn't know this job. Copy its id from the job's page there.")
+            )
+        else:
+            form.add_error(None, f"{problem.text} {problem.advice}".strip())
+        return page(request, tenant, form, status=problem.status)
+    done = "linked" if made.status == ProjectLink.Status.ACTIVE else "link-pending"
+    return redirect_with_notice(done, install=pk)
+
+
+@customer_page("GET", "POST")
+def unlink(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Remove a link, after asking."""
+    row = owned(ProjectLink.objects.live().select_related("install"), tenant, pk)
+    if request.method == "POST":
+        return _unlink(request, row)
+    affected = AccessGrant.objects.wanted().filter(link=row)
+    return render(request, "opentrain/unlink.html", {"link": row, "trainers": affected.count()})
+
+
+def _unlink(request: HttpRequest, row: ProjectLink) -> HttpResponse:
+    """Access ends in any case; telling OpenTrain may have to wait."""
+    try:
+        linking.unlink(row)
+    except OpenTrainError:
+        done = "unlink-pending"
+    except UndecryptableError as error:
+        return problem_page(request, explain(error))
+    else:
+        done = "unlinked"
+    return redirect_with_notice(done, install=row.install.pk)
+
+
+# Notifications and access ---------------------------------------------------------------------
+
+
+def _endpoint(tenant: str, pk: int) -> WebhookEndpoint:
+    return owned(WebhookEndpoint.objects.live().select_related("install"), tenant, pk)
+
+
+@customer_page("POST")
+def recover(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Turn an endpoint on again."""
+    endpoint = _endpoint(tenant, pk)
+    return _attempt(request, lambda: endpoints.recover(endpoint), "recovered", install=endpoint.install.pk)
+
+
+@customer_page("POST")
+def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Give an endpoint's place to one with a new secret."""
+    endpoint = _endpoint(tenant, pk)
+    return _attempt(
+        request, lambda: endpoints.rotate_secret(endpoint), "rotated", install=endpoint.install.pk
+    )
+
+
+@customer_page("POST")
+def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Try at once what would be tried later."""
+    grant = _grant(tenant, pk)
+    mine = AccessGrant.objects.filter(pk=grant.pk)
+    return _attempt(request, lambda: grants.retry_now(mine), "retried", to=_contract_page(grant))
+
+
+@customer_page("POST")
+def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Send a trainer the link for their first login again."""
+    grant = _grant(tenant, pk)
+    if not invitations.can_resend(grant):
+        raise Http404
+    return _attempt(request, lambda: invitations.resend(grant), "invited", to=_contract_page(grant))
+
+
+def _grant(tenant: str, pk: int) -> AccessGrant:
+    rows = AccessGrant.objects.select_related("participant", "link__install")
+    return owned(rows, tenant, pk, by="contract__install__tenant")
+
+
+def _contract_page(grant: AccessGrant) -> str:
+    return reverse("opentrain:contract", kwargs={"pk": grant.contract_id})

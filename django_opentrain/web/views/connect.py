@@ -1,0 +1,136 @@
+"""Connecting: to OpenTrain's consent screen, back from it, and the token that is pasted here."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+
+from django_opentrain.models import Install
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.values import as_id
+from django_opentrain.services import connect as service
+from django_opentrain.view_decorators import open_to_anonymous
+from django_opentrain.web.decorators import customer_page, owned
+from django_opentrain.web.error_pages import explain, problem_page
+from django_opentrain.web.forms import TokenForm
+from django_opentrain.web.notices import redirect_with_notice
+
+#: Marks a callback that our own page has asked for once more.
+AGAIN = "again"
+
+
+@customer_page("POST")
+def connect(request: HttpRequest, _tenant: str) -> HttpResponse:
+    """Send the customer to OpenTrain's consent screen.
+
+    A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go after all is done).
+    """
+    try:
+        url = service.begin(request, request.POST.get("project"), request.POST.get("next"))
+    except service.ConnectError as error:
+        return problem_page(request, explain(error))
+    return HttpResponseRedirect(url)
+
+
+@customer_page("POST")
+def start(request: HttpRequest, tenant: str) -> HttpResponse:
+    """A customer who connected from OpenTrain's side has a token and no return."""
+    install = service.start_without_return(_user(request), tenant)
+    return redirect("opentrain:token", pk=install.pk)
+
+
+def _user(request: HttpRequest) -> AbstractBaseUser:
+    """Whoever ``customer_page`` let in is logged in."""
+    return cast("AbstractBaseUser", request.user)
+
+
+def _bounce(request: HttpRequest) -> HttpResponse | None:
+    """Ask for the same page once more, from a page of our own.
+
+    A session cookie with SameSite=Strict doesn't come along when OpenTrain sends the browser back to us; it does
+    when we do. Once: without a session there is no cookie then either, and the way goes on to the login page.
+    """
+    if settings.SESSION_COOKIE_NAME in request.COOKIES or AGAIN in request.GET:
+        return None
+    query = request.GET.copy()
+    query[AGAIN] = "1"
+    return render(request, "opentrain/returning.html", {"url": f"{request.path}?{query.urlencode()}"})
+
+
+@open_to_anonymous
+@customer_page("GET", on_anonymous=_bounce)
+def callback(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The return from OpenTrain's consent screen. It never carries the token."""
+    install_id = request.GET.get("opentrain_install_id", "")
+    try:
+        returned = service.complete_return(
+            user=_user(request),
+            tenant=tenant,
+            state=request.GET.get("state", ""),
+            opentrain_install_id=install_id,
+        )
+    except service.StateError as error:
+        return _come_back(tenant, install_id) or render(
+            request, "opentrain/return_refused.html", {"reason": str(error)}, status=400
+        )
+    if returned.install is None:
+        context = {"project": returned.external_project_id, "next": returned.next_url}
+        return render(request, "opentrain/declined.html", context)
+    return _to_token_page(returned.install, returned.next_url)
+
+
+def _come_back(tenant: str, named: str) -> HttpResponse | None:
+    """A callback that is reloaded, or gone back to, leads to where it led before."""
+    install_id = as_id(named)
+    mine = Install.objects.filter(tenant=tenant)
+    pending = (
+        mine.filter(status=Install.Status.PENDING, expected_id=install_id).first() if install_id else None
+    )
+    if pending is not None:
+        return _to_token_page(pending, "")
+    if install_id and mine.filter(opentrain_id=install_id).exists():
+        return redirect("opentrain:home")
+    return None
+
+
+def _to_token_page(install: Install, next_url: str) -> HttpResponse:
+    url = reverse("opentrain:token", kwargs={"pk": install.pk})
+    return HttpResponseRedirect(f"{url}?{urlencode({'next': next_url})}" if next_url else url)
+
+
+@sensitive_post_parameters("token")
+@customer_page("GET", "POST")
+def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Paste the token that OpenTrain shows once."""
+    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    if install.status != Install.Status.PENDING:
+        return redirect("opentrain:home")
+    form = TokenForm(request.POST or None)
+    status = 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid() and (connected := _capture(install, form)):
+            next_url = service.local_url(request.GET.get("next"))
+            return redirect_with_notice(
+                "connected", install=connected.pk, **({"next": next_url} if next_url else {})
+            )
+    return render(request, "opentrain/token.html", {"install": install, "form": form}, status=status)
+
+
+def _capture(install: Install, form: TokenForm) -> Install | None:
+    """The connected install; None when the form now says why not."""
+    try:
+        return service.capture_token(install, form.cleaned_data["token"])
+    except service.TokenRefused as error:
+        form.add_error("token", str(error))
+    except OpenTrainError as error:
+        problem = explain(error)
+        form.add_error(None, f"{problem.text} {problem.advice}".strip())
+    return None

@@ -1,0 +1,43 @@
+"""Health, for a load balancer or a monitor: cheap, and open to anybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import Error as AnyDatabaseError
+from django.http import JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from django_opentrain.services.workers import heartbeat
+from django_opentrain.view_decorators import never_atomic, open_to_anonymous
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+@open_to_anonymous
+@never_atomic
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """200 while this process can store deliveries; ``status`` says whether they are worked off, too.
+
+    No workers is "degraded" and still 200: a load balancer that then took the web processes out would lose the
+    events that now only wait. 503 when the database can't be asked.
+    """
+    try:
+        pulse = heartbeat.pulse()
+    except AnyDatabaseError:
+        return JsonResponse({"status": "down"}, status=503)
+    return JsonResponse(
+        {
+            "status": "ok" if pulse.healthy else "degraded",
+            "sweepAgeSeconds": _whole(pulse.sweep_age),
+            "backlogAgeSeconds": _whole(pulse.backlog_age),
+        }
+    )
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)

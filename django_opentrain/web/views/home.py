@@ -1,0 +1,99 @@
+"""The customer's page: everything about their connection at one glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from django_opentrain.adapters import Project, get_adapter
+from django_opentrain.models import Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.services.connect import local_url
+from django_opentrain.web.decorators import customer_page
+from django_opentrain.web.forms import LinkForm
+from django_opentrain.web.notices import notice
+from django_opentrain.web.presenters.alerts import alerts
+from django_opentrain.web.presenters.connection import connections, describe, missing_permissions
+from django_opentrain.web.views.contracts import SUMMARY_DAYS, usage_summary, with_people
+
+PROJECTS_PER_PAGE: Final = 20
+#: What the page shows of a list that has a page of its own, or whose rest is told by a number.
+CONTRACTS_SHOWN: Final = 10
+REFUSALS_SHOWN: Final = 10
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """A project and its link. The project is None when the host no longer has it, or never had."""
+
+    project: Project | None
+    link: ProjectLink | None
+
+
+@customer_page("GET")
+def home(request: HttpRequest, tenant: str) -> HttpResponse:
+    """The page as it opens."""
+    return page(request, tenant)
+
+
+def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status: int = 200) -> HttpResponse:
+    """The page, with ``form`` when what was filled in could not be done."""
+    found = connections(tenant, request.GET.get("install"))
+    install = found.current
+    projects = list(get_adapter().list_projects(tenant))
+    endpoints = list(WebhookEndpoint.objects.live().filter(install=install).order_by("pk")) if install else []
+    context: dict[str, Any] = {
+        "install": install,
+        "found": found,
+        "alerts": alerts(found, endpoints),
+        "state": describe(install),
+        "missing_permissions": missing_permissions(install) if install else [],
+        "notice": notice(request),
+        "next_url": local_url(request.GET.get("next")),
+    }
+    if install is not None:
+        rows = project_rows(install, projects)
+        linkable = [row.project for row in rows if row.project and not row.link]
+        context |= {
+            "projects": Paginator(rows, PROJECTS_PER_PAGE).get_page(request.GET.get("projects")),
+            "any_linked": any(row.link for row in rows),
+            "form": form or _link_form(linkable, request.GET.get("project") or install.requested_project_id),
+            "linkable": linkable,
+            **_contracts(install),
+            **_usage(install),
+            "endpoints": endpoints,
+        }
+    return render(request, "opentrain/home.html", context, status=status)
+
+
+def project_rows(install: Install, projects: list[Project]) -> list[ProjectRow]:
+    """The host's projects, linked ones first, and the links whose project the host doesn't have."""
+    links = {link.external_project_id: link for link in ProjectLink.objects.live().filter(install=install)}
+    rows = [ProjectRow(project, links.pop(project.id, None)) for project in projects]
+    rows.sort(key=lambda row: row.link is None)
+    return [ProjectRow(None, link) for link in links.values()] + rows
+
+
+def _link_form(linkable: list[Project], wanted: str) -> LinkForm:
+    return LinkForm(linkable, initial={"project": wanted} if any(p.id == wanted for p in linkable) else {})
+
+
+def _contracts(install: Install) -> dict[str, Any]:
+    active = Contract.objects.active().filter(install=install).order_by("-pk")
+    return {
+        "contracts": list(with_people(active)[:CONTRACTS_SHOWN]),
+        "contract_count": Contract.objects.filter(install=install).count(),
+    }
+
+
+def _usage(install: Install) -> dict[str, Any]:
+    refused = DailyUsage.objects.filter(contract__install=install, status=DailyUsage.Status.REFUSED)
+    rows = refused.select_related("contract__trainer").order_by("-work_date")
+    return {
+        "usage": usage_summary(install),
+        "usage_days": SUMMARY_DAYS,
+        "refused": list(rows[:REFUSALS_SHOWN]),
+    }

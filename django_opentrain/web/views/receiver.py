@@ -1,0 +1,122 @@
+"""The receiver: where OpenTrain delivers its events.
+
+It reads a bounded body, lets the inbox verify and store it, and answers. A plain Django view: a REST framework's
+parsers, renderers and exception handlers, whatever the host made them do, are not in the way.
+"""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from django.db import Error as AnyDatabaseError
+from django.http import HttpResponse
+from django.http.request import RawPostDataException
+from django.views.decorators.csrf import csrf_exempt
+
+from django_opentrain.conf import conf
+from django_opentrain.crypto import SecretBytes, UndecryptableError
+from django_opentrain.platform import catalog
+from django_opentrain.services import inbox
+from django_opentrain.view_decorators import never_atomic, open_to_anonymous
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
+
+_META_KEYS = {
+    name: "HTTP_" + name.upper().replace("-", "_")
+    for name in (catalog.SIGNATURE_HEADER, catalog.DELIVERY_HEADER)
+}
+
+#: Seconds after which a delivery that we could not store is worth another attempt. OpenTrain has its own schedule.
+RETRY_AFTER = "60"
+
+
+class Readable(Protocol):
+    """What a body can be read from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Unacceptable(Exception):  # noqa: N818 - says the condition
+    """The request is not one that OpenTrain would send.
+
+    :param status: the HTTP status that says so.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@csrf_exempt
+@open_to_anonymous
+@never_atomic
+def receive(request: HttpRequest, key: UUID) -> HttpResponse:
+    """Take one delivery: 200 once it is stored, or was before.
+
+    Anything but a 2xx is a failed delivery for OpenTrain, which it repeats and which counts towards disabling the
+    endpoint; so only what is not from OpenTrain, and what we could not store, is answered otherwise.
+    """
+    if request.method != "POST":
+        return _answer(405, Allow="POST")
+    try:
+        inbox.receive(key, _headers(request), _bounded_body(request))
+    except Unacceptable as error:
+        logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
+        return _answer(error.status)
+    except inbox.UnknownEndpoint:
+        return _answer(404)
+    except inbox.BadSignature:
+        logger.warning("Refused a delivery to webhook endpoint %s: its signature is not valid.", key)
+        return _answer(400)
+    except UndecryptableError as error:
+        logger.error("Could not verify a delivery to webhook endpoint %s. %s", key, error)
+        return _answer(503, **{"Retry-After": RETRY_AFTER})
+    except AnyDatabaseError as error:
+        # Only the type: a database's message can quote the row.
+        logger.error("Could not store a delivery to webhook endpoint %s: %s", key, type(error).__name__)
+        return _answer(503, **{"Retry-After": RETRY_AFTER})
+    return _answer(200)
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    """The two that the inbox reads: ``request.headers`` would build all of them."""
+    return {name: request.META.get(key, "") for name, key in _META_KEYS.items()}
+
+
+def _bounded_body(request: HttpRequest) -> SecretBytes:
+    """The raw body, of which no more than ``MAX_WEBHOOK_BYTES`` is ever read. Raises ``Unacceptable``."""
+    limit = conf.max_webhook_bytes
+    declared = request.META.get("CONTENT_LENGTH") or ""
+    if declared and not (declared.isascii() and declared.isdigit()):
+        raise Unacceptable(400, "the Content-Length is not a number.")
+    # Leading zeros aside, a longer number than the limit's is a greater one: no int() of 5,000 digits.
+    if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
+        raise Unacceptable(413, "its body is too long.")
+    stream: Readable = request
+    if not declared and request.META.get("wsgi.input_terminated"):
+        # A chunked request. Django reads none of it, though the server says where it ends.
+        stream = request.META["wsgi.input"]
+    elif hasattr(request, "_body"):
+        # A middleware has read it, and may have used up what can be read again (Label Studio's does).
+        stream = BytesIO(request.body)
+    try:
+        body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
+    except (OSError, RawPostDataException):
+        raise Unacceptable(400, "its body could not be read.") from None
+    if len(body) > limit:
+        raise Unacceptable(413, "its body is too long.")
+    if not body and not declared:
+        # Not every WSGI server passes chunked requests on.
+        raise Unacceptable(411, "it has no Content-Length.")
+    request._body = body  # noqa: SLF001 - a middleware that looks at request.body on the way out finds it
+    return body
+
+
+def _answer(status: int, **headers: str) -> HttpResponse:
+    return HttpResponse(status=status, content_type="text/plain", headers=headers)
