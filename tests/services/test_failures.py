@@ -49,7 +49,7 @@ def now() -> Any:
 def told(caplog: pytest.LogCaptureFixture, doing: str) -> None:
     [record] = [each for each in caplog.records if each.message.startswith(doing)]
     assert record.levelno == logging.ERROR
-    assert "KeyError: '[redacted]' (test_failures.py, line " in record.message
+    assert "KeyError: [e-mail] (test_failures.py, line " in record.message
 
 
 def test_reconciling(
