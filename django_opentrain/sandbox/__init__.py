@@ -13,10 +13,10 @@ Or as a server: ``python -m django_opentrain.sandbox``. Needs no Django.
 
 from __future__ import annotations
 
-from django_opentrain.sandbox.actions import Hired
 from django_opentrain.sandbox.clock import Clock
 from django_opentrain.sandbox.consent import Approval
 from django_opentrain.sandbox.errors import ApiError
+from django_opentrain.sandbox.marketplace import Hired
 from django_opentrain.sandbox.sandbox import Sandbox
 from django_opentrain.sandbox.transport import SandboxAdapter
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from pathlib import Path
 
 from django_opentrain.platform.catalog import API_PATH
-from django_opentrain.sandbox import api, control, pages
+from django_opentrain.sandbox import api, control, faults, pages
 from django_opentrain.sandbox.errors import ApiError, forbidden
-from django_opentrain.sandbox.faults import refusal, spoil
 from django_opentrain.sandbox.http import Request, Response, error_response, json_response
 from django_opentrain.sandbox.marketplace import Marketplace
-from django_opentrain.sandbox.validation import read_json
+from django_opentrain.sandbox.schema import SPEC
 
 CONTROL_PATH = "/control/api/"
-SPEC_FILE = Path(__file__).parent / "openapi.json"
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,17 @@ class SandboxApp:
             return json_response(control.state(self.marketplace))
         if request.method != "POST":
             raise ApiError("BAD_REQUEST", "Use POST", status=405, headers={"Allow": "POST"})
-        body = read_json(request.headers, request.body)
+        body = request.json() if request.body else {}
         return json_response(control.run(self.marketplace, verb, body))
 
     def _api(self, request: Request) -> Response:
         path = request.path[len(API_PATH) :]
-        fault = self.marketplace.faults.take(request.method, path)
-        response = None if fault is None else refusal(fault)
+        fault = faults.take(self.marketplace.store, request.method, path)
+        response = None if fault is None else faults.refusal(fault)
         if response is None:
             response = self._answer(request, path)
             if fault is not None:
-                response = spoil(response, fault)
+                response = faults.spoil(response, fault)
         self.calls.append(ApiCall(request.method, path, response.status))
         return response
 
@@ -80,17 +76,14 @@ class SandboxApp:
         if (request.method, path) == ("GET", "/openapi.json"):
             return json_response(self.spec())
         try:
-            status, value = api.handle(
-                self.marketplace.store, request.method, path, request.query, request.headers, request.body
-            )
+            status, value = api.handle(self.marketplace.store, request, path)
         except ApiError as error:
             return error_response(error)
         return json_response(value, status=status)
 
     def spec(self) -> dict[str, object]:
         """The served OpenAPI document, with this sandbox as its server."""
-        spec: dict[str, object] = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
-        return {**spec, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
+        return {**SPEC, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
 
     def date_header(self) -> str:
         """The time on everybody's clock, as HTTP writes it."""

@@ -9,22 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
-from django_opentrain.platform.catalog import (
-    BUDGET_DEPLETED,
-    BUDGET_LOW,
-    BUDGET_LOW_FRACTION,
-    BUDGET_OK,
-    MILESTONE_BUDGET_DEPLETED,
-    MILESTONE_BUDGET_LOW,
-    PAY_PER_HOUR,
-    PAY_PER_LABEL,
-)
+from django_opentrain.platform import catalog
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import MILESTONE_FUNDED, Contract, Milestone, Usage
 from django_opentrain.sandbox.store import Store
 
 _FOUR_DECIMALS = Decimal("0.0001")
-_LOW_FROM = Decimal(str(BUDGET_LOW_FRACTION))
+_LOW_FROM = Decimal(str(catalog.BUDGET_LOW_FRACTION))
 _DEPLETED_FROM = Decimal(1)
 
 
@@ -46,9 +37,9 @@ class Budget:
 
     @property
     def consumed_volume(self) -> Decimal:
-        if self.contract.payment_type == PAY_PER_HOUR:
+        if self.contract.payment_type == catalog.PAY_PER_HOUR:
             return self.hours
-        if self.contract.payment_type == PAY_PER_LABEL:
+        if self.contract.payment_type == catalog.PAY_PER_LABEL:
             return Decimal(self.labels)
         return Decimal(0)
 
@@ -60,8 +51,8 @@ class Budget:
     @property
     def state(self) -> str:
         if self.fraction >= _DEPLETED_FROM:
-            return BUDGET_DEPLETED
-        return BUDGET_LOW if self.fraction >= _LOW_FROM else BUDGET_OK
+            return catalog.BUDGET_DEPLETED
+        return catalog.BUDGET_LOW if self.fraction >= _LOW_FROM else catalog.BUDGET_OK
 
     def as_json(self) -> dict[str, object]:
         """The budget object of the API. The fraction is cut, not rounded up, so that it never
@@ -92,7 +83,7 @@ def budget_of(store: Store, contract: Contract) -> Budget:
     """The budget as of now. Every milestone kept here is funded or completed."""
     milestones = store.owned(Milestone, contract.id)
     usage = store.owned(Usage, contract.id)
-    measured = contract.payment_type in {PAY_PER_HOUR, PAY_PER_LABEL}
+    measured = contract.payment_type in {catalog.PAY_PER_HOUR, catalog.PAY_PER_LABEL}
     active = [milestone for milestone in milestones if milestone.status == MILESTONE_FUNDED]
     return Budget(
         contract=contract,
@@ -109,7 +100,10 @@ def budget_of(store: Store, contract: Contract) -> Budget:
 
 def crossed(before: Budget, after: Budget) -> list[str]:
     """The event types for the thresholds between ``before`` and ``after``, upward only."""
-    thresholds = ((_LOW_FROM, MILESTONE_BUDGET_LOW), (_DEPLETED_FROM, MILESTONE_BUDGET_DEPLETED))
+    thresholds = (
+        (_LOW_FROM, catalog.MILESTONE_BUDGET_LOW),
+        (_DEPLETED_FROM, catalog.MILESTONE_BUDGET_DEPLETED),
+    )
     return [event for limit, event in thresholds if before.fraction < limit <= after.fraction]
 
 

@@ -1,4 +1,4 @@
-"""Consent: which redirects are allowed, what approving creates, what a disconnect ends.
+"""Consent: which redirects are allowed, what a grant creates, what a disconnect ends.
 
 Source: platform-api, "Consent". Reconnecting revokes the old install, as the documentation implies.
 """
@@ -11,21 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from django_opentrain.platform.catalog import INSTALL_ACTIVE, TOKEN_PREFIX
-from django_opentrain.sandbox.events import emit_revoked
-from django_opentrain.sandbox.models import (
-    INSTALL_REVOKED,
-    App,
-    Install,
-    Organization,
-    Token,
-    new_id,
-)
+from django_opentrain.platform import catalog
+from django_opentrain.sandbox.events import emit, revoked_content
+from django_opentrain.sandbox.models import INSTALL_REVOKED, App, Install, Organization, Token, new_id
+from django_opentrain.sandbox.schema import is_web_url
 from django_opentrain.sandbox.store import Store
-from django_opentrain.sandbox.validation import is_web_url
 
 #: As a registered URI's port: any port. A liberty of the sandbox, for hosts on changing ports.
 ANY_PORT = ":*"
+
+#: Where a new app may return to: any port of this machine.
+LOCAL_REDIRECTS = [
+    f"{scheme}://{host}{ANY_PORT}" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1")
+]
 
 #: How many redirect URIs OpenTrain registers for an app.
 MAX_REDIRECT_URIS = 10
@@ -36,6 +34,7 @@ class Approval:
     """A fresh grant. The token exists here and nowhere else: it can't be shown again."""
 
     install: Install
+    install_id: str
     token: str = field(repr=False)
     return_url: str | None
 
@@ -45,60 +44,44 @@ def token_digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", errors="backslashreplace")).hexdigest()
 
 
-def approve(
-    store: Store,
-    app: App,
-    organization: Organization,
-    *,
-    scopes: Sequence[str] | None = None,
-    pii_consent: bool = False,
-    redirect_uri: str | None = None,
-    state: str | None = None,
-    external_project_id: str | None = None,
-) -> Approval:
-    """Grant ``app`` access to ``organization``; an earlier grant of the two is revoked.
-
-    :param scopes: those granted; the app's when None.
-    """
-    with store.transaction():
-        for earlier in store.owned(Install, organization.id):
-            if earlier.app_slug == app.slug and earlier.status == INSTALL_ACTIVE:
-                revoke(store, earlier, "reconnected")
-        granted = list(app.scopes if scopes is None else scopes)
-        install = Install(
-            id=new_id("ins"),
-            app_slug=app.slug,
-            organization_id=organization.id,
-            scopes=granted,
-            pii_consent=pii_consent,
-            created_at=store.clock.now(),
-        )
-        store.put(install)
-        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        store.put(
-            Token(
-                id=new_id("tok"),
-                install_id=install.id,
-                name=f"{app.name} for {organization.name}",
-                digest=token_digest(token),
-                scopes=list(granted),
-            )
-        )
-    url = return_url(redirect_uri, state, external_project_id, install_id=install.id)
-    return Approval(install=install, token=token, return_url=url)
+def grant(
+    store: Store, app: App, organization: Organization, scopes: Sequence[str], pii_consent: bool
+) -> tuple[Install, str]:
+    """A new install with its token; an earlier one of the two is revoked."""
+    for earlier in store.owned(Install, organization.id):
+        if earlier.app_slug == app.slug and earlier.status == catalog.INSTALL_ACTIVE:
+            revoke(store, earlier, "reconnected")
+    install = Install(
+        id=new_id("ins"),
+        app_slug=app.slug,
+        organization_id=organization.id,
+        scopes=[*scopes],
+        pii_consent=pii_consent,
+        created_at=store.clock.now(),
+    )
+    store.put(install)
+    value = catalog.TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = Token(
+        id=new_id("tok"),
+        install_id=install.id,
+        name=f"{app.name} for {organization.name}",
+        digest=token_digest(value),
+        scopes=[*scopes],
+    )
+    store.put(token)
+    return install, value
 
 
 def revoke(store: Store, install: Install, reason: str) -> None:
-    """End an install: its token dies, and its endpoints hear ``install.revoked`` as the last."""
-    with store.transaction():
-        now = store.clock.now()
-        install.status = INSTALL_REVOKED
-        install.revoked_at = now
-        store.put(install)
-        for token in store.owned(Token, install.id):
-            token.revoked_at = now
-            store.put(token)
-        emit_revoked(store, install, reason)
+    """End an install: its token dies, and ``install.revoked`` is the last event of its endpoints."""
+    now = store.clock.now()
+    install.status = INSTALL_REVOKED
+    install.revoked_at = now
+    store.put(install)
+    for token in store.owned(Token, install.id):
+        token.revoked_at = now
+        store.put(token)
+    emit(store, install, catalog.INSTALL_REVOKED, revoked_content(install, reason))
 
 
 def return_url(

@@ -15,32 +15,15 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 
-from django_opentrain.platform.catalog import (
-    DELIVERY_HEADER,
-    DELIVERY_RETRY_MINUTES,
-    DELIVERY_TIMEOUT_SECONDS,
-    DISABLE_AFTER_FAILURES,
-    ENDPOINT_ACTIVE,
-    ENDPOINT_DISABLED,
-    EVENT_HEADER,
-    SIGNATURE_HEADER,
-    WEBHOOK_USER_AGENT,
-)
+from django_opentrain.platform import catalog
 from django_opentrain.platform.signing import sign
-from django_opentrain.sandbox.models import (
-    DELIVERED,
-    FAILED,
-    PENDING,
-    Attempt,
-    Delivery,
-    Endpoint,
-    Event,
-)
+from django_opentrain.sandbox.lookup import find_owned
+from django_opentrain.sandbox.models import DELIVERED, FAILED, PENDING, Attempt, Delivery, Endpoint, Event
 from django_opentrain.sandbox.store import Store
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = len(DELIVERY_RETRY_MINUTES) + 1
+MAX_ATTEMPTS = len(catalog.DELIVERY_RETRY_MINUTES) + 1
 #: At most so many deliveries to one endpoint at a time: one that hangs can't hold all senders.
 PER_ENDPOINT = 4
 
@@ -74,7 +57,7 @@ class HttpSender:
             url,
             data=body,
             headers={**headers, "Connection": "close"},
-            timeout=DELIVERY_TIMEOUT_SECONDS,
+            timeout=catalog.DELIVERY_TIMEOUT_SECONDS,
             allow_redirects=False,
             stream=True,
         )
@@ -139,7 +122,7 @@ class DeliveryEngine:
     def _waits(self, delivery: Delivery) -> bool:
         """Whether it is to be sent, now or later: pending, endpoint active, not under way."""
         endpoint = self.store.get(Endpoint, delivery.endpoint_id)
-        active = endpoint is not None and endpoint.status == ENDPOINT_ACTIVE
+        active = endpoint is not None and endpoint.status == catalog.ENDPOINT_ACTIVE
         return active and delivery.status == PENDING and delivery.id not in self._in_flight
 
     def _claim(self, delivery: Delivery) -> Outgoing | None:
@@ -169,18 +152,18 @@ class DeliveryEngine:
             if delivery.tries >= MAX_ATTEMPTS:
                 delivery.status = FAILED
             else:
-                minutes = DELIVERY_RETRY_MINUTES[delivery.tries - 1]
+                minutes = catalog.DELIVERY_RETRY_MINUTES[delivery.tries - 1]
                 delivery.next_attempt_at = now + 60 * minutes
         self.store.put(delivery)
         self.store.put(endpoint)
-        worn_out = endpoint.consecutive_failures >= DISABLE_AFTER_FAILURES
-        if worn_out and endpoint.status == ENDPOINT_ACTIVE:
+        worn_out = endpoint.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
+        if worn_out and endpoint.status == catalog.ENDPOINT_ACTIVE:
             self._disable(endpoint)
 
     def _disable(self, endpoint: Endpoint) -> None:
-        endpoint.status = ENDPOINT_DISABLED
+        endpoint.status = catalog.ENDPOINT_DISABLED
         endpoint.disabled_at = self.store.clock.now()
-        endpoint.disabled_reason = f"{DISABLE_AFTER_FAILURES} consecutive failed deliveries"
+        endpoint.disabled_reason = f"{catalog.DISABLE_AFTER_FAILURES} consecutive failed deliveries"
         self.store.put(endpoint)
         for delivery in self.store.owned(Delivery, endpoint.id):
             if delivery.status == PENDING:
@@ -194,30 +177,27 @@ def signed(delivery: Delivery, endpoint: Endpoint, event: Event, timestamp: int)
     body = event.body.encode("utf-8", errors="backslashreplace")
     headers = {
         "Content-Type": "application/json",
-        "User-Agent": WEBHOOK_USER_AGENT,
-        EVENT_HEADER: event.type,
-        DELIVERY_HEADER: delivery.id,
-        SIGNATURE_HEADER: sign(endpoint.secret, body, timestamp),
+        "User-Agent": catalog.WEBHOOK_USER_AGENT,
+        catalog.EVENT_HEADER: event.type,
+        catalog.DELIVERY_HEADER: delivery.id,
+        catalog.SIGNATURE_HEADER: sign(endpoint.secret, body, timestamp),
     }
     return Outgoing(delivery_id=delivery.id, url=endpoint.url, headers=headers, body=body)
 
 
-def requeue(store: Store, endpoint: Endpoint, delivery_id: str | None) -> list[Delivery] | None:
-    """Queue the failed deliveries again, or the one named (unless it is pending already).
+def requeue(store: Store, endpoint: Endpoint, delivery_id: str | None) -> int:
+    """Queue the failed deliveries again, or the one named (unless it is pending already); how many.
 
-    None: the endpoint has no such delivery.
+    404 when the endpoint has no such delivery.
     """
-    deliveries = store.owned(Delivery, endpoint.id)
     if delivery_id is None:
-        chosen = [each for each in deliveries if each.status == FAILED]
+        chosen = [each for each in store.owned(Delivery, endpoint.id) if each.status == FAILED]
     else:
-        named = [each for each in deliveries if each.id == delivery_id]
-        if not named:
-            return None
-        chosen = [each for each in named if each.status != PENDING]
+        named = find_owned(store, Delivery, delivery_id, endpoint.id)
+        chosen = [named] if named.status != PENDING else []
     for delivery in chosen:
         delivery.status = PENDING
         delivery.tries = 0
         delivery.next_attempt_at = store.clock.now()
         store.put(delivery)
-    return chosen
+    return len(chosen)

@@ -7,13 +7,9 @@ subscribed to its type. No body says which install it is for. Ids rise by one.
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
-from django_opentrain.platform.catalog import (
-    API_VERSION,
-    ENDPOINT_ACTIVE,
-    INSTALL_ACTIVE,
-    INSTALL_REVOKED,
-)
+from django_opentrain.platform import catalog
 from django_opentrain.sandbox.budget import budget_of, milestone_json
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import (
@@ -31,15 +27,16 @@ from django_opentrain.sandbox.payloads import Json, contract_json, freelancer_js
 from django_opentrain.sandbox.store import Store
 
 
+class Content(NamedTuple):
+    """What an event is about, and what it says."""
+
+    resource_id: str
+    job_id: str | None
+    data: Json
+
+
 def emit(
-    store: Store,
-    install: Install,
-    event_type: str,
-    *,
-    resource_id: str,
-    job_id: str | None,
-    data: Json,
-    raw_body: str | None = None,
+    store: Store, install: Install, event_type: str, content: Content, *, raw_body: str | None = None
 ) -> Event:
     """Record an event and queue its deliveries. ``raw_body`` replaces the whole body."""
     sequence = store.last_event + 1
@@ -47,31 +44,27 @@ def emit(
     body: Json = {
         "id": str(sequence),
         "type": event_type,
-        "apiVersion": API_VERSION,
+        "apiVersion": catalog.API_VERSION,
         "createdAt": iso(now),
-        "resourceId": resource_id,
-        "jobId": job_id,
-        "data": data,
+        "resourceId": content.resource_id,
+        "jobId": content.job_id,
+        "data": content.data,
     }
     event = Event(
         id=str(sequence),
         install_id=install.id,
         type=event_type,
-        resource_id=resource_id,
+        resource_id=content.resource_id,
         body=json_text(body) if raw_body is None else raw_body,
         created_at=now,
     )
     store.put(event)
     for endpoint in store.owned(Endpoint, install.id):
-        if endpoint.status == ENDPOINT_ACTIVE and event_type in endpoint.event_types:
-            store.put(
-                Delivery(
-                    id=new_id("whd"),
-                    endpoint_id=endpoint.id,
-                    event_id=event.id,
-                    next_attempt_at=now,
-                )
+        if endpoint.status == catalog.ENDPOINT_ACTIVE and event_type in endpoint.event_types:
+            delivery = Delivery(
+                id=new_id("whd"), endpoint_id=endpoint.id, event_id=event.id, next_attempt_at=now
             )
+            store.put(delivery)
     return event
 
 
@@ -81,80 +74,55 @@ def json_text(value: object) -> str:
 
 
 def links_of_job(store: Store, job_id: str) -> list[tuple[Install, Link]]:
-    """The links of a job whose installs are active: those that hear of its contracts."""
-    found = []
+    """The links of a job whose installs are active: those that get the events of its contracts."""
+    linked = []
     for link in store.all(Link):
         install = store.get(Install, link.install_id)
-        if link.job_id == job_id and install is not None and install.status == INSTALL_ACTIVE:
-            found.append((install, link))
-    return found
+        if link.job_id == job_id and install is not None and install.status == catalog.INSTALL_ACTIVE:
+            linked.append((install, link))
+    return linked
 
 
 def emit_contract(store: Store, contract: Contract, event_type: str) -> None:
     """``contract.started`` or ``contract.ended``: one event for each link of the job."""
     for install, link in links_of_job(store, contract.job_id):
-        emit(
-            store,
-            install,
-            event_type,
-            resource_id=contract.id,
-            job_id=contract.job_id,
-            data=contract_data(store, contract, install, link),
-        )
-
-
-def emit_link(store: Store, install: Install, link: Link, event_type: str) -> None:
-    data: Json = {"projectLink": link_json(link)}
-    emit(store, install, event_type, resource_id=link.id, job_id=link.job_id, data=data)
-
-
-def emit_revoked(store: Store, install: Install, reason: str) -> None:
-    """The last that an install's endpoints hear. (The shape of its data isn't documented.)"""
-    emit(
-        store,
-        install,
-        INSTALL_REVOKED,
-        resource_id=install.id,
-        job_id=None,
-        data=revoked_data(install, reason),
-    )
+        emit(store, install, event_type, contract_content(store, contract, install, link))
 
 
 def emit_milestone(store: Store, contract: Contract, event_type: str, milestone: Milestone | None) -> None:
     """One of the three ``milestone.*`` events, for each link of the job."""
     for install, link in links_of_job(store, contract.job_id):
-        emit(
-            store,
-            install,
-            event_type,
-            resource_id=contract.id if milestone is None else milestone.id,
-            job_id=contract.job_id,
-            data=milestone_data(store, contract, milestone, link),
-        )
+        emit(store, install, event_type, milestone_content(store, contract, milestone, link))
 
 
-def contract_data(store: Store, contract: Contract, install: Install, link: Link) -> Json:
+def contract_content(store: Store, contract: Contract, install: Install, link: Link) -> Content:
     data: Json = {"contract": contract_json(contract)}
     freelancer = store.get(Freelancer, contract.freelancer_id)
     if freelancer is not None:
         data["freelancer"] = freelancer_json(freelancer, install, store.clock.now())
     data["projectLink"] = link_json(link)
-    return data
+    return Content(contract.id, contract.job_id, data)
 
 
-def milestone_data(store: Store, contract: Contract, milestone: Milestone | None, link: Link) -> Json:
-    return {
+def milestone_content(store: Store, contract: Contract, milestone: Milestone | None, link: Link) -> Content:
+    data: Json = {
         "contractId": contract.id,
         "contract": contract_json(contract),
         "milestone": None if milestone is None else milestone_json(milestone),
         "budget": budget_of(store, contract).as_json(),
         "projectLink": link_json(link),
     }
+    return Content(contract.id if milestone is None else milestone.id, contract.job_id, data)
 
 
-def revoked_data(install: Install, reason: str) -> Json:
+def link_content(link: Link) -> Content:
+    return Content(link.id, link.job_id, {"projectLink": link_json(link)})
+
+
+def revoked_content(install: Install, reason: str) -> Content:
+    """``install.revoked``: the shape of its data isn't documented."""
     revoked_at = install.revoked_at
-    return {
+    data: Json = {
         "install": {
             "id": install.id,
             "status": install.status,
@@ -162,3 +130,4 @@ def revoked_data(install: Install, reason: str) -> Json:
             "reason": reason,
         }
     }
+    return Content(install.id, None, data)

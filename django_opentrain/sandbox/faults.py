@@ -17,78 +17,29 @@ import re
 from http import HTTPStatus
 
 from django_opentrain.platform.catalog import ERROR_STATUSES
-from django_opentrain.sandbox.errors import ApiError, bad_request
+from django_opentrain.sandbox.errors import ApiError
 from django_opentrain.sandbox.http import Response, error_response
-from django_opentrain.sandbox.models import Fault, new_id
+from django_opentrain.sandbox.models import Fault
 from django_opentrain.sandbox.store import Store
 
 KINDS = ("error", "empty", "html", "slow", "drop", "truncate")
+#: Of the kinds whose status isn't 500 when none is named.
+USUAL_STATUSES = {"empty": 503, "html": 502}
 _CODES = {status: code for code, status in ERROR_STATUSES.items()}
 
 
-class Faults:
-    """The faults on order. Each is used up after ``times`` matching calls."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def add(
-        self,
-        kind: str,
-        *,
-        match: str = ".*",
-        times: int = 1,
-        status: int | None = None,
-        seconds: float = 0.0,
-        retry_after: str | None = None,
-    ) -> Fault:
-        """Order one.
-
-        :param match: regular expression for the whole of ``METHOD /path``, the path being what
-            follows the API's base: ``POST /project-links``, ``.* /contracts/.*``.
-        :param status: 500 for "error", 503 for "empty", 502 for "html" when left out.
-        :param retry_after: the value of a ``Retry-After`` header.
-        """
-        if kind not in KINDS:
-            raise bad_request(f"A fault's kind is one of {', '.join(KINDS)}")
-        if status is not None and not 400 <= status <= 599:
-            raise bad_request("A fault's status is from 400 to 599")
-        try:
-            re.compile(match)
-        except re.error as error:
-            raise bad_request(f"match is not a regular expression: {error}") from error
-        usual = {"empty": 503, "html": 502}.get(kind, 500)
-        fault = Fault(
-            id=new_id("flt"),
-            kind=kind,
-            match=match,
-            times=times,
-            status=status or usual,
-            seconds=seconds,
-            retry_after=retry_after,
-        )
-        with self._store.transaction():
-            self._store.put(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Cancel all that are left."""
-        with self._store.transaction():
-            for fault in self._store.all(Fault):
-                self._store.remove(fault)
-
-    def take(self, method: str, path: str) -> Fault | None:
-        """The oldest fault for this call, one use less."""
-        with self._store.transaction():
-            for fault in self._store.all(Fault):
-                if re.fullmatch(fault.match, f"{method} {path}"):
-                    fault.times -= 1
-                    if fault.times > 0:
-                        self._store.put(fault)
-                    else:
-                        self._store.remove(fault)
-                    return fault
-        return None
+def take(store: Store, method: str, path: str) -> Fault | None:
+    """The oldest fault on order for this call, one use less."""
+    with store.transaction():
+        for fault in store.all(Fault):
+            if re.fullmatch(fault.match, f"{method} {path}"):
+                fault.times -= 1
+                if fault.times > 0:
+                    store.put(fault)
+                else:
+                    store.remove(fault)
+                return fault
+    return None
 
 
 def refusal(fault: Fault) -> Response | None:

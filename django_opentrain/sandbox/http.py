@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from django_opentrain.sandbox.errors import ApiError
+from django_opentrain.platform.payloads import parse_body
+from django_opentrain.sandbox.errors import ApiError, bad_request
 from django_opentrain.sandbox.models import new_id
 
 JSON = "application/json"
+MAX_BODY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,17 @@ class Request:
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object in the body; 400 for anything else."""
+        if len(self.body) > MAX_BODY_BYTES:
+            raise bad_request("The body is too large")
+        if self.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
+            raise bad_request(f"The body must be sent as {JSON}")
+        value = parse_body(self.body)
+        if value is None:
+            raise bad_request("The body must be a JSON object")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""OpenTrain's side of the story, verb by verb: what customers and OpenTrain's staff do.
+"""OpenTrain's side of the story, verb by verb: what customers, trainers and OpenTrain's staff do.
 
 Ids may be left out where one is obvious: the first organization, the job that was linked last,
 the newest active install.
@@ -6,30 +6,82 @@ the newest active install.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Annotated, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from django_opentrain.platform.catalog import PAY_PER_HOUR
-from django_opentrain.sandbox import actions, consent, lookup
+from django_opentrain.platform import catalog
+from django_opentrain.sandbox import consent, events, faults, records
 from django_opentrain.sandbox.budget import Budget, budget_of
-from django_opentrain.sandbox.clock import Clock
+from django_opentrain.sandbox.clock import Clock, iso
 from django_opentrain.sandbox.delivery import requeue
-from django_opentrain.sandbox.errors import bad_request, not_found
-from django_opentrain.sandbox.faults import Faults
+from django_opentrain.sandbox.errors import bad_request, conflict
+from django_opentrain.sandbox.lookup import (
+    default_app,
+    default_install,
+    default_job,
+    default_organization,
+    find,
+)
 from django_opentrain.sandbox.models import (
     App,
     Contract,
     Endpoint,
     Event,
+    Fault,
     Freelancer,
     Install,
     Job,
+    Link,
     Milestone,
     Organization,
+    new_id,
 )
-from django_opentrain.sandbox.seed import LOCAL_REDIRECTS, create_app
 from django_opentrain.sandbox.store import Store
-from django_opentrain.sandbox.trigger import trigger
+from django_opentrain.sandbox.trigger import content_of, merged
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The verbs by name, in the order in which they are defined.
+VERBS: dict[str, Callable[..., object]] = {}
+
+# Arguments of which the control API asks more than their type says, in keywords of JSON Schema.
+Amount = Decimal | float
+BaseUri = Annotated[str, ("maxLength", 2048)]
+EventType = Annotated[str, ("enum", catalog.EVENT_TYPES)]
+FaultKind = Annotated[str, ("enum", faults.KINDS)]
+PaymentType = Annotated[str, ("enum", records.PAYMENT_TYPES)]
+RawBody = Annotated[str, ("minLength", 0), ("maxLength", None), ("pattern", None)]
+Scope = Annotated[str, ("enum", catalog.SCOPES)]
+State = Annotated[str, ("maxLength", 2000)]
+Url = Annotated[str, ("maxLength", 2048), ("format", "uri")]
+
+
+class Hired(NamedTuple):
+    """A new contract, and who was hired (None: the contract has no trainer yet)."""
+
+    contract: Contract
+    freelancer: Freelancer | None
+
+
+class Funded(NamedTuple):
+    milestone: Milestone
+    budget: Budget
+
+
+def verb(method: Callable[Concatenate[Marketplace, P], R]) -> Callable[Concatenate[Marketplace, P], R]:
+    """One of the verbs: done in one transaction, and offered by the control API as its signature says."""
+
+    @functools.wraps(method)
+    def run(market: Marketplace, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with market.store.transaction():
+            return method(market, *args, **kwargs)
+
+    VERBS[method.__name__] = run
+    return run
 
 
 class Marketplace:
@@ -39,208 +91,299 @@ class Marketplace:
         self.store = store
         self.base_url = base_url
         self.app_slug = app_slug
-        self.faults = Faults(store)
 
     @property
     def clock(self) -> Clock:
         return self.store.clock
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock ahead; deliveries that fall due go out with the next pass."""
-        self.clock.advance(seconds)
-        self.store.record_time()
-
     # Customers --------------------------------------------------------------------------------
 
+    @verb
     def create_organization(self, name: str) -> Organization:
-        return actions.create_organization(self.store, name)
+        """One more customer, with the annotation-platform feature on."""
+        return records.new_organization(self.store, name)
 
+    @verb
     def create_job(
         self,
         title: str,
         *,
         organization_id: str | None = None,
-        payment_type: str | None = PAY_PER_HOUR,
+        payment_type: PaymentType | None = catalog.PAY_PER_HOUR,
     ) -> Job:
         """A new job; of the first organization when none is named."""
-        organization = lookup.default_organization(self.store, organization_id)
-        return actions.create_job(self.store, organization, title, payment_type)
+        organization = default_organization(self.store, organization_id)
+        return records.new_job(self.store, organization, title, payment_type)
 
+    @verb
     def approve(
         self,
         *,
         organization_id: str | None = None,
         app_slug: str | None = None,
-        scopes: Sequence[str] | None = None,
+        scopes: Sequence[Scope] | None = None,
         pii_consent: bool = True,
-        redirect_uri: str | None = None,
-        state: str | None = None,
+        redirect_uri: Url | None = None,
+        state: State | None = None,
         external_project_id: str | None = None,
     ) -> consent.Approval:
-        """What the consent page does when the customer approves: a token, shown only here."""
-        return consent.approve(
-            self.store,
-            lookup.default_app(self.store, app_slug or self.app_slug),
-            lookup.default_organization(self.store, organization_id),
-            scopes=scopes,
-            pii_consent=pii_consent,
-            redirect_uri=redirect_uri,
-            state=state,
-            external_project_id=external_project_id,
+        """What the consent page does when the customer approves: a token, shown only here.
+
+        Grants ``scopes``, those of the app when None. An earlier grant of the two is revoked.
+        """
+        app = default_app(self.store, app_slug or self.app_slug)
+        organization = default_organization(self.store, organization_id)
+        install, token = consent.grant(self.store, app, organization, scopes or app.scopes, pii_consent)
+        return consent.Approval(
+            install=install,
+            install_id=install.id,
+            token=token,
+            return_url=consent.return_url(redirect_uri, state, external_project_id, install_id=install.id),
         )
 
+    @verb
     def disconnect(self, install_id: str | None = None) -> Install:
         """The customer disconnects; the newest active install when none is named."""
-        install = lookup.default_install(self.store, install_id)
+        install = default_install(self.store, install_id)
         consent.revoke(self.store, install, "disconnected")
         return install
 
+    @verb
     def hire(
         self,
-        name: str | None = "Maria S.",
+        name: str = "Maria S.",
         *,
         job_id: str | None = None,
-        work_email: str = actions.NOW,
+        work_email: str = records.NOW,
         seconds: float | None = None,
         opentrain_user_id: str | None = None,
         country: str = "BR",
-    ) -> actions.Hired:
+        hired: bool = True,
+    ) -> Hired:
         """Hire a new trainer called ``name``, or again the one with ``opentrain_user_id``.
 
-        ``name=None`` makes a contract with nobody hired. The job is the one linked last when none
-        is named. For ``work_email`` and ``seconds`` see :func:`.actions.create_freelancer`.
+        The job is the one linked last when none is named. For ``work_email`` and ``seconds`` see
+        :func:`.records.new_freelancer`. With ``hired=False`` the contract has no trainer yet.
         """
-        job = lookup.default_job(self.store, job_id)
+        job = default_job(self.store, job_id)
+        freelancer = None
         if opentrain_user_id is not None:
-            freelancer = lookup.find(self.store, Freelancer, opentrain_user_id)
-            return actions.hire(self.store, freelancer, job)
-        if name is None:
-            return actions.hire(self.store, None, job)
-        with self.store.transaction():
-            freelancer = actions.create_freelancer(
-                self.store,
-                name,
-                work_email=work_email,
-                seconds=seconds,
-                country=country,
-                base_url=self.base_url,
+            freelancer = find(self.store, Freelancer, opentrain_user_id)
+        elif hired:
+            freelancer = records.new_freelancer(
+                self.store, name, self.base_url, work_email=work_email, seconds=seconds, country=country
             )
-            return actions.hire(self.store, freelancer, job)
+        contract = records.new_contract(self.store, freelancer, job)
+        events.emit_contract(self.store, contract, catalog.CONTRACT_STARTED)
+        return Hired(contract, freelancer)
 
-    def add_participant(self, contract_id: str, name: str, *, work_email: str = actions.NOW) -> Freelancer:
-        """One more trainer on a contract."""
-        contract = lookup.find(self.store, Contract, contract_id)
-        freelancer = actions.create_freelancer(
-            self.store, name, work_email=work_email, base_url=self.base_url
-        )
-        actions.add_participant(self.store, contract, freelancer)
+    @verb
+    def add_participant(self, contract_id: str, name: str, *, work_email: str = records.NOW) -> Freelancer:
+        """One more trainer on a contract. Nothing is emitted."""
+        contract = find(self.store, Contract, contract_id)
+        freelancer = records.new_freelancer(self.store, name, self.base_url, work_email=work_email)
+        contract.participant_ids.append(freelancer.opentrain_user_id)
+        self.store.put(contract)
         return freelancer
 
+    @verb
     def end(self, contract_id: str) -> Contract:
-        return actions.end(self.store, lookup.find(self.store, Contract, contract_id))
+        """End a contract; emits ``contract.ended`` for each link of its job."""
+        contract = find(self.store, Contract, contract_id)
+        if contract.status != catalog.CONTRACT_ACTIVE:
+            raise conflict("The contract has ended already")
+        records.end_contract(self.store, contract)
+        events.emit_contract(self.store, contract, catalog.CONTRACT_ENDED)
+        return contract
 
+    @verb
     def fund(
         self,
         contract_id: str,
-        amount_usd: Decimal | float = 100,
-        volume: Decimal | float | None = None,
+        amount_usd: Amount = 100,
+        volume: Amount | None = None,
         *,
         name: str | None = None,
-    ) -> Milestone:
-        """Fund a milestone: ``volume`` hours or labels, by the contract's payment type."""
-        contract = lookup.find(self.store, Contract, contract_id)
-        exact = None if volume is None else Decimal(str(volume))
-        return actions.fund(self.store, contract, Decimal(str(amount_usd)), exact, name=name)
+    ) -> Funded:
+        """Fund a new milestone, which completes the one before; emits ``milestone.funded``.
 
+        ``volume``: hours or labels, by the contract's payment type; None for a fixed price.
+        """
+        contract = find(self.store, Contract, contract_id)
+        if volume is None and contract.payment_type in {catalog.PAY_PER_HOUR, catalog.PAY_PER_LABEL}:
+            raise bad_request(f"A {contract.payment_type} milestone needs a volume")
+        exact = None if volume is None else Decimal(str(volume))
+        milestone = records.new_milestone(self.store, contract, Decimal(str(amount_usd)), exact, name=name)
+        events.emit_milestone(self.store, contract, catalog.MILESTONE_FUNDED, milestone)
+        return Funded(milestone, self.budget(contract_id))
+
+    @verb
     def release_email(self, contract_id: str) -> Freelancer:
-        return actions.release_email(self.store, lookup.find(self.store, Contract, contract_id))
+        """Let the Work Email of a contract's trainer be seen from now on. Nothing is emitted."""
+        contract = find(self.store, Contract, contract_id)
+        freelancer = self.store.get(Freelancer, contract.freelancer_id)
+        if freelancer is None:
+            raise conflict("The contract has no hired trainer")
+        freelancer.email_release_at = self.clock.now()
+        self.store.put(freelancer)
+        return freelancer
+
+    @verb
+    def change_email(self, opentrain_user_id: str, work_email: str) -> Freelancer:
+        """Give a trainer another Work Email. Nothing is emitted."""
+        freelancer = find(self.store, Freelancer, opentrain_user_id)
+        freelancer.work_email = work_email
+        self.store.put(freelancer)
+        return freelancer
+
+    @verb
+    def set_link(self, link_id: str, job_id: str | None = None) -> Link:
+        """The customer chooses the job of a project link, or none. Nothing is emitted."""
+        link = find(self.store, Link, link_id)
+        link.job_id = None if job_id is None else find(self.store, Job, job_id).id
+        self.store.put(link)
+        return link
 
     def budget(self, contract_id: str) -> Budget:
-        return budget_of(self.store, lookup.find(self.store, Contract, contract_id))
+        return budget_of(self.store, find(self.store, Contract, contract_id))
 
     # OpenTrain --------------------------------------------------------------------------------
 
-    def create_app(self, slug: str, *, name: str | None = None, redirect_uris: Sequence[str] = ()) -> App:
+    @verb
+    def create_app(self, slug: str, *, name: str | None = None, redirect_uris: Sequence[BaseUri] = ()) -> App:
         """Register another platform app; local redirects only when none are given."""
         if self.store.get(App, slug) is not None:
             raise bad_request("There is an app with this slug")
         _check_redirects(redirect_uris)
-        return create_app(self.store, slug, name or slug, redirect_uris or LOCAL_REDIRECTS)
+        return records.new_app(self.store, slug, name or slug, redirect_uris or consent.LOCAL_REDIRECTS)
 
+    @verb
     def set_app(
         self,
         slug: str | None = None,
         *,
         active: bool | None = None,
-        scopes: Sequence[str] | None = None,
-        redirect_uris: Sequence[str] | None = None,
+        scopes: Sequence[Scope] | None = None,
+        redirect_uris: Sequence[BaseUri] | None = None,
         link_limit: int | None = None,
     ) -> App:
         """Change what is given of an app; scopes take effect for new installs."""
         _check_redirects(redirect_uris or ())
-        app = lookup.default_app(self.store, slug or self.app_slug)
-        with self.store.transaction():
-            app.active = app.active if active is None else active
-            app.scopes = app.scopes if scopes is None else list(scopes)
-            app.redirect_uris = app.redirect_uris if redirect_uris is None else [*redirect_uris]
-            app.link_limit = app.link_limit if link_limit is None else link_limit
-            self.store.put(app)
+        app = default_app(self.store, slug or self.app_slug)
+        app.active = app.active if active is None else active
+        app.scopes = app.scopes if scopes is None else [*scopes]
+        app.redirect_uris = app.redirect_uris if redirect_uris is None else [*redirect_uris]
+        app.link_limit = app.link_limit if link_limit is None else link_limit
+        self.store.put(app)
         return app
 
-    def set_organization(self, organization_id: str | None = None, *, feature_enabled: bool) -> Organization:
+    @verb
+    def set_organization(
+        self, organization_id: str | None = None, *, feature_enabled: bool = True
+    ) -> Organization:
         """Switch the annotation-platform feature of a customer's account."""
-        organization = lookup.default_organization(self.store, organization_id)
-        with self.store.transaction():
-            organization.feature_enabled = feature_enabled
-            self.store.put(organization)
+        organization = default_organization(self.store, organization_id)
+        organization.feature_enabled = feature_enabled
+        self.store.put(organization)
         return organization
 
+    @verb
     def set_install(
         self,
         install_id: str | None = None,
         *,
         status: str | None = None,
-        scopes: Sequence[str] | None = None,
+        scopes: Sequence[Scope] | None = None,
         pii_consent: bool | None = None,
     ) -> Install:
         """Change what is given of an install, quietly: no event, unlike :meth:`disconnect`."""
-        install = lookup.default_install(self.store, install_id)
-        with self.store.transaction():
-            install.status = status or install.status
-            install.scopes = install.scopes if scopes is None else list(scopes)
-            install.pii_consent = install.pii_consent if pii_consent is None else pii_consent
-            self.store.put(install)
+        install = default_install(self.store, install_id)
+        install.status = status or install.status
+        install.scopes = install.scopes if scopes is None else [*scopes]
+        install.pii_consent = install.pii_consent if pii_consent is None else pii_consent
+        self.store.put(install)
         return install
 
+    @verb
     def emit(
         self,
-        event_type: str,
+        type_: EventType,
         *,
         install_id: str | None = None,
         contract_id: str | None = None,
         link_id: str | None = None,
         data: Mapping[str, object] | None = None,
-        raw_body: str | None = None,
+        raw_body: RawBody | None = None,
     ) -> Event:
-        """Any event on order: see :mod:`.trigger`."""
-        return trigger(
-            self.store,
-            lookup.default_install(self.store, install_id),
-            event_type,
-            contract_id=contract_id,
-            link_id=link_id,
-            data=data,
-            raw_body=raw_body,
-        )
+        """Any event on order, to the endpoints of one install: see :mod:`.trigger`.
 
+        ``data`` is merged, object by object, over the event's usual data; ``raw_body`` is sent, signed, instead
+        of the whole body.
+        """
+        install = default_install(self.store, install_id)
+        usual = content_of(self.store, install, type_, contract_id, link_id)
+        content = usual._replace(data=merged(usual.data, data or {}))
+        return events.emit(self.store, install, type_, content, raw_body=raw_body)
+
+    @verb
     def redeliver(self, endpoint_id: str, delivery_id: str | None = None) -> int:
         """Queue an endpoint's failed deliveries again, or any one of them. Returns how many."""
-        with self.store.transaction():
-            endpoint = lookup.find(self.store, Endpoint, endpoint_id)
-            requeued = requeue(self.store, endpoint, delivery_id)
-        if requeued is None:
-            raise not_found("Delivery not found")
-        return len(requeued)
+        return requeue(self.store, find(self.store, Endpoint, endpoint_id), delivery_id)
+
+    # The sandbox's own ------------------------------------------------------------------------
+
+    @verb
+    def advance(self, seconds: float) -> str:
+        """Move the clock ahead; deliveries that fall due go out with the next pass. Returns the time."""
+        self.clock.advance(seconds)
+        self.store.record_time()
+        return iso(self.clock.now())
+
+    @verb
+    def fault(
+        self,
+        kind: FaultKind,
+        *,
+        match: str = ".*",
+        times: int = 1,
+        status: int | None = None,
+        seconds: float = 0.0,
+        retry_after: str | None = None,
+    ) -> Fault:
+        """Let the next ``times`` matching API calls fail: see :mod:`.faults`.
+
+        :param match: regular expression for the whole of ``METHOD /path``, the path being what
+            follows the API's base: ``POST /project-links``, ``.* /contracts/.*``.
+        :param status: 500 for "error", 503 for "empty", 502 for "html" when left out.
+        :param retry_after: the value of a ``Retry-After`` header.
+        """
+        if kind not in faults.KINDS:
+            raise bad_request(f"A fault's kind is one of {', '.join(faults.KINDS)}")
+        if status is not None and not 400 <= status <= 599:
+            raise bad_request("A fault's status is from 400 to 599")
+        try:
+            re.compile(match)
+        except re.error as error:
+            raise bad_request(f"match is not a regular expression: {error}") from error
+        fault = Fault(
+            id=new_id("flt"),
+            kind=kind,
+            match=match,
+            times=times,
+            status=status or faults.USUAL_STATUSES.get(kind, 500),
+            seconds=seconds,
+            retry_after=retry_after,
+        )
+        self.store.put(fault)
+        return fault
+
+    @verb
+    def clear_faults(self) -> int:
+        """Cancel the faults that are left. Returns how many."""
+        left = self.store.all(Fault)
+        for fault in left:
+            self.store.remove(fault)
+        return len(left)
 
 
 def _check_redirects(uris: Sequence[str]) -> None:

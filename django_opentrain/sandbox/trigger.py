@@ -11,93 +11,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from django_opentrain.platform.catalog import (
-    BUDGET_DEPLETED,
-    BUDGET_LOW,
-    CONTRACT_ACTIVE,
-    CONTRACT_ENDED,
-    CONTRACT_STARTED,
-    INSTALL_REVOKED,
-    MILESTONE_BUDGET_DEPLETED,
-    MILESTONE_BUDGET_LOW,
-    PROJECT_LINK_CREATED,
-    PROJECT_LINK_REMOVED,
+from django_opentrain.platform import catalog
+from django_opentrain.sandbox import records
+from django_opentrain.sandbox.events import (
+    Content,
+    contract_content,
+    link_content,
+    milestone_content,
+    revoked_content,
 )
-from django_opentrain.sandbox.actions import (
-    create_freelancer,
-    create_job,
-    mark_ended,
-    new_contract,
-    new_milestone,
-)
-from django_opentrain.sandbox.events import contract_data, emit, milestone_data, revoked_data
 from django_opentrain.sandbox.lookup import default_job, default_organization, find, find_owned
-from django_opentrain.sandbox.models import (
-    Contract,
-    Event,
-    Install,
-    Job,
-    Link,
-    Milestone,
-    new_id,
-)
-from django_opentrain.sandbox.payloads import Json, link_json
+from django_opentrain.sandbox.models import Contract, Install, Job, Link, Milestone, new_id
+from django_opentrain.sandbox.payloads import Json
 from django_opentrain.sandbox.store import Store
 
 _WARNINGS: dict[str, Json] = {
-    MILESTONE_BUDGET_LOW: {"budget": {"state": BUDGET_LOW, "consumedFraction": 0.8}},
-    MILESTONE_BUDGET_DEPLETED: {"budget": {"state": BUDGET_DEPLETED, "consumedFraction": 1}},
+    catalog.MILESTONE_BUDGET_LOW: {"budget": {"state": catalog.BUDGET_LOW, "consumedFraction": 0.8}},
+    catalog.MILESTONE_BUDGET_DEPLETED: {"budget": {"state": catalog.BUDGET_DEPLETED, "consumedFraction": 1}},
 }
 
 
-def trigger(
-    store: Store,
-    install: Install,
-    event_type: str,
-    *,
-    contract_id: str | None = None,
-    link_id: str | None = None,
-    data: Mapping[str, object] | None = None,
-    raw_body: str | None = None,
-) -> Event:
-    """Emit one event of ``event_type`` to the endpoints of ``install``.
-
-    :param data: merged, object by object, over the event's usual data.
-    :param raw_body: sent, signed, instead of the whole body.
-    """
-    with store.transaction():
-        resource_id, job_id, usual = _content(store, install, event_type, contract_id, link_id)
-        return emit(
-            store,
-            install,
-            event_type,
-            resource_id=resource_id,
-            job_id=job_id,
-            data=merged(usual, data or {}),
-            raw_body=raw_body,
-        )
-
-
-def _content(
+def content_of(
     store: Store, install: Install, event_type: str, contract_id: str | None, link_id: str | None
-) -> tuple[str, str | None, Json]:
-    """The resource, the job and the data of the event."""
-    if event_type == INSTALL_REVOKED:
-        return install.id, None, revoked_data(install, "disconnected")
+) -> Content:
+    """What the event says, before anything is merged over it."""
+    if event_type == catalog.INSTALL_REVOKED:
+        return revoked_content(install, "disconnected")
     contract = None if contract_id is None else find(store, Contract, contract_id)
     link = _link(store, install, contract, link_id)
-    if event_type in {PROJECT_LINK_CREATED, PROJECT_LINK_REMOVED}:
-        if event_type == PROJECT_LINK_REMOVED:
+    if event_type in {catalog.PROJECT_LINK_CREATED, catalog.PROJECT_LINK_REMOVED}:
+        if event_type == catalog.PROJECT_LINK_REMOVED:
             store.remove(link)
-        return link.id, link.job_id, {"projectLink": link_json(link)}
+        return link_content(link)
     contract = contract or _contract(store, link)
-    if event_type == CONTRACT_ENDED and contract.status == CONTRACT_ACTIVE:
-        mark_ended(store, contract)
-    if event_type in {CONTRACT_STARTED, CONTRACT_ENDED}:
-        return contract.id, contract.job_id, contract_data(store, contract, install, link)
-    milestone = _milestone(store, contract)
-    usual = milestone_data(store, contract, milestone, link)
-    return milestone.id, contract.job_id, merged(usual, _WARNINGS.get(event_type, {}))
+    if event_type == catalog.CONTRACT_ENDED and contract.status == catalog.CONTRACT_ACTIVE:
+        records.end_contract(store, contract)
+    if event_type in {catalog.CONTRACT_STARTED, catalog.CONTRACT_ENDED}:
+        return contract_content(store, contract, install, link)
+    content = milestone_content(store, contract, _milestone(store, contract), link)
+    return content._replace(data=merged(content.data, _WARNINGS.get(event_type, {})))
 
 
 def _link(store: Store, install: Install, contract: Contract | None, link_id: str | None) -> Link:
@@ -123,23 +75,23 @@ def _link(store: Store, install: Install, contract: Contract | None, link_id: st
 def _first_job(store: Store, install: Install) -> Job:
     organization = default_organization(store, install.organization_id)
     jobs = store.owned(Job, organization.id)
-    return jobs[0] if jobs else create_job(store, organization, "Triggered")
+    return jobs[0] if jobs else records.new_job(store, organization, "Triggered", catalog.PAY_PER_HOUR)
 
 
 def _contract(store: Store, link: Link) -> Contract:
     """The newest active contract of the link's job, or a new one."""
     job = default_job(store, link.job_id)
-    active = [c for c in store.owned(Contract, job.id) if c.status == CONTRACT_ACTIVE]
+    active = [c for c in store.owned(Contract, job.id) if c.status == catalog.CONTRACT_ACTIVE]
     if active:
         return active[-1]
-    return new_contract(store, create_freelancer(store, "Maria S."), job)
+    return records.new_contract(store, records.new_freelancer(store, "Maria S."), job)
 
 
 def _milestone(store: Store, contract: Contract) -> Milestone:
     milestones = store.owned(Milestone, contract.id)
     if milestones:
         return milestones[-1]
-    return new_milestone(store, contract, Decimal(100), Decimal(10))
+    return records.new_milestone(store, contract, Decimal(100), Decimal(10))
 
 
 def merged(base: Mapping[str, object], over: Mapping[str, object]) -> Json:

@@ -173,11 +173,7 @@ class OpenTrain:
 
     def change_email(self, hire: Hire, work_email: str) -> None:
         """The trainer's Work Email is another one now. There is no event for that: their next contract tells it."""
-        store = self.sandbox.store
-        with store.transaction():
-            freelancer = find(store, Freelancer, hire.opentrain_user_id)
-            freelancer.work_email = work_email
-            store.put(freelancer)
+        self.sandbox.change_email(hire.opentrain_user_id, work_email)
 
     def consume(
         self,
@@ -210,11 +206,11 @@ class OpenTrain:
         self, status: int = 500, times: int = 1, *, match: str = ".*", retry_after: str | None = None
     ) -> None:
         """The next API calls are refused. ``match``: a regular expression for ``METHOD /path``."""
-        self.sandbox.faults.add("error", status=status, times=times, match=match, retry_after=retry_after)
+        self.sandbox.fault("error", status=status, times=times, match=match, retry_after=retry_after)
 
     def lose_next_response(self, times: int = 1, *, match: str = CHANGING) -> None:
         """The next API call that changes something takes effect, and its answer never comes."""
-        self.sandbox.faults.add("drop", times=times, match=match)
+        self.sandbox.fault("drop", times=times, match=match)
 
     # Time and work --------------------------------------------------------------------------------
 

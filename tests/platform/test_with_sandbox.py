@@ -131,13 +131,13 @@ def test_refusals(client: PlatformClient, sandbox: Sandbox) -> None:
 
 def test_a_lost_deletion(client: PlatformClient, sandbox: Sandbox) -> None:
     link = client.create_project_link(external_project_id="7")
-    sandbox.faults.add("drop", match="DELETE .*")
+    sandbox.fault("drop", match="DELETE .*")
     assert client.delete_project_link(link.id) is None
     assert client.list_project_links() == []
 
 
 def test_a_lost_creation(client: PlatformClient, sandbox: Sandbox) -> None:
-    sandbox.faults.add("truncate", match="POST /webhook-endpoints")
+    sandbox.fault("truncate", match="POST /webhook-endpoints")
     with pytest.raises(UnusableResponse) as caught:
         client.create_webhook_endpoint(url="https://label.example/hook/", event_types=EVENT_TYPES)
     assert caught.value.outcome_unknown
@@ -146,10 +146,10 @@ def test_a_lost_creation(client: PlatformClient, sandbox: Sandbox) -> None:
 
 def test_passing_trouble(client: PlatformClient, sandbox: Sandbox, pauses: list[float]) -> None:
     for kind in ("error", "html", "empty", "drop", "truncate"):
-        sandbox.faults.add(kind)
+        sandbox.fault(kind)
         assert client.get_install().status == "ACTIVE"
     assert len(pauses) == 5
-    sandbox.faults.add("error", status=429, retry_after="60")
+    sandbox.fault("error", status=429, retry_after="60")
     with pytest.raises(RateLimited) as caught:
         client.get_install()
     assert caught.value.retry_after == 60

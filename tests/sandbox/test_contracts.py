@@ -109,10 +109,10 @@ def test_participants(api: Api, sandbox: Sandbox) -> None:
 
 def test_nobody_hired_yet(api: Api, sandbox: Sandbox) -> None:
     api.link()
-    contract, nobody = sandbox.hire(None)
+    contract, nobody = sandbox.hire(hired=False)
     assert nobody is None
     assert api.get(f"/contracts/{contract.id}/participants").body["participants"] == []
-    with pytest.raises(ApiError, match="Nobody"):
+    with pytest.raises(ApiError, match="no hired trainer"):
         sandbox.release_email(contract.id)
 
 
@@ -150,6 +150,15 @@ def test_work_emails_that_come_later(api: Api, sandbox: Sandbox, receiver: Recei
     assert emails(held.id) == emails(never.id) == [False]
     sandbox.release_email(held.id)
     assert emails(held.id) == [True]
+
+
+def test_another_work_email(api: Api, sandbox: Sandbox) -> None:
+    api.link()
+    contract, trainer = sandbox.hire("Maria S.")
+    assert trainer is not None
+    sandbox.change_email(trainer.opentrain_user_id, "other@opentrain.work")
+    (person,) = api.get(f"/contracts/{contract.id}/participants").body["participants"]
+    assert person["workEmail"] == "other@opentrain.work"
 
 
 def test_the_same_trainer_on_two_contracts(api: Api, sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ import requests
 
 from django_opentrain.platform.catalog import EVENT_TYPES
 from django_opentrain.sandbox import Sandbox, control, faults
+from django_opentrain.sandbox.marketplace import VERBS
 from django_opentrain.sandbox.models import Contract, Event, Fault, Job, Link, Organization
 from tests.sandbox.conftest import Api, Receiver
 from tests.sandbox.html import Page
@@ -105,7 +106,7 @@ def test_settings(control_api: Control) -> None:
     fault = do("fault", kind="error", status=429, retryAfter="3", times=2, match="GET .*")["fault"]
     assert (fault["status"], fault["retryAfter"], fault["times"]) == (429, "3", 2)
     assert len(do.state()["faults"]) == 1
-    assert do("clear_faults") == {"cleared": True}
+    assert do("clear_faults") == {"cleared": 1}
     assert do.state()["faults"] == []
 
 
@@ -165,8 +166,11 @@ def test_verbs_are_posted(sandbox: Sandbox, session: requests.Session) -> None:
 def test_verbs_and_kinds_of_faults_are_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
     section = text.partition("## A local OpenTrain")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert documented == [*control.VERBS, *faults.KINDS]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE))
+    assert list(rows) == [*VERBS, *faults.KINDS]
+    for verb in VERBS:
+        arguments = re.sub(r"\(.*?\)", "", rows[verb]).partition(": ")[0]
+        assert re.findall(r"`(\w+)`", arguments) == list(control.schema_of(verb)["properties"])
 
 
 def test_the_state_has_no_secrets(
@@ -262,11 +266,11 @@ def test_the_page_shows_everything(
     api.subscribe(url="https://a.test/hook")
     contract, _ = sandbox.hire("Zoë <b>", work_email="later")
     sandbox.hire("Ann")
-    sandbox.hire(None)
+    sandbox.hire(hired=False)
     sandbox.fund(contract.id, 10, 10)
     receiver.status = 500
     sandbox.deliver_due()
-    sandbox.faults.add("slow", seconds=2)
+    sandbox.fault("slow", seconds=2)
     sandbox.set_organization(feature_enabled=False)
     job = sandbox.create_job("Boxes")  # whose id a customer has to type in on the platform
     response = session.get(sandbox.base_url + "/")
@@ -281,7 +285,7 @@ def test_the_page_shows_everything(
     assert not any("style" in attributes for attributes in page.elements("p"))
     targets = {str(form.get("action")) for form in page.elements("form")}
     verbs = {re.match(r"/control/(\w+)\?", target)[1] for target in targets}  # type: ignore[index]  # all match
-    assert verbs <= set(control.VERBS)
+    assert verbs <= set(VERBS)
     assert {"hire", "end", "fund", "disconnect", "release_email", "redeliver", "fault"} <= verbs
 
 

@@ -44,7 +44,7 @@ def test_refusals_do_nothing(
     expected: int,
     content_type: str | None,
 ) -> None:
-    sandbox.faults.add(kind, status=status, retry_after="7")
+    sandbox.fault(kind, status=status, retry_after="7")
     response = call(sandbox, session, api)
     assert response.status_code == expected
     assert response.headers["Retry-After"] == "7"
@@ -55,14 +55,14 @@ def test_refusals_do_nothing(
 
 
 def test_the_envelope_of_an_ordered_error(sandbox: Sandbox, session: requests.Session, api: Api) -> None:
-    sandbox.faults.add("error", status=429)
+    sandbox.fault("error", status=429)
     assert call(sandbox, session, api).json()["code"] == "RATE_LIMITED"
-    sandbox.faults.add("error", status=503)
+    sandbox.fault("error", status=503)
     assert call(sandbox, session, api).json()["code"] == "INTERNAL_ERROR"
 
 
 def test_a_dropped_call_took_effect(sandbox: Sandbox, session: requests.Session, api: Api) -> None:
-    sandbox.faults.add("drop")
+    sandbox.fault("drop")
     with pytest.raises(requests.ConnectionError):
         call(sandbox, session, api)
     assert len(sandbox.store.all(Link)) == 1
@@ -72,7 +72,7 @@ def test_a_dropped_call_took_effect(sandbox: Sandbox, session: requests.Session,
 def test_a_truncated_answer_took_effect(
     sandbox: Sandbox, session: requests.Session, api: Api, stream: bool
 ) -> None:
-    sandbox.faults.add("truncate")
+    sandbox.fault("truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):  # where depends on stream
         _ = call(sandbox, session, api, stream=stream).content
     assert len(sandbox.store.all(Link)) == 1
@@ -81,7 +81,7 @@ def test_a_truncated_answer_took_effect(
 def test_slower_than_the_timeout_is_a_timeout_at_once(
     sandbox: Sandbox, session: requests.Session, api: Api
 ) -> None:
-    sandbox.faults.add("slow", seconds=100, times=2)
+    sandbox.fault("slow", seconds=100, times=2)
     start = time.monotonic()
     for timeout in (20, (3, 20)):
         with pytest.raises(requests.ReadTimeout):
@@ -91,15 +91,15 @@ def test_slower_than_the_timeout_is_a_timeout_at_once(
 
 
 def test_slow(sandbox: Sandbox, session: requests.Session, api: Api) -> None:
-    sandbox.faults.add("slow", seconds=0.05)
+    sandbox.fault("slow", seconds=0.05)
     start = time.monotonic()
     assert call(sandbox, session, api, timeout=(3, None)).status_code == 201
     assert time.monotonic() - start >= 0.05
 
 
 def test_matching_and_counting(sandbox: Sandbox, api: Api) -> None:
-    sandbox.faults.add("error", match="GET /project-links", times=2)
-    sandbox.faults.add("error", match=".* /contracts(/.*)?", status=429)
+    sandbox.fault("error", match="GET /project-links", times=2)
+    sandbox.fault("error", match=".* /contracts(/.*)?", status=429)
     assert api.get("/installs/current").status == 200
     assert api.post("/project-links", {"externalProjectId": "1"}).status == 201
     assert [api.get("/project-links").status for _ in range(3)] == [500, 500, 200]
@@ -107,8 +107,8 @@ def test_matching_and_counting(sandbox: Sandbox, api: Api) -> None:
 
 
 def test_clearing(sandbox: Sandbox, api: Api) -> None:
-    sandbox.faults.add("error", times=100)
-    sandbox.faults.clear()
+    sandbox.fault("error", times=100)
+    sandbox.clear_faults()
     assert sandbox.store.all(Fault) == []
     assert api.get("/installs/current").status == 200
 
@@ -118,7 +118,7 @@ def test_clearing(sandbox: Sandbox, api: Api) -> None:
 )
 def test_impossible_orders(sandbox: Sandbox, order: dict[str, Any]) -> None:
     with pytest.raises(ApiError):
-        sandbox.faults.add(**order)
+        sandbox.fault(**order)
 
 
 def test_a_session_goes_elsewhere_for_other_hosts(sandbox: Sandbox, session: requests.Session) -> None:

@@ -64,7 +64,7 @@ class Player:
         self.sandbox.disconnect()
 
     def hire(self, work_email: str, hired: bool) -> None:
-        self.sandbox.hire("Maria S." if hired else None, work_email=work_email)
+        self.sandbox.hire(hired=hired, work_email=work_email)
 
     def end(self, number: int) -> None:
         self.sandbox.end(self.nth(Contract, number))
@@ -117,7 +117,7 @@ class Player:
         self.sandbox.set_install(scopes=SCOPES if on else SCOPES[:3])
 
     def fault(self, times: int) -> None:
-        self.sandbox.faults.add("error", match="GET .*", times=times)
+        self.sandbox.fault("error", match="GET .*", times=times)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -110,6 +110,20 @@ def test_the_link_limit(api: Api, sandbox: Sandbox) -> None:
     assert "2" in refused.body["error"]
 
 
+def test_the_customer_chooses_the_job_later_without_an_event(
+    api: Api, sandbox: Sandbox, receiver: Receiver, job: Job
+) -> None:
+    api.subscribe("project_link.created", "project_link.removed", "contract.started")
+    link = api.post("/project-links", {"externalProjectId": "1"}).body["projectLink"]
+    sandbox.set_link(link["id"], job.id)
+    assert api.get(f"/project-links/{link['id']}").body["projectLink"] == {**link, "jobId": job.id}
+    sandbox.hire("T", job_id=job.id)
+    sandbox.set_link(link["id"])
+    sandbox.hire("U", job_id=job.id)
+    sandbox.deliver_due()
+    assert receiver.types == ["project_link.created", "contract.started"]
+
+
 def test_link_events(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
     api.subscribe("project_link.created", "project_link.removed")
     link_id = api.link()

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from django_opentrain.platform import catalog
 from django_opentrain.platform.catalog import API_PATH, DELIVERY_TIMEOUT_SECONDS
 from django_opentrain.platform.signing import verify
-from django_opentrain.sandbox import Clock, Sandbox, delivery
+from django_opentrain.sandbox import Clock, Sandbox
 from django_opentrain.sandbox.app import SandboxApp
 from django_opentrain.sandbox.delivery import HttpSender
 from django_opentrain.sandbox.models import Delivery
@@ -124,21 +125,21 @@ def test_half_a_request_does_nothing(url: str, sandbox: Sandbox) -> None:
 
 
 def test_dropped_answers(remote: Api, sandbox: Sandbox) -> None:
-    sandbox.faults.add("drop", match="POST .*")
+    sandbox.fault("drop", match="POST .*")
     with pytest.raises(requests.ConnectionError):
         remote.link()
     assert len(remote.get("/project-links").body["projectLinks"]) == 1
 
 
 def test_truncated_answers(remote: Api, sandbox: Sandbox) -> None:
-    sandbox.faults.add("truncate")
+    sandbox.fault("truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         remote.get("/project-links")
     assert remote.get("/project-links").status == 200
 
 
 def test_slow_answers_take_effect_first(remote: Api, sandbox: Sandbox) -> None:
-    sandbox.faults.add("slow", seconds=30)
+    sandbox.fault("slow", seconds=30)
     with pytest.raises(requests.ReadTimeout):
         remote.post("/project-links", {"externalProjectId": "1"}, timeout=0.2)
     assert len(remote.get("/project-links").body["projectLinks"]) == 1
@@ -147,7 +148,7 @@ def test_slow_answers_take_effect_first(remote: Api, sandbox: Sandbox) -> None:
 def test_a_client_that_goes_away_is_no_news(
     remote: Api, url: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox.faults.add("slow", seconds=0.2)
+    sandbox.fault("slow", seconds=0.2)
     parts = urlsplit(url)
     with caplog.at_level("DEBUG", "django_opentrain.sandbox.server"):
         with socket.create_connection((parts.hostname, parts.port)) as connection:
@@ -316,7 +317,7 @@ def test_a_receiver_has_ten_seconds(
     target: Target, session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert DELIVERY_TIMEOUT_SECONDS == 10
-    monkeypatch.setattr(delivery, "DELIVERY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(catalog, "DELIVERY_TIMEOUT_SECONDS", 0.2)
     sandbox = Sandbox(speed=0)
     api = client(sandbox, session)
     api.subscribe("project_link.created", url=target.url + "/slow")

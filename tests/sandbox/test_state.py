@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from django_opentrain.sandbox import Clock, Sandbox, control
+from django_opentrain.sandbox import Clock, Sandbox, control, faults
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.journal import Journal, JournalError, Transaction
 from django_opentrain.sandbox.models import Delivery, Job
@@ -80,8 +80,8 @@ def play(sandbox: Sandbox, session: requests.Session) -> Api:
     sandbox.set_app(link_limit=9)
     sandbox.set_organization(feature_enabled=True)
     sandbox.set_install(pii_consent=False)
-    sandbox.faults.add("error", times=2)
-    sandbox.faults.take("GET", "/contracts")
+    sandbox.fault("error", times=2)
+    faults.take(sandbox.store, "GET", "/contracts")
     sandbox.advance(3600)
     return api
 

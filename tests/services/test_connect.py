@@ -577,7 +577,7 @@ def test_leaving_outlasts_a_proxys_refusal(working: OpenTrain) -> None:
     usage.record(maria.contract, usage.today(), total_seconds=600)
     connect.disconnect(Install.objects.get())
     for call in ("POST .*usage", "DELETE /webhook-endpoints/.*"):
-        working.sandbox.faults.add("html", status=403, match=call)
+        working.sandbox.fault("html", status=403, match=call)
     working.run()
     assert Install.objects.get().token is not None
     working.travel(minutes=2)

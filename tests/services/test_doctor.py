@@ -248,7 +248,7 @@ def adapter_that_breaks(_opentrain: OpenTrain, _install: Install, _settings: Any
 
 @scene("opentrain-unreachable", ERROR, offline=False)
 def opentrain_that_is_gone(opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
-    opentrain.sandbox.faults.add("drop", times=1)
+    opentrain.sandbox.fault("drop", times=1)
 
 
 def differ(opentrain: OpenTrain, seconds: int) -> None:

@@ -280,7 +280,7 @@ def test_a_proxys_404_removes_no_endpoint(
 ) -> None:
     successor = endpoints.rotate_secret(endpoint)
     opentrain.travel(hours=4)
-    opentrain.sandbox.faults.add("html", status=404, match="DELETE /webhook-endpoints/.*")
+    opentrain.sandbox.fault("html", status=404, match="DELETE /webhook-endpoints/.*")
     with pytest.raises(NotFound):
         endpoints.subscribe(install)
     endpoints.subscribe(install)

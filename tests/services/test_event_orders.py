@@ -322,7 +322,7 @@ class AnyHistory(RuleBasedStateMachine):
     def end_well(self) -> None:
         """Everything works again, what is under way arrives, and time passes."""
         host.failing.clear()
-        self.opentrain.sandbox.faults.clear()
+        self.opentrain.sandbox.clear_faults()
         for letter in self.bag.letters:
             letter.arrive()
         for _ in range(3):

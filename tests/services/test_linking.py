@@ -226,7 +226,7 @@ def test_unlinking_what_is_gone_is_fine(install: Install, job: str) -> None:
 
 def test_a_proxys_404_ends_no_removal(opentrain: OpenTrain, install: Install, job: str) -> None:
     row = linking.link(install, "p1", job)
-    opentrain.sandbox.faults.add("html", status=404, match=DELETE)
+    opentrain.sandbox.fault("html", status=404, match=DELETE)
     with pytest.raises(NotFound):
         linking.unlink(row)
     assert remote(install) != []
@@ -235,7 +235,7 @@ def test_a_proxys_404_ends_no_removal(opentrain: OpenTrain, install: Install, jo
 
 
 def test_a_proxys_404_ends_no_creation(opentrain: OpenTrain, install: Install, job: str) -> None:
-    opentrain.sandbox.faults.add("html", status=404, match=CREATE)
+    opentrain.sandbox.fault("html", status=404, match=CREATE)
     row = linking.link(install, "p1", job)
     opentrain.run()
     row.refresh_from_db()

@@ -93,7 +93,7 @@ def test_a_proxys_404_says_nothing_of_a_link(
     linked.hire()
     linked.run()
     monkeypatch.setattr(PlatformClient, "list_project_links", lambda *_a, **_k: [])
-    linked.sandbox.faults.add("html", status=404, match="GET /project-links/.*")
+    linked.sandbox.fault("html", status=404, match="GET /project-links/.*")
     with pytest.raises(NotFound):
         reconcile.install(install())
     assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE

@@ -67,7 +67,7 @@ def test_a_good_answer_gives_access_back(opentrain: OpenTrain, site: Host, hired
     opentrain.fail_next(status=status, times=ALWAYS)
     hours_pass(opentrain, 27)
     assert site.inside == set()
-    opentrain.sandbox.faults.clear()
+    opentrain.sandbox.clear_faults()
     hours_pass(opentrain, 1)
     assert site.inside == {(hired.opentrain_user_id, "p1")}
     assert (install().status, install().refused_at) == (Install.Status.ACTIVE, None)
@@ -76,7 +76,7 @@ def test_a_good_answer_gives_access_back(opentrain: OpenTrain, site: Host, hired
 def test_a_reconnect_gives_access_back(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 27)
-    opentrain.sandbox.faults.clear()
+    opentrain.sandbox.clear_faults()
     opentrain.connect("acme")
     opentrain.run()
     assert site.inside == {(hired.opentrain_user_id, "p1")}
@@ -85,7 +85,7 @@ def test_a_reconnect_gives_access_back(opentrain: OpenTrain, site: Host, hired: 
 def test_one_good_answer_starts_the_day_anew(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 20)
-    opentrain.sandbox.faults.clear()
+    opentrain.sandbox.clear_faults()
     hours_pass(opentrain, 1)
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 20)
@@ -97,7 +97,7 @@ def test_a_site_that_was_down_asks_before_it_ends_anything(
 ) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 1)
-    opentrain.sandbox.faults.clear()
+    opentrain.sandbox.clear_faults()
     opentrain.travel(days=3)
     opentrain.run()
     assert site.inside == {(hired.opentrain_user_id, "p1")}
@@ -127,7 +127,7 @@ def test_an_event_tells_that_the_install_stands(opentrain: OpenTrain, site: Host
 
 
 def test_a_refusal_by_a_proxy_ends_nothing(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
-    opentrain.sandbox.faults.add("html", times=ALWAYS, status=403)
+    opentrain.sandbox.fault("html", times=ALWAYS, status=403)
     hours_pass(opentrain, 27)
     assert install().last_error
     assert site.inside == {(hired.opentrain_user_id, "p1")}

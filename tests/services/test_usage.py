@@ -468,7 +468,7 @@ def test_one_refused_entry_does_not_hold_up_the_others(opentrain: OpenTrain, mar
 @pytest.mark.django_db
 def test_a_proxys_refusal_refuses_no_entry(opentrain: OpenTrain, maria: Hire) -> None:
     usage.record(maria.contract, days_ago(0), total_seconds=60)
-    opentrain.sandbox.faults.add("html", status=400, match="POST .*usage")
+    opentrain.sandbox.fault("html", status=400, match="POST .*usage")
     with pytest.raises(BadRequest):
         usage.report(maria.contract)
     assert DailyUsage.objects.get().status == DUE

@@ -7,102 +7,52 @@ names exist (404), do they allow it (409).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from urllib.parse import unquote
-
-from django_opentrain.platform.catalog import (
-    CONTRACTS_READ,
-    INSTALL_ACTIVE,
-    PARTICIPANTS_READ,
-    PROJECT_LINKS_READ,
-    PROJECT_LINKS_WRITE,
-    USAGE_WRITE,
-    WEBHOOKS_MANAGE,
-    has_scope,
-)
+from django_opentrain.platform.catalog import INSTALL_ACTIVE, has_scope
 from django_opentrain.sandbox.api import contracts, endpoints, links
-from django_opentrain.sandbox.api.routing import Call, Operation
+from django_opentrain.sandbox.api.routing import Call, described, match
 from django_opentrain.sandbox.consent import token_digest
-from django_opentrain.sandbox.errors import ApiError, forbidden, not_found, unauthorized
+from django_opentrain.sandbox.errors import forbidden, unauthorized
+from django_opentrain.sandbox.http import Request
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import App, Install, Organization, Token
 from django_opentrain.sandbox.payloads import Json
 from django_opentrain.sandbox.store import Store
-from django_opentrain.sandbox.validation import Fields, read_json, read_query
 
-
-def _operation(
-    method: str, path: str, scope: str | None, run: Callable[[Call], Json], status: int = 200
-) -> Operation:
-    return Operation(method=method, path=path, scope=scope, run=run, status=status)
-
-
-OPERATIONS = (
-    _operation("GET", "/installs/current", None, links.get_install),
-    _operation("GET", "/project-links", PROJECT_LINKS_READ, links.list_project_links),
-    _operation("POST", "/project-links", PROJECT_LINKS_WRITE, links.create_project_link, 201),
-    _operation("GET", "/project-links/{linkId}", PROJECT_LINKS_READ, links.get_project_link),
-    _operation("DELETE", "/project-links/{linkId}", PROJECT_LINKS_WRITE, links.delete_project_link),
-    _operation("GET", "/contracts", CONTRACTS_READ, contracts.list_contracts),
-    _operation("GET", "/contracts/{contractId}/participants", PARTICIPANTS_READ, contracts.list_participants),
-    _operation("GET", "/contracts/{contractId}/budget", CONTRACTS_READ, contracts.get_budget),
-    _operation("POST", "/contracts/{contractId}/usage", USAGE_WRITE, contracts.report_usage),
-    _operation("GET", "/webhook-endpoints", WEBHOOKS_MANAGE, endpoints.list_webhook_endpoints),
-    _operation("POST", "/webhook-endpoints", WEBHOOKS_MANAGE, endpoints.create_webhook_endpoint, 201),
-    _operation("GET", "/webhook-endpoints/{endpointId}", WEBHOOKS_MANAGE, endpoints.get_webhook_endpoint),
-    _operation(
-        "PATCH",
-        "/webhook-endpoints/{endpointId}",
-        WEBHOOKS_MANAGE,
-        endpoints.update_webhook_endpoint,
-    ),
-    _operation(
-        "DELETE",
-        "/webhook-endpoints/{endpointId}",
-        WEBHOOKS_MANAGE,
-        endpoints.delete_webhook_endpoint,
-    ),
-    _operation("POST", "/webhook-endpoints/{endpointId}/redeliver", WEBHOOKS_MANAGE, endpoints.redeliver),
+OPERATIONS = tuple(
+    described(
+        {
+            "getCurrentInstall": links.get_install,
+            "listProjectLinks": links.list_project_links,
+            "createProjectLink": links.create_project_link,
+            "getProjectLink": links.get_project_link,
+            "deleteProjectLink": links.delete_project_link,
+            "listContracts": contracts.list_contracts,
+            "listParticipants": contracts.list_participants,
+            "getBudget": contracts.get_budget,
+            "reportUsage": contracts.report_usage,
+            "listWebhookEndpoints": endpoints.list_webhook_endpoints,
+            "createWebhookEndpoint": endpoints.create_webhook_endpoint,
+            "getWebhookEndpoint": endpoints.get_webhook_endpoint,
+            "updateWebhookEndpoint": endpoints.update_webhook_endpoint,
+            "deleteWebhookEndpoint": endpoints.delete_webhook_endpoint,
+            "redeliver": endpoints.redeliver,
+        }
+    )
 )
-_PATTERNS = tuple((operation, operation.pattern) for operation in OPERATIONS)
 
 
-def handle(
-    store: Store, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-) -> tuple[int, Json]:
+def handle(store: Store, request: Request, path: str) -> tuple[int, Json]:
     """Status and JSON of one call; ``path`` is what follows the API's base.
 
-    :param headers: with lower-case names.
     :raises ApiError: for every refusal.
     """
-    operation, ids = _match(method, path)
+    operation, ids = match(OPERATIONS, request.method, path)
     with store.transaction():
-        token, install, app = authenticate(store, headers.get("authorization", ""))
+        token, install, app = authenticate(store, request.headers.get("authorization", ""))
         _authorize(install, token, operation.scope)
-        call = Call(
-            store=store,
-            app=app,
-            install=install,
-            token=token,
-            ids=ids,
-            query=read_query(query),
-            body=read_json(headers, body) if method in {"POST", "PATCH"} else Fields({}),
-        )
+        query, body = operation.read(request)
+        call = Call(store=store, app=app, install=install, token=token, ids=ids, query=query, body=body)
         return operation.status, operation.run(call)
-
-
-def _match(method: str, path: str) -> tuple[Operation, tuple[str, ...]]:
-    allowed = []
-    for operation, pattern in _PATTERNS:
-        found = pattern.fullmatch(path)
-        if found is not None and operation.method == method:
-            return operation, tuple(unquote(each) for each in found.groups())
-        if found is not None:
-            allowed.append(operation.method)
-    if not allowed:
-        raise not_found("There is no such resource")
-    allow = {"Allow": ", ".join(allowed)}
-    raise ApiError("BAD_REQUEST", f"Use {' or '.join(allowed)}", status=405, headers=allow)
 
 
 def authenticate(store: Store, authorization: str) -> tuple[Token, Install, App]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
@@ -13,33 +12,9 @@ from django_opentrain.sandbox.marketplace import Marketplace
 from django_opentrain.sandbox.pages import consent, trainer
 from django_opentrain.sandbox.pages.dashboard import dashboard
 from django_opentrain.sandbox.pages.layout import STYLESHEET, error_page, redirect
-from django_opentrain.sandbox.validation import Fields
 
 STYLESHEET_FILE = Path(__file__).parent.parent / "assets" / "sandbox.css"
 FORM_PATH = "/control/"
-
-
-def _flag(text: str) -> bool:
-    return text == "true"
-
-
-def _number(text: str) -> object:
-    """A form's number; what isn't one stays text, for the validation to refuse."""
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return int(value) if value.is_integer() else value
-
-
-_TYPES: dict[str, Callable[[str], object]] = {
-    "active": _flag,
-    "seconds": _number,
-    "amountUsd": _number,
-    "volume": _number,
-    "times": _number,
-    "status": _number,
-}
 
 
 def handle(market: Marketplace, request: Request) -> Response:
@@ -49,7 +24,7 @@ def handle(market: Marketplace, request: Request) -> Response:
     if not (reading or request.method == "POST"):
         raise ApiError("BAD_REQUEST", "Use GET or POST", status=405, headers={"Allow": "GET, POST"})
     if found is not None:
-        return consent.consent_page(market.store, unquote(found[1]), request)
+        return consent.consent_page(market, unquote(found[1]), request)
     profile = trainer.PATH.fullmatch(request.path)
     if profile is not None and reading:
         return trainer.profile_page(market.store, unquote(profile[1]))
@@ -65,10 +40,9 @@ def handle(market: Marketplace, request: Request) -> Response:
 
 def _press(market: Marketplace, request: Request) -> Response:
     """Do one of the control API's verbs from a form, and go back to where it stood."""
-    pairs = parse_qsl(request.body.decode("utf-8", errors="replace"))
-    values = {key: _TYPES.get(key, str)(value) for key, value in pairs}
+    form = dict(parse_qsl(request.body.decode("utf-8", errors="replace")))
     try:
-        control.run(market, request.path[len(FORM_PATH) :], Fields(values))
+        control.run_form(market, request.path[len(FORM_PATH) :], form)
     except ApiError as error:
         return dashboard(market, problem=error.message, status=error.status)
     section = dict(parse_qsl(request.query)).get("section", "")

@@ -11,32 +11,24 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from django_opentrain.platform.catalog import (
-    CONTRACTS_READ,
-    PARTICIPANTS_EMAIL,
-    PARTICIPANTS_READ,
-    PROJECT_LINKS_READ,
-    PROJECT_LINKS_WRITE,
-    USAGE_WRITE,
-    WEBHOOKS_MANAGE,
-)
-from django_opentrain.sandbox.consent import Approval, approve, redirect_allowed, return_url
+from django_opentrain.platform import catalog
+from django_opentrain.sandbox.consent import Approval, redirect_allowed, return_url
 from django_opentrain.sandbox.http import Request, Response
+from django_opentrain.sandbox.marketplace import Marketplace
 from django_opentrain.sandbox.models import App, Organization
 from django_opentrain.sandbox.pages.html import Markup, join, tag
 from django_opentrain.sandbox.pages.layout import error_page, field, page, redirect, select
-from django_opentrain.sandbox.store import Store
 
 PATH = re.compile(r"/integrations/([^/]+)/connect/?")
 
 MEANINGS = {
-    PROJECT_LINKS_READ: "See which of its projects are linked to your jobs",
-    PROJECT_LINKS_WRITE: "Link its projects to your jobs, and unlink them",
-    CONTRACTS_READ: "See your contracts on linked jobs, and their budgets",
-    PARTICIPANTS_READ: "See who works on those contracts: name, country, profile",
-    PARTICIPANTS_EMAIL: "See their Work Emails",
-    USAGE_WRITE: "Report the work done: time, tasks, labels",
-    WEBHOOKS_MANAGE: "Be told when contracts start and end, and when budgets run low",
+    catalog.PROJECT_LINKS_READ: "See which of its projects are linked to your jobs",
+    catalog.PROJECT_LINKS_WRITE: "Link its projects to your jobs, and unlink them",
+    catalog.CONTRACTS_READ: "See your contracts on linked jobs, and their budgets",
+    catalog.PARTICIPANTS_READ: "See who works on those contracts: name, country, profile",
+    catalog.PARTICIPANTS_EMAIL: "See their Work Emails",
+    catalog.USAGE_WRITE: "Report the work done: time, tasks, labels",
+    catalog.WEBHOOKS_MANAGE: "Be told when contracts start and end, and when budgets run low",
 }
 
 
@@ -55,9 +47,9 @@ class _Question:
         return f"{parts.scheme}://{parts.netloc}" if self.redirect_uri else ""
 
 
-def consent_page(store: Store, slug: str, request: Request) -> Response:
+def consent_page(market: Marketplace, slug: str, request: Request) -> Response:
     """Ask, or take the answer."""
-    app = store.get(App, slug)
+    app = market.store.get(App, slug)
     if app is None:
         text = f"No platform app has the slug {slug} here. To have one, start the sandbox with --app-slug {slug}."
         return error_page(404, "Unknown app", text)
@@ -78,28 +70,27 @@ def consent_page(store: Store, slug: str, request: Request) -> Response:
             "a path below the registered one.",
         )
     if request.method in {"GET", "HEAD"}:
-        return _ask(question, store.all(Organization))
-    return _answer(store, question, request)
+        return _ask(question, market.store.all(Organization))
+    return _answer(market, question, request)
 
 
 def _first(values: dict[str, list[str]], key: str) -> str | None:
     return values[key][0] if key in values else None
 
 
-def _answer(store: Store, question: _Question, request: Request) -> Response:
+def _answer(market: Marketplace, question: _Question, request: Request) -> Response:
     form = parse_qs(request.body.decode("utf-8", errors="replace"))
     decision, organization_id = _first(form, "decision"), _first(form, "organization")
     if decision == "decline":
         back = return_url(question.redirect_uri, question.state, question.external_project_id)
         return redirect(back) if back else _declined(question.app)
-    organization = store.get(Organization, organization_id)
+    organization = market.store.get(Organization, organization_id)
     if decision != "approve" or organization is None:
         return error_page(400, "Nothing decided", "Choose an organization, and approve or decline.")
-    asked_for_email = PARTICIPANTS_EMAIL in question.app.scopes
-    approval = approve(
-        store,
-        question.app,
-        organization,
+    asked_for_email = catalog.PARTICIPANTS_EMAIL in question.app.scopes
+    approval = market.approve(
+        organization_id=organization.id,
+        app_slug=question.app.slug,
         pii_consent=asked_for_email and "pii_consent" in form,
         redirect_uri=question.redirect_uri,
         state=question.state,
@@ -117,7 +108,7 @@ def _ask(question: _Question, organizations: list[Organization]) -> Response:
     form = tag(
         "form",
         field("Organization", choice),
-        _pii_box(app) if PARTICIPANTS_EMAIL in app.scopes else None,
+        _pii_box(app) if catalog.PARTICIPANTS_EMAIL in app.scopes else None,
         tag(
             "p",
             tag("button", "Approve", name="decision", value="approve", class_="primary"),

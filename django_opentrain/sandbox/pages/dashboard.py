@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django_opentrain.platform.catalog import CONTRACT_ACTIVE, INSTALL_ACTIVE
-from django_opentrain.sandbox import actions
+from django_opentrain.sandbox import records
 from django_opentrain.sandbox.budget import budget_of, number
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.http import Response
@@ -24,6 +24,7 @@ from django_opentrain.sandbox.pages.layout import (
     field,
     page,
     row,
+    section,
     select,
     table,
     text_input,
@@ -52,10 +53,6 @@ def dashboard(market: Marketplace, *, problem: str = "", status: int = 200) -> R
             status=status,
             wide=True,
         )
-
-
-def section(anchor: str, title: str, *content: Markup) -> Markup:
-    return tag("section", tag("h2", title), *content, id=anchor)
 
 
 def _clock(market: Marketplace) -> Markup:
@@ -91,7 +88,7 @@ def _jobs(store: Store) -> Markup:
         "create_job",
         "Create job",
         field("Title", text_input("title")),
-        field("Pays", select("paymentType", [(each, each) for each in actions.PAYMENT_TYPES])),
+        field("Pays", select("paymentType", [(each, each) for each in records.PAYMENT_TYPES])),
         field("For", select("organizationId", [(each.id, each.name) for each in organizations])),
         section="jobs",
     )
@@ -111,7 +108,7 @@ def _jobs(store: Store) -> Markup:
 
 
 def _hire(job: Job) -> Markup:
-    emails = [(actions.NOW, "now"), (actions.LATER, "when released"), (actions.NEVER, "never")]
+    emails = [(records.NOW, "now"), (records.LATER, "when released"), (records.NEVER, "never")]
     return action(
         "hire",
         "Hire",

@@ -90,6 +90,10 @@ def table(caption: str, columns: tuple[str, ...], rows: list[Markup], empty: str
     )
 
 
+def section(anchor: str, title: str, *content: Markup | None) -> Markup:
+    return tag("section", tag("h2", title), *content, id=anchor)
+
+
 def row(*cells: str | None) -> Markup:
     return tag("tr", *(tag("td", cell) for cell in cells))
 

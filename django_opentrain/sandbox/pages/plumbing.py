@@ -5,12 +5,13 @@ from __future__ import annotations
 from django_opentrain.sandbox import faults
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import Delivery, Endpoint, Event, Fault
-from django_opentrain.sandbox.pages.html import Markup, join, tag
+from django_opentrain.sandbox.pages.html import Markup, tag
 from django_opentrain.sandbox.pages.layout import (
     action,
     badge,
     field,
     row,
+    section,
     select,
     table,
     text_input,
@@ -24,7 +25,7 @@ def endpoints_section(store: Store) -> Markup:
     """Each endpoint with its latest deliveries, the newest first."""
     endpoints = [_endpoint(store, each) for each in reversed(store.all(Endpoint))]
     empty = tag("p", "No webhook endpoint is registered yet.", class_="empty")
-    return tag("section", tag("h2", "Webhooks"), *(endpoints or [empty]), id="webhooks")
+    return section("webhooks", "Webhooks", *(endpoints or [empty]))
 
 
 def _endpoint(store: Store, endpoint: Endpoint) -> Markup:
@@ -99,11 +100,10 @@ def faults_section(store: Store) -> Markup:
     )
     clear = action("clear_faults", "Clear", section="faults")
     columns = ("Kind", "Calls", "Times left", "Answer")
-    return tag(
-        "section",
-        tag("h2", "Faults"),
+    return section(
+        "faults",
+        "Faults",
         tag("p", "Make the next API calls fail, hang or lose their answers."),
         table("Faults on order", columns, rows, "None on order."),
-        tag("div", order, join(clear) if rows else None, class_="row"),
-        id="faults",
+        tag("div", order, clear if rows else None, class_="row"),
     )
