@@ -1,14 +1,16 @@
-"""The one ``OPENTRAIN`` dict of a site's settings: its keys, defaults and types.
+"""The one ``OPENTRAIN`` dict of a site's settings, each key declared once.
 
-Values are read at every access, so ``override_settings(OPENTRAIN={...})`` works. What a value has to look
-like is said by the system checks (``checks.py``); a key that is missing and has no default raises
+From a declaration follow the typed property (``conf.read_timeout``), the system check of the site's value
+(``checks/values.py``) and the row in docs/settings.md (a test compares them). Values are read at every access, so
+``override_settings(OPENTRAIN={...})`` works; a key that is missing and has no default raises
 ``ImproperlyConfigured`` where it is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar, overload
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
@@ -16,139 +18,203 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
 from django.utils.translation import override
 
+from django_opentrain import constraints
+from django_opentrain.constraints import Constraint, number, some_of, whole_number
 from django_opentrain.platform import catalog
 
 SETTING: Final = "OPENTRAIN"
 
-REQUIRED: Final = ("APP_SLUG", "ENCRYPTION_KEYS", "PUBLIC_URL")
+T = TypeVar("T")
 
-DEFAULTS: Final[Mapping[str, Any]] = {
-    "ADAPTER": "django_opentrain.adapters.users.DjangoUsersAdapter",
-    "BASE_URL": "https://app.opentrain.ai",
-    "SCOPES": catalog.SCOPES,
-    "EVENT_TYPES": catalog.EVENT_TYPES,
-    "CONNECT_TIMEOUT": 3.05,
-    "READ_TIMEOUT": 20,
-    "MAX_RETRIES": 3,
-    "SIGNATURE_TOLERANCE": 300,
-    "MAX_WEBHOOK_BYTES": 262_144,
-    "USAGE_TIME_ZONE": "UTC",
-    "REVOKE_GRACE": 900,
-    "EVENT_RETENTION_DAYS": 30,
-    "PII_RETENTION_DAYS": 30,
-    "REMOVAL_BREAKER": 0.5,
-    "DISPATCH": "celery",
-}
 
-#: A breaker needs a handful of grants before a share of them means anything.
-REMOVAL_BREAKER_MINIMUM: Final = 5
+@dataclass(eq=False)
+class Setting(Generic[T]):
+    """One key of ``OPENTRAIN``; its name is the attribute's, in capitals."""
+
+    #: The number of the system check that ``constraint`` belongs to.
+    check: int
+    #: Makes the typed value of the one that the site wrote.
+    read: Callable[[Any], T]
+    #: The cell of docs/settings.md, in Markdown.
+    meaning: str
+    #: None where checks of its own look deeper.
+    constraint: Constraint | None = None
+    #: None for a key that every site has to set.
+    default: Any = None
+    key: str = field(init=False)
+
+    def __set_name__(self, owner: type[OpenTrainSettings], name: str) -> None:
+        self.key = name.upper()
+
+    @overload
+    def __get__(self, instance: None, owner: type[OpenTrainSettings]) -> Setting[T]: ...
+
+    @overload
+    def __get__(self, instance: OpenTrainSettings, owner: type[OpenTrainSettings]) -> T: ...
+
+    def __get__(self, instance: OpenTrainSettings | None, owner: type[OpenTrainSettings]) -> Setting[T] | T:
+        return self if instance is None else self.read(instance[self.key])
+
+
+def _texts(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
+
+
+def _origin(value: object) -> str:
+    """A URL without a slash at its end."""
+    return str(value).rstrip("/")
 
 
 class OpenTrainSettings:
     """Typed access to ``settings.OPENTRAIN``."""
 
+    app_slug = Setting(
+        4,
+        str,
+        "The slug of your platform app, as registered with OpenTrain under *Settings → Developer*. It never changes.",
+        constraints.SLUG,
+    )
+    encryption_keys = Setting(
+        5,
+        _texts,
+        "A list of Fernet keys for what is stored encrypted. The first encrypts, all decrypt."
+        " `manage.py opentrain_generate_key` prints one."
+        " See [changing a key](operations.md#changing-the-encryption-key).",
+        constraints.ENCRYPTION_KEYS,
+    )
+    public_url = Setting(
+        6,
+        _origin,
+        "The origin under which browsers and OpenTrain reach your site, such as `https://annotate.example.com`."
+        " Redirect and webhook URLs are made from it, never from a request's `Host` header.",
+        constraints.ORIGIN,
+    )
+    adapter = Setting(
+        8,
+        str,
+        "The dotted path of [your adapter](adapters.md).",
+        default="django_opentrain.adapters.users.DjangoUsersAdapter",
+    )
+    base_url = Setting(
+        11,
+        _origin,
+        "OpenTrain's origin. A [sandbox](operations.md#a-local-opentrain) has another.",
+        constraints.PLATFORM_URL,
+        default="https://app.opentrain.ai",
+    )
+    scopes = Setting(
+        12,
+        _texts,
+        "The scopes that your app asks for. Leave out what you don't use: the customer sees the list. Without"
+        " `participants:email` and the customer's PII consent OpenTrain shares no Work Emails, and no trainer can get"
+        " access by one.",
+        some_of(catalog.SCOPES),
+        default=catalog.SCOPES,
+    )
+    event_types = Setting(
+        13,
+        _texts,
+        "The event types that webhook endpoints subscribe to.",
+        some_of(catalog.EVENT_TYPES),
+        default=catalog.EVENT_TYPES,
+    )
+    connect_timeout = Setting(
+        14,
+        float,
+        "Seconds to wait for a connection to OpenTrain.",
+        constraints.TIMEOUT,
+        default=3.05,
+    )
+    read_timeout = Setting(
+        14,
+        float,
+        "Seconds to wait for OpenTrain's next bytes.",
+        constraints.TIMEOUT,
+        default=20,
+    )
+    max_retries = Setting(
+        15,
+        int,
+        "How often a call that may be repeated is retried at once, after a connection error, a 429 or a 5xx.",
+        constraints.RETRIES,
+        default=3,
+    )
+    signature_tolerance = Setting(
+        16,
+        int,
+        "Seconds by which a webhook's timestamp may differ from our clock, either way.",
+        whole_number(1, 3600, of="seconds"),
+        default=300,
+    )
+    max_webhook_bytes = Setting(
+        17,
+        int,
+        "The longest webhook body that is read. A longer one is answered 413.",
+        whole_number(4096, 104_857_600, of="bytes"),
+        default=262_144,
+    )
+    usage_time_zone = Setting(
+        18,
+        str,
+        "The IANA name of the time zone whose midnight separates work days. OpenTrain refuses days in the future:"
+        " where your day begins before UTC's, it is reported once it has begun in UTC as well.",
+        constraints.TIME_ZONE,
+        default="UTC",
+    )
+    revoke_grace = Setting(
+        19,
+        int,
+        "Seconds between `install.revoked` and the removal of the access that the install gave. The trainers of a"
+        " customer who reconnects within them keep their access.",
+        whole_number(0, 2_592_000, of="seconds"),
+        default=900,
+    )
+    event_retention_days = Setting(
+        20,
+        int,
+        "Days for which the body of a processed event is kept. The row stays.",
+        constraints.DAYS,
+        default=30,
+    )
+    pii_retention_days = Setting(
+        20,
+        int,
+        "Days for which names and Work Emails are kept after a trainer's last contract has ended.",
+        constraints.DAYS,
+        default=30,
+    )
+    removal_breaker = Setting(
+        21,
+        float,
+        "The share of an install's grants that one reconciliation may remove when there are more than five. Above it,"
+        " it stops and waits until an operator confirms that number; for more it asks again.",
+        number(0, 1, "Use a share between 0 and 1."),
+        default=0.5,
+    )
+    dispatch = Setting(
+        22,
+        str,
+        '`"celery"`: an event wakes a Celery worker at once. `"none"`: nothing is published, and all work is found by'
+        " the scheduled sweep or by `manage.py opentrain_work`.",
+        Constraint(
+            lambda value: value in ("celery", "none"),
+            "Use 'celery', or 'none' where `manage.py opentrain_work` does the work.",
+        ),
+        default="celery",
+    )
+
     def __getitem__(self, key: str) -> Any:
         configured = getattr(django_settings, SETTING, {})
         if key in configured:
             return configured[key]
-        if key in DEFAULTS:
-            return DEFAULTS[key]
+        if SETTINGS[key].default is not None:
+            return SETTINGS[key].default
         raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/settings.md).")
-
-    @property
-    def app_slug(self) -> str:
-        """The immutable slug of the platform app that is registered with OpenTrain."""
-        return str(self["APP_SLUG"])
-
-    @property
-    def encryption_keys(self) -> tuple[str, ...]:
-        """Fernet keys: the first encrypts, all decrypt."""
-        return tuple(self["ENCRYPTION_KEYS"])
-
-    @property
-    def public_url(self) -> str:
-        """The site's public origin, without a slash at its end."""
-        return str(self["PUBLIC_URL"]).rstrip("/")
-
-    @property
-    def adapter(self) -> str:
-        """Dotted path of the host's adapter class."""
-        return str(self["ADAPTER"])
-
-    @property
-    def base_url(self) -> str:
-        """OpenTrain's origin, without a slash at its end."""
-        return str(self["BASE_URL"]).rstrip("/")
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scopes that the platform app asks for."""
-        return tuple(self["SCOPES"])
-
-    @property
-    def event_types(self) -> tuple[str, ...]:
-        """The event types that webhook endpoints subscribe to."""
-        return tuple(self["EVENT_TYPES"])
-
-    @property
-    def connect_timeout(self) -> float:
-        """Seconds to wait for a connection to OpenTrain."""
-        return float(self["CONNECT_TIMEOUT"])
-
-    @property
-    def read_timeout(self) -> float:
-        """Seconds to wait for OpenTrain's next bytes."""
-        return float(self["READ_TIMEOUT"])
-
-    @property
-    def max_retries(self) -> int:
-        """How often a safe call is tried again."""
-        return int(self["MAX_RETRIES"])
-
-    @property
-    def signature_tolerance(self) -> int:
-        """Seconds by which a webhook's timestamp may differ from our clock."""
-        return int(self["SIGNATURE_TOLERANCE"])
-
-    @property
-    def max_webhook_bytes(self) -> int:
-        """The longest webhook body that is read."""
-        return int(self["MAX_WEBHOOK_BYTES"])
-
-    @property
-    def usage_time_zone(self) -> str:
-        """IANA name of the time zone whose midnight separates work days."""
-        return str(self["USAGE_TIME_ZONE"])
-
-    @property
-    def revoke_grace(self) -> int:
-        """Seconds between ``install.revoked`` and the removal of the access it paid for."""
-        return int(self["REVOKE_GRACE"])
-
-    @property
-    def event_retention_days(self) -> int:
-        """Days for which the body of a processed event is kept."""
-        return int(self["EVENT_RETENTION_DAYS"])
-
-    @property
-    def pii_retention_days(self) -> int:
-        """Days for which names and Work Emails are kept after the end of a contract."""
-        return int(self["PII_RETENTION_DAYS"])
-
-    @property
-    def removal_breaker(self) -> float:
-        """The share of an install's grants that one reconcile may remove."""
-        return float(self["REMOVAL_BREAKER"])
-
-    @property
-    def dispatch(self) -> str:
-        """``"celery"`` wakes workers by Celery; ``"none"`` leaves all to sweeps and ``opentrain_work``."""
-        return str(self["DISPATCH"])
 
     def view_url(self, name: str, **arguments: object) -> str:
         """The public URL of the view ``opentrain:<name>``, the same in every language.
 
-        Under ``i18n_patterns`` a path begins with the language of whoever asks. OpenTrain compares a redirect URI
+        Under ``i18n_patterns`` a path begins with the language of the request. OpenTrain compares a redirect URI
         with a registered one, and we compare an endpoint's URL with the one it has there.
         """
         with override(django_settings.LANGUAGE_CODE):
@@ -162,5 +228,9 @@ class OpenTrainSettings:
         origin = urlsplit(self.public_url)
         return f"{origin.scheme}://{origin.netloc}{path}"
 
+
+SETTINGS: Final[Mapping[str, Setting[Any]]] = {
+    each.key: each for each in vars(OpenTrainSettings).values() if isinstance(each, Setting)
+}
 
 conf = OpenTrainSettings()

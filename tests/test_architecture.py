@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 BASICS = {
     "platform",
     "conf",
+    "constraints",
     "crypto",
     "fields",
     "clients",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
@@ -14,7 +17,7 @@ from django.dispatch import Signal
 
 import django_opentrain
 from django_opentrain import signals
-from django_opentrain.conf import DEFAULTS, REQUIRED
+from django_opentrain.conf import SETTINGS, Setting, conf
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -22,8 +25,6 @@ ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: Defaults that the documents say in words.
-IN_WORDS = {"SCOPES": "all seven", "EVENT_TYPES": "all eight"}
 
 
 def read(name: str) -> str:
@@ -37,13 +38,29 @@ def named(document: Path) -> str:
 # Documents ------------------------------------------------------------------------------------
 
 
-def test_every_setting_is_documented_with_its_default() -> None:
-    documented = dict(ROW.findall(read("docs/settings.md")))
-    expected = dict.fromkeys(REQUIRED, "required")
-    for key, default in DEFAULTS.items():
-        shown = f'"{default}"' if isinstance(default, str) else str(default)
-        expected[key] = IN_WORDS.get(key, f"`{shown}`")
-    assert documented == expected
+def row(key: str, setting: Setting[Any]) -> str:
+    if setting.default is None:
+        default = "required"
+    elif isinstance(setting.default, tuple):
+        default = f"all {len(setting.default)}"
+    else:
+        default = f"`{json.dumps(setting.default)}`"
+    check = f"E{setting.check:03d}"
+    return f"| `{key}` | {default} | {setting.meaning} | [{check}](checks.md#{check.lower()}) |"
+
+
+def test_the_table_of_settings_is_their_declarations() -> None:
+    rows = [row(key, setting) for key, setting in SETTINGS.items()]
+    table = "\n".join(["| Key | Default | Meaning | Check |", "| --- | --- | --- | --- |", *rows])
+    assert f"\n\n{table}\n\n" in read("docs/settings.md"), f"Replace the table in docs/settings.md:\n{table}"
+
+
+def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:
+    settings.OPENTRAIN = {"PUBLIC_URL": "https://a.example.com/", "MAX_RETRIES": 7}
+    assert (conf.public_url, conf.max_retries) == ("https://a.example.com", 7)
+    assert conf.event_types == SETTINGS["EVENT_TYPES"].default
+    with pytest.raises(ImproperlyConfigured, match="APP_SLUG"):
+        _ = conf.app_slug
 
 
 def test_every_signal_is_documented() -> None:

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from django_opentrain.adapters.base import OpenTrainAdapter
 from django_opentrain.checks.messages import configured, error, value_of, warning
-from django_opentrain.conf import DEFAULTS, SETTING
+from django_opentrain.conf import SETTING, SETTINGS
 
 #: What every host has to say. The other methods have defaults that are right for somebody.
 REQUIRED_METHODS: Final = (
@@ -45,7 +45,7 @@ def _missing_methods(adapter: type[OpenTrainAdapter]) -> list[CheckMessage]:
     if missing:
         text = f"{adapter.__qualname__} lacks {', '.join(missing)}."
         return [error(10, text, "Write these methods: only the host can say what they mean.")]
-    default = import_string(DEFAULTS["ADAPTER"])
+    default = import_string(SETTINGS["ADAPTER"].default)
     if issubclass(adapter, default) and (silent := _inherited(adapter, default, PROJECT_METHODS)):
         text = f"{adapter.__qualname__} doesn't say which projects a customer has."
         return [

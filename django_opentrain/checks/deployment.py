@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage
 
-from django_opentrain.checks.messages import is_local, split_url, value_of, warning
+from django_opentrain.checks.messages import value_of, warning
 from django_opentrain.conf import SETTING
+from django_opentrain.constraints import is_local, split_url
 
 
 def check_deployment(**_options: Any) -> list[CheckMessage]:

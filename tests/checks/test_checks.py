@@ -19,6 +19,7 @@ from django.urls import include, path, re_path
 from django_opentrain import urls
 from django_opentrain.adapters import OpenTrainAdapter, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.conf import SETTINGS
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services.workers import wakeup
 from django_opentrain.web.views.receiver import receive
@@ -340,9 +341,8 @@ def ids_in_code() -> set[str]:
     folder = ROOT / "django_opentrain" / "checks"
     text = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
     calls = re.findall(r"\b(error|warning)\(\s*(\d+),", text)
-    table = re.findall(r"^    \(\s*(\d+),\s*\(", text, re.MULTILINE)
     found = {f"{'E' if kind == 'error' else 'W'}{int(number):03d}" for kind, number in calls}
-    return found | {f"E{int(number):03d}" for number in table}
+    return found | {f"E{setting.check:03d}" for setting in SETTINGS.values()}
 
 
 def test_every_id_is_tried_here() -> None:

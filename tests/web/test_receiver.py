@@ -18,14 +18,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve
 from django.utils import translation
 
-from django_opentrain.conf import DEFAULTS
+from django_opentrain.conf import SETTINGS
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.web.views.receiver import receive
 from tests.factories import make_endpoint, make_install
 from tests.web.deliveries import BODY, deliver, headers, signature
 
-LIMIT = DEFAULTS["MAX_WEBHOOK_BYTES"]
+LIMIT = SETTINGS["MAX_WEBHOOK_BYTES"].default
 THIS = "tests.web.test_receiver"
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_opentrain.conf import DEFAULTS, conf
+from django_opentrain.conf import SETTINGS, conf
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform.catalog import EVENT_TYPES
 
@@ -103,7 +103,11 @@ class SandboxControl:
 
     def __init__(self, url: str) -> None:
         host = urlsplit(url).hostname or ""
-        if url.rstrip("/") == DEFAULTS["BASE_URL"] or host == REAL_HOST or host.endswith(f".{REAL_HOST}"):
+        if (
+            url.rstrip("/") == SETTINGS["BASE_URL"].default
+            or host == REAL_HOST
+            or host.endswith(f".{REAL_HOST}")
+        ):
             raise CommandError(
                 f"{url} is OpenTrain itself, where events only come from what really happens. Start a local one with"
                 " `manage.py opentrain_sandbox`, and name it with --sandbox or in OPENTRAIN['BASE_URL']."

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.clients import FORBIDDEN
-from django_opentrain.conf import REMOVAL_BREAKER_MINIMUM, conf
+from django_opentrain.conf import conf
 from django_opentrain.crypto import UndecryptableError
 from django_opentrain.lazy_messages import Phrase
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
@@ -56,6 +56,8 @@ NEWS_AGE: Final = timedelta(days=1)
 WARNED_BUDGET_AGE: Final = timedelta(hours=1)
 #: Contracts that are asked about in one run.
 CONTRACTS_AT_ONCE: Final = 50
+#: A breaker needs a handful of grants before a share of them means anything.
+REMOVAL_BREAKER_MINIMUM: Final = 5
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,126 @@
+"""What the value of a setting must be: a test, and the sentence that a failed system check shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+LONGEST_ID: Final = 200
+
+
+class Constraint(NamedTuple):
+    """``holds`` takes values of any type: what it is given was typed by hand."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+def number(low: float, high: float, expected: str) -> Constraint:
+    """A number from ``low`` to ``high``. A bool is a number for Python only."""
+    return Constraint(lambda value: _is_number(value) and low <= value <= high, expected)
+
+
+def whole_number(low: int, high: int, of: str = "") -> Constraint:
+    """A whole number from ``low`` to ``high``."""
+    unit = f" of {of}" if of else ""
+    return Constraint(
+        lambda value: isinstance(value, int) and _is_number(value) and low <= value <= high,
+        f"Use a whole number{unit} from {low} to {high}.",
+    )
+
+
+def some_of(known: Sequence[str]) -> Constraint:
+    """A collection of known names. A text is one as well: of letters, none of which is known."""
+    return Constraint(
+        lambda value: (
+            isinstance(value, (list, tuple, set, frozenset))
+            and bool(value)
+            and all(isinstance(each, str) and each in known for each in value)
+        ),
+        f"Use a list of some of these: {', '.join(known)}.",
+    )
+
+
+def split_url(value: object) -> SplitResult | None:
+    """The parts of an absolute http(s) URL without credentials, query and fragment; None for anything else."""
+    if not isinstance(value, str) or value.strip() != value:
+        return None
+    try:
+        parts = urlsplit(value)
+        plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable and plain else None
+
+
+def is_local(parts: SplitResult) -> bool:
+    """Whether this URL leads to the machine itself."""
+    host = parts.hostname or ""
+    return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_slug(value: object) -> bool:
+    usable = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+    return usable and str(value).isprintable() and not set("/?#% ") & set(str(value))
+
+
+def _are_keys(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(_is_key, value))
+
+
+def _is_key(value: object) -> bool:
+    if not isinstance(value, (str, bytes)):
+        return False
+    try:
+        Fernet(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_origin(value: object) -> bool:
+    parts = split_url(value)
+    return parts is not None and parts.path in ("", "/")
+
+
+def _is_platform(value: object) -> bool:
+    parts = split_url(value)
+    return parts is not None and (parts.scheme == "https" or settings.DEBUG or is_local(parts))
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder
+        return False
+
+
+SLUG: Final = Constraint(
+    _is_slug, "Use the slug of your app as OpenTrain shows it under Settings, Developer."
+)
+ENCRYPTION_KEYS: Final = Constraint(
+    _are_keys,
+    "Use a list of one or more Fernet keys; `manage.py opentrain_generate_key` prints one. Where it is empty,"
+    " the environment variable may not be set.",
+)
+ORIGIN: Final = Constraint(
+    _is_origin, "Use the site's origin, such as 'https://annotate.example.com': scheme and host, no path."
+)
+PLATFORM_URL: Final = Constraint(
+    _is_platform,
+    "Use 'https://app.opentrain.ai', or a sandbox's URL. Plain http is for this machine, or for DEBUG.",
+)
+TIMEOUT: Final = number(0.001, 300, "Use a number of seconds above 0, at most 300.")
+RETRIES: Final = whole_number(0, 10)
+TIME_ZONE: Final = Constraint(_is_zone, "Use an IANA name, such as 'UTC' or 'America/New_York'.")
+DAYS: Final = whole_number(0, 36_500, of="days")
