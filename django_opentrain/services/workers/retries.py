@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from django_opentrain.models import Install
 from django_opentrain.services.workers import wakeup
+from django_opentrain.services.workers.locks import LEASE
 
 FIRST_RETRY_SECONDS: Final = 15
 LONGEST_RETRY_SECONDS: Final = 3600
@@ -25,3 +28,29 @@ def backoff(attempts: int) -> timedelta:
     """How long to wait after this many failures: exponential, at most an hour, with jitter."""
     seconds = min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), LONGEST_RETRY_SECONDS)
     return timedelta(seconds=seconds * random.uniform(0.75, 1.0))  # noqa: S311 - jitter, not a secret
+
+
+def claim_attempt(
+    row: models.Model,
+    *,
+    attempts: str = "attempts",
+    next_at: str = "next_attempt_at",
+    hold: timedelta = LEASE,
+    **changes: Any,
+) -> bool:
+    """Record one more attempt, before code that isn't ours is called; False when it is another worker's, or not due.
+
+    Call it outside of any transaction: an attempt that ends its process (out of memory, a time limit) then has been
+    counted, and backs off as one that fails. No other begins before ``hold`` and the backoff have passed. What
+    became of it, the caller writes to the same columns: named ``attempts`` and ``next_at``, loaded with ``row``.
+    ``changes`` are written with them.
+    """
+    now, before = timezone.now(), getattr(row, attempts)
+    due = Q(**{next_at: None}) | Q(**{f"{next_at}__lte": now})
+    claimed = {attempts: before + 1, next_at: now + hold + backoff(before + 1), **changes}
+    rows = type(row)._default_manager.filter(due, pk=row.pk, **{attempts: before})
+    if not rows.update(**claimed):
+        return False
+    for name, value in claimed.items():
+        setattr(row, name, value)
+    return True
