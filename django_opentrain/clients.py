@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.client import PlatformClient, build_session
 from django_opentrain.platform.errors import (
     Forbidden,
     MissingScope,
@@ -20,7 +20,6 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
-from django_opentrain.platform.transport import build_session
 
 if TYPE_CHECKING:
     import requests

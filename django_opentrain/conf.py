@@ -121,21 +121,22 @@ class OpenTrainSettings:
     connect_timeout = Setting(
         14,
         float,
-        "Seconds to wait for a connection to OpenTrain.",
+        "Seconds to wait for a connection to OpenTrain, TLS included, for each address that its name has.",
         constraints.TIMEOUT,
         default=3.05,
     )
     read_timeout = Setting(
         14,
         float,
-        "Seconds to wait for OpenTrain's next bytes.",
+        "Seconds that OpenTrain's whole answer may take, from the request to the last byte of the body.",
         constraints.TIMEOUT,
         default=20,
     )
     max_retries = Setting(
         15,
         int,
-        "How often a call that may be repeated is retried at once, after a connection error, a 429 or a 5xx.",
+        "How often a call that may be repeated is retried at once, after a connection error, a 429 or a 5xx."
+        " A call ends after 240 seconds, whatever retries are left.",
         constraints.RETRIES,
         default=3,
     )

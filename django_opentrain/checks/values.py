@@ -13,9 +13,8 @@ from django_opentrain.checks.messages import configured, error, value_of, warnin
 from django_opentrain.conf import SETTING, SETTINGS
 from django_opentrain.constraints import is_local, split_url
 from django_opentrain.platform import catalog
+from django_opentrain.platform.transport import MAX_CALL_SECONDS
 
-#: Seconds for which one call may last at most: the lease that keeps others from calling at the same time is longer.
-LONGEST_CALL: Final = 240
 #: Without these an end of access is only found by the next reconciliation.
 URGENT_EVENTS: Final = (catalog.CONTRACT_STARTED, catalog.CONTRACT_ENDED, catalog.INSTALL_REVOKED)
 #: By these follows how long one call may last.
@@ -72,7 +71,7 @@ def _missing_events() -> Iterator[CheckMessage]:
 
 def _long_calls() -> Iterator[CheckMessage]:
     connect, read, retries = map(value_of, CALL_KEYS)
-    if all(map(_is_right, CALL_KEYS)) and (connect + read) * (retries + 1) > LONGEST_CALL:
-        text = f"One call may take longer than {LONGEST_CALL} s: by {', '.join(CALL_KEYS)}."
-        hint = "Another worker may take it for dead and begin the same call. Lower one of them."
-        yield warning(2, text, hint)
+    if all(map(_is_right, CALL_KEYS)) and (connect + read) * (retries + 1) > MAX_CALL_SECONDS:
+        limit = f"the {MAX_CALL_SECONDS:g} s that a call may take"
+        text = f"Not every retry fits into {limit}: by {', '.join(CALL_KEYS)}."
+        yield warning(2, text, "A call ends then, whatever retries are left. Lower one of them.")

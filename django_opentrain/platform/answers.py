@@ -82,9 +82,11 @@ class Body:
     transient: bool = False
 
 
-def read_body(response: requests.Response, seconds: float) -> Body:
-    """The body, if it is whole, within ``MAX_BODY_BYTES``, and here in ``seconds``."""
-    deadline = time.monotonic() + seconds
+_LATE: Final = Body(b"", "took too long to arrive", transient=True)
+
+
+def read_body(response: requests.Response, deadline: float) -> Body:
+    """The body, if it is whole, within ``MAX_BODY_BYTES``, and here by ``deadline`` (``time.monotonic``)."""
     content = bytearray()
     try:
         for chunk in _chunks(response):
@@ -92,9 +94,10 @@ def read_body(response: requests.Response, seconds: float) -> Body:
             if len(content) > MAX_BODY_BYTES:
                 return Body(b"", f"is larger than {MAX_BODY_BYTES} bytes")
             if time.monotonic() > deadline:
-                return Body(b"", f"took longer than {seconds:g} s to arrive", transient=True)
+                return _LATE
     except (OSError, HTTPError) as exc:
-        return Body(b"", f"broke off ({type(exc).__name__})", transient=True)
+        late = time.monotonic() > deadline
+        return _LATE if late else Body(b"", f"broke off ({type(exc).__name__})", transient=True)
     if _is_cut_short(response):
         return Body(b"", "broke off", transient=True)
     return Body(bytes(content))

@@ -15,6 +15,7 @@ import requests
 
 from django_opentrain.platform import catalog, envelopes, limits, operations
 from django_opentrain.platform.answers import Answer
+from django_opentrain.platform.connections import build_session
 from django_opentrain.platform.credentials import BearerToken
 from django_opentrain.platform.errors import MissingScope, OpenTrainError, UnusableResponse
 from django_opentrain.platform.operations import Operation
@@ -31,7 +32,7 @@ from django_opentrain.platform.resources import (
     UsageResult,
     WebhookEndpointInfo,
 )
-from django_opentrain.platform.transport import Call, Transport, build_session
+from django_opentrain.platform.transport import Call, Transport
 from django_opentrain.platform.values import Fields
 
 __all__ = ["Observer", "PlatformClient", "build_session"]
@@ -59,9 +60,9 @@ class PlatformClient:
 
     :param base_url: OpenTrain's origin, e.g. ``https://app.opentrain.ai``.
     :param token: the install's ``ot_ptk_…``; "" will do for ``get_openapi`` alone.
-    :param connect_timeout: seconds.
-    :param read_timeout: seconds without a byte, and seconds that the whole body may take.
-    :param max_retries: repetitions of a repeatable operation.
+    :param connect_timeout: seconds, for each address that OpenTrain's name has.
+    :param read_timeout: seconds for the whole answer, from its request to its last byte.
+    :param max_retries: repetitions of a repeatable operation, as far as ``transport.MAX_CALL_SECONDS`` allow.
     :param session: shared connections (``build_session``); an own pool when left out.
     :param scopes: what the customer granted; None when that isn't known.
     :param sleep: waits between repetitions.

@@ -1,28 +1,26 @@
-"""The wire: a pooled session, one request, and the repetitions that a repeatable one may have."""
+"""The wire: one request, and the repetitions that a repeatable one may have."""
 
 from __future__ import annotations
 
 import random
-import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     InvalidHeader,
     NewConnectionError,
-    ProxyError,
 )
 
 from django_opentrain import __version__
 from django_opentrain.platform.answers import Answer, Failure, read_body, understand
 from django_opentrain.platform.catalog import API_PATH
+from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.credentials import BearerToken
 from django_opentrain.platform.errors import (
     InvalidRequest,
@@ -33,29 +31,19 @@ from django_opentrain.platform.errors import (
 from django_opentrain.platform.operations import Operation
 
 USER_AGENT: Final = f"django-opentrain/{__version__}"
-POOL_SIZE: Final = 10
 BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 8.0
+#: The longest that a call takes, with its retries: less than the lease under which it is made.
+MAX_CALL_SECONDS: Final = 240.0
+#: requests refuses a timeout of 0.
+MIN_TIMEOUT_SECONDS: Final = 0.001
 #: A worker sleeps through a shorter Retry-After; a longer one is for rescheduling.
 MAX_SLEPT_RETRY_AFTER_SECONDS: Final = 2.0
 
 NO_TOKEN: Final = BearerToken("")
-_NEVER_SENT = (requests.ConnectTimeout, requests.exceptions.ProxyError)
-_NEVER_CONNECTED = (NewConnectionError, ConnectTimeoutError, ProxyError)
-
-
-def build_session(*, pool_size: int = POOL_SIZE) -> requests.Session:
-    """A session to share between the threads of a process, and between clients: it holds no credentials.
-
-    Keeps up to ``pool_size`` connections open. Takes no cookies. Proxies and CA bundles come from the
-    environment, as usual with requests.
-    """
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+# What an adapter that isn't ours may raise. Not ProxyError: urllib3 2 raises it also when the peer hangs up after
+# the request was sent.
+_NEVER_SENT = (requests.ConnectTimeout, NewConnectionError, ConnectTimeoutError)
 
 
 @dataclass(frozen=True)
@@ -81,7 +69,7 @@ class Transport:
         session: requests.Session,
         sleep: Callable[[float], None],
     ) -> None:
-        """``timeout``: seconds to connect, and seconds for each read and for the whole body."""
+        """``timeout``: seconds to connect to one address, and seconds for the whole answer."""
         self._root = _checked_base_url(base_url) + API_PATH
         self._token = token
         self._timeout = timeout
@@ -90,14 +78,18 @@ class Transport:
         self._sleep = sleep
 
     def send(self, call: Call) -> Answer:
-        """The answer, after up to ``max_retries`` repetitions where they can do no harm."""
+        """The answer, after up to ``max_retries`` repetitions where they can do no harm.
+
+        Takes ``MAX_CALL_SECONDS`` at most, whatever the other side does.
+        """
         if call.operation.authenticated and not self._token.present:
             raise InvalidRequest("There is no token to call OpenTrain with.")
+        latest = time.monotonic() + MAX_CALL_SECONDS
         repetitions = self._max_retries if call.operation.repeatable else 0
         outcome_unknown = False
         repetition = 0
         while True:
-            outcome = self._send_once(call)
+            outcome = self._send_once(call, latest)
             if isinstance(outcome, Answer):
                 return outcome
             error = outcome.error
@@ -105,31 +97,37 @@ class Transport:
                 return Answer(404, gone=True)
             outcome_unknown = error.outcome_unknown = outcome_unknown or error.outcome_unknown
             pause = _pause(outcome, repetition) if repetition < repetitions else None
-            if pause is None:
+            if pause is None or time.monotonic() + pause >= latest:
                 raise error
             self._sleep(pause)
             repetition += 1
 
-    def _send_once(self, call: Call) -> Answer | Failure:
+    def _send_once(self, call: Call, latest: float) -> Answer | Failure:
+        attempt = Attempt(seconds=self._timeout[1], latest=latest)
         # Failures are returned and raised elsewhere: raised here, they would drag requests' exceptions along,
         # and with them the request and its token.
-        try:
-            response = self._session.request(
-                call.operation.method,
-                self._root + call.path,
-                params=dict(call.query),
-                data=call.body,
-                headers=_headers(call),
-                auth=self._token if call.operation.authenticated else NO_TOKEN,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            )
-        except (ValueError, OSError, HTTPError) as exc:  # all of requests' are among these
-            return _no_answer(exc)
-        with response:
-            body = read_body(response, self._timeout[1])
-            return understand(call.operation, response, body, self._token)
+        with attempting(attempt):
+            try:
+                response = self._request(call, max(latest - time.monotonic(), MIN_TIMEOUT_SECONDS))
+            except (ValueError, OSError, HTTPError) as exc:  # all of requests' are among these
+                return _no_answer(exc, attempt)
+            with response:
+                body = read_body(response, attempt.deadline)
+                return understand(call.operation, response, body, self._token)
+
+    def _request(self, call: Call, left: float) -> requests.Response:
+        connect, read = self._timeout
+        return self._session.request(
+            call.operation.method,
+            self._root + call.path,
+            params=dict(call.query),
+            data=call.body,
+            headers=_headers(call),
+            auth=self._token if call.operation.authenticated else NO_TOKEN,
+            timeout=(min(connect, left), min(read, left)),
+            allow_redirects=False,
+            stream=True,
+        )
 
 
 def _checked_base_url(base_url: str) -> str:
@@ -172,23 +170,23 @@ def _pause(failure: Failure, repetition: int) -> float | None:
     return random.uniform(0, ceiling)  # noqa: S311 - full jitter needs no secrecy
 
 
-def _no_answer(exc: Exception) -> Failure:
+def _no_answer(exc: Exception, attempt: Attempt) -> Failure:
     causes = list(_causes(exc))
     kind = type(exc).__name__
     if isinstance(exc, ValueError) and not any(isinstance(cause, InvalidHeader) for cause in causes):
         # InvalidURL, UnicodeError and the like. urllib3's InvalidHeader is about the answer's headers.
         return Failure(InvalidRequest(f"The request can't be sent ({kind})."), transient=False)
-    if isinstance(exc, requests.exceptions.SSLError):
-        refused = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
+    never_sent = not attempt.connected or any(isinstance(cause, _NEVER_SENT) for cause in causes)
+    transient = not isinstance(exc, requests.exceptions.SSLError)
+    if not transient:
         message = (
             f"No secure connection to OpenTrain ({kind}): check the certificates and the system's clock."
         )
-        return Failure(OpenTrainConnectionError(message, outcome_unknown=not refused), transient=False)
-    if isinstance(exc, _NEVER_SENT) or any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
+    elif never_sent:
         message = f"OpenTrain can't be reached ({kind})."
-        return Failure(OpenTrainConnectionError(message, outcome_unknown=False), transient=True)
-    message = f"OpenTrain didn't answer ({kind}): whether the request took effect is not certain."
-    return Failure(OpenTrainConnectionError(message), transient=True)
+    else:
+        message = f"OpenTrain didn't answer ({kind}): whether the request took effect is not certain."
+    return Failure(OpenTrainConnectionError(message, outcome_unknown=not never_sent), transient)
 
 
 def _causes(exc: object) -> Iterator[BaseException]:

@@ -98,18 +98,18 @@ class ScriptedServer:
 
         self.script.append(answer)
 
-    def drips(self, pause: float) -> None:
-        """Send one byte of an endless body at a time."""
+    def drips(
+        self, pause: float, *, after: bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    ) -> None:
+        """Send ``after``, then one byte at a time until the client hangs up: a body, or where ``after`` ends."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_response(200)
-            handler.send_header("Content-Length", "100000")
-            handler.end_headers()
+            handler.close_connection = True
+            handler.wfile.write(after)
             with suppress(OSError):  # the client hangs up
                 while True:
-                    handler.wfile.write(b" ")
+                    handler.wfile.write(b"1")
                     time.sleep(pause)
-            handler.close_connection = True
 
         self.script.append(answer)
 

@@ -8,7 +8,6 @@ import json
 
 import pytest
 import requests
-from urllib3 import HTTPResponse
 
 from django_opentrain.platform import answers
 from django_opentrain.platform.client import PlatformClient, build_session
@@ -62,21 +61,6 @@ def test_broken_compression_is_a_broken_body(make_client: ClientFactory, server:
     server.sends(200, b"not gzip", Content_Encoding="gzip")
     error = caught_from(PlatformClient.get_install, make_client(max_retries=0))
     assert isinstance(error, UnusableResponse)
-
-
-@pytest.mark.skipif(not hasattr(HTTPResponse, "read1"), reason="urllib3 1.26 waits for whole chunks")
-def test_a_body_that_drips_in_is_given_up(make_client: ClientFactory, server: ScriptedServer) -> None:
-    server.drips(0.05)
-    error = caught_from(PlatformClient.get_install, make_client(read_timeout=0.4, max_retries=0))
-    assert isinstance(error, UnusableResponse)
-    assert "longer than 0.4 s" in str(error)
-
-
-def test_silence_is_given_up(make_client: ClientFactory, server: ScriptedServer) -> None:
-    server.drips(1.0)
-    error = caught_from(PlatformClient.get_install, make_client(read_timeout=0.2, max_retries=0))
-    assert isinstance(error, UnusableResponse)
-    assert "broke off" in str(error)
 
 
 def test_a_response_that_is_not_urllib3s_is_read_as_well() -> None:

@@ -41,7 +41,7 @@ def test_a_host_that_does_not_exist(session: requests.Session, pauses: list[floa
     assert not error.outcome_unknown
 
 
-def test_a_connect_timeout_had_no_effect(session: requests.Session) -> None:
+def test_a_connect_timeout_of_another_adapter_had_no_effect(session: requests.Session) -> None:
     class Unreachable(requests.adapters.BaseAdapter):
         def send(self, *args: object, **kwargs: object) -> requests.Response:
             raise requests.ConnectTimeout
@@ -119,25 +119,6 @@ def test_cookies_are_not_kept(client: PlatformClient, server: ScriptedServer) ->
     client.get_install()
     client.get_install()
     assert "Cookie" not in server.received[1].headers
-
-
-def test_proxies_come_from_the_environment(
-    server: ScriptedServer, session: requests.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", server.url)
-    server.answers(200, {"install": INSTALL})
-    assert PlatformClient("http://opentrain.invalid", TOKEN, session=session).get_install().id == "ins_1"
-    assert server.received[0].target == "http://opentrain.invalid/api/partner/v1/installs/current"
-
-
-def test_a_proxy_that_is_away_had_no_effect(
-    session: requests.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
-    client = PlatformClient("http://opentrain.invalid", TOKEN, session=session)
-    error = caught_from(SENT_ONCE[0], client)
-    assert isinstance(error, OpenTrainConnectionError)
-    assert not error.outcome_unknown
 
 
 def test_connections_are_kept(client: PlatformClient, server: ScriptedServer) -> None:

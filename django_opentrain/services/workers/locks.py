@@ -22,7 +22,7 @@ from django_opentrain.models import Install
 
 M = TypeVar("M", bound=models.Model)
 
-#: Longer than the longest single call (timeouts times retries), so that a live holder never loses it in one.
+#: Longer than the longest single call (``transport.MAX_CALL_SECONDS``), so that a live holder never loses it in one.
 LEASE = timedelta(minutes=5)
 
 
