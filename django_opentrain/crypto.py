@@ -22,21 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-
-
-class UndecryptableError(Exception):
-    """A stored secret can't be decrypted with any of the configured keys."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            _(
-                "A stored secret can't be decrypted: the key that encrypted it is missing from"
-                " OPENTRAIN['ENCRYPTION_KEYS']. Put the old key back at the end of that list, or reconnect."
-            )
-        )
+from django_opentrain.errors import UndecryptableError
 
 
 class SecretStr(str):

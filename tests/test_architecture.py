@@ -17,6 +17,8 @@ BASICS = {
     "conf",
     "constraints",
     "crypto",
+    "errors",
+    "explanations",
     "fields",
     "clients",
     "lazy_messages",
@@ -28,6 +30,8 @@ BELOW_SERVICES = BASICS | {"models", "adapters"}
 EDGE = BELOW_SERVICES | {"services"}
 ALLOWED = {
     "platform": set(),
+    "errors": {"platform"},
+    "explanations": {"platform", "errors"},
     "sandbox": {"platform"},
     "models": BASICS,
     "adapters": BASICS | {"models"},

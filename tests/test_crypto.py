@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from django_opentrain import crypto
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 
 SECRET = b"whsec_correct-horse"
 ENCRYPT = [crypto.encrypt, crypto.seal]

@@ -10,7 +10,7 @@ from django.core.exceptions import FieldError
 from django.db import connection
 
 from django_opentrain import crypto
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEvent
 from tests.factories import make_endpoint, make_event, make_install
 

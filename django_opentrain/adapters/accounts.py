@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters.base import AdapterError
+from django_opentrain.errors import AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 
 #: What Django calls the rights that a trainer never has.

@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from django_opentrain.models import AccessGrant, Contract
 
 
-class AdapterError(Exception):
-    """The host can't do what was asked, for a reason that a person has to resolve.
-
-    Its message is shown to operators: it must hold no Work Email and no secret.
-    """
-
-
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """One of the host's projects, as a customer may link it."""

@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts, canary, first_login
-from django_opentrain.adapters.base import AdapterError, OpenTrainAdapter, Project
+from django_opentrain.adapters.base import OpenTrainAdapter, Project
 from django_opentrain.adapters.naming import group_name
+from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
 
 if TYPE_CHECKING:

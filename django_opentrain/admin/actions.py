@@ -21,12 +21,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import AdapterError
+from django_opentrain.errors import EXPECTED
 from django_opentrain.platform.redaction import mask
 from django_opentrain.platform.values import as_text
-from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.linking import LinkError
-from django_opentrain.services.workers import failures
 
 if TYPE_CHECKING:
     from django_opentrain.admin.base import OpenTrainAdmin
@@ -41,20 +38,6 @@ CHUNK: Final = 500
 #: Rows that the confirmation lists by name.
 MAX_LISTED: Final = 20
 MAX_REASON: Final = 200
-
-
-class OperationRefused(Exception):  # noqa: N818 - says the condition
-    """This row can't be operated on; the message tells the operator why."""
-
-
-#: What a service says instead of doing what it was asked for; anything else is a fault of ours.
-REFUSALS: Final = (
-    *failures.EXPECTED,
-    AdapterError,
-    ConnectError,
-    LinkError,
-    OperationRefused,
-)
 
 
 class Selection(Generic[M]):
@@ -87,7 +70,7 @@ class Selection(Generic[M]):
     def _try(self, act: Callable[[M], object], row: M) -> bool:
         try:
             act(row)
-        except REFUSALS as error:
+        except EXPECTED as error:
             messages.error(self.request, mask(f"{row}: {error}"))
             return False
         return True

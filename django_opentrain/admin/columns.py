@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from django_opentrain import relative_time
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.platform.redaction import mask
 
 if TYPE_CHECKING:

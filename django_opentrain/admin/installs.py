@@ -12,7 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin.actions import OperationRefused, Selection, operation
+from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
@@ -28,6 +28,7 @@ from django_opentrain.admin.columns import (
 )
 from django_opentrain.admin.links import LINK_TONES
 from django_opentrain.admin.webhooks import ENDPOINT_TONES
+from django_opentrain.errors import OperationRefused
 from django_opentrain.models import (
     AccessGrant,
     Contract,

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin.actions import OperationRefused, Selection, operation
+from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.bodies import readable_body
 from django_opentrain.admin.columns import (
@@ -27,6 +27,7 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
+from django_opentrain.errors import OperationRefused
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.services import endpoints, inbox

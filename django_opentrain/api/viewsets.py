@@ -35,6 +35,7 @@ from django_opentrain.api.serializers.base import (
     PageQuery,
     StrictSerializer,
 )
+from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import Install
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
 
@@ -134,17 +135,13 @@ class TenantViewSet(ViewSetMixin, APIView):
             raise ValidationError({"installId": [_("You have several live connections: say which.")]})
         if pk is not None:
             raise ValidationError({"installId": [_("This is none of your live connections.")]})
-        raise exceptions.ApiError(
-            exceptions.Problem(code="RECONNECT_REQUIRED", text=_("Connect to OpenTrain first."))
-        )
+        raise ReconnectRequired(_("Connect to OpenTrain first."))
 
 
 def still_live(install: Install) -> Install:
-    """The same install. Raises ``ApiError`` when its connection has ended."""
+    """The same install. Raises ``ReconnectRequired`` when its connection has ended."""
     if not install.is_live:
-        raise exceptions.ApiError(
-            exceptions.Problem(code="RECONNECT_REQUIRED", text=_("This connection has ended: connect again."))
-        )
+        raise ReconnectRequired(_("This connection has ended: connect again."))
     return install
 
 

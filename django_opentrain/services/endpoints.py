@@ -16,13 +16,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import BusyError, UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
-from django_opentrain.services.workers.locks import BusyError, exclusive_lease
+from django_opentrain.services.workers.locks import exclusive_lease
 
 logger = logging.getLogger(__name__)
 

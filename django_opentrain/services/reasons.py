@@ -12,10 +12,8 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import AdapterError
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import BusyError, LinkConflict, LinkError, UndecryptableError
 from django_opentrain.platform import errors
-from django_opentrain.services.linking import LinkConflict, LinkError
-from django_opentrain.services.workers.locks import BusyError
 
 _FOR_PEOPLE: Final = {
     kind.__name__

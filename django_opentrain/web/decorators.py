@@ -24,7 +24,9 @@ from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
+from django_opentrain.errors import EXPECTED
 from django_opentrain.view_decorators import never_atomic
+from django_opentrain.web.error_pages import error_page
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)
@@ -72,7 +74,7 @@ def protected(view: View) -> View:
 def customer_page(
     *methods: str, on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None
 ) -> Callable[[CustomerView[P]], View]:
-    """A page for whoever manages a tenant; the view gets the tenant after the request.
+    """A page for whoever manages a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
 
     :param methods: the HTTP methods that it answers; HEAD comes with GET.
     :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.
@@ -86,18 +88,20 @@ def customer_page(
             if not request.user.is_authenticated:
                 answer = None if on_anonymous is None else on_anonymous(request)
                 return answer or ask_to_log_in(request)
-            adapter = get_adapter()
-            tenant = adapter.get_tenant(request)
-            if tenant is None:
-                return refuse(request, _("Your account doesn't belong to a customer of this site."))
-            if not adapter.can_manage(request, tenant):
-                return refuse(
-                    request, _("Only those who manage your organization's account may see this page.")
-                )
             try:
+                adapter = get_adapter()
+                tenant = adapter.get_tenant(request)
+                if tenant is None:
+                    return refuse(request, _("Your account doesn't belong to a customer of this site."))
+                if not adapter.can_manage(request, tenant):
+                    return refuse(
+                        request, _("Only those who manage your organization's account may see this page.")
+                    )
                 return view(request, tenant, *args, **kwargs)
             except Http404:
                 return render(request, "opentrain/not_found.html", status=404)
+            except EXPECTED as error:
+                return error_page(request, error)
 
         return guarded
 

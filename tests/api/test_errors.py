@@ -58,20 +58,19 @@ def test_the_document_has_every_code() -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_what_each_error_becomes(error: Exception, code: str, retry_after: float | None) -> None:
-    problem = exceptions.explain(error)
-    assert problem is not None
-    assert (problem.code, problem.retry_after) == (code, retry_after)
-    assert problem.details == (error.details if isinstance(error, (BadRequest, Conflict)) else {})
-    response = problem.response()
-    assert response.status_code == exceptions.CODES[code]
+    response = exceptions.handle(error, {})
+    assert response is not None
+    assert (response.status_code, response.data["code"]) == (exceptions.CODES[code], code)
+    assert response.headers.get("Retry-After") == (retry_after and str(retry_after))
+    assert response.data["details"] == (error.details if isinstance(error, (BadRequest, Conflict)) else {})
     assert list(response.data) == ["error", "code", "requestId", "details"]
     assert response.data["requestId"]
 
 
 def test_opentrains_request_id_is_passed_on() -> None:
-    problem = exceptions.explain(Conflict("there", status=409, request_id="req_1"))
-    assert problem is not None
-    assert problem.response().data["requestId"] == "req_1"
+    response = exceptions.handle(Conflict("there", status=409, request_id="req_1"), {})
+    assert response is not None
+    assert response.data["requestId"] == "req_1"
 
 
 def fail(self: Any, request: object) -> None:

@@ -11,12 +11,10 @@ from typing import Final
 import requests
 from django.db import DatabaseError
 
+from django_opentrain.errors import BusyError, ConnectError, LinkError
 from django_opentrain.models import Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import connect, endpoints, linking
-from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.linking import LinkError
-from django_opentrain.services.workers.locks import BusyError
 from example_project.demo.opentrain import OpenTrain
 from tests.chaos.journal import Journal
 from tests.chaos.people import Customer, Hiring

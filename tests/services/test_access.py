@@ -12,14 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_opentrain import signals
-from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import BusyError, OperationRefused
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.services import access, connect, inbox, linking, reconcile, sweep
 from django_opentrain.services.access import convergence, grants, participants
 from django_opentrain.services.workers import retries
-from django_opentrain.services.workers.locks import BusyError
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
@@ -448,7 +447,7 @@ def test_nothing_is_restored_after_the_end(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.end(maria)
     linked.run()
-    with pytest.raises(AdapterError, match="has ended"):
+    with pytest.raises(OperationRefused, match="has ended"):
         grants.restore(maria.grant, "operator")
 
 
@@ -457,7 +456,7 @@ def test_nothing_is_restored_after_the_customer_left(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.run()
     connect.disconnect(maria.contract.install)
-    with pytest.raises(AdapterError, match="connected"):
+    with pytest.raises(OperationRefused, match="connected"):
         grants.restore(maria.grant, "operator ann")
     assert maria.grant.desired == Desired.REVOKED
 
@@ -470,7 +469,7 @@ def test_an_end_while_somebody_restores_wins(linked: OpenTrain) -> None:
     shown = maria.grant
     linked.end(maria)
     linked.run()
-    with pytest.raises(AdapterError, match="ended"):
+    with pytest.raises(OperationRefused, match="ended"):
         grants.restore(shown, "operator ann")
     assert maria.grant.desired == Desired.REVOKED
 
@@ -479,7 +478,7 @@ def test_nothing_is_restored_through_a_removed_link(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.run()
     linking.unlink(maria.grant.link)
-    with pytest.raises(AdapterError, match="not linked"):
+    with pytest.raises(OperationRefused, match="not linked"):
         grants.restore(maria.grant, "operator")
 
 

@@ -13,6 +13,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from django_opentrain import signals
+from django_opentrain.errors import LinkConflict, TokenRefused
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -305,7 +306,7 @@ def test_an_install_is_reconciled_by_one_at_a_time(linked: OpenTrain) -> None:
 def test_a_project_is_linked_once(linked: OpenTrain) -> None:
     job = str(ProjectLink.objects.get().job_id)
     errors = at_once(lambda: linking.link(Install.objects.get(), "p2", job))
-    assert [type(error) for error in errors] == [linking.LinkConflict] * (WORKERS - 1)
+    assert [type(error) for error in errors] == [LinkConflict] * (WORKERS - 1)
     there = Install.objects.get().client.list_project_links()
     assert [info.external_project_id for info in there].count("p2") == 1
 
@@ -318,5 +319,5 @@ def test_a_token_makes_one_install(opentrain: OpenTrain) -> None:
     def paste() -> None:
         connect.capture_token(connect.start_without_return(user, "acme"), approval.token)
 
-    assert {type(error) for error in at_once(paste)} <= {connect.TokenRefused}
+    assert {type(error) for error in at_once(paste)} <= {TokenRefused}
     assert Install.objects.usable().get().opentrain_id == approval.install.id

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from django_opentrain.conf import conf
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import ConnectError, StateError, TokenRefused
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -94,7 +95,7 @@ def test_strangers_do_not_connect(rf: RequestFactory) -> None:
 
 
 def test_only_own_projects_are_offered(request_of: HttpRequest) -> None:
-    with pytest.raises(connect.ConnectError, match="not one of yours"):
+    with pytest.raises(ConnectError, match="not one of yours"):
         connect.begin(request_of, "g1")
 
 
@@ -144,14 +145,14 @@ def test_a_state_serves_once_one_user_one_tenant_one_hour(
         (customer, "acme", ""),
         (customer, "acme", "\ud800"),
     ):
-        with pytest.raises(connect.StateError):
+        with pytest.raises(StateError):
             connect.complete_return(user=user, tenant=tenant, state=value, opentrain_install_id="ins_1")
     connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
-    with pytest.raises(connect.StateError):
+    with pytest.raises(StateError):
         connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
     late = state_in(connect.begin(request_of))
     ConsentRequest.objects.filter(used_at=None).update(expires_at=timezone.now())
-    with pytest.raises(connect.StateError, match="too old"):
+    with pytest.raises(StateError, match="too old"):
         connect.complete_return(user=customer, tenant="acme", state=late, opentrain_install_id="ins_1")
 
 
@@ -192,14 +193,14 @@ def test_what_is_no_token_is_said_so_and_sent_nowhere(
     opentrain: OpenTrain, customer: User, text: str
 ) -> None:
     waiting = connect.start_without_return(customer, "acme")
-    with pytest.raises(connect.TokenRefused, match="begins with ot_ptk_"):
+    with pytest.raises(TokenRefused, match="begins with ot_ptk_"):
         connect.capture_token(waiting, text)
     assert not opentrain.sandbox.calls
 
 
 def test_a_token_that_opentrain_does_not_know(opentrain: OpenTrain, customer: User) -> None:
     waiting = connect.start_without_return(customer, "acme")
-    with pytest.raises(connect.TokenRefused, match="doesn't accept") as caught:
+    with pytest.raises(TokenRefused, match="doesn't accept") as caught:
         connect.capture_token(waiting, "ot_ptk_0123456789abcdef")
     assert "0123456789" not in str(caught.value)
     waiting.refresh_from_db()
@@ -209,7 +210,7 @@ def test_a_token_that_opentrain_does_not_know(opentrain: OpenTrain, customer: Us
 def test_another_apps_token(opentrain: OpenTrain, customer: User) -> None:
     opentrain.sandbox.create_app("other-app")
     approval = opentrain.sandbox.approve(app_slug="other-app")
-    with pytest.raises(connect.TokenRefused, match="another app"):
+    with pytest.raises(TokenRefused, match="another app"):
         connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
 
 
@@ -219,7 +220,7 @@ def test_the_token_of_a_connection_that_is_not_active(
     approval = opentrain.sandbox.approve()
     ask = PlatformClient.get_install
     monkeypatch.setattr(PlatformClient, "get_install", lambda client: replace(ask(client), status="PAUSED"))
-    with pytest.raises(connect.TokenRefused, match="not active"):
+    with pytest.raises(TokenRefused, match="not active"):
         connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
 
 
@@ -230,14 +231,14 @@ def test_another_installs_token(opentrain: OpenTrain, customer: User, request_of
         user=customer, tenant="acme", state=state, opentrain_install_id="ins_other"
     )
     assert back.install is not None
-    with pytest.raises(connect.TokenRefused, match="another connection"):
+    with pytest.raises(TokenRefused, match="another connection"):
         connect.capture_token(back.install, approval.token)
 
 
 def test_another_tenants_install(opentrain: OpenTrain, customer: User) -> None:
     approval = opentrain.sandbox.approve()
     connect.capture_token(connect.start_without_return(customer, "acme"), approval.token)
-    with pytest.raises(connect.TokenRefused, match="another customer"):
+    with pytest.raises(TokenRefused, match="another customer"):
         connect.capture_token(connect.start_without_return(customer, "globex"), approval.token)
 
 
@@ -693,7 +694,7 @@ def test_a_refusal_of_who_has_left_changes_nothing(working: OpenTrain) -> None:
 
 
 def test_there_is_nothing_to_verify_without_a_token() -> None:
-    with pytest.raises(connect.ConnectError, match="reconnect"):
+    with pytest.raises(ConnectError, match="reconnect"):
         connect.verify(make_install(token=None))
 
 

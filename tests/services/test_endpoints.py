@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import BusyError, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError
@@ -19,7 +20,7 @@ from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import connect, endpoints, inbox
 from django_opentrain.services.inbox import receiving
-from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
 from tests.factories import make_endpoint, make_install
@@ -126,7 +127,7 @@ def fail_deliveries(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> No
     """The site is down until OpenTrain has given up on the endpoint."""
 
     def down(*_arguments: object) -> None:
-        raise inbox.UnknownEndpoint
+        raise UnknownEndpoint
 
     monkeypatch.setattr(inbox, "receive", down)
     for number in range(3):
@@ -415,7 +416,7 @@ def test_a_secret_is_good_for_nothing_once_its_endpoint_is_long_gone(
     receive(endpoint)
     opentrain.travel(hours=4)
     receiving._known_endpoints.clear()
-    with pytest.raises(inbox.UnknownEndpoint):
+    with pytest.raises(UnknownEndpoint):
         receive(endpoint)
 
 

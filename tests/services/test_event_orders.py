@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from django_opentrain.errors import BusyError, ConnectError, LinkError, UnknownEndpoint
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -35,9 +36,6 @@ from django_opentrain.models import (
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.sandbox.models import Job
 from django_opentrain.services import access, endpoints, inbox, linking, reconcile, sweep
-from django_opentrain.services.connect import ConnectError
-from django_opentrain.services.linking import LinkError
-from django_opentrain.services.workers.locks import BusyError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -67,7 +65,7 @@ class Letter:
         stamp = int(timezone.now().timestamp())
         digest = hmac.new(str(endpoint.secret).encode(), b"%d." % stamp + self.body, hashlib.sha256)
         headers = {"X-OpenTrain-Signature": f"t={stamp},v1={digest.hexdigest()}"}
-        with suppress(inbox.UnknownEndpoint):  # one whose creation was never answered: OpenTrain is told 404
+        with suppress(UnknownEndpoint):  # one whose creation was never answered: OpenTrain is told 404
             inbox.receive(self.key, headers, self.body)
 
 

@@ -15,6 +15,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
@@ -103,7 +104,7 @@ def test_the_type_comes_from_the_body(endpoint: WebhookEndpoint) -> None:
 @pytest.mark.parametrize("age", [301, -301, 86400])
 def test_old_and_future_signatures_are_refused(endpoint: WebhookEndpoint, age: int) -> None:
     body = body_of()
-    with pytest.raises(inbox.BadSignature):
+    with pytest.raises(BadSignature):
         inbox.receive(endpoint.key, signed(endpoint, body, age=age), body)
     assert not WebhookEvent.objects.exists()
 
@@ -114,7 +115,7 @@ def test_how_old_a_signature_may_be_is_the_sites_to_say(
 ) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "SIGNATURE_TOLERANCE": 60}
     body = body_of()
-    with nullcontext() if taken else pytest.raises(inbox.BadSignature):
+    with nullcontext() if taken else pytest.raises(BadSignature):
         inbox.receive(endpoint.key, signed(endpoint, body, age=age), body)
 
 
@@ -131,9 +132,9 @@ def test_only_what_is_new_and_known_wakes_the_workers(
 def test_nothing_forged_is_stored(endpoint: WebhookEndpoint) -> None:
     body = body_of()
     for headers in ({}, {"X-OpenTrain-Signature": "t=1,v1=00"}, signed(make_endpoint(make_install()), body)):
-        with pytest.raises(inbox.BadSignature):
+        with pytest.raises(BadSignature):
             inbox.receive(endpoint.key, headers, body)
-    with pytest.raises(inbox.BadSignature):
+    with pytest.raises(BadSignature):
         inbox.receive(endpoint.key, signed(endpoint, body), body + b" ")
     assert not WebhookEvent.objects.exists()
 
@@ -141,7 +142,7 @@ def test_nothing_forged_is_stored(endpoint: WebhookEndpoint) -> None:
 def test_an_unknown_key_and_an_endpoint_without_a_secret_are_unknown() -> None:
     waiting = make_endpoint(make_install(), secret=None, status=WebhookEndpoint.Status.PENDING)
     for key in (uuid.uuid4(), waiting.key):
-        with pytest.raises(inbox.UnknownEndpoint):
+        with pytest.raises(UnknownEndpoint):
             inbox.receive(key, {}, b"{}")
 
 
@@ -160,7 +161,7 @@ def test_an_endpoint_is_remembered_for_a_while_only(
     inbox.receive(endpoint.key, signed(endpoint, body), body)
     headers = signed(endpoint, body)
     endpoint.delete()
-    with pytest.raises(inbox.UnknownEndpoint):
+    with pytest.raises(UnknownEndpoint):
         inbox.receive(endpoint.key, headers, body)
 
 
@@ -291,7 +292,7 @@ def test_a_forged_request_costs_no_statement_once_the_endpoint_is_known(
 ) -> None:
     body = body_of()
     inbox.receive(endpoint.key, signed(endpoint, body), body)
-    with django_assert_num_queries(0), pytest.raises(inbox.BadSignature):
+    with django_assert_num_queries(0), pytest.raises(BadSignature):
         inbox.receive(endpoint.key, {}, body)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from django_opentrain.errors import LeaseLostError
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -22,7 +23,6 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import access, connect, inbox, linking, reconcile
-from django_opentrain.services.workers.locks import LeaseLostError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host

@@ -14,11 +14,11 @@ import pytest
 from django.db import connection, transaction
 
 from django_opentrain.adapters import DayUsage
+from django_opentrain.errors import LinkError
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile, sweep, usage
-from django_opentrain.services.linking import LinkError
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from django_opentrain.errors import BusyError, LinkConflict, LinkError
 from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
@@ -11,7 +12,7 @@ from django_opentrain.sandbox import models as sandbox_models
 from django_opentrain.services import linking, usage
 from django_opentrain.services.linking import lifecycle
 from django_opentrain.services.usage import collecting
-from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_link
 from tests.services.conftest import Host
@@ -59,9 +60,9 @@ def test_a_link_is_made_as_it_is_asked_for(install: Install, job: str) -> None:
 
 
 def test_a_project_of_another_tenant_is_refused(install: Install, job: str) -> None:
-    with pytest.raises(linking.LinkError, match="not one of yours"):
+    with pytest.raises(LinkError, match="not one of yours"):
         linking.link(install, "g1", job)
-    with pytest.raises(linking.LinkError, match="mode"):
+    with pytest.raises(LinkError, match="mode"):
         linking.link(install, "p1", job, provisioning_mode="MAGIC")
     assert not ProjectLink.objects.exists()
 
@@ -80,10 +81,10 @@ def test_a_no_does_not_delete_what_a_worker_has_completed_meanwhile(
 
     def twice(row: ProjectLink) -> ProjectLink:
         complete(ProjectLink.objects.get(pk=row.pk))
-        raise linking.LinkConflict("It is linked already.")
+        raise LinkConflict("It is linked already.")
 
     monkeypatch.setattr(lifecycle, "complete", twice)
-    with pytest.raises(linking.LinkConflict):
+    with pytest.raises(LinkConflict):
         linking.link(install, "p1", job)
     assert ProjectLink.objects.get().status == ACTIVE
 
@@ -101,7 +102,7 @@ def test_no_link_is_begun_in_an_install_that_a_reconnect_has_ended(
 
 def test_twice_is_a_conflict_that_names_the_job(install: Install, job: str) -> None:
     linking.link(install, "p1", job)
-    with pytest.raises(linking.LinkConflict, match=job):
+    with pytest.raises(LinkConflict, match=job):
         linking.link(install, "p1", "another")
     assert len(remote(install)) == 1
 
@@ -111,7 +112,7 @@ def test_a_conflict_is_about_this_project_of_this_customer(install: Install, job
     linking.link(install, "p2", job)
     make_link(make_install("globex"), external_project_id="p1", job_id="job_theirs")
     linking.link(install, "p1", job)
-    with pytest.raises(linking.LinkConflict, match=f"job {job} already"):
+    with pytest.raises(LinkConflict, match=f"job {job} already"):
         linking.link(install, "p1", job)
 
 
@@ -120,7 +121,7 @@ def test_a_link_to_another_job_at_opentrain_is_explained(
 ) -> None:
     other = opentrain.sandbox.create_job("Other", organization_id=install.organization_id).id
     install.client.create_project_link(external_project_id="p1", job_id=other)
-    with pytest.raises(linking.LinkConflict, match=other):
+    with pytest.raises(LinkConflict, match=other):
         linking.link(install, "p1", job)
     assert not ProjectLink.objects.filter(job_id=job).exists()
 
@@ -207,7 +208,7 @@ def test_unlinking_during_an_outage_closes_access_now_and_tells_opentrain_later(
         linking.unlink(row, "operator ann")
     assert maria.grant.desired == AccessGrant.Desired.REVOKED
     assert maria.grant.cause == "operator ann: project unlinked"
-    with pytest.raises(linking.LinkConflict, match="still being removed"):
+    with pytest.raises(LinkConflict, match="still being removed"):
         linking.link(install, "p1", job)
     for _round in range(3):
         opentrain.run()

@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 from django_opentrain import tasks
 from django_opentrain.clients import InstallObserver
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import BusyError, LinkConflict
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
@@ -29,9 +30,9 @@ from django_opentrain.platform.errors import (
 from django_opentrain.platform.resources import BudgetInfo
 from django_opentrain.services import connect, endpoints, linking, reconcile, sweep
 from django_opentrain.services.access import contracts, participants
-from django_opentrain.services.linking import LinkConflict, records
+from django_opentrain.services.linking import records
 from django_opentrain.services.reconcile import diff, runs
-from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter

@@ -11,11 +11,12 @@ from django.urls import reverse
 
 from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import BusyError, ServiceError
+from django_opentrain.explanations import explain
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import errors
-from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
-from django_opentrain.web.error_pages import EXPECTED, explain
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.markup import page_of, text_of
@@ -72,7 +73,7 @@ def test_a_job_may_be_chosen_later(boss: Client, opentrain: OpenTrain, install: 
         ({"project": ""}, 400, "This field is required."),
         ({"project": "other-1"}, 400, "not one of the available choices"),
         ({"job_id": "x" * 201}, 400, "at most 200"),
-        ({"job_id": "job_unknown"}, 409, "OpenTrain doesn't know this job."),
+        ({"job_id": "job_unknown"}, 404, "OpenTrain doesn't know this job."),
         ({"provisioning_mode": "MAGIC"}, 400, "not one of the available choices"),
     ],
 )
@@ -149,7 +150,7 @@ def test_a_connection_is_checked(boss: Client, install: Install) -> None:
     [
         (401, 409, "Connect again: your projects"),
         (403, 403, "OpenTrain refuses this for now"),
-        (429, 503, "Try again in"),
+        (429, 429, "Try again in"),
         (500, 503, "Try again in a minute"),
     ],
 )
@@ -162,7 +163,7 @@ def test_what_keeps_an_action_from_working_is_explained(
 
 def test_a_lost_key_is_explained(boss: Client, install: Install) -> None:
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
-        expect(boss, "verify", install, answer=(503, "Ask the operators of this site"))
+        expect(boss, "verify", install, answer=(409, "Ask this site's administrators"))
 
 
 def test_a_lost_key_lets_access_end_all_the_same(
@@ -171,7 +172,7 @@ def test_a_lost_key_lets_access_end_all_the_same(
     link = opentrain.link("acme-1")
     factories.make_grant(factories.make_contract(install, [link]), link, factories.make_participant(install))
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ENCRYPTION_KEYS": [generate_key()]}):
-        expect(boss, "unlink", link, answer=(503, "Ask the operators of this site"))
+        expect(boss, "unlink", link, answer=(409, "Ask this site's administrators"))
     assert AccessGrant.objects.get().desired == AccessGrant.Desired.REVOKED
 
 
@@ -185,20 +186,21 @@ def test_a_lost_key_lets_access_end_all_the_same(
         ),
         (errors.InvalidRequest("Too long."), 400, "Too long."),
         (errors.Conflict("A limit is reached.", status=409), 409, "A limit is reached."),
-        (errors.NotFound("No such job.", status=404), 409, "No such job."),
+        (errors.NotFound("No such job.", status=404), 404, "No such job."),
         (errors.UnusableResponse("Cut short.", status=200), 503, "Nothing is lost"),
         (errors.OpenTrainConnectionError("No answer."), 503, "Nothing is lost"),
-        (errors.RateLimited("Slow down.", status=429, retry_after=150), 503, "in 3 minutes"),
-        (errors.RateLimited("Slow down.", status=429), 503, "in a minute"),
+        (errors.RateLimited("Slow down.", status=429, retry_after=150), 429, "in 3 minutes"),
+        (errors.RateLimited("Slow down.", status=429), 429, "in a minute"),
         (AdapterError("Not one of yours."), 409, "Not one of yours."),
         (BusyError(), 409, "Try again in a moment"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_every_expected_error_has_words(error: Exception, status: int, words: str) -> None:
-    assert isinstance(error, EXPECTED)
+def test_every_expected_error_has_words(
+    error: errors.OpenTrainError | ServiceError, status: int, words: str
+) -> None:
     problem = explain(error)
-    assert problem.status == status
+    assert problem.http_status == status
     assert words in f"{problem.text} {problem.advice}"
     assert problem.title
 

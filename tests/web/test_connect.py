@@ -112,7 +112,7 @@ def test_whoever_lost_the_token_sets_out_for_the_same_once_more(boss: Client, op
 
 def test_a_project_that_is_not_theirs_is_refused(boss: Client) -> None:
     response = send(boss, "/opentrain/connect/", project="other-1")
-    assert response.status_code == 409
+    assert response.status_code == 400
     assert "not one of yours" in text_of(response)
     assert not ConsentRequest.objects.exists()
 

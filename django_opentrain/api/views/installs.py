@@ -22,7 +22,6 @@ from django_opentrain.api.views.counting import count
 from django_opentrain.api.viewsets import TenantViewSet, still_live
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
 from django_opentrain.services import connect, reconcile
-from django_opentrain.services.connect import ConnectError
 from django_opentrain.services.workers import retries
 
 
@@ -41,12 +40,7 @@ class InstallViewSet(TenantViewSet):
     def connect(self, request: Request) -> Response:
         """Where to send the customer's browser, to approve the connection on OpenTrain."""
         given = self.body(ConnectRequest)
-        try:
-            url = connect.begin(
-                django_request(request), given.get("external_project_id"), given.get("next_url")
-            )
-        except ConnectError as error:
-            raise ValidationError({"externalProjectId": [str(error)]}) from error
+        url = connect.begin(django_request(request), given.get("external_project_id"), given.get("next_url"))
         return Response({"consentUrl": url})
 
     def token(self, request: Request) -> Response:

@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.exceptions import ApiError, Problem
 from django_opentrain.api.serializers.webhooks import (
     EndpointQuery,
     EndpointSerializer,
@@ -17,6 +16,7 @@ from django_opentrain.api.serializers.webhooks import (
     RedeliverRequest,
 )
 from django_opentrain.api.viewsets import TenantViewSet, still_live
+from django_opentrain.errors import OperationRefused
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.services import endpoints, inbox
 
@@ -53,7 +53,7 @@ class WebhookEndpointViewSet(TenantViewSet):
         self.no_body()
         endpoint = self._known(pk)
         if endpoint.status == Status.RETIRING:
-            raise _conflict(_("This endpoint is being replaced already."))
+            raise OperationRefused(_("This endpoint is being replaced already."))
         return self._shown(endpoints.rotate_secret(endpoint), status=201)
 
     def redeliver(self, request: Request, pk: int) -> Response:
@@ -61,7 +61,7 @@ class WebhookEndpointViewSet(TenantViewSet):
         given = self.body(RedeliverRequest)
         endpoint = self._known(pk)
         if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
-            raise _conflict(_("OpenTrain redelivers only to an active endpoint: enable it."))
+            raise OperationRefused(_("OpenTrain redelivers only to an active endpoint: enable it."))
         done = endpoint.install.client.redeliver(endpoint.opentrain_id, given.get("delivery_id"))
         return Response(Redelivered(done).data, status=202)
 
@@ -73,7 +73,7 @@ class WebhookEndpointViewSet(TenantViewSet):
         endpoint = self.own(self._rows(), pk)
         still_live(endpoint.install)
         if not endpoint.opentrain_id:
-            raise _conflict(_("OpenTrain hasn't confirmed this endpoint yet."))
+            raise OperationRefused(_("OpenTrain hasn't confirmed this endpoint yet."))
         return endpoint
 
     def _shown(self, endpoint: WebhookEndpoint, status: int = 200) -> Response:
@@ -96,7 +96,7 @@ class EventViewSet(TenantViewSet):
         self.no_body()
         event = self.own(self._rows(), pk)
         if not inbox.replay(WebhookEvent.objects.filter(pk=event.pk)):
-            raise _conflict(_("The body of this event is gone: its retention is over."))
+            raise OperationRefused(_("The body of this event is gone: its retention is over."))
         return Response(EventSerializer(self.own(self._rows(), pk)).data, status=202)
 
     def _rows(self) -> QuerySet[WebhookEvent]:
@@ -104,7 +104,3 @@ class EventViewSet(TenantViewSet):
         # A body can have 256 kB, and is not shown.
         there = ExpressionWrapper(Q(body__isnull=False), output_field=BooleanField())
         return mine.defer("body").annotate(replayable=there)
-
-
-def _conflict(text: str) -> ApiError:
-    return ApiError(Problem(code="CONFLICT", text=text))

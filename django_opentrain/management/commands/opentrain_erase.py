@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from django_opentrain.errors import StillNeededError
 from django_opentrain.services.purge import erasure
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         """Raises ``CommandError`` while their data is still needed."""
         try:
             done = erasure.erase(options["trainer"], force=options["force"])
-        except erasure.StillNeededError as error:
+        except StillNeededError as error:
             raise CommandError(f"Their data is still needed ({error}). Nothing was changed.") from error
         self.stdout.write(f"Forgotten: people {done.people}, event bodies {done.event_bodies}.")
         if done.unreadable_bodies:

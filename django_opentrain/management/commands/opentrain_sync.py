@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
+from django_opentrain.errors import EXPECTED
+from django_opentrain.explanations import explain
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.models.installs import InstallQuerySet
-from django_opentrain.platform.redaction import describe
 from django_opentrain.services import access, connect, reconcile
 from django_opentrain.services.access import grants
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.services.reconcile.diff import Change
-from django_opentrain.services.workers import failures
-
-#: What keeps one install from being reconciled, and no other.
-EXPECTED: Final = (*failures.EXPECTED, connect.ConnectError)
 
 
 class Command(BaseCommand):
@@ -45,7 +42,7 @@ class Command(BaseCommand):
                 outcome = self._reconcile(row, **options)
             except EXPECTED as error:
                 failed += 1
-                self.stdout.write(self.style.ERROR(describe(error)))
+                self.stdout.write(self.style.ERROR(f"{explain(error).title}: {error}"))
             else:
                 self._show(row, outcome, dry_run=options["dry_run"])
         if not options["dry_run"]:

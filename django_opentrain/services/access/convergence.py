@@ -15,8 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
-from django_opentrain.adapters import AdapterError, get_adapter
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.adapters import get_adapter
+from django_opentrain.errors import AdapterError, UndecryptableError
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.platform.errors import OpenTrainError

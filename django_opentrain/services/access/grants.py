@@ -11,7 +11,7 @@ from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import AdapterError
+from django_opentrain.errors import OperationRefused
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.workers import wakeup
@@ -58,15 +58,15 @@ def withdraw(grants: AccessGrantQuerySet, cause: str) -> int:
 
 
 def restore(row: AccessGrant, cause: str) -> None:
-    """An operator gives back what was taken away. Raises ``AdapterError`` where there is nothing to return to."""
+    """An operator gives back what was taken away. Raises ``OperationRefused`` where there is nothing to return to."""
     with install_lock(row.contract.install):
         fresh = AccessGrant.objects.select_related("contract__install", "link").get(pk=row.pk)
         if fresh.contract.status == Contract.Status.ENDED:
-            raise AdapterError(_("The contract has ended: access can't be given back."))
+            raise OperationRefused(_("The contract has ended: access can't be given back."))
         if not fresh.contract.install.is_live:
-            raise AdapterError(_("The customer is not connected any more: access can't be given back."))
+            raise OperationRefused(_("The customer is not connected any more: access can't be given back."))
         if not fresh.link.grants_access:
-            raise AdapterError(_("The project is not linked any more: access can't be given back."))
+            raise OperationRefused(_("The project is not linked any more: access can't be given back."))
         _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
     wakeup.wake_workers_on_commit()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.adapters import get_adapter
+from django_opentrain.errors import AdapterError, OperationRefused
 from django_opentrain.models import AccessGrant
 
 
@@ -14,10 +15,13 @@ def can_resend(grant: AccessGrant) -> bool:
 
 
 def resend(grant: AccessGrant) -> None:
-    """Send it again. Raises ``AdapterError``, with words for the customer, when it doesn't go out."""
+    """Send it again.
+
+    Raises ``OperationRefused`` where there is none to send, ``AdapterError`` when it doesn't go out.
+    """
     if not can_resend(grant):
-        raise AdapterError(_("There is no link for a first login to send."))
+        raise OperationRefused(_("There is no link for a first login to send."))
     if not get_adapter().resend_first_login(grant):
         raise AdapterError(
-            _("The mail could not be sent. Try again later, or ask the operators of this site.")
+            _("The mail could not be sent. Try again later, or ask this site's administrators.")
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo

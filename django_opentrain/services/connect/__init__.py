@@ -1,9 +1,7 @@
 """A customer's connection: consent, token, reconnect, refused installs, and the way out."""
 
 from django_opentrain.services.connect.consent import (
-    ConnectError,
     Return,
-    StateError,
     begin,
     complete_return,
     local_url,
@@ -11,20 +9,11 @@ from django_opentrain.services.connect.consent import (
     unsaved_install,
 )
 from django_opentrain.services.connect.offboarding import disconnect
-from django_opentrain.services.connect.tokens import (
-    MAX_TOKEN,
-    TokenRefused,
-    capture_token,
-    missing_scopes,
-    verify,
-)
+from django_opentrain.services.connect.tokens import MAX_TOKEN, capture_token, missing_scopes, verify
 
 __all__ = [
     "MAX_TOKEN",
-    "ConnectError",
     "Return",
-    "StateError",
-    "TokenRefused",
     "begin",
     "capture_token",
     "complete_return",

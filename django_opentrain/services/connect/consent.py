@@ -23,19 +23,12 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
+from django_opentrain.errors import ConnectError, StateError
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.platform.values import as_id
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_NEXT_URL: Final = 2048
-
-
-class ConnectError(ValueError):
-    """What was asked for can't be connected; the message says what to do."""
-
-
-class StateError(ConnectError):
-    """A return from the consent screen that doesn't belong to a request of this user's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +52,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     if user.pk is None or tenant is None or not adapter.can_manage(request, tenant):
         raise PermissionDenied
     if external_project_id and adapter.get_project(tenant, external_project_id) is None:
-        raise ConnectError(_("That project is not one of yours."))
+        raise ConnectError(_("That project is not one of yours."), field="external_project_id")
     state = secrets.token_urlsafe(32)
     ConsentRequest.objects.create(
         state=_digest(state),

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from django_opentrain import signals
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import BusyError, UndecryptableError
 from django_opentrain.models import AccessGrant, DailyUsage, Install
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
@@ -17,7 +17,7 @@ from django_opentrain.services import endpoints
 from django_opentrain.services.access import grants
 from django_opentrain.services.usage import runs, totals
 from django_opentrain.services.workers import retries, wakeup
-from django_opentrain.services.workers.locks import BusyError, lease
+from django_opentrain.services.workers.locks import lease
 from django_opentrain.services.workers.retries import backoff
 
 logger = logging.getLogger(__name__)

@@ -17,12 +17,12 @@ from django_opentrain import signals
 from django_opentrain.clients import refusal_columns, unobserved_client
 from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
+from django_opentrain.errors import ReconnectRequired, TokenRefused
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import reconnect
-from django_opentrain.services.connect.consent import ConnectError
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lock_all
 
@@ -30,10 +30,6 @@ MAX_TOKEN: Final = 512
 
 
 _TOKEN = re.compile(rf"{catalog.TOKEN_PREFIX}[!-~]+")
-
-
-class TokenRefused(ConnectError):  # noqa: N818 - says the condition
-    """The pasted text is not a token that can be used here; the message says what to do."""
 
 
 def capture_token(install: Install, token: str) -> Install:
@@ -144,10 +140,11 @@ def missing_scopes(install: Install) -> tuple[str, ...]:
 def verify(install: Install) -> Install:
     """Ask OpenTrain how the install stands, whatever we believed; a success heals it.
 
-    Raises ``OpenTrainError`` when OpenTrain refuses or can't be asked, ``UndecryptableError`` for a lost key.
+    Raises ``OpenTrainError`` when OpenTrain refuses or can't be asked, ``UndecryptableError`` for a lost key,
+    ``ReconnectRequired`` when there is no token, ``BusyError`` when another install took over meanwhile.
     """
     if not install.token:
-        raise ConnectError(_("There is no token any more: reconnect."))
+        raise ReconnectRequired(_("There is no token any more: reconnect."))
     try:
         info = unobserved_client(install.token).get_install()
     except (Unauthorized, Forbidden) as error:

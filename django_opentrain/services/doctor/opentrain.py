@@ -15,7 +15,7 @@ from django.utils import timezone as django_timezone
 
 from django_opentrain.clients import shared_session, unobserved_client
 from django_opentrain.conf import conf
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized

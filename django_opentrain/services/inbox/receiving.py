@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
+from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog, signing
 from django_opentrain.platform.payloads import Event
@@ -28,14 +29,6 @@ ENDPOINT_CACHE_SECONDS: Final = 10.0
 
 
 ENDPOINT_CACHE_SIZE: Final = 10_000
-
-
-class UnknownEndpoint(Exception):  # noqa: N818 - says the condition, as Django's DoesNotExist does
-    """No endpoint has this key."""
-
-
-class BadSignature(Exception):  # noqa: N818 - says the condition
-    """The body was not signed with this endpoint's secret, or too long ago."""
 
 
 @dataclass(frozen=True, kw_only=True)

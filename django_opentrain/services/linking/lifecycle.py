@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.errors import LinkConflict, LinkError
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
@@ -25,14 +26,6 @@ from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lease
 
 logger = logging.getLogger(__name__)
-
-
-class LinkError(ValueError):
-    """The project can't be linked so; the message says what to do."""
-
-
-class LinkConflict(LinkError):  # noqa: N818 - says the condition
-    """The project is linked already; the message says to which job."""
 
 
 def link(
@@ -53,7 +46,7 @@ def link(
     if project is None:
         raise LinkError(_("That project is not one of yours."))
     if provisioning_mode not in catalog.PROVISIONING_MODES:
-        raise LinkError(_("Unknown provisioning mode."))
+        raise LinkError(_("Unknown provisioning mode."), field="provisioning_mode")
     try:
         with install_lock(install):
             row = ProjectLink.objects.create(

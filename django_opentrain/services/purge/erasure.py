@@ -16,7 +16,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import StillNeededError, UndecryptableError
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -31,14 +31,6 @@ from django_opentrain.services.usage import totals
 
 #: Bodies that are looked into at once.
 BATCH: Final = 200
-
-
-class StillNeededError(Exception):
-    """Something is still to be done with this person's data. ``reasons``: what, in words."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__(", ".join(reasons))
-        self.reasons = reasons
 
 
 @dataclass(kw_only=True)
@@ -62,7 +54,7 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
     naming, unreadable = _events_naming(opentrain_user_id)
     reasons = _reasons_to_wait(opentrain_user_id, naming)
     if reasons and not force:
-        raise StillNeededError(reasons)
+        raise StillNeededError(*reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
     with transaction.atomic():
         _rename_in_history(people, opentrain_user_id)

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import models, transaction
 
 from django_opentrain import crypto
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.fields import Ciphertext, EncryptedMixin
 
 #: Rows re-encrypted in one transaction, so that no lock is held for long.
@@ -92,7 +93,7 @@ def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> No
         return
     try:
         fresh = Ciphertext(crypto.rotate(ciphertext))
-    except crypto.UndecryptableError:
+    except UndecryptableError:
         total.undecryptable += 1
         return
     type(row)._default_manager.filter(pk=row.pk).update(**{field.attname: fresh})
@@ -114,6 +115,6 @@ def undecryptable(sample: int) -> dict[str, int]:
 def _is_lost(row: models.Model, field: EncryptedMixin) -> bool:
     try:
         getattr(row, field.attname)
-    except crypto.UndecryptableError:
+    except UndecryptableError:
         return True
     return False

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop as _
 
 from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
 from django_opentrain.lazy_messages import Phrase
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
@@ -37,7 +37,6 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.services import endpoints
 from django_opentrain.services.access import contracts, convergence
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
-from django_opentrain.services.linking import LinkConflict
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
@@ -46,7 +45,7 @@ from django_opentrain.services.reconcile.diff import (
 )
 from django_opentrain.services.reconcile.snapshot import Snapshot, read_contracts, read_links
 from django_opentrain.services.workers import failures, retries
-from django_opentrain.services.workers.locks import BusyError, Lease, exclusive_lease
+from django_opentrain.services.workers.locks import Lease, exclusive_lease
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _run(row: Install, held: Lease) -> Outcome:
     planned = row.next_reconcile_at
     try:
         outcome = _restore(row, held)
-    except (OpenTrainError, UndecryptableError) as error:
+    except EXPECTED as error:
         _postpone(row, error)
         raise
     attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
@@ -241,6 +240,8 @@ def _reassert(row: Install, held: Lease) -> None:
 
 
 def _postpone(row: Install, error: Exception) -> None:
+    if isinstance(error, (BusyError, LeaseLostError)):
+        return  # what the other worker finds decides when to go on
     row.refresh_from_db()
     attempts = row.reconcile_attempts + 1
     again = timezone.now() + retries.backoff(attempts)
@@ -276,7 +277,7 @@ def each_due() -> Iterator[Install]:
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
             failures.log_failure(logger, "Reconciling", row, error)
-            if not isinstance(error, failures.EXPECTED):
+            if not isinstance(error, EXPECTED):
                 _postpone(row, error)
         yield row
 
@@ -299,7 +300,7 @@ def _recheck(row: Install) -> None:
     """OpenTrain refused the last call: does it refuse the install? Raises what it answers."""
     try:
         tokens.verify(row)
-    except (OpenTrainError, UndecryptableError) as error:
+    except EXPECTED as error:
         _postpone(row, error)
         if isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain:
             refused_installs.end_access(row)

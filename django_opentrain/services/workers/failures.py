@@ -5,16 +5,10 @@ from __future__ import annotations
 import logging
 import traceback
 from pathlib import Path
-from typing import Final
 
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import EXPECTED
 from django_opentrain.models import Install
-from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.redaction import describe
-from django_opentrain.services.workers.locks import BusyError, LeaseLostError
-
-#: What OpenTrain, a lost key or another worker can do to any call: it is tried again by itself.
-EXPECTED: Final = (OpenTrainError, UndecryptableError, BusyError, LeaseLostError)
 
 
 def log_failure(logger: logging.Logger, doing: str, install: Install, error: Exception) -> None:

@@ -16,8 +16,8 @@ from typing import TypeVar
 from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
+from django_opentrain.errors import BusyError, LeaseLostError
 from django_opentrain.models import Install
 
 M = TypeVar("M", bound=models.Model)
@@ -50,13 +50,6 @@ def _locking(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> mode
     return queryset.select_for_update(skip_locked=skip)
 
 
-class BusyError(Exception):
-    """Somebody else is at this install; try again in a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(_("Another change for this customer is under way. Try again in a moment."))
-
-
 @contextmanager
 def install_lock(install: Install) -> Iterator[None]:
     """A transaction in which nobody else writes down news of this install.
@@ -69,10 +62,6 @@ def install_lock(install: Install) -> Iterator[None]:
         if row is not None and row.superseded_by_id is not None:
             raise BusyError
         yield
-
-
-class LeaseLostError(Exception):
-    """Another worker took the lease over, because this one was too slow."""
 
 
 class Lease:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.services.connect import missing_scopes, refused_installs
@@ -62,7 +62,7 @@ def _active(install: Install) -> Statement:
             text=_(
                 "The key with which it was encrypted is missing, so nothing can be exchanged with OpenTrain."
             ),
-            advice=_("Ask the operators of this site to restore the key, or connect again."),
+            advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
         )
     if install.last_error_code == FORBIDDEN:

@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.crypto import UndecryptableError
+from django_opentrain.errors import EXPECTED
+from django_opentrain.explanations import explain
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile
 from django_opentrain.services.access import grants, invitations
 from django_opentrain.web.decorators import customer_page, owned
-from django_opentrain.web.error_pages import EXPECTED, explain, problem_page
+from django_opentrain.web.error_pages import error_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import redirect_with_notice
 from django_opentrain.web.views.home import page, project_rows
@@ -34,7 +35,7 @@ def _attempt(
     try:
         deed()
     except EXPECTED as error:
-        return problem_page(request, explain(error), back=to)
+        return error_page(request, error, back=to)
     return redirect_with_notice(done, to, **({} if install is None else {"install": install}))
 
 
@@ -96,7 +97,7 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
             )
         else:
             form.add_error(None, f"{problem.text} {problem.advice}".strip())
-        return page(request, tenant, form, status=problem.status)
+        return page(request, tenant, form, status=problem.http_status)
     done = "linked" if made.status == ProjectLink.Status.ACTIVE else "link-pending"
     return redirect_with_notice(done, install=pk)
 
@@ -117,8 +118,6 @@ def _unlink(request: HttpRequest, row: ProjectLink) -> HttpResponse:
         linking.unlink(row)
     except OpenTrainError:
         done = "unlink-pending"
-    except UndecryptableError as error:
-        return problem_page(request, explain(error))
     else:
         done = "unlinked"
     return redirect_with_notice(done, install=row.install.pk)

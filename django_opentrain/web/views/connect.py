@@ -12,13 +12,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from django_opentrain.errors import StateError, TokenRefused
+from django_opentrain.explanations import explain
 from django_opentrain.models import Install
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
 from django_opentrain.view_decorators import open_to_anonymous
 from django_opentrain.web.decorators import customer_page, owned
-from django_opentrain.web.error_pages import explain, problem_page
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.notices import redirect_with_notice
 
@@ -32,11 +33,7 @@ def connect(request: HttpRequest, _tenant: str) -> HttpResponse:
 
     A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go after all is done).
     """
-    try:
-        url = service.begin(request, request.POST.get("project"), request.POST.get("next"))
-    except service.ConnectError as error:
-        return problem_page(request, explain(error))
-    return HttpResponseRedirect(url)
+    return HttpResponseRedirect(service.begin(request, request.POST.get("project"), request.POST.get("next")))
 
 
 @customer_page("POST")
@@ -76,7 +73,7 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:
             state=request.GET.get("state", ""),
             opentrain_install_id=install_id,
         )
-    except service.StateError as error:
+    except StateError as error:
         return _come_back(tenant, install_id) or render(
             request, "opentrain/return_refused.html", {"reason": str(error)}, status=400
         )
@@ -128,7 +125,7 @@ def _capture(install: Install, form: TokenForm) -> Install | None:
     """The connected install; None when the form now says why not."""
     try:
         return service.capture_token(install, form.cleaned_data["token"])
-    except service.TokenRefused as error:
+    except TokenRefused as error:
         form.add_error("token", str(error))
     except OpenTrainError as error:
         problem = explain(error)

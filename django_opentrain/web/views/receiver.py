@@ -17,7 +17,8 @@ from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from django_opentrain.conf import conf
-from django_opentrain.crypto import SecretBytes, UndecryptableError
+from django_opentrain.crypto import SecretBytes
+from django_opentrain.errors import BadSignature, UndecryptableError, UnknownEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
@@ -69,9 +70,9 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
     except Unacceptable as error:
         logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
         return _answer(error.status)
-    except inbox.UnknownEndpoint:
+    except UnknownEndpoint:
         return _answer(404)
-    except inbox.BadSignature:
+    except BadSignature:
         logger.warning("Refused a delivery to webhook endpoint %s: its signature is not valid.", key)
         return _answer(400)
     except UndecryptableError as error:

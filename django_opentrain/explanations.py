@@ -1,0 +1,172 @@
+"""How each error is told: to customers on pages and in the API, and in what is stored with a row.
+
+``explain`` has the words, the API's code and the HTTP status of an error. What is stored is a code and a text: an
+exception of neither of our families comes from inside the host (a database, a file system, an adapter), so that its
+text is for operators only, and its code ``INTERNAL_ERROR`` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from django_opentrain.errors import (
+    BusyError,
+    LeaseLostError,
+    ReconnectRequired,
+    ServiceError,
+    UndecryptableError,
+)
+from django_opentrain.platform.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    MissingScope,
+    NotFound,
+    OpenTrainError,
+    RateLimited,
+    Unauthorized,
+)
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+INTERNAL_ERROR: Final = "INTERNAL_ERROR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One error, as a customer or their front end is told of it."""
+
+    #: The API's.
+    code: str
+    http_status: int
+    #: What happened, in a sentence.
+    text: str
+    title: str = ""
+    #: What to do.
+    advice: str = ""
+    #: Whether connecting again is what helps.
+    reconnect: bool = False
+    #: Seconds after which another try makes sense; None where waiting doesn't help.
+    retry_after: float | None = None
+    #: OpenTrain's, where it was OpenTrain that refused.
+    request_id: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Words:
+    """What is said of a kind of errors."""
+
+    title: _StrOrPromise
+    #: The API's code; "" where it is the error's own.
+    code: str = ""
+    #: Instead of the error's own text, which isn't for customers.
+    text: _StrOrPromise = ""
+    advice: _StrOrPromise = ""
+    reconnect: bool = False
+    #: Seconds after which another try makes sense, where OpenTrain doesn't say.
+    pause: float | None = None
+
+
+_Kinds = type[Exception] | tuple[type[Exception], ...]
+
+_ASK: Final = _("Ask this site's administrators for details.")
+
+#: The first that fits is taken: particular ones come first.
+_TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
+    (
+        Unauthorized,
+        _Words(
+            code="RECONNECT_REQUIRED",
+            title=_("OpenTrain no longer accepts this connection"),
+            advice=_("Connect again: your projects and trainers are taken over."),
+            reconnect=True,
+        ),
+    ),
+    (
+        MissingScope,
+        _Words(
+            code="MISSING_SCOPE",
+            title=_("A permission is missing"),
+            advice=_("Connect again and approve every permission on OpenTrain."),
+            reconnect=True,
+        ),
+    ),
+    (
+        Forbidden,
+        _Words(
+            code="OPENTRAIN_FORBIDDEN",
+            title=_("OpenTrain refuses this for now"),
+            advice=_(
+                "The connection, this site's app or your OpenTrain account's feature is not active. Look at your"
+                " OpenTrain settings, or ask OpenTrain's support."
+            ),
+        ),
+    ),
+    (NotFound, _Words(code="OPENTRAIN_NOT_FOUND", title=_("Not found on OpenTrain"))),
+    (BadRequest, _Words(code="BAD_REQUEST", title=_("OpenTrain refused this"))),
+    (Conflict, _Words(code="CONFLICT", title=_("OpenTrain refused this"))),
+    (InvalidRequest, _Words(code="BAD_REQUEST", title=_("That can't be sent to OpenTrain"))),
+    (
+        RateLimited,
+        _Words(
+            code="RATE_LIMITED",
+            title=_("Rate limited by OpenTrain"),
+            advice=ngettext_lazy("Try again in a minute.", "Try again in %(minutes)d minutes.", "minutes"),
+            pause=60,
+        ),
+    ),
+    # No answer, a 5xx, or an answer that makes no sense: it may be another one later.
+    (
+        OpenTrainError,
+        _Words(
+            code="OPENTRAIN_UNAVAILABLE",
+            title=_("OpenTrain can't be reached"),
+            advice=_("Nothing is lost. Try again in a minute."),
+            pause=30,
+        ),
+    ),
+    (
+        UndecryptableError,
+        _Words(
+            title=_("This site can't read the connection's token"),
+            text=_("The key with which it was encrypted is missing."),
+            advice=_("Ask this site's administrators to restore the key, or connect again."),
+            reconnect=True,
+        ),
+    ),
+    ((BusyError, LeaseLostError), _Words(title=_("One moment"))),
+    (ReconnectRequired, _Words(title=_("Not connected"), reconnect=True)),
+    (ServiceError, _Words(title=_("That can't be done"))),
+)
+
+
+def explain(error: OpenTrainError | ServiceError) -> Explanation:
+    """What a customer is told of one of the ``EXPECTED`` errors."""
+    words = next(words for kinds, words in _TABLE if isinstance(error, kinds))
+    wait = words.pause if error.retry_after is None else error.retry_after
+    return Explanation(
+        code=words.code or error.code,
+        http_status=error.http_status,
+        text=str(error) if error.public else str(words.text or _ASK),
+        title=str(words.title),
+        advice=words.advice % {"minutes": math.ceil((wait or 0) / 60)},
+        reconnect=words.reconnect,
+        retry_after=wait,
+        request_id=getattr(error, "request_id", ""),
+        details=_details(error),
+    )
+
+
+def _details(error: OpenTrainError | ServiceError) -> Mapping[str, Any]:
+    if isinstance(error, MissingScope):
+        return {"scope": error.scope}
+    return error.details if isinstance(error, (BadRequest, Conflict)) else {}
