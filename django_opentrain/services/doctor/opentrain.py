@@ -13,7 +13,7 @@ import requests
 from django.db.models import F
 from django.utils import timezone as django_timezone
 
-from django_opentrain.clients import shared_session, unobserved_client
+from django_opentrain.clients import build_client, shared_session
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
@@ -95,7 +95,7 @@ def _moment(text: str) -> datetime | None:
 
 def _spec() -> Iterator[Finding]:
     try:
-        differences = spec.compare(unobserved_client("").get_openapi())
+        differences = spec.compare(build_client("").get_openapi())
     except OpenTrainError as problem:
         yield error("opentrain-unreachable", f"OpenTrain's API fails: {describe(problem)}")
         return

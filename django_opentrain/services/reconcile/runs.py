@@ -19,7 +19,6 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
 from django_opentrain.lazy_messages import Phrase
@@ -291,7 +290,7 @@ def reconcile_or_finish(row: Install) -> Outcome:
     if row.status == Install.Status.DISCONNECTED:
         offboarding.finish(row)
         return Outcome()
-    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == FORBIDDEN:
+    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == Forbidden.code:
         _recheck(row)
     return install(row)
 
