@@ -18,6 +18,7 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
+from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
@@ -72,14 +73,17 @@ def _skew() -> float | None:
     """Seconds by which OpenTrain's clock is ahead; None where it doesn't tell."""
     url = f"{conf.base_url}{catalog.API_PATH}{operations.GET_OPENAPI.path}"
     before = django_timezone.now()
-    with shared_session().get(
-        url,
-        timeout=(conf.connect_timeout, conf.read_timeout),
-        headers={"User-Agent": USER_AGENT},
-        auth=NO_TOKEN,
-        allow_redirects=False,
-        stream=True,
-    ) as response:
+    with (
+        attempting(Attempt(seconds=conf.read_timeout)),
+        shared_session().get(
+            url,
+            timeout=(conf.connect_timeout, conf.read_timeout),
+            headers={"User-Agent": USER_AGENT},
+            auth=NO_TOKEN,
+            allow_redirects=False,
+            stream=True,
+        ) as response,
+    ):
         after = django_timezone.now()
         there = _moment(response.headers.get("Date", ""))
     return None if there is None else (there - before - (after - before) / 2).total_seconds()
