@@ -228,6 +228,8 @@ def _reassert(row: Install, held: Lease) -> None:
         Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
+    # One whose last attempt did not finish waits, so that it can't end every run.
+    settled = settled.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now()))
     # Removals first, as always: should one take more than it ought to, what is wanted is given again after it.
     ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
     for grant in ordered:
