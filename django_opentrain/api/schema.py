@@ -237,7 +237,6 @@ annotate(
     WebhookEndpointViewSet,
     list=operation("webhook_endpoints", {200: listed(EndpointSerializer)}, INVALID, query=EndpointQuery),
     retrieve=operation("webhook_endpoint", {200: EndpointSerializer}, NOT_FOUND),
-    enable=operation("enable_endpoint", {200: EndpointSerializer}, BODY, OPENTRAIN),
     recover=operation("recover_endpoint", {200: EndpointSerializer}, BODY, OPENTRAIN),
     pause=operation("pause_endpoint", {200: EndpointSerializer}, BODY, OPENTRAIN),
     rotate=operation("rotate_secret", {201: EndpointSerializer}, BODY, OPENTRAIN),

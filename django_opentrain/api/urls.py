@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 
 from django.apps import apps
@@ -20,20 +21,20 @@ Route = tuple[str, type[TenantViewSet], dict[str, str], str]
 
 LIST, ROW = {"get": "list"}, {"get": "retrieve"}
 
+
+def _actions(resource: str, view: type[TenantViewSet], *actions: str) -> Iterator[Route]:
+    """What is done with one row: a POST to ``installs/<pk>/confirm-removals/`` is ``confirm_removals``."""
+    for action in actions:
+        part = action.replace("_", "-")
+        yield f"{resource}/<int:pk>/{part}/", view, {"post": action}, f"{resource.removesuffix('s')}-{part}"
+
+
 ROUTES: tuple[Route, ...] = (
     ("installs/", InstallViewSet, LIST, "install-list"),
     ("installs/connect/", InstallViewSet, {"post": "connect"}, "install-connect"),
     ("installs/token/", InstallViewSet, {"post": "token"}, "install-token"),
     ("installs/<int:pk>/", InstallViewSet, ROW, "install-detail"),
-    ("installs/<int:pk>/verify/", InstallViewSet, {"post": "verify"}, "install-verify"),
-    ("installs/<int:pk>/disconnect/", InstallViewSet, {"post": "disconnect"}, "install-disconnect"),
-    ("installs/<int:pk>/reconcile/", InstallViewSet, {"post": "reconcile"}, "install-reconcile"),
-    (
-        "installs/<int:pk>/confirm-removals/",
-        InstallViewSet,
-        {"post": "confirm_removals"},
-        "install-confirm-removals",
-    ),
+    *_actions("installs", InstallViewSet, "verify", "disconnect", "reconcile", "confirm_removals"),
     ("project-links/", ProjectLinkViewSet, LIST | {"post": "create"}, "project-link-list"),
     ("project-links/<int:pk>/", ProjectLinkViewSet, ROW | {"delete": "destroy"}, "project-link-detail"),
     ("contracts/", ContractViewSet, LIST, "contract-list"),
@@ -41,43 +42,13 @@ ROUTES: tuple[Route, ...] = (
     ("contracts/<int:pk>/participants/", ContractViewSet, {"get": "participants"}, "contract-participants"),
     ("contracts/<int:pk>/budget/", ContractViewSet, {"get": "budget"}, "contract-budget"),
     ("contracts/<int:pk>/usage/", UsageViewSet, LIST | {"post": "create"}, "contract-usage"),
-    ("grants/<int:pk>/retry/", GrantViewSet, {"post": "retry"}, "grant-retry"),
-    ("grants/<int:pk>/invite/", GrantViewSet, {"post": "invite"}, "grant-invite"),
+    *_actions("grants", GrantViewSet, "retry", "invite"),
     ("webhook-endpoints/", WebhookEndpointViewSet, LIST, "webhook-endpoint-list"),
     ("webhook-endpoints/<int:pk>/", WebhookEndpointViewSet, ROW, "webhook-endpoint-detail"),
-    (
-        "webhook-endpoints/<int:pk>/enable/",
-        WebhookEndpointViewSet,
-        {"post": "enable"},
-        "webhook-endpoint-enable",
-    ),
-    (
-        "webhook-endpoints/<int:pk>/recover/",
-        WebhookEndpointViewSet,
-        {"post": "recover"},
-        "webhook-endpoint-recover",
-    ),
-    (
-        "webhook-endpoints/<int:pk>/pause/",
-        WebhookEndpointViewSet,
-        {"post": "pause"},
-        "webhook-endpoint-pause",
-    ),
-    (
-        "webhook-endpoints/<int:pk>/rotate/",
-        WebhookEndpointViewSet,
-        {"post": "rotate"},
-        "webhook-endpoint-rotate",
-    ),
-    (
-        "webhook-endpoints/<int:pk>/redeliver/",
-        WebhookEndpointViewSet,
-        {"post": "redeliver"},
-        "webhook-endpoint-redeliver",
-    ),
+    *_actions("webhook-endpoints", WebhookEndpointViewSet, "recover", "pause", "rotate", "redeliver"),
     ("events/", EventViewSet, LIST, "event-list"),
     ("events/<int:pk>/", EventViewSet, ROW, "event-detail"),
-    ("events/<int:pk>/replay/", EventViewSet, {"post": "replay"}, "event-replay"),
+    *_actions("events", EventViewSet, "replay"),
 )
 
 

@@ -16,11 +16,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-from django_opentrain.errors import BusyError, UndecryptableError
+from django_opentrain.errors import BusyError, OperationRefused, UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
-from django_opentrain.platform.resources import WebhookEndpointInfo
+from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import exclusive_lease
 
@@ -46,11 +46,12 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Replace an endpoint by one with a new secret; returns the new one.
 
     OpenTrain can't change a secret, so this makes a second endpoint. Both are accepted until the old one's retries
-    are over; an event that comes through both takes effect once. Raises ``BusyError`` or ``OpenTrainError``.
+    are over; an event that comes through both takes effect once. Raises ``BusyError``, ``OpenTrainError``, or
+    ``OperationRefused`` for one that is being replaced.
     """
     with _alone(endpoint):
         if endpoint.status == Status.RETIRING:
-            raise BusyError
+            raise OperationRefused(_("This endpoint is being replaced already."))
         successor = _create(endpoint.install)
         _retire(endpoint)
         return successor
@@ -79,13 +80,29 @@ def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return endpoint
 
 
+def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Redelivery:
+    """Have the failed deliveries, or the one that is named, sent again.
+
+    Raises ``BusyError``, ``OpenTrainError``, or ``OperationRefused`` for an endpoint that is off.
+    """
+    with _alone(endpoint):
+        if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
+            raise OperationRefused(_("OpenTrain redelivers only to an active endpoint: enable it."))
+        return endpoint.install.client.redeliver(endpoint.opentrain_id, delivery_id)
+
+
 @contextmanager
 def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
-    """Hold the lease of the endpoint's install, with both as they are by now. Raises ``BusyError``."""
+    """Hold the lease of the endpoint's install, with both as they are by now.
+
+    Raises ``BusyError``, and ``OperationRefused`` for an endpoint that OpenTrain doesn't know.
+    """
     with exclusive_lease(endpoint.install):
         endpoint.refresh_from_db()
         if endpoint.status == Status.REMOVED:
             raise BusyError
+        if not endpoint.opentrain_id:
+            raise OperationRefused(_("OpenTrain hasn't confirmed this endpoint yet."))
         yield
 
 

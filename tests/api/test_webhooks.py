@@ -18,12 +18,11 @@ def endpoint(opentrain: OpenTrain) -> WebhookEndpoint:
     return opentrain.connect().webhook_endpoints.get()
 
 
-@pytest.mark.parametrize("name", ["enable", "recover"])
-def test_pause_and_enable(boss: APIClient, endpoint: WebhookEndpoint, name: str) -> None:
+def test_pause_and_recover(boss: APIClient, endpoint: WebhookEndpoint) -> None:
     assert boss.post(url("webhook-endpoint-pause", endpoint.pk)).json()["status"] == "PAUSED"
     refused = boss.post(url("webhook-endpoint-redeliver", endpoint.pk))
     assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
-    assert boss.post(url(f"webhook-endpoint-{name}", endpoint.pk)).json()["status"] == "ACTIVE"
+    assert boss.post(url("webhook-endpoint-recover", endpoint.pk)).json()["status"] == "ACTIVE"
 
 
 def test_rotate(boss: APIClient, endpoint: WebhookEndpoint) -> None:
@@ -44,14 +43,14 @@ def test_redeliver(boss: APIClient, endpoint: WebhookEndpoint) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "OPENTRAIN_NOT_FOUND")
 
 
-@pytest.mark.parametrize("action", ["enable", "recover", "pause", "rotate", "redeliver"])
+@pytest.mark.parametrize("action", ["recover", "pause", "rotate", "redeliver"])
 def test_an_endpoint_that_opentrain_has_not_confirmed(action: str, boss: APIClient, install: Install) -> None:
     endpoint = factories.make_endpoint(install, status="PENDING", opentrain_id="")
     response = boss.post(url(f"webhook-endpoint-{action}", endpoint.pk))
     assert (response.status_code, response.json()["code"]) == (409, "CONFLICT")
 
 
-@pytest.mark.parametrize("action", ["enable", "recover", "pause", "rotate", "redeliver"])
+@pytest.mark.parametrize("action", ["recover", "pause", "rotate", "redeliver"])
 def test_an_endpoint_of_an_ended_connection(
     action: str, boss: APIClient, endpoint: WebhookEndpoint, opentrain: OpenTrain
 ) -> None:

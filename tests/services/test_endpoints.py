@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
-from django_opentrain.errors import BusyError, UnknownEndpoint
+from django_opentrain.errors import BusyError, OperationRefused, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError
@@ -292,7 +292,7 @@ def test_two_do_not_change_endpoints_at_once(install: Install, endpoint: Webhook
     with lease(install.pk):
         with pytest.raises(BusyError):
             endpoints.subscribe(install)
-        for change in (endpoints.rotate_secret, endpoints.recover, endpoints.pause):
+        for change in (endpoints.rotate_secret, endpoints.recover, endpoints.redeliver, endpoints.pause):
             with pytest.raises(BusyError):
                 change(endpoint)
         assert endpoints.check_all() == 0
@@ -329,12 +329,32 @@ def test_an_endpoint_that_a_reconnect_gave_up_meanwhile_stays_so(
     assert not WebhookEndpoint.objects.live().filter(install=install).exists()
 
 
-def test_who_rotates_second_is_told_to_wait(install: Install, endpoint: WebhookEndpoint) -> None:
+def test_the_second_rotation_at_once_is_refused(install: Install, endpoint: WebhookEndpoint) -> None:
     same = WebhookEndpoint.objects.get()
     endpoints.rotate_secret(endpoint)
-    with pytest.raises(BusyError):
+    with pytest.raises(OperationRefused):
         endpoints.rotate_secret(same)
     assert len(remote_urls(install)) == 2
+
+
+def test_only_a_working_endpoint_gets_deliveries_again(endpoint: WebhookEndpoint) -> None:
+    assert endpoints.redeliver(endpoint).requeued == 0
+    endpoints.pause(endpoint)
+    with pytest.raises(OperationRefused, match="active endpoint"):
+        endpoints.redeliver(endpoint)
+
+
+@pytest.mark.parametrize(
+    "change", [endpoints.rotate_secret, endpoints.recover, endpoints.redeliver, endpoints.pause]
+)
+def test_an_endpoint_that_opentrain_does_not_know_is_left_alone(
+    opentrain: OpenTrain, install: Install, change: Callable[[WebhookEndpoint], object]
+) -> None:
+    unconfirmed = make_endpoint(install, status="PENDING", opentrain_id="")
+    before = len(opentrain.sandbox.calls)
+    with pytest.raises(OperationRefused):
+        change(unconfirmed)
+    assert len(opentrain.sandbox.calls) == before
 
 
 def test_pausing_what_is_being_replaced_does_not_pause_what_replaces_it(

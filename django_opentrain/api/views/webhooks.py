@@ -20,8 +20,6 @@ from django_opentrain.errors import OperationRefused
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.services import endpoints, inbox
 
-Status = WebhookEndpoint.Status
-
 
 class WebhookEndpointViewSet(TenantViewSet):
     """Where OpenTrain sends the tenant's events."""
@@ -34,46 +32,34 @@ class WebhookEndpointViewSet(TenantViewSet):
         """One endpoint and its health."""
         return self._shown(self.own(self._rows(), pk))
 
-    def enable(self, request: Request, pk: int) -> Response:
+    def recover(self, request: Request, pk: int) -> Response:
         """Turn it on, have failed deliveries sent again, and look for what was missed."""
         self.no_body()
-        return self._shown(endpoints.recover(self._known(pk)))
-
-    def recover(self, request: Request, pk: int) -> Response:
-        """The same as ``enable``, by the name that it has elsewhere."""
-        return self.enable(request, pk)
+        return self._shown(endpoints.recover(self._live(pk)))
 
     def pause(self, request: Request, pk: int) -> Response:
         """Turn it off until somebody turns it on."""
         self.no_body()
-        return self._shown(endpoints.pause(self._known(pk)))
+        return self._shown(endpoints.pause(self._live(pk)))
 
     def rotate(self, request: Request, pk: int) -> Response:
         """Replace it by one with a new secret: the answer. Both work until the old one's retries are over."""
         self.no_body()
-        endpoint = self._known(pk)
-        if endpoint.status == Status.RETIRING:
-            raise OperationRefused(_("This endpoint is being replaced already."))
-        return self._shown(endpoints.rotate_secret(endpoint), status=201)
+        return self._shown(endpoints.rotate_secret(self._live(pk)), status=201)
 
     def redeliver(self, request: Request, pk: int) -> Response:
         """Have failed deliveries sent again. OpenTrain does so only for an endpoint that is on."""
         given = self.body(RedeliverRequest)
-        endpoint = self._known(pk)
-        if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
-            raise OperationRefused(_("OpenTrain redelivers only to an active endpoint: enable it."))
-        done = endpoint.install.client.redeliver(endpoint.opentrain_id, given.get("delivery_id"))
+        done = endpoints.redeliver(self._live(pk), given.get("delivery_id"))
         return Response(Redelivered(done).data, status=202)
 
     def _rows(self) -> QuerySet[WebhookEndpoint]:
         return WebhookEndpoint.objects.live().filter(install__tenant=self.tenant).select_related("install")
 
-    def _known(self, pk: int) -> WebhookEndpoint:
-        """An endpoint that OpenTrain knows, too, of a connection that hasn't ended."""
+    def _live(self, pk: int) -> WebhookEndpoint:
+        """The tenant's endpoint, of a connection that hasn't ended."""
         endpoint = self.own(self._rows(), pk)
         still_live(endpoint.install)
-        if not endpoint.opentrain_id:
-            raise OperationRefused(_("OpenTrain hasn't confirmed this endpoint yet."))
         return endpoint
 
     def _shown(self, endpoint: WebhookEndpoint, status: int = 200) -> Response:
