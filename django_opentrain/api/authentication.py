@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from rest_framework import authentication
 from rest_framework.exceptions import PermissionDenied
@@ -30,3 +31,8 @@ class SessionAuthentication(authentication.SessionAuthentication):
             super().enforce_csrf(request)
         except PermissionDenied:
             raise CsrfFailed(_("The CSRF token is missing or wrong.")) from None
+
+
+def django_request(request: Request) -> HttpRequest:
+    """The request as adapters and services know it. Its user is the one that the API has authenticated."""
+    return request._request  # noqa: SLF001 - REST framework has no public name for it

@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from django_opentrain.api.authentication import CsrfFailed
-from django_opentrain.api.codec import PayloadTooLarge
+from django_opentrain.api.parsers import PayloadTooLarge
 from django_opentrain.api.serializers.base import camel
 from django_opentrain.errors import EXPECTED, ServiceError
 from django_opentrain.explanations import Explanation, explain

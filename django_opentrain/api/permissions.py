@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.api.codec import django_request
+from django_opentrain.api.authentication import django_request
 
 
 class _OfTenant(Protocol):

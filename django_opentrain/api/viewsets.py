@@ -25,13 +25,15 @@ from rest_framework.viewsets import ViewSetMixin
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.api import exceptions
-from django_opentrain.api.authentication import SessionAuthentication
-from django_opentrain.api.codec import AlwaysJSON, ApiParser, ApiRenderer, django_request
+from django_opentrain.api.authentication import SessionAuthentication, django_request
+from django_opentrain.api.negotiation import AlwaysJSON
 from django_opentrain.api.pagination import BY_ID, LARGEST_ID, Page, page
+from django_opentrain.api.parsers import ApiParser
 from django_opentrain.api.permissions import CanManageTenant
+from django_opentrain.api.renderers import ApiRenderer
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
-    NothingSerializer,
+    EmptySerializer,
     PageQuery,
     StrictSerializer,
 )
@@ -102,7 +104,7 @@ class TenantViewSet(ViewSetMixin, APIView):
 
     def no_body(self) -> None:
         """This action takes nothing. Raises ``ValidationError`` when something is sent."""
-        self.body(NothingSerializer)
+        self.body(EmptySerializer)
 
     def query(self, serializer: type[Q]) -> Q:
         """The validated query string. Raises ``ValidationError``."""

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from django_opentrain.api.codec import MAX_BODY_BYTES, ApiParser, PayloadTooLarge
 from django_opentrain.api.exceptions import MAX_DETAILS
+from django_opentrain.api.parsers import MAX_BODY_BYTES, ApiParser, PayloadTooLarge
 from django_opentrain.models import Install
 from tests import factories
 from tests.api.conftest import url

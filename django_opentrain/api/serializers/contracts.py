@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import (
-    CamelSerializer,
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery
+from django_opentrain.api.serializers.fields import (
     FailureReasonField,
     NullableCharField,
-    PageQuery,
     PrimaryKeyField,
     StrictDateField,
     UTCDateTimeField,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import (
-    CamelSerializer,
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery, StrictSerializer
+from django_opentrain.api.serializers.fields import (
     FailureReasonField,
-    Id,
+    IdField,
     NullableCharField,
-    PageQuery,
-    StrictRowId,
-    StrictSerializer,
-    Text,
-    Token,
+    StrictCharField,
+    StrictPrimaryKeyField,
+    TokenField,
     UTCDateTimeField,
 )
 from django_opentrain.models import Install
@@ -101,10 +99,10 @@ class InstallQuery(PageQuery):
 class ConnectRequest(StrictSerializer):
     """Where the way to OpenTrain begins and where it is to end."""
 
-    external_project_id = Id(
+    external_project_id = IdField(
         required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_ID, help_text="Connect for this project."
     )
-    next_url = Text(
+    next_url = StrictCharField(
         required=False,
         max_length=MAX_URL,
         help_text="A page of this site, to go to after all is done; another site's is ignored.",
@@ -120,8 +118,8 @@ class ConsentUrl(CamelSerializer):
 class TokenRequest(StrictSerializer):
     """The token that OpenTrain has shown to the customer, once."""
 
-    token = Token(max_length=MAX_TOKEN)
-    install_id = StrictRowId(
+    token = TokenField(max_length=MAX_TOKEN)
+    install_id = StrictPrimaryKeyField(
         required=False,
         help_text="The PENDING install that the return from OpenTrain led to. Leave it out for a customer who"
         " connected from OpenTrain's side.",

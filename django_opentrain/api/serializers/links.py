@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import (
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery, StrictSerializer
+from django_opentrain.api.serializers.fields import (
     WEB_URL,
-    CamelSerializer,
     FailureReasonField,
-    Id,
+    IdField,
     NullableCharField,
-    PageQuery,
     PrimaryKeyField,
-    StrictRowId,
-    StrictSerializer,
-    Text,
+    StrictCharField,
+    StrictPrimaryKeyField,
     UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
@@ -62,13 +60,13 @@ class LinkQuery(PageQuery):
 class LinkRequest(StrictSerializer):
     """A project and the job whose trainers are to work in it. Link before hiring."""
 
-    install_id = StrictRowId(
+    install_id = StrictPrimaryKeyField(
         required=False, help_text="Needed only by a customer who has several live connections."
     )
-    external_project_id = Id(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
-    job_id = Id(required=False)
-    external_project_name = Text(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_NAME)
-    external_project_url = Text(
+    external_project_id = IdField(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    job_id = IdField(required=False)
+    external_project_name = StrictCharField(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_NAME)
+    external_project_url = StrictCharField(
         required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_URL, validators=[WEB_URL]
     )
     provisioning_mode = serializers.ChoiceField(

@@ -7,15 +7,13 @@ import datetime
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import (
-    CamelSerializer,
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery, StrictSerializer
+from django_opentrain.api.serializers.fields import (
     FailureReasonField,
-    Id,
+    IdField,
     NullableCharField,
-    PageQuery,
     StrictDateField,
     StrictIntegerField,
-    StrictSerializer,
     UTCDateTimeField,
 )
 from django_opentrain.models import DailyUsage
@@ -30,10 +28,10 @@ class UsageEntry(StrictSerializer):
     total_seconds = StrictIntegerField(required=False, min_value=0, max_value=catalog.SECONDS_PER_DAY)
     tasks_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
     labels_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
-    worker_opentrain_user_id = Id(
+    worker_opentrain_user_id = IdField(
         required=False, help_text="A participant of the contract; the hired trainer when left out."
     )
-    external_report_id = Id(required=False)
+    external_report_id = IdField(required=False)
 
     def validate_workDate(self, day: datetime.date) -> datetime.date:  # noqa: N802 - REST framework's way to name it
         if day > usage.today():

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from django_opentrain.api.serializers.base import (
-    CamelSerializer,
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery, StrictSerializer
+from django_opentrain.api.serializers.fields import (
     FailureReasonField,
-    Id,
+    IdField,
     NullableCharField,
-    PageQuery,
     PrimaryKeyField,
-    StrictSerializer,
     UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
@@ -51,7 +49,7 @@ class EndpointQuery(PageQuery):
 class RedeliverRequest(StrictSerializer):
     """Which deliveries are to be sent again: all that failed, if none is named."""
 
-    delivery_id = Id(required=False)
+    delivery_id = IdField(required=False)
 
 
 class Redelivered(CamelSerializer):

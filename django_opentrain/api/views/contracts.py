@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from django_opentrain.api.aggregates import count
 from django_opentrain.api.serializers.contracts import (
     BudgetSerializer,
     ContractQuery,
@@ -18,7 +19,6 @@ from django_opentrain.api.serializers.contracts import (
     GrantSerializer,
     ParticipantList,
 )
-from django_opentrain.api.views.counting import count
 from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
 from django_opentrain.services.access import grants, invitations

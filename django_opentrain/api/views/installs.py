@@ -11,14 +11,14 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.codec import django_request
+from django_opentrain.api.aggregates import count
+from django_opentrain.api.authentication import django_request
 from django_opentrain.api.serializers.installs import (
     ConnectRequest,
     InstallQuery,
     InstallSerializer,
     TokenRequest,
 )
-from django_opentrain.api.views.counting import count
 from django_opentrain.api.viewsets import TenantViewSet, still_live
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
 from django_opentrain.services import connect, reconcile

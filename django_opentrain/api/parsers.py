@@ -1,19 +1,15 @@
-"""What a request brings in, and how an answer goes out: JSON only, bounded, whatever the host's defaults are."""
+"""What a request brings in: JSON only, and bounded, whatever the host's defaults are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import IO, Any, Final, NoReturn
 
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-from rest_framework.utils.encoders import JSONEncoder
 
 from django_opentrain.crypto import SecretStr
 
@@ -29,18 +25,6 @@ class PayloadTooLarge(APIException):
     status_code = 413
     default_detail = _("The body is too long.")
     default_code = "payload_too_large"
-
-
-class ApiRenderer(JSONRenderer):
-    """JSON that can always be encoded: a host's ``UNICODE_JSON`` would let a lone surrogate break the answer."""
-
-    encoder_class = JSONEncoder
-    ensure_ascii = True
-    compact = True
-    strict = True
-
-    def get_indent(self, accepted_media_type: str | None, renderer_context: Mapping[str, Any]) -> None:
-        """Never: what a client accepts changes nothing in an answer."""
 
 
 class ApiParser(BaseParser):
@@ -81,22 +65,3 @@ def _mask(found: dict[str, Any]) -> dict[str, Any]:
         key: SecretStr(value) if key in SECRET_KEYS and isinstance(value, str) else value
         for key, value in found.items()
     }
-
-
-class AlwaysJSON(BaseContentNegotiation):
-    """One format: neither ``Accept`` nor a host's ``?format=`` parameter chooses (RFC 9110, section 12.5.1)."""
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        media_type = (request.content_type or "").partition(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == media_type), None)
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        renderer = next(iter(renderers))
-        return renderer, str(renderer.media_type)
-
-
-def django_request(request: Request) -> HttpRequest:
-    """The request as adapters and services know it. Its user is the one that the API has authenticated."""
-    return request._request  # noqa: SLF001 - REST framework has no public name for it

@@ -1,0 +1,21 @@
+"""How an answer goes out: JSON, whatever the host's defaults are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.renderers import JSONRenderer
+from rest_framework.utils.encoders import JSONEncoder
+
+
+class ApiRenderer(JSONRenderer):
+    """JSON that can always be encoded: a host's ``UNICODE_JSON`` would let a lone surrogate break the answer."""
+
+    encoder_class = JSONEncoder
+    ensure_ascii = True
+    compact = True
+    strict = True
+
+    def get_indent(self, accepted_media_type: str | None, renderer_context: Mapping[str, Any]) -> None:
+        """Never: what a client accepts changes nothing in an answer."""
