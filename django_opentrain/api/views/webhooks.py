@@ -33,12 +33,12 @@ class WebhookEndpointViewSet(TenantViewSet):
         return self._shown(self.own(self._rows(), pk))
 
     def recover(self, request: Request, pk: int) -> Response:
-        """Turn it on, have failed deliveries sent again, and look for what was missed."""
+        """Re-enable it, have failed deliveries sent again, and find what was missed."""
         self.no_body()
         return self._shown(endpoints.recover(self._live(pk)))
 
     def pause(self, request: Request, pk: int) -> Response:
-        """Turn it off until somebody turns it on."""
+        """Disable it until it is re-enabled."""
         self.no_body()
         return self._shown(endpoints.pause(self._live(pk)))
 
@@ -48,7 +48,7 @@ class WebhookEndpointViewSet(TenantViewSet):
         return self._shown(endpoints.rotate_secret(self._live(pk)), status=201)
 
     def redeliver(self, request: Request, pk: int) -> Response:
-        """Have failed deliveries sent again. OpenTrain does so only for an endpoint that is on."""
+        """Have failed deliveries sent again. OpenTrain does so only for an active endpoint."""
         given = self.body(RedeliverRequest)
         done = endpoints.redeliver(self._live(pk), given.get("delivery_id"))
         return Response(Redelivered(done).data, status=202)
@@ -82,7 +82,9 @@ class EventViewSet(TenantViewSet):
         self.no_body()
         event = self.own(self._rows(), pk)
         if not inbox.replay(WebhookEvent.objects.filter(pk=event.pk)):
-            raise OperationRefused(_("The body of this event is gone: its retention is over."))
+            raise OperationRefused(
+                _("The body of this event has been deleted: its retention period is over.")
+            )
         return Response(EventSerializer(self.own(self._rows(), pk)).data, status=202)
 
     def _rows(self) -> QuerySet[WebhookEvent]:
