@@ -54,7 +54,7 @@ def _the_faster_ones(opentrain_user_id: str) -> TrainerAccount:
     account = bound_account(opentrain_user_id)
     if account is None:
         raise AdapterError(
-            _("No account can be made for this trainer: another one has their Work Email or username.")
+            _("No account can be created for this trainer: another account has their Work Email or username.")
         )
     return account
 
@@ -71,7 +71,8 @@ def adoptable_user(email: str) -> User | None:
     if len(active) > 1:
         raise AdapterError(
             _(
-                "Several accounts have this trainer's Work Email: %(ids)s. Leave it to one of them, then retry."
+                "Several accounts have this trainer's Work Email: %(ids)s. Keep it on one of them only,"
+                " then retry."
             )
             % {"ids": ", ".join(str(user.pk) for user in active)}
         )
@@ -83,9 +84,7 @@ def adoptable_user(email: str) -> User | None:
 def deactivated(user: AbstractUser) -> AdapterError:
     """Somebody here deactivated the trainer's account: that stands until somebody here takes it back."""
     return AdapterError(
-        _(
-            "Account %(id)s of this trainer was deactivated on this site. Activate it to let them in, then retry."
-        )
+        _("Account %(id)s of this trainer was deactivated on this site. Activate it, then retry.")
         % {"id": user.pk}
     )
 

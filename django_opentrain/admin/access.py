@@ -48,7 +48,7 @@ def access(grant: AccessGrant) -> str:
     """What is, and what should be where that differs: an ended contract's open access must catch the eye."""
     if grant.desired == Desired.REVOKED and grant.state != State.REVOKED:
         failing = grant.state == State.FAILED
-        return badge(_("removal fails") if failing else _("to be removed"), "bad" if failing else "warn")
+        return badge(_("removal fails") if failing else _("to be revoked"), "bad" if failing else "warn")
     return badge(grant.get_state_display(), GRANT_TONES.get(grant.state, "off"))
 
 
@@ -78,7 +78,7 @@ class GrantRows(LatestRows):
 
 class GrantAttention(AttentionFilter):
     condition = UNSETTLED
-    description = gettext_lazy("not as it should be")
+    description = gettext_lazy("not in its desired state")
 
 
 class GrantCustomer(CustomerFilter):
@@ -125,17 +125,17 @@ class AccessGrantAdmin(OpenTrainAdmin):
 
     customer = tenant_column("contract__install")
     access = access_column
-    account = masked_column("host_user_ref", gettext_lazy("the host's account"))
+    account = masked_column("host_user_ref", gettext_lazy("account on this site"))
     cause_shown = masked_column("cause", gettext_lazy("cause"))
     next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
     trouble = problem_column("last_error")
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
 
     @operation(
-        gettext_lazy("Try again now"),
+        gettext_lazy("Retry now"),
         consequence=gettext_lazy(
-            "The next attempt of those that are not as they should be is due at once: a worker gives or removes"
-            " their access."
+            "The next attempt is due at once for each grant that is not in its desired state: a worker"
+            " grants or revokes the access."
         ),
         applies=UNSETTLED,
     )
@@ -143,10 +143,10 @@ class AccessGrantAdmin(OpenTrainAdmin):
         return selection.in_bulk(grants.retry_now)
 
     @operation(
-        gettext_lazy("Withdraw access"),
+        gettext_lazy("Revoke access"),
         consequence=gettext_lazy(
-            "These trainers lose the project, although OpenTrain says that they work on it. No event and no"
-            " reconciliation brings the access back: only an operator."
+            "These trainers lose access to the project, although their contract is active on OpenTrain."
+            " No event and no sync restores it: only an operator can."
         ),
         applies=Q(desired=Desired.GRANTED),
         asks_reason=True,
@@ -155,10 +155,9 @@ class AccessGrantAdmin(OpenTrainAdmin):
         return selection.in_bulk(lambda rows: grants.withdraw(rows, selection.cause))
 
     @operation(
-        gettext_lazy("Give access back"),
+        gettext_lazy("Restore access"),
         consequence=gettext_lazy(
-            "These trainers get the project again that was taken from them, where their contract and its link"
-            " still stand."
+            "These trainers regain access to the project, if their contract and its link are still active."
         ),
         applies=Q(desired=Desired.REVOKED),
         asks_reason=True,
@@ -180,7 +179,9 @@ class TrainerAccountAdmin(OpenTrainAdmin):
 
     deactivated = column(gettext_lazy("deactivated"), lambda row: age(row.deactivated_at))
 
-    @admin.display(description=gettext_lazy("made for the trainer"), boolean=True, ordering="created_by_us")
+    @admin.display(
+        description=gettext_lazy("created for the trainer"), boolean=True, ordering="created_by_us"
+    )
     def made_here(self, account: TrainerAccount) -> bool:
         return account.created_by_us
 

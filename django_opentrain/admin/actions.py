@@ -61,7 +61,7 @@ class Selection(Generic[M]):
     def each(self, act: Callable[[M], object]) -> int:
         """Call ``act`` for each row to which it applies; returns for how many it worked."""
         if len(self.keys) > MAX_ROWS:
-            too_many = _("This is done while you wait, for at most %(most)d rows at once: choose fewer.")
+            too_many = _("This runs while you wait, for at most %(most)d rows at once: select fewer.")
             messages.error(self.request, too_many % {"most": MAX_ROWS})
             return 0
         rows = self._manager.filter(self._applies, pk__in=self.keys).order_by("pk")

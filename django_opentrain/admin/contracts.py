@@ -144,7 +144,7 @@ class ContractAdmin(OpenTrainAdmin):
         names = ((str(link),) for link in contract.links.order_by("pk")[:20])
         return format_html_join(", ", "{}", names) or EMPTY
 
-    @admin.display(description=gettext_lazy("belonging to it"))
+    @admin.display(description=gettext_lazy("related"))
     def rows(self, contract: Contract) -> str:
         links = (
             self.rows_link(model, contract__id__exact=contract.pk) for model in (AccessGrant, DailyUsage)

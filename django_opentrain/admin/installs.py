@@ -103,7 +103,7 @@ class InstallAdmin(OpenTrainAdmin):
     fieldsets = (
         (None, {"fields": ("customer", "state", "last_error_shown", "rows")}),
         (
-            gettext_lazy("Grant"),
+            gettext_lazy("OpenTrain"),
             {
                 "fields": (
                     "opentrain_id",
@@ -125,7 +125,7 @@ class InstallAdmin(OpenTrainAdmin):
             {"fields": ("verified", "refused_at", "paused", "last_error_code", "created_at", "revoked_at")},
         ),
         (
-            gettext_lazy("Reconciliation"),
+            gettext_lazy("Sync"),
             {
                 "fields": (
                     "reconciled",
@@ -143,12 +143,12 @@ class InstallAdmin(OpenTrainAdmin):
     customer = column(gettext_lazy("customer"), lambda row: row.tenant, ordering="tenant")
     state = badge_column("status", gettext_lazy("state"), INSTALL_TONES)
     verified = age_column("verified_at", gettext_lazy("verified"))
-    reconciled = age_column("reconciled_at", gettext_lazy("reconciled"))
+    reconciled = age_column("reconciled_at", gettext_lazy("synced"))
     trouble = problem_column("last_error")
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
     paused = column(gettext_lazy("paused by OpenTrain's rate limit"), lambda row: age(row.paused_until))
     granted_scopes = column(gettext_lazy("scopes"), lambda row: ", ".join(map(str, row.scopes)) or EMPTY)
-    held_back = column(gettext_lazy("what is held"), lambda row: _summary(row, "held"))
+    held_back = column(gettext_lazy("details of held removals"), lambda row: _summary(row, "held"))
     last_changes = column(gettext_lazy("last changes"), lambda row: _summary(row, "changes"))
     last_problems = column(gettext_lazy("last problems"), lambda row: _summary(row, "problems"))
 
@@ -156,7 +156,7 @@ class InstallAdmin(OpenTrainAdmin):
     def held(self, install: Install) -> str:
         if not install.removals_held:
             return EMPTY
-        return badge(_("%(count)d wait to be confirmed") % {"count": install.removals_held}, "bad")
+        return badge(_("%(count)d waiting for confirmation") % {"count": install.removals_held}, "bad")
 
     @admin.display(description=gettext_lazy("token"))
     def token_shown(self, install: Install) -> str:
@@ -167,7 +167,7 @@ class InstallAdmin(OpenTrainAdmin):
         missing = connect.missing_scopes(install)
         return badge(", ".join(missing), "warn") if missing else EMPTY
 
-    @admin.display(description=gettext_lazy("belonging to it"))
+    @admin.display(description=gettext_lazy("related"))
     def rows(self, install: Install) -> str:
         links = (self.rows_link(model, install=install.pk) for model in INSTALL_ROWS)
         return format_html_join(" · ", "{}", ((link,) for link in links))
@@ -175,18 +175,18 @@ class InstallAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Verify with OpenTrain"),
         consequence=gettext_lazy(
-            "OpenTrain is asked how each install stands. One whose token is accepted again is healed; one whose"
-            " token is refused is marked so."
+            "OpenTrain is asked for the status of each connection. A connection whose token is accepted"
+            " again becomes active; one whose token is refused is marked as refused."
         ),
     )
     def verify(self, selection: Selection[Install]) -> int:
         return selection.each(connect.verify)
 
     @operation(
-        gettext_lazy("Reconcile now"),
+        gettext_lazy("Sync now"),
         consequence=gettext_lazy(
-            "A worker compares links, contracts, trainers and endpoints with OpenTrain and restores what differs."
-            " What it found is shown on the install's page."
+            "A worker compares links, contracts, trainers and endpoints with OpenTrain and restores"
+            " what differs. The result is shown on the connection's page."
         ),
     )
     def reconcile_now(self, selection: Selection[Install]) -> int:
@@ -195,8 +195,9 @@ class InstallAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Confirm held removals"),
         consequence=gettext_lazy(
-            "OpenTrain's lists would take away an unusual share of these customers' access, so it was held back."
-            " Confirm it only after a look at OpenTrain: the trainers lose their access."
+            "According to OpenTrain an unusually large share of these customers' access should be"
+            " revoked, so it was held back. Check on OpenTrain before you confirm: the trainers lose"
+            " their access."
         ),
         applies=Q(removals_held__gt=0),
     )
@@ -206,8 +207,9 @@ class InstallAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Disconnect"),
         consequence=gettext_lazy(
-            "Every trainer of these customers loses access. The last usage is reported, the webhook endpoints are"
-            " removed and the token is forgotten; to come back, the customer has to connect again."
+            "Every trainer of these customers loses access. The last usage is reported, the webhook"
+            " endpoints are removed and the token is deleted. To return, the customer has to connect"
+            " again."
         ),
         applies=Q(status__in=Install.LIVE),
     )
@@ -217,7 +219,12 @@ class InstallAdmin(OpenTrainAdmin):
 
 def _reconcile(install: Install) -> None:
     if not install.is_usable:
-        raise OperationRefused(_("It is not connected, so OpenTrain can't be asked: verify or reconnect it."))
+        raise OperationRefused(
+            _(
+                "This connection is not active, so it can't be synced: verify it, or"
+                " let the customer connect again."
+            )
+        )
     retries.request_reconcile(install)
 
 

@@ -83,8 +83,8 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Unlink"),
         consequence=gettext_lazy(
-            "The link is deleted on OpenTrain and every trainer loses the access that it gave. There is no undo:"
-            " a project is linked again by a new link."
+            "The link is deleted on OpenTrain and every trainer loses the access that it gave. This"
+            " can't be undone: to link the project again, create a new link."
         ),
         applies=Q(live=True),
         asks_reason=True,
@@ -100,6 +100,9 @@ def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:
     except OpenTrainError as error:
         selection.warn(
             link,
-            _("The access ends now. OpenTrain couldn't be told yet; that is tried again by itself. %(error)s")
+            _(
+                "The access ends now. OpenTrain couldn't be notified yet; this will be retried"
+                " automatically. %(error)s"
+            )
             % {"error": error},
         )

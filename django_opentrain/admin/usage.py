@@ -117,8 +117,8 @@ class DailyUsageAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Report again"),
         consequence=gettext_lazy(
-            "Workers send these totals to OpenTrain once more. They replace what it has of these days, so it costs"
-            " nothing when it has them already."
+            "Workers send these totals to OpenTrain again. They replace OpenTrain's totals of these"
+            " days, so sending them twice is harmless."
         ),
     )
     def report_again(self, selection: Selection[DailyUsage]) -> int:

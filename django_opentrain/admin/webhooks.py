@@ -107,15 +107,15 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     def secret_shown(self, endpoint: WebhookEndpoint) -> str:
         return sealed(lambda: endpoint.secret, lambda _secret: badge(_("stored, encrypted"), "good"))
 
-    @admin.display(description=gettext_lazy("belonging to it"))
+    @admin.display(description=gettext_lazy("related"))
     def rows(self, endpoint: WebhookEndpoint) -> str:
         return self.rows_link(WebhookEvent, endpoint__id__exact=endpoint.pk)
 
     @operation(
-        gettext_lazy("Recover"),
+        gettext_lazy("Re-enable"),
         consequence=gettext_lazy(
-            "OpenTrain enables each endpoint again and sends its failed deliveries once more; then a worker looks"
-            " for what was missed."
+            "OpenTrain re-enables each endpoint and sends its failed deliveries again; then a worker"
+            " finds what was missed."
         ),
         applies=CHANGEABLE,
     )
@@ -125,8 +125,8 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Pause"),
         consequence=gettext_lazy(
-            "OpenTrain sends these endpoints nothing until somebody recovers them. Events from now on are not kept"
-            " for later: only a reconciliation finds what they would have said."
+            "OpenTrain sends nothing to these endpoints until they are re-enabled. Events are not kept"
+            " for later: only a sync finds what they would have said."
         ),
         applies=CHANGEABLE,
     )
@@ -136,8 +136,8 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Rotate secret"),
         consequence=gettext_lazy(
-            "A new endpoint with a new secret replaces each of these. The old one is accepted until OpenTrain's"
-            " last retries to it are over; an event that comes through both takes effect once."
+            "Each endpoint is replaced by one with a new secret. The old one is accepted until"
+            " OpenTrain's last retries to it are over; an event that arrives at both takes effect once."
         ),
         applies=CHANGEABLE,
     )
@@ -215,8 +215,9 @@ class WebhookEventAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Replay"),
         consequence=gettext_lazy(
-            "Whatever became of these events, workers process them again. What has been superseded since (an ended"
-            " contract, a removed link) stays as it is. Events whose body was purged can't be replayed."
+            "Workers process these events again, whatever their status. What has been superseded since"
+            " (an ended contract, a removed link) doesn't change. Events whose body was purged can't be"
+            " replayed."
         ),
     )
     def replay(self, selection: Selection[WebhookEvent]) -> int:
@@ -231,4 +232,4 @@ def _without_body(events: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
 def _process(event: WebhookEvent) -> None:
     processed = inbox.process(event)
     if processed.status in (WebhookEvent.Status.PENDING, WebhookEvent.Status.FAILED):
-        raise OperationRefused(processed.error or _("Another worker is at it."))
+        raise OperationRefused(processed.error or _("Another worker is processing it."))

@@ -75,5 +75,5 @@ def _decode(cursor: str, field: Field[Any, Any]) -> tuple[Any, int]:
         position = pk = None
     numbers = [pk, position] if isinstance(position, int) else [pk]
     if position is None or not all(type(number) is int and 0 <= number <= LARGEST_ID for number in numbers):
-        raise ValidationError({"cursor": [_("This cursor belongs to no list.")]})
+        raise ValidationError({"cursor": [_("Invalid cursor.")]})
     return position, pk

@@ -134,9 +134,9 @@ class TenantViewSet(ViewSetMixin, APIView):
         if len(found) == 1:
             return found[0]
         if found:
-            raise ValidationError({"installId": [_("You have several live connections: say which.")]})
+            raise ValidationError({"installId": [_("You have several active connections: specify one.")]})
         if pk is not None:
-            raise ValidationError({"installId": [_("This is none of your live connections.")]})
+            raise ValidationError({"installId": [_("Unknown connection.")]})
         raise ReconnectRequired(_("Connect to OpenTrain first."))
 
 

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                         verbose_name="state", help_text="SHA-256 of the state", max_length=64, unique=True
                     ),
                 ),
-                ("tenant", django_opentrain.fields.IdField(verbose_name="tenant", max_length=200)),
+                ("tenant", django_opentrain.fields.IdField(verbose_name="customer", max_length=200)),
                 (
                     "external_project_id",
                     django_opentrain.fields.IdField(
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
                 (
                     "tenant",
-                    django_opentrain.fields.IdField(verbose_name="tenant", db_index=True, max_length=200),
+                    django_opentrain.fields.IdField(verbose_name="customer", db_index=True, max_length=200),
                 ),
                 (
                     "opentrain_id",
@@ -84,7 +84,8 @@ class Migration(migrations.Migration):
                     django_opentrain.fields.IdField(
                         verbose_name="expected id",
                         blank=True,
-                        help_text="The install that the return from the consent screen named: a hint, until a token proves it.",
+                        help_text="The connection that the return from the consent screen named: a"
+                        " hint, until a token confirms it.",
                         max_length=200,
                     ),
                 ),
@@ -135,7 +136,7 @@ class Migration(migrations.Migration):
                     django_opentrain.fields.IdField(
                         verbose_name="requested project id",
                         blank=True,
-                        help_text="The project from which the customer set out to connect",
+                        help_text="The project from which the customer connected",
                         max_length=200,
                     ),
                 ),
@@ -156,7 +157,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         verbose_name="paused until",
                         blank=True,
-                        help_text="OpenTrain's rate limit: no worker calls before this",
+                        help_text="OpenTrain's rate limit: no calls before this time",
                         null=True,
                     ),
                 ),
@@ -167,23 +168,23 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "next_reconcile_at",
-                    models.DateTimeField(verbose_name="next reconcile at", blank=True, null=True),
+                    models.DateTimeField(verbose_name="next sync at", blank=True, null=True),
                 ),
                 (
                     "reconcile_attempts",
-                    models.PositiveIntegerField(verbose_name="reconcile attempts", default=0),
+                    models.PositiveIntegerField(verbose_name="sync attempts", default=0),
                 ),
-                ("reconciled_at", models.DateTimeField(verbose_name="reconciled at", blank=True, null=True)),
+                ("reconciled_at", models.DateTimeField(verbose_name="synced at", blank=True, null=True)),
                 (
                     "reconcile_summary",
-                    models.JSONField(verbose_name="reconcile summary", blank=True, default=dict),
+                    models.JSONField(verbose_name="sync result", blank=True, default=dict),
                 ),
                 (
                     "removals_held",
                     models.PositiveIntegerField(
                         verbose_name="removals held",
                         default=0,
-                        help_text="Removals that the breaker holds back until somebody confirms them",
+                        help_text="Removals that the breaker holds back until they are confirmed",
                     ),
                 ),
                 (
@@ -206,7 +207,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         verbose_name="superseded by",
                         blank=True,
-                        help_text="The install that took over after a reconnect",
+                        help_text="The connection that took over after a reconnect",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="supersedes",
@@ -215,8 +216,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "install",
-                "verbose_name_plural": "installs",
+                "verbose_name": "connection",
+                "verbose_name_plural": "connections",
             },
         ),
         migrations.CreateModel(
@@ -253,7 +254,7 @@ class Migration(migrations.Migration):
                 (
                     "install",
                     models.ForeignKey(
-                        verbose_name="install",
+                        verbose_name="connection",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="participants",
                         to="django_opentrain.install",
@@ -300,7 +301,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         verbose_name="provisioning mode",
                         choices=[
-                            ("PARTNER_WEBHOOK", "we give access"),
+                            ("PARTNER_WEBHOOK", "this site gives access"),
                             ("MANAGED_ADAPTER", "OpenTrain gives access"),
                         ],
                         default="PARTNER_WEBHOOK",
@@ -326,7 +327,7 @@ class Migration(migrations.Migration):
                 (
                     "install",
                     models.ForeignKey(
-                        verbose_name="install",
+                        verbose_name="connection",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="project_links",
                         to="django_opentrain.install",
@@ -443,7 +444,7 @@ class Migration(migrations.Migration):
                         verbose_name="announced budget state",
                         choices=[("OK", "funded"), ("LOW", "low"), ("DEPLETED", "depleted")],
                         default="OK",
-                        help_text="The state that the adapter was told last",
+                        help_text="The state of which the adapter was last notified",
                         max_length=16,
                     ),
                 ),
@@ -464,7 +465,7 @@ class Migration(migrations.Migration):
                 (
                     "install",
                     models.ForeignKey(
-                        verbose_name="install",
+                        verbose_name="connection",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="contracts",
                         to="django_opentrain.install",
@@ -526,7 +527,7 @@ class Migration(migrations.Migration):
                             ("WAITING_FOR_EMAIL", "waiting for a Work Email"),
                             ("GRANTED", "granted"),
                             ("REVOKED", "revoked"),
-                            ("FAILED", "failed, will be tried again"),
+                            ("FAILED", "failed, will be retried"),
                         ],
                         default="PENDING",
                         max_length=20,
@@ -535,10 +536,10 @@ class Migration(migrations.Migration):
                 (
                     "host_user_ref",
                     django_opentrain.fields.IdField(
-                        verbose_name="host user ref",
+                        verbose_name="account on this site",
                         blank=True,
                         db_index=True,
-                        help_text="The host's key of the account",
+                        help_text="The host's id of the account",
                         max_length=200,
                     ),
                 ),
@@ -610,7 +611,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         verbose_name="created by us",
                         default=False,
-                        help_text="The account was made for the trainer, not found.",
+                        help_text="The account was created for the trainer, not adopted.",
                     ),
                 ),
                 (
@@ -694,7 +695,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         verbose_name="retire at",
                         blank=True,
-                        help_text="When a replaced endpoint is deleted: its retries may still come until then",
+                        help_text="When a replaced endpoint is deleted: until then retries may still arrive",
                         null=True,
                     ),
                 ),
@@ -703,7 +704,7 @@ class Migration(migrations.Migration):
                 (
                     "install",
                     models.ForeignKey(
-                        verbose_name="install",
+                        verbose_name="connection",
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="webhook_endpoints",
                         to="django_opentrain.install",

@@ -15,7 +15,8 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(
                 verbose_name="refused at",
                 blank=True,
-                help_text="Since when OpenTrain refuses all calls, whether the token or the connection",
+                help_text="Since when OpenTrain has refused all calls, because of the token or the"
+                " connection",
                 null=True,
             ),
         ),

@@ -28,9 +28,8 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         return self.filter(unsettled)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
-        """Unsettled grants whose next attempt's time has come, and whose trainer no other worker has."""
-        free = Q(participant__leased_until=None) | Q(participant__leased_until__lte=now)
-        return self.unsettled().filter(free, Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+        """Unsettled grants whose next attempt's time has come."""
+        return self.unsettled().filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
 
     def wanted(self) -> AccessGrantQuerySet:
         """Grants that should stand."""
@@ -49,7 +48,7 @@ class AccessGrant(TimestampedModel):
         WAITING_FOR_EMAIL = "WAITING_FOR_EMAIL", _("waiting for a Work Email")
         GRANTED = "GRANTED", _("granted")
         REVOKED = "REVOKED", _("revoked")
-        FAILED = "FAILED", _("failed, will be tried again")
+        FAILED = "FAILED", _("failed, will be retried")
 
     contract = models.ForeignKey(
         Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"
@@ -63,18 +62,11 @@ class AccessGrant(TimestampedModel):
     desired = models.CharField(_("desired"), max_length=16, choices=Desired.choices, default=Desired.GRANTED)
     state = models.CharField(_("state"), max_length=20, choices=State.choices, default=State.PENDING)
     host_user_ref = IdField(
-        _("host user ref"), blank=True, db_index=True, help_text=_("The host's key of the account")
+        _("account on this site"), blank=True, db_index=True, help_text=_("The host's id of the account")
     )
     cause = models.CharField(_("cause"), max_length=300, blank=True, help_text=_("What made it desired"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
-    attempt_began_at = models.DateTimeField(
-        _("attempt began at"),
-        null=True,
-        blank=True,
-        editable=False,
-        help_text=_("While an attempt is under way; it stays when the attempt ended its process"),
-    )
     last_error = models.TextField(_("last error"), blank=True)
     desired_at = models.DateTimeField(_("desired at"), null=True, blank=True)
     granted_at = models.DateTimeField(_("granted at"), null=True, blank=True)
@@ -115,7 +107,9 @@ class TrainerAccount(models.Model):
         related_name="opentrain_account",
     )
     created_by_us = models.BooleanField(
-        _("created by us"), default=False, help_text=_("The account was made for the trainer, not found.")
+        _("created by us"),
+        default=False,
+        help_text=_("The account was created for the trainer, not adopted."),
     )
     deactivated_at = models.DateTimeField(
         _("deactivated at"),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import EncryptedTextField, IdField
@@ -19,7 +17,7 @@ class Participant(TimestampedModel):
     """An AI trainer, as one install's customer knows them."""
 
     install = models.ForeignKey(
-        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="participants"
+        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="participants"
     )
     # The one stable key: a display name is masked, not unique, and can change.
     opentrain_user_id = IdField(_("OpenTrain user id"))
@@ -29,9 +27,6 @@ class Participant(TimestampedModel):
     work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
     purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
-    # Who is calling the host about this trainer: as in Install, it ends by itself when its holder dies.
-    lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)
-    leased_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("participant")
@@ -55,11 +50,6 @@ class ContractQuerySet(models.QuerySet["Contract"]):
         """Contracts under which work goes on."""
         return self.filter(status=Contract.Status.ACTIVE)
 
-    def budget_to_announce(self, now: datetime) -> ContractQuerySet:
-        """Contracts whose budget state the adapter doesn't know, and for which it is time for an attempt."""
-        waited = Q(next_announce_at=None) | Q(next_announce_at__lte=now)
-        return self.exclude(budget_state=F("announced_budget_state")).filter(waited)
-
     def linked(self) -> ContractQuerySet:
         """Contracts whose job is linked: OpenTrain answers for no others."""
         return self.filter(Exists(ProjectLink.objects.live().filter(contracts=OuterRef("pk"))))
@@ -78,7 +68,7 @@ class Contract(TimestampedModel):
         DEPLETED = catalog.BUDGET_DEPLETED, _("depleted")
 
     install = models.ForeignKey(
-        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="contracts"
+        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="contracts"
     )
     opentrain_id = IdField(_("OpenTrain id"))
     job_id = IdField(_("job id"), blank=True)
@@ -130,11 +120,8 @@ class Contract(TimestampedModel):
         max_length=16,
         choices=BudgetState.choices,
         default=BudgetState.OK,
-        help_text=_("The state that the adapter was told last"),
+        help_text=_("The state of which the adapter was last notified"),
     )
-    announce_attempts = models.PositiveIntegerField(_("announce attempts"), default=0, editable=False)
-    next_announce_at = models.DateTimeField(_("next announce at"), null=True, blank=True, editable=False)
-    announce_error = models.TextField(_("announce error"), blank=True, editable=False)
 
     usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
     usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)

@@ -39,11 +39,11 @@ class ProjectLink(TimestampedModel):
         REMOVED = "REMOVED", _("removed")
 
     class ProvisioningMode(models.TextChoices):
-        PARTNER_WEBHOOK = catalog.PARTNER_WEBHOOK, _("we give access")
+        PARTNER_WEBHOOK = catalog.PARTNER_WEBHOOK, _("this site gives access")
         MANAGED_ADAPTER = catalog.MANAGED_ADAPTER, _("OpenTrain gives access")
 
     install = models.ForeignKey(
-        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="project_links"
+        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="project_links"
     )
     opentrain_id = IdField(_("OpenTrain id"), null=True, blank=True)
     external_project_id = IdField(_("external project id"), max_length=catalog.MAX_EXTERNAL_PROJECT_ID)

@@ -40,7 +40,7 @@ class WebhookEndpoint(TimestampedModel):
         REMOVED = "REMOVED", _("removed")
 
     install = models.ForeignKey(
-        Install, verbose_name=_("install"), on_delete=models.CASCADE, related_name="webhook_endpoints"
+        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="webhook_endpoints"
     )
     key = models.UUIDField(_("key"), default=uuid.uuid4, unique=True, editable=False)
     opentrain_id = IdField(_("OpenTrain id"), blank=True, db_index=True)
@@ -55,7 +55,7 @@ class WebhookEndpoint(TimestampedModel):
         _("retire at"),
         null=True,
         blank=True,
-        help_text=_("When a replaced endpoint is deleted: its retries may still come until then"),
+        help_text=_("When a replaced endpoint is deleted: until then retries may still arrive"),
     )
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)

@@ -87,7 +87,7 @@ def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Rede
     """
     with _alone(endpoint):
         if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
-            raise OperationRefused(_("OpenTrain redelivers only to an active endpoint: enable it."))
+            raise OperationRefused(_("OpenTrain redelivers only to an active endpoint: re-enable it."))
         return endpoint.install.client.redeliver(endpoint.opentrain_id, delivery_id)
 
 

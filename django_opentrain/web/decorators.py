@@ -95,7 +95,7 @@ def customer_page(
                     return refuse(request, _("Your account doesn't belong to a customer of this site."))
                 if not adapter.can_manage(request, tenant):
                     return refuse(
-                        request, _("Only those who manage your organization's account may see this page.")
+                        request, _("Only managers of your organization's account can see this page.")
                     )
                 return view(request, tenant, *args, **kwargs)
             except Http404:

@@ -59,7 +59,7 @@ class LinkForm(forms.Form):
                 ProjectLink.ProvisioningMode.PARTNER_WEBHOOK,
                 _("This site, when a contract starts (recommended)"),
             ),
-            (ProjectLink.ProvisioningMode.MANAGED_ADAPTER, _("OpenTrain, by its own means")),
+            (ProjectLink.ProvisioningMode.MANAGED_ADAPTER, _("OpenTrain itself")),
         ],
         initial=ProjectLink.ProvisioningMode.PARTNER_WEBHOOK,
     )

@@ -21,21 +21,23 @@ DONE: Final[dict[str, Promise]] = {
         " remove this site in your OpenTrain settings."
     ),
     "verified": _("OpenTrain confirms this connection."),
-    "linked": _("The project is linked. Trainers you hire for its job get access by themselves."),
+    "linked": _("The project is linked. Trainers you hire for its job get access automatically."),
     "link-pending": _(
-        "OpenTrain hasn't confirmed the link yet. It is completed by itself; you needn't do anything."
+        "OpenTrain hasn't confirmed the link yet. It will be completed automatically; you don't have to"
+        " do anything."
     ),
     "unlinked": _("The project is unlinked, and the access that came with the link ends now."),
     "unlink-pending": _(
-        "The access that came with the link ends now. OpenTrain couldn't be told yet; that is tried again by itself."
+        "The access that came with the link ends now. OpenTrain couldn't be notified yet; this will be"
+        " retried automatically."
     ),
-    "recovered": _("Notifications are on again. What was missed is being fetched."),
+    "recovered": _("Notifications are enabled again. What was missed is being fetched."),
     "rotated": _(
-        "Notifications have a new secret. The old one is accepted until its last deliveries are through."
+        "Notifications have a new secret. The old one is accepted until its last deliveries have arrived."
     ),
-    "retried": _("It is tried again now. Reload the page in a moment to see how it went."),
-    "invited": _("The link for the first login is on its way to the trainer's Work Email."),
-    "removals-confirmed": _("Confirmed. Access is being taken away."),
+    "retried": _("It is being retried now. Reload the page in a moment to see the result."),
+    "invited": _("The link for the first login was sent to the trainer's Work Email."),
+    "removals-confirmed": _("Confirmed. Access is being revoked."),
 }
 
 

@@ -34,7 +34,7 @@ def test_a_new_account_gets_a_link_by_mail(
     assert message.to == [EMAIL]
     assert message.subject == "Your access to annotate.example"
     assert f"username: {EMAIL}" in message.body
-    assert "within 3 days" in message.body
+    assert "expires after 3 days" in message.body
     assert re.search(r"^  https://annotate\.example/\S+$", str(message.body), re.MULTILINE)
 
 

@@ -311,7 +311,7 @@ def test_unlinking_with_a_dead_token_closes_access_and_says_so(
     opentrain.hire(job=job)
     opentrain.run()
     Install.objects.update(status=Install.Status.UNAUTHORIZED)
-    with pytest.raises(Unauthorized, match="reconnect"):
+    with pytest.raises(Unauthorized, match="connect again"):
         linking.unlink(row)
     opentrain.run()
     assert site.inside == set()

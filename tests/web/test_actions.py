@@ -135,7 +135,7 @@ def test_access_ends_also_while_opentrain_is_away(
     link = opentrain.link("acme-1")
     opentrain.fail_next(503, times=5)
     status, text = act(boss, "unlink", link)
-    assert (status, "couldn't be told yet" in text) == (302, True)
+    assert (status, "couldn't be notified yet" in text) == (302, True)
 
 
 # The connection ---------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def test_disconnecting_asks_first(boss: Client, opentrain: OpenTrain) -> None:
 def test_held_removals_are_confirmed(boss: Client) -> None:
     scene = full_scene()
     text = text_of(boss.get(reverse("opentrain:confirm-removals", args=[scene.install.pk])))
-    assert "7 grants of access should end at once" in text
+    assert "7 access grants should end at the same time" in text
     assert "Contract ctr_9 (Boxes) has ended" in text
     expect(boss, "confirm-removals", scene.install, answer=(302, "Confirmed."))
     scene.install.refresh_from_db()
@@ -231,7 +231,7 @@ def test_held_removals_are_confirmed(boss: Client) -> None:
 def test_an_endpoint_is_switched_on_again(boss: Client, opentrain: OpenTrain, install: Install) -> None:
     endpoint = WebhookEndpoint.objects.get()
     WebhookEndpoint.objects.update(status=WebhookEndpoint.Status.DISABLED)
-    expect(boss, "recover", endpoint, answer=(302, "Notifications are on again."))
+    expect(boss, "recover", endpoint, answer=(302, "Notifications are enabled again."))
     endpoint.refresh_from_db()
     assert endpoint.status == WebhookEndpoint.Status.ACTIVE
 
@@ -249,7 +249,7 @@ def test_two_changes_at_once_wait_for_each_other(boss: Client, install: Install)
 
 def test_a_failed_grant_is_tried_at_once(boss: Client) -> None:
     scene = full_scene()
-    expect(boss, "retry", scene.grant, answer=(302, "It is tried again now."))
+    expect(boss, "retry", scene.grant, answer=(302, "It is being retried now."))
     scene.grant.refresh_from_db()
     assert scene.grant.next_attempt_at is None
 
@@ -257,7 +257,7 @@ def test_a_failed_grant_is_tried_at_once(boss: Client) -> None:
 @pytest.mark.parametrize(
     ("mail", "answer"),
     [
-        (True, (302, "on its way to the trainer's Work Email")),
+        (True, (302, "was sent to the trainer's Work Email")),
         (False, (409, "The mail could not be sent.")),
         (None, (409, "They had an account before.")),
     ],

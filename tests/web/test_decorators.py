@@ -84,7 +84,7 @@ def test_anonymous_visitors_are_sent_to_the_login_page(name: str, route: str) ->
 @pytest.mark.parametrize(("name", "route"), PAGES)
 @pytest.mark.parametrize(
     ("username", "words"),
-    [("acme-clerk", "Only those who manage"), ("somebody", "doesn't belong to a customer")],
+    [("acme-clerk", "Only managers of your organization"), ("somebody", "doesn't belong to a customer")],
 )
 def test_who_manages_no_customer_is_told_so(
     visitor: Visitor, name: str, route: str, username: str, words: str, method: str
@@ -101,7 +101,7 @@ def test_another_customers_rows_are_not_found(visitor: Visitor, name: str, route
     response = ask(visitor("other-boss"), method, url_of(name, route, full_scene("acme")))
     assert response.status_code in (404, 405)
     if response.status_code == 404:
-        assert "There is nothing here" in text_of(response)
+        assert "Page not found" in text_of(response)
 
 
 @pytest.mark.parametrize("key", [0, 10**30])

@@ -90,16 +90,18 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
         pytest.param({"status": "DISCONNECTED"}, ["You disconnected", "Connect again"], id="disconnected"),
         pytest.param(
             {"paused_until": timezone.now() + timedelta(days=3650)},
-            ["call less often", "nothing is lost"],
+            ["limits this site's calls", "nothing is lost"],
             id="paused",
         ),
         pytest.param(
             {"last_error_code": "FORBIDDEN", "last_error": "The feature is off."},
-            ["refuses this connection", "The feature is off."],
+            ["is refusing this connection", "The feature is off."],
             id="forbidden",
         ),
         pytest.param(
-            {"last_error": "OpenTrain can't be reached."}, ["can't be reached", "by itself"], id="failing"
+            {"last_error": "OpenTrain can't be reached."},
+            ["can't be reached", "retried automatically"],
+            id="failing",
         ),
         pytest.param({"scopes": ["contracts:read"]}, ["didn't grant", "usage:write"], id="scopes missing"),
         pytest.param(
@@ -173,7 +175,7 @@ NEED = "/opentrain/contracts/?status=attention"
         (
             {"status": "ended", "budget_state": "LOW"},
             {"state": "FAILED", "desired": "REVOKED"},
-            ("bad", "The access of 1 trainer could not be removed.", NEED),
+            ("bad", "The access of 1 trainer could not be revoked.", NEED),
         ),
     ],
 )
@@ -193,8 +195,8 @@ def test_the_worst_calls_first(boss: Client) -> None:
     scene = full_scene()
     assert [tone for tone, _text, _url in called(boss)] == ["bad", "bad", "bad", "warn", "wait"]
     text = home(boss)
-    assert "7 removals of access wait for your confirmation. Look at them" in text
-    assert "OpenTrain has switched its notifications off. Switch them on" in text
+    assert "7 removals of access wait for your confirmation. Review" in text
+    assert "OpenTrain has disabled its notifications. Re-enable" in text
     scene.pending.delete()
     Install.objects.update(status="DISCONNECTED", removals_held=0)
     # What OpenTrain would have to do no longer calls; what is left behind here does.
@@ -223,7 +225,7 @@ def test_an_unfinished_connection_beside_a_working_one_can_be_finished(boss: Cli
 
 def test_what_could_not_be_compared_is_listed(boss: Client) -> None:
     full_scene()
-    assert "1 thing could not be compared with OpenTrain the list was cut" in home(boss)
+    assert "1 item could not be synced with OpenTrain the list was cut" in home(boss)
 
 
 def test_each_of_several_connections_can_be_chosen(boss: Client) -> None:
@@ -250,11 +252,11 @@ def test_linked_projects_come_first_and_unknown_ones_are_named(boss: Client) -> 
         ("acme-1", False),
         ("acme-2", False),
     ]
-    assert "not a project of yours here" in home(boss)
+    assert "not one of your projects" in home(boss)
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [("ACTIVE", "Linked"), ("DISCONNECTED", "Waits for the connection")]
+    ("status", "words"), [("ACTIVE", "Linked"), ("DISCONNECTED", "Waiting for the connection")]
 )
 def test_a_link_is_worth_what_its_connection_is(boss: Client, status: str, words: str) -> None:
     factories.make_link(factories.make_install("acme", status=status), external_project_id="acme-1")
@@ -330,12 +332,12 @@ STATE = AccessGrant.State
     [
         ({"state": STATE.GRANTED, "granted_at": timezone.now()}, ["Has access", "since"]),
         ({"state": STATE.REVOKED, "desired": UNWANTED}, ["Access ended"]),
-        ({"state": STATE.PENDING, "last_error": ""}, ["Access is being given"]),
-        ({"state": STATE.GRANTED, "desired": UNWANTED}, ["Access is being removed", "Try now"]),
-        ({"state": STATE.FAILED, "next_attempt_at": None}, ["could not be given", "being tried again now"]),
+        ({"state": STATE.PENDING, "last_error": ""}, ["Access is being granted"]),
+        ({"state": STATE.GRANTED, "desired": UNWANTED}, ["Access is being revoked", "Retry now"]),
+        ({"state": STATE.FAILED, "next_attempt_at": None}, ["could not be granted", "being retried now"]),
         (
             {"state": STATE.FAILED, "desired": UNWANTED},
-            ["could not be removed", "the account was", "Next attempt:"],
+            ["could not be revoked", "the account was", "Next attempt:"],
         ),
         (
             {"state": STATE.WAITING_FOR_EMAIL, "last_error": "No Work Email."},
@@ -352,10 +354,10 @@ def test_access_in_words(boss: Client, values: dict[str, Any], words: list[str])
 
 def test_a_home_row_says_which_project_each_access_is_for(boss: Client) -> None:
     scene = full_scene()
-    assert "Invoices Access could not be given" not in home(boss)
+    assert "Invoices Access could not be granted" not in home(boss)
     other = factories.make_link(scene.install, external_project_name="Receipts")
     factories.make_grant(scene.contract, other, scene.grant.participant)
-    assert "Invoices Access could not be given Receipts Has access" in home(boss)
+    assert "Invoices Access could not be granted Receipts Has access" in home(boss)
 
 
 def test_what_broke_inside_the_host_is_for_its_operators(boss: Client) -> None:
@@ -396,10 +398,10 @@ def test_refused_work_is_shown_with_its_reason(boss: Client) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"status": "ACTIVE"}, "Arriving"),
+        ({"status": "ACTIVE"}, "Receiving events"),
         ({"status": "ACTIVE", "consecutive_failures": 4}, "The last 4 deliveries failed."),
-        ({"status": "DISABLED"}, "Switched off by OpenTrain"),
-        ({"status": "PAUSED"}, "Somebody switched notifications off"),
+        ({"status": "DISABLED"}, "Disabled by OpenTrain"),
+        ({"status": "PAUSED"}, "Notifications were disabled on purpose"),
         ({"status": "PENDING", "last_error": "No answer."}, "No answer."),
         ({"status": "RETIRING"}, "Being replaced"),
     ],
@@ -500,7 +502,7 @@ def test_the_project_status_tag_without_a_hire_and_with_a_dead_connection(visito
     install = factories.make_install("acme", status="UNAUTHORIZED")
     factories.make_link(install, external_project_id="acme-1")
     html = shown("acme-boss", "acme-1")
-    assert "Nobody is hired" in html
+    assert "No trainer is hired" in html
     assert "no longer accepts" in html
     assert "Linked to OpenTrain" in html
     Install.objects.update(status="DISCONNECTED")

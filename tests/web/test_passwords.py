@@ -47,7 +47,7 @@ def test_a_trainer_chooses_a_password_once(trainer: User) -> None:
     assert "You can sign in with it now." in text_of(client.get(done["Location"]))
     trainer.refresh_from_db()
     assert trainer.check_password(GOOD)
-    assert "can't be used any more" in text_of(Client().get(url))
+    assert "no longer valid" in text_of(Client().get(url))
 
 
 def test_what_is_wrong_with_a_password_is_told(trainer: User) -> None:
@@ -69,7 +69,7 @@ def test_a_link_for_anybody_else_is_worth_nothing(trainer: User, case: str) -> N
     else:
         User.objects.all().delete()
     response = Client().get(url)
-    assert "can't be used any more" in text_of(response)
+    assert "no longer valid" in text_of(response)
     check_markup(page_of(response))
 
 

@@ -1,4 +1,4 @@
-"""What waits, and for how long."""
+"""Queued work: what waits, and for how long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import customer, format_duration, in_one_line
 from django_opentrain.services.workers import heartbeat
 
-#: A removal that fails is loud soon; a Work Email may take its time.
+#: A removal that fails is reported soon; a Work Email may take its time.
 REMOVAL_LATE: Final = timedelta(minutes=10)
 EMAIL_LATE: Final = timedelta(days=1)
 REPORT_LATE: Final = timedelta(days=1)
@@ -28,41 +28,41 @@ SHOWN: Final = 10
 
 
 def events() -> Iterator[Finding]:
-    """Deliveries that were stored and took no effect yet."""
+    """Events that are stored and not processed yet."""
     now = timezone.now()
     waiting = WebhookEvent.objects.due(now).filter(
         Q(next_attempt_at=None, received_at__lte=now - heartbeat.BACKLOG_OVERDUE)
         | Q(next_attempt_at__lte=now - heartbeat.BACKLOG_OVERDUE)
     )
-    seen = waiting.aggregate(count=models.Count("pk"), oldest=Min("received_at"))
-    if seen["count"]:
-        age = (now - seen["oldest"]).total_seconds()
-        title = f"Events that are due and wait: {seen['count']}. The oldest came {format_duration(age)} ago."
-        yield error("events-waiting", title, count=seen["count"], age=round(age))
+    overdue = waiting.aggregate(count=models.Count("pk"), oldest=Min("received_at"))
+    if overdue["count"]:
+        age = (now - overdue["oldest"]).total_seconds()
+        title = f"Events that are overdue: {overdue['count']}. The oldest is {format_duration(age)} old."
+        yield error("events-waiting", title, count=overdue["count"], age=round(age))
     failed = WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED)
     yield from _some(
         error,
         "events-failed",
-        "Events that failed for good",
+        "Events that failed in every attempt",
         failed.select_related("endpoint__install").defer("body"),
         lambda row: f"{row} of {customer(row.endpoint.install)}: {row.error}",
     )
 
 
 def grants() -> Iterator[Finding]:
-    """Access that is not as it should be."""
+    """Access that is not in its desired state."""
     now = timezone.now()
     unsettled = AccessGrant.objects.unsettled().select_related("participant", "link__install")
     leaving = Q(desired=AccessGrant.Desired.REVOKED)
     waiting = Q(state=AccessGrant.State.WAITING_FOR_EMAIL)
     late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
     removals = unsettled.filter(leaving & late)
-    yield from _some(error, "removal-failing", "Removals of access that don't succeed", removals, _grant)
+    yield from _some(error, "removal-failing", "Removals of access that keep failing", removals, _grant)
     failing = unsettled.filter(~leaving & ~waiting, state=AccessGrant.State.FAILED)
-    yield from _some(warning, "grant-failing", "Grants of access that don't succeed", failing, _grant)
+    yield from _some(warning, "grant-failing", "Access grants that keep failing", failing, _grant)
     since = Q(desired_at=None) | Q(desired_at__lte=now - EMAIL_LATE)
-    without = unsettled.filter(~leaving & waiting & since)
-    yield from _some(warning, "grant-waiting", "Trainers who wait for their Work Email", without, _grant)
+    without_email = unsettled.filter(~leaving & waiting & since)
+    yield from _some(warning, "grant-waiting", "Trainers without a Work Email", without_email, _grant)
 
 
 def _grant(row: AccessGrant) -> str:
@@ -73,13 +73,13 @@ def _grant(row: AccessGrant) -> str:
 
 
 def usage_reports() -> Iterator[Finding]:
-    """Work that OpenTrain doesn't know of."""
+    """Work that OpenTrain doesn't have."""
     rows = DailyUsage.objects.select_related("contract__install")
     due = rows.due(usage.today()).filter(updated_at__lte=timezone.now() - REPORT_LATE)
     yield from _some(
         warning,
         "usage-unreported",
-        "Days of work that are not reported for more than a day",
+        "Days of work that have not been reported for more than a day",
         due,
         lambda row: f"{_day(row)}: {row.contract.report_error or 'not tried'}",
     )
@@ -97,12 +97,12 @@ def _day(row: DailyUsage) -> str:
 
 
 def reconciliation() -> Iterator[Finding]:
-    """Comparisons that stopped, were cut, or didn't happen."""
+    """Reconciliations that were held, incomplete, or didn't happen."""
     live = Install.objects.live()
     yield from _some(
         warning,
         "removals-held",
-        "Installs whose removals are unusually many, and wait",
+        "Installs with unusually many removals, which wait for confirmation",
         live.filter(removals_held__gt=0),
         lambda row: (
             f"{customer(row)}: {row.removals_held} grants. {'; '.join(row.last_reconciliation.get('held', ()))}"
@@ -110,8 +110,8 @@ def reconciliation() -> Iterator[Finding]:
     )
     yield from _some(
         warning,
-        "comparison-incomplete",
-        "Installs that could not be compared with OpenTrain completely",
+        "reconcile-incomplete",
+        "Installs that could not be reconciled completely",
         live.filter(reconcile_summary__problems__0__isnull=False),
         lambda row: f"{customer(row)}: {' '.join(row.last_reconciliation['problems'])}",
     )
@@ -120,21 +120,21 @@ def reconciliation() -> Iterator[Finding]:
     yield from _some(
         warning,
         "reconcile-late",
-        "Installs that were not compared with OpenTrain for hours",
+        "Installs that have not been reconciled for hours",
         Install.objects.usable().filter(late),
-        lambda row: f"{customer(row)}: {row.last_error or 'no error was noted'}",
+        lambda row: f"{customer(row)}: {row.last_error or 'no error was recorded'}",
     )
 
 
 def links() -> Iterator[Finding]:
-    """Links and unlinks that OpenTrain has not taken."""
+    """Links and unlinks that OpenTrain has not accepted."""
     before = timezone.now() - LINK_LATE
-    owed = ProjectLink.objects.unfinished().filter(install__status__in=Install.LIVE, updated_at__lte=before)
+    late = ProjectLink.objects.unfinished().filter(install__status__in=Install.LIVE, updated_at__lte=before)
     yield from _some(
         warning,
         "links-unfinished",
         "Links, or removals of links, that are not finished",
-        owed.select_related("install"),
+        late.select_related("install"),
         lambda row: (
             f"project {row.external_project_id} of {customer(row.install)}: {row.last_error or 'not tried'}"
         ),

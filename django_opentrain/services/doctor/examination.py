@@ -30,25 +30,25 @@ LOCAL: tuple[Part, ...] = (
 def examine(*, offline: bool = False, progress: Callable[[str], None] = lambda _part: None) -> list[Finding]:
     """Everything that is wrong, the worst first. ``offline``: without asking OpenTrain.
 
-    Changes nothing but what an install's row says of its last call. ``progress`` is told each part's name.
+    Changes nothing but the time and error of an install's last call. ``progress`` is called with each part's name.
     """
     broken = [*_part(site.database, progress)]
     if broken:
-        return broken  # nothing else can be asked
+        return broken  # nothing else can be examined
     parts = LOCAL if offline else (*LOCAL, opentrain.opentrain)
-    found = [each for part in parts for each in _part(part, progress)]
+    findings = [each for part in parts for each in _part(part, progress)]
     order = list(ADVICE)
-    return sorted(found, key=lambda each: (-each.severity, order.index(each.id)))
+    return sorted(findings, key=lambda each: (-each.severity, order.index(each.id)))
 
 
 def _part(part: Part, progress: Callable[[str], None]) -> list[Finding]:
     name = part.__name__.replace("_", " ")
     progress(name)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
-        found.extend(part())
-    except Exception as problem:  # noqa: BLE001 - the patient may be ill in any way, and the doctor has to go on
-        found.append(
+        findings.extend(part())
+    except Exception as problem:  # noqa: BLE001 - anything may be broken, and the other parts have to be examined
+        findings.append(
             error("examination-failed", f"Could not examine: {name}. {describe(problem)}", part=name)
         )
-    return found
+    return findings

@@ -16,7 +16,7 @@ def customer(install: Install) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time span in the greatest unit of which it has two; what is late is so by minutes at least."""
+    """A time span in days or hours if it has at least two of them, else in minutes."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -24,6 +24,6 @@ def format_duration(seconds: float) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """Without line breaks, and not endless: an error is a site's, and may be anything."""
+    """Without line breaks, and bounded: an adapter's error may be anything."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"

@@ -1,4 +1,4 @@
-"""OpenTrain's side: is it there, does it know us, and do its deliveries come to us?"""
+"""OpenTrain's side: is it reachable, does it accept our tokens, and do its deliveries reach us?"""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import requests
 from django.db.models import F
 from django.utils import timezone as django_timezone
 
-from django_opentrain.clients import build_client, shared_session
+from django_opentrain.clients import shared_session, unobserved_client
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
-from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
@@ -27,24 +26,25 @@ from django_opentrain.services.connect import missing_scopes
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import customer
 
-#: Seconds. A ``Date`` header is exact to one, and the answer takes its time.
+#: Seconds. A ``Date`` header is exact to one, and the response takes time.
 NOTICEABLE_SKEW: Final = 30
 #: Installs that are asked about in one examination, the longest unverified first, and seconds that it may take.
 MOST_INSTALLS: Final = 100
 MOST_SECONDS: Final = 60.0
 SHOWN: Final = 10
 
-EVERYBODY_REFUSED: Final = (
-    "See at OpenTrain whether your app is active. If it is, each customer has to reconnect."
+ALL_REFUSED: Final = (
+    "Check on OpenTrain whether your app is active. If it is, each customer has to connect again."
 )
 FORBIDDEN: Final = (
-    "Your app has to be active at OpenTrain, with the feature on the customer's account; or they reconnect."
+    "Check on OpenTrain that your app and the feature on the customer's account are active. If they are, the"
+    " customer has to connect again."
 )
-ENABLE: Final = "If nobody needs it to be so: enable it on the customer's page or in the admin."
+RE_ENABLE: Final = "Unless this is on purpose, re-enable it on the customer's page or in the admin."
 
 
 def opentrain() -> Iterator[Finding]:
-    """All of it, as far as OpenTrain can be reached."""
+    """All of it, if OpenTrain can be reached."""
     try:
         skew = _skew()
     except (requests.RequestException, OSError, ValueError) as problem:
@@ -70,23 +70,20 @@ def _clock(skew: float | None) -> Iterator[Finding]:
 
 
 def _skew() -> float | None:
-    """Seconds by which OpenTrain's clock is ahead; None where it doesn't tell."""
+    """Seconds by which OpenTrain's clock is ahead; None if it doesn't say."""
     url = f"{conf.base_url}{catalog.API_PATH}{operations.GET_OPENAPI.path}"
     before = django_timezone.now()
-    with (
-        attempting(Attempt(seconds=conf.read_timeout)),
-        shared_session().get(
-            url,
-            timeout=(conf.connect_timeout, conf.read_timeout),
-            headers={"User-Agent": USER_AGENT},
-            auth=NO_TOKEN,
-            allow_redirects=False,
-            stream=True,
-        ) as response,
-    ):
+    with shared_session().get(
+        url,
+        timeout=(conf.connect_timeout, conf.read_timeout),
+        headers={"User-Agent": USER_AGENT},
+        auth=NO_TOKEN,
+        allow_redirects=False,
+        stream=True,
+    ) as response:
         after = django_timezone.now()
-        there = _moment(response.headers.get("Date", ""))
-    return None if there is None else (there - before - (after - before) / 2).total_seconds()
+        theirs = _moment(response.headers.get("Date", ""))
+    return None if theirs is None else (theirs - before - (after - before) / 2).total_seconds()
 
 
 def _moment(text: str) -> datetime | None:
@@ -99,7 +96,7 @@ def _moment(text: str) -> datetime | None:
 
 def _spec() -> Iterator[Finding]:
     try:
-        differences = spec.compare(build_client("").get_openapi())
+        differences = spec.compare(unobserved_client("").get_openapi())
     except OpenTrainError as problem:
         yield error("opentrain-unreachable", f"OpenTrain's API fails: {describe(problem)}")
         return
@@ -109,7 +106,7 @@ def _spec() -> Iterator[Finding]:
     serious = [each for each in differences if each.kind > spec.Kind.HARMLESS]
     if serious:
         report = error if serious[0].kind == spec.Kind.BREAKING else warning
-        title = f"Places in which OpenTrain's API differs from what is expected: {len(serious)}."
+        title = f"Differences between OpenTrain's API and what this package expects: {len(serious)}."
         shown = [str(each) for each in serious[:SHOWN]]
         yield report("spec-changed", title, shown, count=len(serious), differences=shown)
 
@@ -118,32 +115,32 @@ def _spec() -> Iterator[Finding]:
 
 
 def _refused() -> Iterator[Finding]:
-    """Those whose token is known to be of no use. It takes a reconnect, or ``opentrain_sync``, to try it again."""
+    """Those whose token was refused. Only a reconnect or ``opentrain_sync`` tries them again."""
     live = Install.objects.live()
     refused = live.filter(status=Install.Status.UNAUTHORIZED)
     count = refused.count()
     if not count:
         return
     rows = list(refused.order_by("pk")[:SHOWN])
-    everybody = count > 1 and count == live.count()
+    all_refused = count > 1 and count == live.count()
     yield error(
         "install-refused",
-        f"Installs whose token OpenTrain refuses: {count}{', which is all of them' if everybody else ''}.",
+        f"Installs whose token OpenTrain refuses: {count}{', which is all of them' if all_refused else ''}.",
         [f"{customer(row)}: {row.last_error}" for row in rows],
-        EVERYBODY_REFUSED if everybody else None,
+        ALL_REFUSED if all_refused else None,
         count=count,
         installs=[row.pk for row in rows],
     )
 
 
 def _installs() -> Iterator[Finding]:
-    """Each is asked about in its turn: the next examination goes on where this one ends."""
+    """OpenTrain is asked about each in turn: the next examination continues where this one ends."""
     oldest = F("verified_at").asc(nulls_first=True)
     rows = list(Install.objects.usable().order_by(oldest, "pk")[:MOST_INSTALLS])
     deadline = time.monotonic() + MOST_SECONDS
     for number, install in enumerate(rows):
         if time.monotonic() > deadline:
-            title = f"OpenTrain is slow: {number} of {len(rows)} installs could be asked in {MOST_SECONDS:g} seconds."
+            title = f"OpenTrain is slow: {number} of {len(rows)} installs were checked in {MOST_SECONDS:g} seconds."
             yield warning("install-unverified", title)
             return
         yield from _install(install)
@@ -169,7 +166,7 @@ def _install(install: Install) -> Iterator[Finding]:
 
 
 def _grant(install: Install, scopes: tuple[str, ...], pii_consent: bool) -> Iterator[Finding]:
-    """What the customer granted, as OpenTrain has it now."""
+    """What the customer has granted, according to OpenTrain."""
     install.scopes = list(scopes)
     missing = list(missing_scopes(install))
     if catalog.PARTICIPANTS_EMAIL in conf.scopes and not pii_consent:
@@ -189,16 +186,16 @@ def _grant(install: Install, scopes: tuple[str, ...], pii_consent: bool) -> Iter
 
 
 def _endpoints(install: Install) -> Iterator[Finding]:
-    there = {info.id: info for info in install.client.list_webhook_endpoints()}
+    remote = {info.id: info for info in install.client.list_webhook_endpoints()}
     replaced = (WebhookEndpoint.Status.RETIRING, WebhookEndpoint.Status.PENDING)
     current = WebhookEndpoint.objects.live().filter(install=install).exclude(status__in=replaced)
-    known = [
-        (endpoint, there[endpoint.opentrain_id]) for endpoint in current if endpoint.opentrain_id in there
+    matched = [
+        (endpoint, remote[endpoint.opentrain_id]) for endpoint in current if endpoint.opentrain_id in remote
     ]
-    if not known:
-        title = f"OpenTrain has no webhook endpoint of ours for {customer(install)}: no event comes."
+    if not matched:
+        title = f"OpenTrain has no webhook endpoint of ours for {customer(install)}: no event arrives."
         yield error("endpoint-missing", title, install=install.pk, tenant=install.tenant)
-    for endpoint, info in known:
+    for endpoint, info in matched:
         yield from _endpoint(endpoint, info)
 
 
@@ -208,13 +205,13 @@ def _endpoint(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> Iterator[
     if info.status == catalog.ENDPOINT_DISABLED:
         yield _disabled(endpoint, info, whose, about)
     elif info.consecutive_failures:
-        title = f"{whose} fails: its last {info.consecutive_failures} deliveries did."
+        title = f"{whose} is failing: consecutive failed deliveries: {info.consecutive_failures}."
         yield warning("endpoint-failing", title, failures=info.consecutive_failures, **about)
     if info.url != endpoint.expected_url:
-        details = [f"it leads to {info.url}", f"it should to {endpoint.expected_url}"]
+        details = [f"its URL is {info.url}", f"it should be {endpoint.expected_url}"]
         yield error(
             "endpoint-differs",
-            f"{whose} leads elsewhere.",
+            f"{whose} has another URL.",
             details,
             url=info.url,
             expected=endpoint.expected_url,
@@ -230,8 +227,8 @@ def _disabled(
     endpoint: WebhookEndpoint, info: WebhookEndpointInfo, whose: str, about: Mapping[str, Any]
 ) -> Finding:
     if endpoint.status == WebhookEndpoint.Status.PAUSED:
-        return warning("endpoint-disabled", f"{whose} is paused by an operator.", (), ENABLE, **about)
+        return warning("endpoint-disabled", f"{whose} is paused by an operator.", (), RE_ENABLE, **about)
     if info.consecutive_failures < catalog.DISABLE_AFTER_FAILURES:
-        return error("endpoint-disabled", f"{whose} was disabled by somebody.", (), ENABLE, **about)
-    title = f"{whose} was disabled by OpenTrain, after {info.consecutive_failures} deliveries that failed."
+        return error("endpoint-disabled", f"{whose} was disabled manually.", (), RE_ENABLE, **about)
+    title = f"{whose} was disabled by OpenTrain, after {info.consecutive_failures} failed deliveries."
     return error("endpoint-disabled", title, **about)

@@ -1,4 +1,4 @@
-"""What is kept: secrets that can be read, and people who can be forgotten. And whether removal works."""
+"""Stored data: whether retention is kept and secrets can be decrypted; and whether revocation works."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from django_opentrain.services.purge import key_rotation
 
 #: The purge runs once a night.
 PURGE_LATE: Final = timedelta(days=2)
-#: Rows of each column that are tried, the newest: a lost key shows in them first.
+#: The newest rows of each column, which are tried: a lost key shows in them first.
 SAMPLE: Final = 200
 
 
 def retention() -> Iterator[Finding]:
-    """Is anything kept longer than it was promised?"""
+    """Is anything kept longer than the settings say?"""
     overdue = purge.overdue(timezone.now() - PURGE_LATE)
     if overdue.event_bodies or overdue.people:
-        title = f"To be forgotten long since: event bodies {overdue.event_bodies}, people {overdue.people}."
+        title = f"Past their retention: event bodies {overdue.event_bodies}, trainers {overdue.people}."
         yield warning("retention-due", title, event_bodies=overdue.event_bodies, people=overdue.people)
 
 
@@ -40,15 +40,15 @@ def secrets() -> Iterator[Finding]:
 
 
 def revocation() -> Iterator[Finding]:
-    """Does the adapter's canary get in and out? Only where the adapter can try it."""
+    """Does revocation work for the adapter's canary? Only if the adapter can test it."""
     adapter = get_adapter()
     try:
         problem = adapter.check_revocation()
     except NotImplementedError:
         return
     except ImproperlyConfigured:
-        raise  # it was not about the adapter
+        raise  # not the adapter's fault
     except Exception as failure:  # noqa: BLE001 - host code: a removal that raises is one that doesn't work
-        problem = f"Giving access to a canary account and removing it failed: {describe(failure)}"
+        problem = f"Granting access to a canary account and revoking it failed: {describe(failure)}"
     if problem:
         yield error("revocation-broken", problem)

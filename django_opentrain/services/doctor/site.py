@@ -23,28 +23,28 @@ from django_opentrain.models import Install
 from django_opentrain.services.doctor.findings import Finding, error, warning
 
 APP: Final = "django_opentrain"
-#: How long the cache may keep what it is tried with.
+#: Seconds for which the cache may keep the test value.
 CACHE_SECONDS: Final = 10
 
 
 def database() -> Iterator[Finding]:
-    """Is it there, and has it our tables?"""
+    """Is it reachable, and does it have our tables?"""
     connection = connections[router.db_for_write(Install)]
     try:
         executor = MigrationExecutor(connection)
     except AnyDatabaseError as problem:
         # Only the type: a database's message can hold its password.
-        yield error("database-unreachable", f"The database can't be asked ({type(problem).__name__}).")
+        yield error("database-unreachable", f"The database can't be queried ({type(problem).__name__}).")
         return
     targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == APP]
     missing = [str(migration) for migration, _backwards in executor.migration_plan(targets)]
     if missing:
-        title = f"Migrations that the database lacks: {len(missing)}."
+        title = f"Unapplied migrations: {len(missing)}."
         yield error("migrations-missing", title, missing, migrations=missing)
 
 
 def system_checks() -> Iterator[Finding]:
-    """What ``check --deploy`` says about our settings."""
+    """What ``check --deploy`` reports about our settings."""
     for message in checks.run_checks(tags=["opentrain"], include_deployment_checks=True):
         if not message.is_silenced():
             report = error if message.is_serious() else warning
@@ -53,7 +53,7 @@ def system_checks() -> Iterator[Finding]:
 
 
 def cache() -> Iterator[Finding]:
-    """Does the default cache take what it is given?"""
+    """Does the default cache work?"""
     key = f"opentrain-doctor-{uuid.uuid4().hex}"
     try:
         default_cache.set(key, "1", CACHE_SECONDS)
@@ -65,7 +65,7 @@ def cache() -> Iterator[Finding]:
 def receiver() -> Iterator[Finding]:
     """Does a delivery get through all of the site's middleware?
 
-    One for an endpoint that doesn't exist is sent, in this process: the receiver itself answers 404, with no text.
+    One for an unknown endpoint is sent, in this process: the receiver itself answers 404 without a body.
     """
     url = urlsplit(conf.view_url("webhook", key=uuid.uuid4()))
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
@@ -81,7 +81,7 @@ def receiver() -> Iterator[Finding]:
     if not ours:
         title = f"A delivery to {url.path} is answered {answer.status_code} before it reaches the receiver."
         location = answer.get("Location", "")
-        details = [f"It is sent to {location}"] if location else []
+        details = [f"It is redirected to {location}"] if location else []
         advice = ""
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             advice = f"Add {url.hostname}, the host of PUBLIC_URL, to ALLOWED_HOSTS."
@@ -92,7 +92,7 @@ def receiver() -> Iterator[Finding]:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Django would log that a URL was not found, or a host not allowed: that is what the finding says."""
+    """Django would log that a URL was not found, or a host not allowed, which the finding reports."""
 
     def is_news(record: logging.LogRecord) -> bool:
         return record.name == "django.request" and record.levelno >= logging.ERROR

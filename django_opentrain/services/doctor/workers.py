@@ -20,7 +20,7 @@ PING_SECONDS: Final = 2.0
 
 
 def broker_and_workers() -> Iterator[Finding]:
-    """Can messages be sent, and does somebody take them? Not where Celery has no part in it."""
+    """Can messages be published, and does a worker answer? Only if the site uses Celery."""
     app = celery_app()
     if conf.dispatch != "celery" or app is None:
         return
@@ -37,7 +37,7 @@ def broker_and_workers() -> Iterator[Finding]:
     )
     if answers:
         return
-    # One that works on a single thread doesn't answer while it is busy.
+    # A worker with a single thread doesn't answer while it is busy.
     report = warning if heartbeat.pulse().swept_lately else error
     yield report("worker-silent", f"No Celery worker answers within {PING_SECONDS:g} seconds.")
 
@@ -48,7 +48,7 @@ def _connect(app: Celery) -> None:
 
 
 def _can_be_asked(app: Celery) -> bool:
-    """Whether a question to all workers reaches them: a broker in a database, or Amazon's SQS, has no broadcast."""
+    """Whether a broadcast reaches the workers: a broker in a database, or Amazon's SQS, has none."""
     with app.connection_for_write() as connection:
         broadcasts = "fanout" in connection.transport.implements.exchange_type
     return broadcasts and bool(app.conf.worker_enable_remote_control)
@@ -74,7 +74,7 @@ def within(seconds: float, action: Callable[[], object]) -> str | None:
 
 
 def sweeps() -> Iterator[Finding]:
-    """Did beat, or cron, run lately?"""
+    """Did beat or cron run recently?"""
     pulse = heartbeat.pulse()
     if pulse.swept_lately:
         return

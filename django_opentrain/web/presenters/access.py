@@ -22,12 +22,12 @@ def describe(grant: AccessGrant) -> Statement:
     if grant.state == State.FAILED:
         return Statement(
             tone="bad",
-            title=_("Access could not be removed") if removal else _("Access could not be given"),
+            title=_("Access could not be revoked") if removal else _("Access could not be granted"),
             text=readable(grant.last_error),
             advice=_next_attempt(grant),
         )
     if removal:
-        return Statement(tone="wait", title=_("Access is being removed"))
+        return Statement(tone="wait", title=_("Access is being revoked"))
     if grant.state == State.WAITING_FOR_EMAIL:
         return Statement(
             tone="warn",
@@ -35,7 +35,7 @@ def describe(grant: AccessGrant) -> Statement:
             text=readable(grant.last_error),
             advice=_next_attempt(grant),
         )
-    return Statement(tone="wait", title=_("Access is being given"))
+    return Statement(tone="wait", title=_("Access is being granted"))
 
 
 def _settled(grant: AccessGrant) -> Statement:
@@ -51,5 +51,5 @@ def _since(at: datetime | None) -> str:
 def _next_attempt(grant: AccessGrant) -> str:
     at = grant.next_attempt_at
     if at is None or at <= timezone.now():
-        return _("It is being tried again now.")
+        return _("It is being retried now.")
     return _("Next attempt: %(time)s") % {"time": moment(at)}

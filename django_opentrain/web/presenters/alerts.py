@@ -34,8 +34,8 @@ _GRANTS: Final[Kinds] = (
         _FAILING & _REMOVAL,
         "bad",
         ngettext_lazy(
-            "The access of %(count)d trainer could not be removed.",
-            "The access of %(count)d trainers could not be removed.",
+            "The access of %(count)d trainer could not be revoked.",
+            "The access of %(count)d trainers could not be revoked.",
             "count",
         ),
     ),
@@ -120,14 +120,14 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
             held,
         )
         url = reverse("opentrain:confirm-removals", kwargs={"pk": install.pk})
-        yield Alert(tone="bad", text=text % {"count": held}, action=_("Look at them"), url=url)
+        yield Alert(tone="bad", text=text % {"count": held}, action=_("Review"), url=url)
     yield from _counted(AccessGrant.objects.filter(contract__install=install), "participant", _GRANTS)
     if not install.is_live:
         return
     yield from _counted(Contract.objects.filter(install=install), "pk", _CONTRACTS)
     if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints):
-        text = _("OpenTrain has switched its notifications off.")
-        yield Alert(tone="bad", text=text, action=_("Switch them on"), url="#news")
+        text = _("OpenTrain has disabled its notifications.")
+        yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
 
 
 def _counted(rows: QuerySet[Any], what: str, kinds: Kinds) -> Iterator[Alert]:
@@ -139,4 +139,4 @@ def _counted(rows: QuerySet[Any], what: str, kinds: Kinds) -> Iterator[Alert]:
     url = f"{reverse('opentrain:contracts')}?status={ATTENTION}"
     for name, (_condition, tone, words) in zip(columns, kinds, strict=True):
         if count := counts[name]:
-            yield Alert(tone=tone, text=words % {"count": count}, action=_("See which"), url=url)
+            yield Alert(tone=tone, text=words % {"count": count}, action=_("Review"), url=url)

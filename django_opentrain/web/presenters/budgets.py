@@ -39,7 +39,7 @@ def describe(contract: Contract) -> BudgetWords:
         )
     if contract.budget_updated_at is None:
         return BudgetWords(
-            tone="off", label=_("Not known yet"), text=_("OpenTrain hasn't told this budget yet.")
+            tone="off", label=_("Not known yet"), text=_("OpenTrain hasn't reported this budget yet.")
         )
     if not contract.funded_volume:
         return BudgetWords(tone="off", label=_("Not funded"), text=_("No milestone is funded yet."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -12,12 +12,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import Forbidden
-from django_opentrain.services.connect import missing_scopes
+from django_opentrain.services.connect import missing_scopes, refused_installs
 from django_opentrain.services.reasons import readable
 from django_opentrain.web.presenters.status import Statement, moment
 
@@ -32,7 +32,7 @@ SCOPE_USES: Final[Mapping[str, Promise]] = {
     catalog.PARTICIPANTS_READ: gettext_lazy("to see who was hired"),
     catalog.PARTICIPANTS_EMAIL: gettext_lazy("to see the Work Emails that get access"),
     catalog.USAGE_WRITE: gettext_lazy("to report the work done"),
-    catalog.WEBHOOKS_MANAGE: gettext_lazy("to hear at once when something changes"),
+    catalog.WEBHOOKS_MANAGE: gettext_lazy("to be notified at once when something changes"),
 }
 
 
@@ -65,10 +65,10 @@ def _active(install: Install) -> Statement:
             advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
         )
-    if install.last_error_code == Forbidden.code:
+    if install.last_error_code == FORBIDDEN:
         return Statement(
             tone="bad",
-            title=_("OpenTrain refuses this connection for now"),
+            title=_("OpenTrain is refusing this connection"),
             text=" ".join(filter(None, [readable(install.last_error), _until(install)])),
             advice=_(
                 "Check on OpenTrain that the connection and your account's annotation platform feature are active."
@@ -77,23 +77,22 @@ def _active(install: Install) -> Statement:
     if install.paused_until and install.paused_until > timezone.now():
         return Statement(
             tone="wait",
-            title=_("Connected, pausing"),
-            text=_("OpenTrain asked us to call less often. We go on at %(time)s; nothing is lost.")
+            title=_("Connected, rate limited by OpenTrain"),
+            text=_("OpenTrain limits this site's calls. They resume at %(time)s; nothing is lost.")
             % {"time": moment(install.paused_until)},
         )
     if install.last_error:
         return Statement(
             tone="warn",
             title=_("Connected"),
-            text=_("The last exchange with OpenTrain failed: %(error)s")
-            % {"error": readable(install.last_error)},
-            advice=_("It is tried again by itself."),
+            text=_("The last call to OpenTrain failed: %(error)s") % {"error": readable(install.last_error)},
+            advice=_("It will be retried automatically."),
         )
     if missing_permissions(install):
         return Statement(
             tone="warn",
             title=_("Connected, but something is missing"),
-            text=_("Part of it can't work with what was approved on OpenTrain."),
+            text=_("Some features can't work with what was approved on OpenTrain."),
             reconnect=True,
         )
     return Statement(
@@ -135,16 +134,16 @@ def _unauthorized(install: Install) -> Statement:
 
 def _until(install: Install) -> str:
     """What becomes of the trainers of an install that OpenTrain refuses."""
-    ends_at = install.access_ends_at
+    ends_at = refused_installs.access_ends_at(install)
     if ends_at is None:
         return ""
     if ends_at > timezone.now():
         return _("Trainers keep their access until %(time)s.") % {"time": moment(ends_at)}
-    return _("Because this has lasted for so long, the trainers' access ends.")
+    return _("Because this has lasted so long, the trainers' access ends now.")
 
 
 def _revoked(install: Install) -> Statement:
-    deadline = install.access_ends_at
+    deadline = access_ends_at(install)
     if deadline and deadline > timezone.now():
         return Statement(
             tone="bad",
@@ -157,7 +156,7 @@ def _revoked(install: Install) -> Statement:
         tone="off",
         title=_("The connection was ended on OpenTrain"),
         text=_("The access of the trainers you hired has ended with it."),
-        advice=_("Connect again to go on working with them."),
+        advice=_("Connect again to continue working with them."),
         reconnect=True,
     )
 
@@ -167,9 +166,16 @@ def _disconnected(_install: Install) -> Statement:
         tone="off",
         title=_("Disconnected"),
         text=_("You disconnected this site from OpenTrain. The trainers' access has ended."),
-        advice=_("Connect again to go on working with them."),
+        advice=_("Connect again to continue working with them."),
         reconnect=True,
     )
+
+
+def access_ends_at(install: Install) -> datetime | None:
+    """When the access that a revoked install gave ends, unless its customer connects again."""
+    if install.status != Install.Status.REVOKED or install.revoked_at is None:
+        return None
+    return install.revoked_at + timedelta(seconds=conf.revoke_grace)
 
 
 def missing_permissions(install: Install) -> list[Statement]:

@@ -19,15 +19,15 @@ def describe(endpoint: WebhookEndpoint) -> Statement:
         Status.PENDING: Statement(tone="wait", title=_("Being set up")),
         Status.DISABLED: Statement(
             tone="bad",
-            title=_("Switched off by OpenTrain"),
+            title=_("Disabled by OpenTrain"),
             text=endpoint.disabled_reason,
-            advice=_("Changes are still found by asking OpenTrain from time to time, only later."),
+            advice=_("Regular syncs still find all changes, only later."),
         ),
         Status.PAUSED: Statement(
             tone="warn",
             title=_("Paused"),
-            text=_("Somebody switched notifications off on purpose."),
-            advice=_("Changes are still found by asking OpenTrain from time to time, only later."),
+            text=_("Notifications were disabled on purpose."),
+            advice=_("Regular syncs still find all changes, only later."),
         ),
         Status.RETIRING: Statement(tone="off", title=_("Being replaced")),
         Status.REMOVED: Statement(tone="off", title=_("Removed")),
@@ -37,11 +37,11 @@ def describe(endpoint: WebhookEndpoint) -> Statement:
 def _active(endpoint: WebhookEndpoint) -> Statement:
     failures = endpoint.consecutive_failures
     if not failures:
-        return Statement(tone="ok", title=_("Arriving"))
+        return Statement(tone="ok", title=_("Receiving events"))
     text = ngettext("The last delivery failed.", "The last %(count)d deliveries failed.", failures)
     return Statement(
         tone="warn",
-        title=_("Not all arrive"),
+        title=_("Some deliveries are failing"),
         text=text % {"count": failures},
-        advice=_("OpenTrain tries again, and what stays missing is fetched."),
+        advice=_("OpenTrain retries them, and a sync finds what is still missing."),
     )
