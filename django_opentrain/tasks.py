@@ -18,6 +18,11 @@ from django_opentrain.services.workers.wakeup import DRAIN_TASK
 LIMIT: Final = 10 * 60
 #: The usage of all customers may take longer.
 USAGE_LIMIT: Final = 60 * 60
+#: Seconds after which a message that no worker took is worth nothing: a later one does the same work.
+MINUTE: Final = 60
+#: Seconds. A sweep that ended this short a while ago has done what another one would: in a queue that is shared
+#: with slow tasks, sweeps wait, and come in bunches.
+JUST_NOW: Final = 10
 #: Seconds after that until the task is killed. What it leaves is found by the next sweep.
 GRACE: Final = 60
 
@@ -29,10 +34,16 @@ def drain() -> None:
 
 
 @shared_task(
-    name="django_opentrain.sweep", ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE
+    name="django_opentrain.sweep",
+    ignore_result=True,
+    expires=10 * MINUTE,
+    soft_time_limit=LIMIT,
+    time_limit=LIMIT + GRACE,
 )
 def sweep() -> None:
-    """Find what no nudge announced, and leave a sign of life. Scheduled."""
+    """Find what no wake-up announced, and leave a sign of life. Scheduled."""
+    if heartbeat.beat_within(JUST_NOW):
+        return
     process_due(max_seconds=MAX_SWEEP_SECONDS)
     heartbeat.beat()
 
@@ -51,6 +62,7 @@ def converge_access(grant_id: int) -> None:
 @shared_task(
     name="django_opentrain.collect_and_report_usage",
     ignore_result=True,
+    expires=14 * MINUTE,
     soft_time_limit=USAGE_LIMIT,
     time_limit=USAGE_LIMIT + GRACE,
 )
@@ -71,7 +83,11 @@ def reconcile_install(install_id: int) -> None:
 
 
 @shared_task(
-    name="django_opentrain.reconcile_all", ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE
+    name="django_opentrain.reconcile_all",
+    ignore_result=True,
+    expires=59 * MINUTE,
+    soft_time_limit=LIMIT,
+    time_limit=LIMIT + GRACE,
 )
 def reconcile_all() -> None:
     """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
@@ -79,13 +95,13 @@ def reconcile_all() -> None:
     process_due(max_seconds=MAX_SWEEP_SECONDS)
 
 
-@shared_task(name="django_opentrain.check_endpoints", ignore_result=True)
+@shared_task(name="django_opentrain.check_endpoints", ignore_result=True, expires=9 * MINUTE)
 def check_endpoints() -> None:
     """See to it that every install's events arrive. Scheduled."""
     endpoints.check_all()
 
 
-@shared_task(name="django_opentrain.purge", ignore_result=True)
+@shared_task(name="django_opentrain.purge", ignore_result=True, expires=12 * 60 * MINUTE)
 def purge() -> None:
     """Forget what is past its retention. Scheduled."""
     purging.run()

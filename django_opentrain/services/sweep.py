@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django_opentrain.services import access, inbox, reconcile
@@ -12,8 +13,10 @@ from django_opentrain.services.access import contracts
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.usage import runs
 
-#: Seconds after which a scheduled sweep begins with no other install: the next one goes on.
+#: Seconds after which a scheduled sweep stops: the next one goes on.
 MAX_SWEEP_SECONDS: Final = 120
+#: Seconds after which one kind of work lets the others have their turn.
+SLICE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,34 +33,57 @@ class WorkReport:
         return any((self.events, self.grants, self.installs, self.budgets, self.usage))
 
 
-def process_due(*, max_seconds: float = math.inf) -> WorkReport:
-    """What an event or a person has set off: events, access, reconciliations and budget news.
+class Stage:
+    """One kind of work, done in slices: a flood of it keeps no other kind waiting for long.
 
-    What comes in while many installs are reconciled waits for one of them, not for all. No further install is begun
-    after ``max_seconds``.
+    :param each_due: does what is due, and yields after each item how much was done.
+    """
+
+    def __init__(self, each_due: Callable[[], Iterator[int]]) -> None:
+        self._each_due = each_due
+        self._under_way: Iterator[int] | None = None
+        self.done = 0
+
+    def take_turn(self, stopping: Callable[[], bool]) -> bool:
+        """Work for a slice of time, or until the item after which ``stopping()``; whether there may be more to do."""
+        until, before = time.monotonic() + SLICE_SECONDS, self.done
+        resumed = self._under_way is not None
+        self._under_way = self._under_way or self._each_due()
+        for done in self._under_way:
+            self.done += done
+            if stopping() or time.monotonic() >= until:
+                return True
+        self._under_way = None
+        # What was due when the turn before this one began is done: more may be due by now.
+        return resumed or self.done > before
+
+
+def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] = bool) -> WorkReport:
+    """What an event or a person has set off: events, access, reconciliations and budget news, in fair rounds.
+
+    Stops with the item in hand after ``max_seconds``, or once ``stopping()`` is true: what is left stays due.
     """
     until = time.monotonic() + max_seconds
-    events, installs = inbox.drain(), 0
+
+    def ends() -> bool:
+        return stopping() or time.monotonic() >= until
+
     reconnect.end_abandoned()
-    grants = access.converge_due()
-    for _install in reconcile.each_due():
-        installs += 1
-        events += inbox.drain()
-        grants += access.converge_due()
-        if time.monotonic() >= until:
+    events, grants = Stage(inbox.each_due), Stage(access.each_due)
+    installs, budgets = Stage(reconcile.each_due), Stage(contracts.each_budget_announced)
+    while True:
+        # Not a generator: each of them has its turn.
+        more = [stage.take_turn(ends) for stage in (events, grants, installs, budgets)]
+        if ends() or not any(more):
             break
-    return WorkReport(events=events, grants=grants, installs=installs, budgets=contracts.announce_budgets())
+    return WorkReport(events=events.done, grants=grants.done, installs=installs.done, budgets=budgets.done)
 
 
-def run(*, usage: bool = True) -> WorkReport:
+def run(*, usage: bool = True, stopping: Callable[[], bool] = bool) -> WorkReport:
     """All of it, with the usage that is to be collected and reported unless that has a schedule of its own."""
-    done = process_due()
-    accepted = runs.run_due() if usage else 0
+    done = process_due(stopping=stopping)
+    if not usage or stopping():
+        return done
+    accepted = runs.run_due()
     budgets = contracts.announce_budgets() if accepted else 0
-    return WorkReport(
-        events=done.events,
-        grants=done.grants,
-        installs=done.installs,
-        budgets=done.budgets + budgets,
-        usage=accepted,
-    )
+    return replace(done, budgets=done.budgets + budgets, usage=accepted)

@@ -82,7 +82,7 @@ class TestForever:
     ) -> None:
         rounds = []
 
-        def one_round() -> sweep.WorkReport:
+        def one_round(**_how: object) -> sweep.WorkReport:
             rounds.append(threading.get_ident())
             if len(rounds) == 3:
                 os.kill(os.getpid(), number)
@@ -95,7 +95,7 @@ class TestForever:
     def test_forgetting_is_for_once_in_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds, purges = [], []
 
-        def one_round() -> sweep.WorkReport:
+        def one_round(**_how: object) -> sweep.WorkReport:
             rounds.append(1)
             if len(rounds) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -115,7 +115,7 @@ class TestForever:
     def test_a_database_that_went_away_is_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds = []
 
-        def one_round() -> sweep.WorkReport:
+        def one_round(**_how: object) -> sweep.WorkReport:
             rounds.append(1)
             if len(rounds) == 1:
                 raise OperationalError("password=secret")

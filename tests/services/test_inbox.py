@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
+from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.services.inbox import deliveries, handlers, processing, receiving
@@ -413,12 +414,38 @@ def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.Mon
     make_event(other, type="contract.ended", event_id="b", resource_id="b")
     monkeypatch.setattr(processing, "BATCH_PER_CUSTOMER", 2)
     order: list[str] = []
-    process = inbox.process
+    process = processing._process
 
-    def spy(row: WebhookEvent) -> WebhookEvent:
+    def spy(row: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
         order.append(row.endpoint.install.tenant)
-        return process(row)
+        return process(row, rows)
 
-    monkeypatch.setattr(processing, "process", spy)
+    monkeypatch.setattr(processing, "_process", spy)
     assert inbox.drain() == 6
     assert "globex" in order[:3]
+
+
+@pytest.mark.parametrize("chosen", ["before", "while it fails"])
+def test_workers_that_chose_the_same_event_burn_one_attempt(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """Eight workers list what is due at the same moment, and the first fails at it."""
+    event = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    listed = [WebhookEvent.objects.select_related("endpoint__install").get() for _ in range(8)]
+    attempts = []
+
+    def fail(*_arguments: object) -> str:
+        attempts.append(event.pk)
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(handlers, "apply", fail)
+    if chosen == "before":
+        assert [processing._process(row, WebhookEvent.objects.due(timezone.now())) for row in listed].count(
+            True
+        )
+        assert len(attempts) == 1
+    else:  # each has rolled back before the first has written its failure down
+        for row in listed:
+            processing._failed(row, RuntimeError("out of luck"))
+    event.refresh_from_db()
+    assert event.attempts == 1

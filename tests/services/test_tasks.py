@@ -40,10 +40,32 @@ def test_a_sweep_leaves_installs_to_the_next_one(
     reconcile.request_all()
     due = Install.objects.filter(next_reconcile_at__isnull=False)
     for left in (1, 0):
-        tasks.sweep()
+        tasks.drain()
         assert due.count() == left
     reconcile.request_all()
     assert sweep.run().installs == 2
+
+
+@pytest.mark.django_db
+def test_sweeps_that_waited_in_one_queue_come_to_one(opentrain: OpenTrain, site: Host) -> None:
+    """Behind a host's slow tasks they wait for longer than the time between two of them."""
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    tasks.sweep()
+    maria = opentrain.hire()
+    opentrain.deliver()
+    tasks.sweep()
+    assert site.calls == [], "there was a sweep a moment ago"
+    opentrain.travel(seconds=30)
+    tasks.sweep()
+    assert maria.grant.state == AccessGrant.State.GRANTED
+
+
+def test_each_message_expires_whatever_scheduler_sends_it() -> None:
+    """django-celery-beat's scheduler loses the options of a schedule's entry, but not a task's own."""
+    for entry in BEAT_SCHEDULE.values():
+        task: Any = getattr(tasks, entry["task"].removeprefix("django_opentrain."))
+        assert task.expires >= 9 * 60
 
 
 @pytest.mark.django_db

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import astuple
 from datetime import timedelta
 from typing import Any, Final
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         if options["forever"]:
             self._forever(options["pause"])
         else:
-            self._round()
+            self._round(bool)
             self._forget()
 
     def _forever(self, pause: float) -> None:
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         while not stop.is_set():
             close_old_connections()
             try:
-                self._round()
+                self._round(stop.is_set)
                 if time.monotonic() >= forget_at:
                     self._forget()
                     forget_at = time.monotonic() + FORGET_EVERY
@@ -60,9 +61,9 @@ class Command(BaseCommand):
                 self.stderr.write(f"The database failed ({type(error).__name__}); next try in {pause:g} s.")
             stop.wait(pause)
 
-    def _round(self) -> None:
+    def _round(self, stopping: Callable[[], bool]) -> None:
         reconcile.request_older_than(RECONCILE_EVERY)
-        done = sweep.run()
+        done = sweep.run(stopping=stopping)
         heartbeat.beat()
         if done:
             self.stdout.write(

@@ -1,6 +1,6 @@
 """The inbox: deliveries are verified and stored in the request, and take effect later, from rows."""
 
-from django_opentrain.services.inbox.processing import drain, process, replay
+from django_opentrain.services.inbox.processing import drain, each_due, process, replay
 from django_opentrain.services.inbox.receiving import Receipt, receive
 
-__all__ = ["Receipt", "drain", "process", "receive", "replay"]
+__all__ = ["Receipt", "drain", "each_due", "process", "receive", "replay"]

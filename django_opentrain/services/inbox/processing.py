@@ -6,6 +6,7 @@ The receiver's part is one INSERT. Everything else happens later, from rows, as 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 from django.db import transaction
@@ -33,28 +34,34 @@ BATCH_PER_CUSTOMER: Final = 50
 def process(event: WebhookEvent) -> WebhookEvent:
     """Let one event take effect, if it hasn't yet, and return it as it now is.
 
-    The events of one install are applied one after the other. A failure is kept with the event, which is tried
-    again later; its effect is all or nothing.
+    The events of one install are applied one after the other. A failure is kept with the event, which is retried
+    later; its effect is all or nothing.
     """
-    try:
-        with transaction.atomic():
-            _apply(event.pk, handlers.subject(event.endpoint.install))
-    except Exception as error:  # noqa: BLE001 - no event may be lost, whatever its body does to our code
-        _failed(event.pk, error)
+    _process(event, WebhookEvent.objects.all())
     event.refresh_from_db()
     return event
 
 
-def _apply(pk: int, install: Install) -> None:
+def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
+    """Make one attempt, if the event is pending and among ``rows``; whether it was made."""
+    try:
+        with transaction.atomic():
+            return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
+    except Exception as error:  # noqa: BLE001 - no event may be lost, whatever its body does to our code
+        _failed(event, error)
+    return True
+
+
+def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     lock(Install.objects.filter(pk=install.pk))
-    row = WebhookEvent.objects.select_related("endpoint__install").get(pk=pk)
-    if row.status != WebhookEvent.Status.PENDING:
-        return
+    # What chose the event was read before the lock: another worker may have been faster.
+    row = rows.filter(pk=pk, status=WebhookEvent.Status.PENDING).select_related("endpoint__install").first()
+    if row is None:
+        return False
     install.refresh_from_db()
     if install.superseded_by_id is not None:
         # A reconnect was faster than this lock.
-        _apply(pk, handlers.subject(install))
-        return
+        return _apply(pk, handlers.subject(install), rows)
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
         ignored = _("The body is gone or is not a JSON object.")
@@ -69,6 +76,7 @@ def _apply(pk: int, install: Install) -> None:
     row.processed_at = timezone.now()
     row.save(update_fields=["status", "error", "attempts", "next_attempt_at", "processed_at"])
     signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
+    return True
 
 
 def _took_effect_already(row: WebhookEvent) -> bool:
@@ -84,9 +92,10 @@ def _took_effect_already(row: WebhookEvent) -> bool:
     return others.exclude(pk=row.pk).exists()
 
 
-def _failed(pk: int, error: Exception) -> None:
+def _failed(event: WebhookEvent, error: Exception) -> None:
     with transaction.atomic():
-        row = lock(WebhookEvent.objects.filter(pk=pk))
+        # Of workers that failed at the same time, the first counts the attempt.
+        row = lock(WebhookEvent.objects.filter(pk=event.pk, attempts=event.attempts))
         if row is None or row.status != WebhookEvent.Status.PENDING:
             return
         row.attempts += 1
@@ -95,22 +104,27 @@ def _failed(pk: int, error: Exception) -> None:
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
         row.save(update_fields=["status", "error", "attempts", "next_attempt_at"])
-    logger.error("Webhook event %s (%s) failed, attempt %d: %s", pk, row.type, row.attempts, row.error)
+    logger.error("Webhook event %s (%s) failed, attempt %d: %s", row.pk, row.type, row.attempts, row.error)
 
 
 def drain() -> int:
-    """Process every event that is due, the customers in turn; returns how many were tried."""
-    tried = 0
-    while True:
-        due = WebhookEvent.objects.due(timezone.now())
-        before = tried
-        for install_id in due.order_by().values_list("endpoint__install", flat=True).distinct():
-            rows = due.filter(endpoint__install=install_id).select_related("endpoint__install")
-            for row in rows.order_by("pk")[:BATCH_PER_CUSTOMER]:
-                attempts = row.attempts
-                tried += process(row).attempts != attempts
-        if tried == before:
-            return tried
+    """Process every event that is due; returns how many were tried."""
+    total = 0
+    while tried := sum(each_due()):
+        total += tried
+    return total
+
+
+def each_due() -> Iterator[bool]:
+    """Process some of the events that are due now of each customer, in turn.
+
+    Yields after each, whether it was tried: another worker may have been faster.
+    """
+    due = WebhookEvent.objects.due(timezone.now())
+    for install_id in list(due.order_by().values_list("endpoint__install", flat=True).distinct()):
+        rows = due.filter(endpoint__install=install_id).select_related("endpoint__install")
+        for row in rows.order_by("pk")[:BATCH_PER_CUSTOMER]:
+            yield _process(row, WebhookEvent.objects.due(timezone.now()))
 
 
 def replay(events: WebhookEventQuerySet) -> int:

@@ -262,11 +262,11 @@ def _due() -> QuerySet[Install]:
 
 def run_due() -> int:
     """Reconcile every install that is due and that no other worker holds; returns how many were tried."""
-    return sum(1 for _row in each_due())
+    return sum(each_due())
 
 
-def each_due() -> Iterator[Install]:
-    """Do what ``run_due`` does, and yield each install that was tried."""
+def each_due() -> Iterator[bool]:
+    """Do what ``run_due`` does, and yield after each install whether it was tried."""
     for pk in list(_due().values_list("pk", flat=True)):
         row = _due().filter(pk=pk).first()
         if row is None:
@@ -274,12 +274,13 @@ def each_due() -> Iterator[Install]:
         try:
             reconcile_or_finish(row)
         except BusyError:
+            yield False
             continue
         except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
             failures.log_failure(logger, "Reconciling", row, error)
             if not isinstance(error, EXPECTED):
                 _postpone(row, error)
-        yield row
+        yield True
 
 
 def reconcile_or_finish(row: Install) -> Outcome:

@@ -28,6 +28,14 @@ def beat(name: str = SWEEP) -> None:
     )
 
 
+def beat_within(seconds: float, name: str = SWEEP) -> bool:
+    """Whether ``name`` has run in the last ``seconds``."""
+    now = timezone.now()
+    return Heartbeat.objects.filter(
+        name=name, beat_at__gt=now - timedelta(seconds=seconds), beat_at__lte=now
+    ).exists()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
     """Whether work gets done, as one query tells it. Ages in seconds; None where there is nothing to be old."""
