@@ -50,7 +50,7 @@ def at_pace(schedule: dict[str, dict[str, Any]], pace: float) -> dict[str, dict[
     quicker = {name: entry for name, entry in schedule.items() if isinstance(entry["schedule"], float)}
     for name, entry in quicker.items():
         seconds = max(entry["schedule"] / pace, min(entry["schedule"], 2.0))
-        quicker[name] = {**entry, "schedule": seconds, "options": {**entry["options"], "expires": seconds}}
+        quicker[name] = {**entry, "schedule": seconds, "options": {"expires": seconds}}
     return {**schedule, **quicker}
 
 
