@@ -1,13 +1,17 @@
-"""Imports point one way: docs/architecture.md says which, and so does this table."""
+"""Imports point one way, and few modules write: docs/architecture.md says which, and so do these tables."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from django_opentrain import models
 
 PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 
@@ -49,6 +53,30 @@ WITHOUT_DJANGO = {
     "platform": {"requests", "urllib3"},
     "sandbox": {"requests", "urllib3"},
 }
+#: Inside ``services/`` a story may use those above it in this list. Those of one line don't know each other.
+STORIES = [
+    {"workers"},
+    {"access"},
+    {"usage"},
+    {"endpoints", "linking", "purge"},
+    {"connect", "reasons"},
+    {"inbox"},
+    {"reconcile"},
+    {"sweep"},
+    {"doctor"},
+]
+#: Who writes rows. ``platform`` and ``sandbox`` know no database.
+WRITERS = {
+    "services",
+    "models",  # the querysets' named verbs
+    "adapters",  # the site's own rows, and OWN_BY_ADAPTERS
+    "admin/actions.py",  # Django's history of each row
+    "testing",
+}
+#: The tables of ours that the default adapter keeps. The canary's rows are rolled back.
+OWN_BY_ADAPTERS = {"TrainerAccount"}
+CANARY = PACKAGE / "adapters" / "canary.py"
+WRITES = {"save", "create", "delete", "get_or_create", "update_or_create", "bulk_create", "bulk_update"}
 
 
 def modules_of(part: str) -> list[Path]:
@@ -56,12 +84,26 @@ def modules_of(part: str) -> list[Path]:
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{part}.py"]
 
 
+@cache
+def tree_of(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
 def imports_of(module: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    """What it imports, under ``TYPE_CHECKING`` as well."""
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def name_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(module): module for module in sorted(PACKAGE.rglob("*.py"))}
 
 
 @pytest.mark.parametrize("part", ALLOWED)
@@ -84,5 +126,109 @@ def test_what_knows_no_django_stays_so(part: str) -> None:
         for module in modules_of(part)
         for name in imports_of(module)
         if name.split(".")[0] not in known
+    ]
+    assert wrong == []
+
+
+def is_around(package: str, name: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def loaded_by(name: str) -> Iterator[str]:
+    """The modules that importing ``name`` loads: itself, or what defines it, and the packages around that."""
+    parts = name.split(".")
+    for length in range(2, len(parts) + 1):
+        if (module := ".".join(parts[:length])) in MODULES:
+            yield module
+
+
+def dependencies() -> Mapping[str, set[str]]:
+    """Each module, and those that it loads; the packages around it are loaded already."""
+    return {
+        name: {
+            loaded
+            for imported in imports_of(module)
+            for loaded in loaded_by(imported)
+            if not is_around(loaded, name)
+        }
+        for name, module in MODULES.items()
+    }
+
+
+def test_no_modules_import_each_other() -> None:
+    try:
+        TopologicalSorter(dependencies()).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def test_inside_a_package_submodules_are_imported() -> None:
+    """Not what its ``__init__`` exports, which is for those outside."""
+    wrong = [
+        f"{name} imports {imported}"
+        for name, module in MODULES.items()
+        for imported in imports_of(module)
+        if imported not in MODULES
+        and imported != "django_opentrain.__version__"
+        and imported.rpartition(".")[0] in MODULES
+        and is_around(imported.rpartition(".")[0], name.rpartition(".")[0])
+    ]
+    assert wrong == []
+
+
+def test_services_are_stories_in_an_order() -> None:
+    folder = PACKAGE / "services"
+    assert {each.stem for each in folder.iterdir()} - {"__init__", "__pycache__"} == set().union(*STORIES)
+    wrong = []
+    known: set[str] = set()
+    for line in STORIES:
+        for story in line:
+            for module in modules_of(f"services/{story}"):
+                used = {
+                    name.split(".")[2]
+                    for name in imports_of(module)
+                    if name.startswith("django_opentrain.services.")
+                }
+                if used - known - {story}:
+                    wrong.append(f"{name_of(module)} imports {used - known - {story}}")
+        known |= line
+    assert wrong == []
+
+
+def writes_of(module: Path) -> Iterator[str]:
+    """The first name in each expression that writes rows: ``Install`` of ``Install.objects.create()``."""
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            # A dict's update() takes a mapping, a queryset's only keywords.
+            is_update = node.func.attr == "update" and node.keywords and not node.args
+            if is_update or node.func.attr in WRITES:
+                yield first_name(node.func)
+
+
+def first_name(node: ast.expr) -> str:
+    while isinstance(node, (ast.Attribute, ast.Call, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return ast.unparse(node)
+
+
+def test_few_modules_write() -> None:
+    wrong = [
+        f"{module.relative_to(PACKAGE)} writes {name}"
+        for module in MODULES.values()
+        if (path := module.relative_to(PACKAGE)).parts[0] not in {*WRITERS, *WITHOUT_DJANGO, "migrations"}
+        and path.as_posix() not in WRITERS
+        for name in writes_of(module)
+    ]
+    assert wrong == []
+
+
+def test_adapters_write_no_rows_of_the_core() -> None:
+    foreign = set(models.__all__) - OWN_BY_ADAPTERS
+    wrong = [
+        f"{module.relative_to(PACKAGE)} writes {name}"
+        for module in modules_of("adapters")
+        if module != CANARY
+        for name in writes_of(module)
+        if name in foreign
     ]
     assert wrong == []

@@ -42,9 +42,10 @@ class DayUsage:
 class OpenTrainAdapter:
     """What OpenTrain's decisions mean on this site. Name the subclass in ``OPENTRAIN["ADAPTER"]``.
 
-    ``grant_access`` and ``revoke_access`` are called until they return, in a transaction that also holds the
-    grant's new state, and may be called again at any time: they must be idempotent. An exception rolls the
-    transaction back and makes another attempt later.
+    ``grant_access`` and ``revoke_access`` are called until they return, and may be called again at any time: they
+    must be idempotent. No transaction of this package is open around any call, which may take as long as it needs;
+    one whose work is all in the database is best decorated with ``transaction.atomic``, so that a failure in the
+    middle leaves nothing behind.
     """
 
     def get_tenant(self, request: HttpRequest) -> str | None:

@@ -7,7 +7,7 @@ guide advises to test the removal path first. All of it happens in a transaction
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from django.contrib.auth import get_backends
 from django.contrib.auth.models import AbstractUser
@@ -18,11 +18,21 @@ from django_opentrain.models import AccessGrant, Contract, Install, Participant,
 from django_opentrain.models import TrainerAccount as Account
 from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
 
-if TYPE_CHECKING:
-    from django_opentrain.adapters.users import DjangoUsersAdapter
+
+class AccountsAdapter(Protocol):
+    """An adapter that gives access to accounts of the site's user model."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        """As in ``OpenTrainAdapter``."""
+
+    def revoke_access(self, grant: AccessGrant) -> None:
+        """As in ``OpenTrainAdapter``."""
+
+    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
+        """Whether the grant's project is open to this user."""
 
 
-def check(adapter: DjangoUsersAdapter, *, any_project_will_do: bool) -> str | None:
+def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
     """None when the canary was locked out; else what it still reached, or why it didn't get in.
 
     Raises ``NotImplementedError`` when it takes one of the site's projects and none is linked.
@@ -37,7 +47,7 @@ def check(adapter: DjangoUsersAdapter, *, any_project_will_do: bool) -> str | No
             transaction.set_rollback(True)
 
 
-def _try(adapter: DjangoUsersAdapter, grant: AccessGrant) -> str | None:
+def _try(adapter: AccountsAdapter, grant: AccessGrant) -> str | None:
     account = adapter.grant_access(grant)
     user = Account.objects.get(opentrain_user_id=grant.participant.opentrain_user_id).user
     if not adapter.has_project(user, grant) or not _logins(user):
@@ -52,7 +62,7 @@ def _try(adapter: DjangoUsersAdapter, grant: AccessGrant) -> str | None:
     return _what_is_left(adapter, user, grant)
 
 
-def _what_is_left(adapter: DjangoUsersAdapter, user: AbstractUser, grant: AccessGrant) -> str | None:
+def _what_is_left(adapter: AccountsAdapter, user: AbstractUser, grant: AccessGrant) -> str | None:
     if adapter.has_project(user, grant):
         return _("A removed trainer still has access to the project.")
     if user.is_active:

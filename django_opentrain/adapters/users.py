@@ -77,6 +77,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     # Giving and removing it ---------------------------------------------------------------------
 
+    @transaction.atomic
     def grant_access(self, grant: AccessGrant) -> str:
         """Let the trainer in, with an account that is found or made, and return the account's key.
 
@@ -96,6 +97,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             transaction.on_commit(partial(self.invite, account.user))
         return str(account.user.pk)
 
+    @transaction.atomic
     def revoke_access(self, grant: AccessGrant) -> None:
         """Take the project away, and deactivate an account that was made for the trainer with its last grant."""
         trainer = grant.participant.opentrain_user_id

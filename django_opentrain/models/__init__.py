@@ -1,9 +1,10 @@
 """What we remember, one module per aggregate."""
 
 from django_opentrain.models.access import AccessGrant, TrainerAccount
+from django_opentrain.models.consents import ConsentRequest
 from django_opentrain.models.contracts import Contract, Participant
 from django_opentrain.models.heartbeats import Heartbeat
-from django_opentrain.models.installs import ConsentRequest, Install
+from django_opentrain.models.installs import Install
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.models.usage import DailyUsage
 from django_opentrain.models.webhooks import WebhookEndpoint, WebhookEvent

@@ -28,8 +28,9 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         return self.filter(unsettled)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
-        """Unsettled grants whose next attempt's time has come."""
-        return self.unsettled().filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+        """Unsettled grants whose next attempt's time has come, and whose trainer no other worker has."""
+        free = Q(participant__leased_until=None) | Q(participant__leased_until__lte=now)
+        return self.unsettled().filter(free, Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
 
     def wanted(self) -> AccessGrantQuerySet:
         """Grants that should stand."""
@@ -67,6 +68,13 @@ class AccessGrant(TimestampedModel):
     cause = models.CharField(_("cause"), max_length=300, blank=True, help_text=_("What made it desired"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
+    attempt_began_at = models.DateTimeField(
+        _("attempt began at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("While an attempt is under way; it stays when the attempt ended its process"),
+    )
     last_error = models.TextField(_("last error"), blank=True)
     desired_at = models.DateTimeField(_("desired at"), null=True, blank=True)
     granted_at = models.DateTimeField(_("granted at"), null=True, blank=True)

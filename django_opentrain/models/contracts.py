@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import EncryptedTextField, IdField
@@ -27,6 +29,9 @@ class Participant(TimestampedModel):
     work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
     purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
+    # Who is calling the host about this trainer: as in Install, it ends by itself when its holder dies.
+    lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("participant")
@@ -49,6 +54,11 @@ class ContractQuerySet(models.QuerySet["Contract"]):
     def active(self) -> ContractQuerySet:
         """Contracts under which work goes on."""
         return self.filter(status=Contract.Status.ACTIVE)
+
+    def budget_to_announce(self, now: datetime) -> ContractQuerySet:
+        """Contracts whose budget state the adapter doesn't know, and for which it is time for an attempt."""
+        waited = Q(next_announce_at=None) | Q(next_announce_at__lte=now)
+        return self.exclude(budget_state=F("announced_budget_state")).filter(waited)
 
     def linked(self) -> ContractQuerySet:
         """Contracts whose job is linked: OpenTrain answers for no others."""
@@ -122,6 +132,9 @@ class Contract(TimestampedModel):
         default=BudgetState.OK,
         help_text=_("The state of which the adapter was last notified"),
     )
+    announce_attempts = models.PositiveIntegerField(_("announce attempts"), default=0, editable=False)
+    next_announce_at = models.DateTimeField(_("next announce at"), null=True, blank=True, editable=False)
+    announce_error = models.TextField(_("announce error"), blank=True, editable=False)
 
     usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
     usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)

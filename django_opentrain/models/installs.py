@@ -1,42 +1,38 @@
-"""Consent requests and the installs they lead to."""
+"""Installs: what each customer granted, and what OpenTrain's answers say about it."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_opentrain.clients import client_for
+from django_opentrain.clients import build_client
+from django_opentrain.conf import conf
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.lazy_messages import restored
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.platform.catalog import has_scope
 from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.errors import (
+    Forbidden,
+    MissingScope,
+    OpenTrainError,
+    RateLimited,
+    Unauthorized,
+)
 
-
-class ConsentRequest(models.Model):
-    """A customer who was sent to OpenTrain's consent screen and has not come back yet."""
-
-    state = models.CharField(_("state"), max_length=64, unique=True, help_text=_("SHA-256 of the state"))
-    tenant = IdField(_("customer"))
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="+"
-    )
-    external_project_id = IdField(_("external project id"), blank=True)
-    next_url = models.CharField(_("next URL"), max_length=2048, blank=True)
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    expires_at = models.DateTimeField(_("expires at"), db_index=True)
-    used_at = models.DateTimeField(_("used at"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("consent request")
-        verbose_name_plural = _("consent requests")
-
-    def __str__(self) -> str:
-        return f"{self.tenant} ({self.created_at:%Y-%m-%d %H:%M})"
+#: For how long OpenTrain may refuse an install before the access that it gave ends.
+REFUSAL_GRACE: Final = timedelta(days=1)
+#: How long an install rests after a 429 that doesn't say how long.
+DEFAULT_PAUSE_SECONDS: Final = 60
+LONGEST_PAUSE_SECONDS: Final = 3600
 
 
 class InstallQuerySet(models.QuerySet["Install"]):
@@ -53,6 +49,41 @@ class InstallQuerySet(models.QuerySet["Install"]):
     def callable_at(self, now: datetime) -> InstallQuerySet:
         """Usable installs that OpenTrain's rate limit doesn't hold back."""
         return self.usable().filter(Q(paused_until=None) | Q(paused_until__lte=now))
+
+    def abandoned(self, now: datetime) -> InstallQuerySet:
+        """Installs that were revoked on OpenTrain, and whose customer did not come back in time.
+
+        Their ``access_ends_at`` has passed.
+        """
+        revoked = self.filter(status=Install.Status.REVOKED, superseded_by=None)
+        return revoked.filter(revoked_at__lte=now - _revoke_grace())
+
+    # What a call's outcome says of them -------------------------------------------------------
+
+    def clear_error(self) -> None:
+        """A call succeeded."""
+        self.exclude(last_error="").update(last_error="", last_error_code="", refused_at=None)
+
+    def record_error(self, error: Unauthorized | Forbidden) -> None:
+        """OpenTrain refused a call. Whether it refuses all, this alone doesn't say."""
+        self.update(last_error=str(error), last_error_code=_error_code(error))
+
+    def record_refusal(self, error: Unauthorized | Forbidden) -> None:
+        """OpenTrain refuses all calls: the token or, where the app or the feature is inactive, the connection.
+
+        A refusal without OpenTrain's code is a proxy's: it says nothing about the install, so no time runs from it.
+        """
+        columns: dict[str, Any] = {"last_error": str(error), "last_error_code": _error_code(error)}
+        if error.from_opentrain:
+            columns["refused_at"] = Coalesce("refused_at", timezone.now())
+        if isinstance(error, Unauthorized):
+            unauthorized = When(status=Install.Status.ACTIVE, then=Value(Install.Status.UNAUTHORIZED))
+            columns["status"] = Case(unauthorized, default="status")
+        self.update(**columns)
+
+    def pause_until(self, until: datetime) -> None:
+        """OpenTrain's rate limit holds calls back. Another worker may have met a longer one."""
+        self.filter(Q(paused_until=None) | Q(paused_until__lt=until)).update(paused_until=until)
 
 
 class Install(TimestampedModel):
@@ -160,7 +191,19 @@ class Install(TimestampedModel):
 
         Raises ``UndecryptableError`` when the token's key is lost.
         """
-        return client_for(self)
+        return build_client(self.token or "", scopes=self.scopes, observer=InstallObserver(self))
+
+    @property
+    def access_ends_at(self) -> datetime | None:
+        """When the access that this install gave ends: it is revoked or refused, and its customer may come back.
+
+        None while nothing ends it, and where it has ended at once.
+        """
+        if self.is_live:
+            return self.refused_at and self.refused_at + max(REFUSAL_GRACE, _revoke_grace())
+        if self.status == self.Status.REVOKED and self.superseded_by_id is None:
+            return self.revoked_at and self.revoked_at + _revoke_grace()
+        return None
 
     @property
     def last_reconciliation(self) -> dict[str, list[str]]:
@@ -180,3 +223,56 @@ class Install(TimestampedModel):
     def has_scope(self, scope: str) -> bool:
         """Whether the customer granted this scope."""
         return has_scope(self.scopes, scope)
+
+
+class InstallObserver:
+    """Keeps calls back that can't succeed, and records what an answer says about the install.
+
+    What one worker met (a pause, a dead token) holds for all: the state is read and written in the database.
+    """
+
+    def __init__(self, install: Install) -> None:
+        self._rows = Install.objects.filter(pk=install.pk)
+
+    def before_call(self) -> None:
+        """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so."""
+        status, paused_until = self._rows.values_list("status", "paused_until").get()
+        if status not in (Install.Status.ACTIVE, Install.Status.DISCONNECTED):
+            # Disconnected here: until the last usage is reported, the token is still there to do it with.
+            raise Unauthorized(
+                gettext("OpenTrain no longer accepts this connection's token: connect again."),
+                status=401,
+                code=Unauthorized.code,
+            )
+        now = timezone.now()
+        if paused_until is not None and paused_until > now:
+            raise RateLimited(
+                gettext("OpenTrain limits the calls for this customer."),
+                status=429,
+                code=RateLimited.code,
+                retry_after=(paused_until - now).total_seconds(),
+            )
+
+    def after_call(self, error: OpenTrainError | None) -> None:
+        """Record what this outcome says about the install."""
+        if error is None:
+            self._rows.clear_error()
+        elif isinstance(error, Unauthorized):
+            self._rows.usable().record_refusal(error)
+        elif isinstance(error, Forbidden):
+            # Of this call: whether the install is refused, GET /installs/current says, which needs no scope.
+            self._rows.record_error(error)
+        elif isinstance(error, RateLimited):
+            seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
+            pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
+            self._rows.pause_until(timezone.now() + pause)
+
+
+def _error_code(error: Unauthorized | Forbidden) -> str:
+    if isinstance(error, MissingScope):
+        return f"MISSING_SCOPE:{error.scope}"
+    return Unauthorized.code if isinstance(error, Unauthorized) else Forbidden.code
+
+
+def _revoke_grace() -> timedelta:
+    return timedelta(seconds=conf.revoke_grace)

@@ -1,4 +1,4 @@
-"""OpenTrain's own words: scopes, event types, statuses, and the limits of its API.
+"""OpenTrain's vocabulary: scopes, event types, statuses, and the limits of its API.
 
 Source: OpenTrain's developer documentation ("Scopes", "Webhooks", "API reference").
 """

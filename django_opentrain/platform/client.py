@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVar
 import requests
 
 from django_opentrain.platform import catalog, envelopes, limits, operations
-from django_opentrain.platform.answers import Answer
 from django_opentrain.platform.connections import build_session
 from django_opentrain.platform.credentials import BearerToken
 from django_opentrain.platform.errors import MissingScope, OpenTrainError, UnusableResponse
@@ -32,6 +31,7 @@ from django_opentrain.platform.resources import (
     UsageResult,
     WebhookEndpointInfo,
 )
+from django_opentrain.platform.responses import Success
 from django_opentrain.platform.transport import Call, Transport
 from django_opentrain.platform.values import Fields
 
@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 
 
 class Observer(Protocol):
-    """Is told of each operation that needs a token: what keeps a dead or limited one from being used."""
+    """Is notified of each operation that needs a token, so that a dead or limited one isn't used."""
 
     def before_call(self) -> None:
         """May raise an ``OpenTrainError``: then no request is made."""
@@ -55,17 +55,17 @@ class PlatformClient:
 
     Every method raises an ``OpenTrainError``: ``InvalidRequest`` before anything is sent, ``MissingScope``
     likewise when the install's scopes are known, and whatever ``errors`` lists after that. GET, DELETE and
-    usage reports are repeated on lost connections, 429 and 5xx; the other writes are sent once, and
-    ``outcome_unknown`` tells whether to look before doing them again.
+    usage reports are retried after lost connections, 429 and 5xx; the other writes are sent once: where their
+    error has ``outcome_unknown``, look before sending them again.
 
     :param base_url: OpenTrain's origin, e.g. ``https://app.opentrain.ai``.
     :param token: the install's ``ot_ptk_…``; "" will do for ``get_openapi`` alone.
     :param connect_timeout: seconds, for each address that OpenTrain's name has.
-    :param read_timeout: seconds for the whole answer, from its request to its last byte.
-    :param max_retries: repetitions of a repeatable operation, as far as ``transport.MAX_CALL_SECONDS`` allow.
+    :param read_timeout: seconds for the whole response, from its request to its last byte.
+    :param max_retries: retries of an idempotent operation, as far as ``transport.MAX_CALL_SECONDS`` allow.
     :param session: shared connections (``build_session``); an own pool when left out.
     :param scopes: what the customer granted; None when that isn't known.
-    :param sleep: waits between repetitions.
+    :param sleep: waits between retries.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class PlatformClient:
         return self._call(operations.GET_INSTALL, envelopes.member("install", InstallInfo.from_json))
 
     def get_openapi(self) -> dict[str, Any]:
-        """OpenTrain's served spec. Sends no token, and the observer hears nothing of it."""
+        """OpenTrain's served spec. Sends no token; the observer isn't notified."""
         operation = operations.GET_OPENAPI
         return self._perform(Call(operation, operation.path), envelopes.whole(_spec))
 
@@ -211,7 +211,7 @@ class PlatformClient:
         )
 
     def create_webhook_endpoint(self, *, url: str, event_types: Sequence[str]) -> CreatedWebhookEndpoint:
-        """Subscribe ``url``. The secret comes with this answer and never again."""
+        """Subscribe ``url``. The secret comes with this response and never again."""
         limits.check_required("url", url)
         limits.check_event_types(event_types)
         return self._call(
@@ -274,7 +274,7 @@ class PlatformClient:
     def _call(
         self,
         operation: Operation,
-        parse: Callable[[Answer], Result],
+        parse: Callable[[Success], Result],
         *,
         ids: Mapping[str, str] = MappingProxyType({}),
         query: Mapping[str, str | int | None] = MappingProxyType({}),
@@ -297,7 +297,7 @@ class PlatformClient:
         self._observer.after_call(None)
         return result
 
-    def _checked(self, call: Call, parse: Callable[[Answer], Result]) -> Result:
+    def _checked(self, call: Call, parse: Callable[[Success], Result]) -> Result:
         scope = call.operation.scope
         if scope and self._scopes is not None and not catalog.has_scope(self._scopes, scope):
             raise MissingScope(
@@ -308,17 +308,17 @@ class PlatformClient:
             )
         return self._perform(call, parse)
 
-    def _perform(self, call: Call, parse: Callable[[Answer], Result]) -> Result:
-        answer = self._transport.send(call)
+    def _perform(self, call: Call, parse: Callable[[Success], Result]) -> Result:
+        response = self._transport.send(call)
         try:
-            return parse(answer)
+            return parse(response)
         except MalformedResource as exc:
             problem = str(exc)
-        # Raised here, so that the answer, with the people in it, isn't dragged along.
+        # Raised here, so that the response, with the trainers in it, isn't kept with the error.
         raise UnusableResponse(
-            f"OpenTrain's answer to {call.operation.name} can't be used: {problem}.",
-            status=answer.status,
-            request_id=answer.request_id,
+            f"OpenTrain's response to {call.operation.name} can't be used: {problem}.",
+            status=response.status,
+            request_id=response.request_id,
         )
 
 

@@ -1,13 +1,14 @@
-"""Pooled connections that end each attempt in time, and know whether a request was sent at all.
+"""Pooled connections that end each attempt in time and know whether its request was sent.
 
 ``requests`` limits each wait for bytes, not their sum: headers that arrive one byte at a time would hold a worker
-for hours. And its exceptions don't say whether the request went out: urllib3 2 also raises ``ProxyError`` when the
+for hours. And its exceptions don't prove that the request wasn't sent: urllib3 2 also raises ``ProxyError`` when the
 peer hangs up after the request.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +27,10 @@ POOL_SIZE: Final = 10
 
 
 class Attempt:
-    """One attempt to get an answer: what it may take, and how far it came."""
+    """One attempt to get a response: how long it may take, and how far it came."""
 
-    def __init__(self, *, seconds: float, latest: float) -> None:
-        """``seconds`` for the answer, once connected, but not after ``latest`` (``time.monotonic``)."""
+    def __init__(self, *, seconds: float, latest: float = math.inf) -> None:
+        """``seconds`` for the response, once connected, but not after ``latest`` (``time.monotonic``)."""
         self._seconds = seconds
         self._latest = latest
         #: False while a connection is made, with its tunnel and TLS: what fails then was never sent.
@@ -39,23 +40,23 @@ class Attempt:
     def _deadline(self) -> float:
         return min(time.monotonic() + self._seconds, self._latest)
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds until the deadline. Raises ``TimeoutError`` when there are none."""
         seconds = self.deadline - time.monotonic()
         if seconds <= 0:
-            raise TimeoutError("the answer took too long")
+            raise TimeoutError("the response took too long")
         return seconds
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
-        """The time that the block takes is not taken from the answer's."""
+        """The block's time doesn't count as the response's."""
         self.connected = False
         yield
         self.connected = True
         self.deadline = self._deadline()
 
 
-#: What the connections of this thread work for.
+#: The attempt for which this thread uses its connections.
 _current: ContextVar[Attempt] = ContextVar("attempt")
 
 
@@ -96,7 +97,7 @@ class _BoundedReads(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         usual = self._sock.gettimeout()
-        self._sock.settimeout(min(usual, self._attempt.left()))
+        self._sock.settimeout(min(usual, self._attempt.remaining()))
         try:
             return self._received.readinto(buffer)
         finally:
@@ -130,22 +131,22 @@ class _Connection(HTTPConnection):
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        _watch(self.poolmanager)
+        _track(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        _watch(manager)
+        _track(manager)
         return manager
 
 
-def _watch(manager: PoolManager) -> None:
+def _track(manager: PoolManager) -> None:
     """Let ``manager`` make connections of ours, before it has made any."""
     pools = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _watched(pool) for scheme, pool in pools.items()}
+    manager.pool_classes_by_scheme = {scheme: _tracked(pool) for scheme, pool in pools.items()}
 
 
 @cache
-def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+def _tracked(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     """``pool``, whatever its kind (HTTP, HTTPS, SOCKS), with connections of ours."""
     if issubclass(pool.ConnectionCls, _Connection):
         return pool

@@ -1,4 +1,4 @@
-"""The token: sent, and never shown.
+"""The token: sent, never shown.
 
 It is handed around inside an object, since error reporters print the local variables of every frame.
 """

@@ -6,8 +6,8 @@
                                       http_status   code (where OpenTrain sent none)
     OpenTrainError                        503       OPENTRAIN_ERROR
     ├── InvalidRequest                    400       INVALID_REQUEST     also a ValueError; nothing was sent
-    ├── OpenTrainConnectionError          503       CONNECTION_ERROR    no answer
-    └── OpenTrainAPIError                 503       UNEXPECTED_STATUS   any other answer, such as a redirect
+    ├── OpenTrainConnectionError          503       CONNECTION_ERROR    no response
+    └── OpenTrainAPIError                 503       UNEXPECTED_STATUS   any other response, such as a redirect
         ├── BadRequest          400       400       BAD_REQUEST
         ├── Unauthorized        401       409       UNAUTHORIZED        token missing, invalid or revoked
         ├── Forbidden           403       403       FORBIDDEN           install, app or feature inactive
@@ -18,7 +18,7 @@
         ├── ServerError         5xx       503       INTERNAL_ERROR
         └── UnusableResponse    2xx       503       UNUSABLE_RESPONSE   a body that can't be understood
 
-All carry ``code``, ``http_status``, ``retry_after``, ``public`` and ``outcome_unknown``; those for an answer
+All carry ``code``, ``http_status``, ``retry_after``, ``public`` and ``outcome_unknown``; those for a response
 also ``status``, ``request_id``, ``details`` and ``from_opentrain``. ``status`` is what OpenTrain answered,
 ``http_status`` what a site answers its own client with: a token that OpenTrain refuses isn't a failed login here.
 
@@ -57,7 +57,7 @@ class InvalidRequest(OpenTrainError, ValueError):
 
 
 class OpenTrainConnectionError(OpenTrainError):
-    """No answer came: unreachable, timed out, or the connection was lost.
+    """No response came: unreachable, timed out, or the connection was lost.
 
     :param outcome_unknown: False when the connection was never made, so that nothing can have happened.
     """
@@ -73,16 +73,16 @@ class OpenTrainAPIError(OpenTrainError):
     """OpenTrain, or a proxy in between, answered with something other than success.
 
     :param message: a sentence; the request id is added to it.
-    :param status: HTTP status of the answer; 0 when no request was made.
+    :param status: HTTP status of the response; 0 when no request was made.
     :param code: OpenTrain's code (``catalog.ERROR_STATUSES``); the class's own stands in when it sent none, as
-        when the answer came from a proxy.
+        when the response came from a proxy.
     :param request_id: what OpenTrain's support asks for; "" when it sent none.
     :param details: OpenTrain's details, e.g. which usage entry it refused; empty when it sent none.
     :param retry_after: seconds to wait before the next call; None when it didn't say.
     """
 
     code = "UNEXPECTED_STATUS"
-    #: Whether OpenTrain itself answered. A proxy's answer has no code, and proves nothing about what exists.
+    #: Whether OpenTrain itself answered. A proxy's response has no code, and proves nothing about what exists.
     from_opentrain: bool
 
     def __init__(
@@ -132,8 +132,8 @@ class Forbidden(OpenTrainAPIError):
 class MissingScope(Forbidden):
     """The install lacks ``scope``: refused before the call, or by OpenTrain where it names the scope."""
 
-    def __init__(self, message: str = "", *, scope: str = "", **answer: Any) -> None:
-        super().__init__(message, **answer)
+    def __init__(self, message: str = "", *, scope: str = "", **attributes: Any) -> None:
+        super().__init__(message, **attributes)
         self.scope = scope
 
 
@@ -172,7 +172,7 @@ class UnusableResponse(OpenTrainAPIError):
     outcome_unknown = True
 
 
-#: What each status of an answer is raised as; 5xx is ServerError, all else OpenTrainAPIError itself.
+#: What each status of a response is raised as; 5xx is ServerError, all else OpenTrainAPIError itself.
 BY_STATUS: Mapping[int, type[OpenTrainAPIError]] = {
     400: BadRequest,
     401: Unauthorized,

@@ -23,7 +23,7 @@ def check_length(name: str, value: str | None, limit: int) -> None:
 
 
 def check_one_of(name: str, value: str | None, allowed: Sequence[str]) -> None:
-    """Closed sets of words; None is left out of the request."""
+    """A choice among fixed values; None is left out of the request."""
     if value is not None and value not in allowed:
         raise InvalidRequest(f"{name} must be one of {', '.join(allowed)}.")
 

@@ -17,15 +17,15 @@ from django_opentrain.platform.errors import InvalidRequest
 class Operation:
     """One operation. ``path`` is relative to ``catalog.API_PATH``, with ``{name}`` for each id.
 
-    ``scope`` is "" where any valid token will do. ``repeatable``: doing it twice is doing it once, so it is
-    sent again when its answer was lost.
+    ``scope`` is "" where any valid token will do. ``idempotent``: twice has the effect of once, so it is retried
+    when its response was lost.
     """
 
     name: str
     method: str
     path: str
     scope: str = ""
-    repeatable: bool = False
+    idempotent: bool = False
     authenticated: bool = True
 
     def path_for(self, **ids: str) -> str:
@@ -43,14 +43,14 @@ def _segment(name: str, value: str) -> str:
         raise InvalidRequest(f"{name} holds characters that can't be sent.") from None
 
 
-GET_INSTALL: Final = Operation(name="get_install", method="GET", path="/installs/current", repeatable=True)
+GET_INSTALL: Final = Operation(name="get_install", method="GET", path="/installs/current", idempotent=True)
 
 LIST_PROJECT_LINKS: Final = Operation(
     name="list_project_links",
     method="GET",
     path="/project-links",
     scope=catalog.PROJECT_LINKS_READ,
-    repeatable=True,
+    idempotent=True,
 )
 CREATE_PROJECT_LINK: Final = Operation(
     name="create_project_link", method="POST", path="/project-links", scope=catalog.PROJECT_LINKS_WRITE
@@ -60,39 +60,39 @@ GET_PROJECT_LINK: Final = Operation(
     method="GET",
     path="/project-links/{link_id}",
     scope=catalog.PROJECT_LINKS_READ,
-    repeatable=True,
+    idempotent=True,
 )
 DELETE_PROJECT_LINK: Final = Operation(
     name="delete_project_link",
     method="DELETE",
     path="/project-links/{link_id}",
     scope=catalog.PROJECT_LINKS_WRITE,
-    repeatable=True,
+    idempotent=True,
 )
 
 LIST_CONTRACTS: Final = Operation(
-    name="list_contracts", method="GET", path="/contracts", scope=catalog.CONTRACTS_READ, repeatable=True
+    name="list_contracts", method="GET", path="/contracts", scope=catalog.CONTRACTS_READ, idempotent=True
 )
 LIST_PARTICIPANTS: Final = Operation(
     name="list_participants",
     method="GET",
     path="/contracts/{contract_id}/participants",
     scope=catalog.PARTICIPANTS_READ,
-    repeatable=True,
+    idempotent=True,
 )
 GET_BUDGET: Final = Operation(
     name="get_budget",
     method="GET",
     path="/contracts/{contract_id}/budget",
     scope=catalog.CONTRACTS_READ,
-    repeatable=True,
+    idempotent=True,
 )
 REPORT_USAGE: Final = Operation(
     name="report_usage",
     method="POST",
     path="/contracts/{contract_id}/usage",
     scope=catalog.USAGE_WRITE,
-    repeatable=True,  # totals replace totals
+    idempotent=True,  # totals replace totals
 )
 
 LIST_WEBHOOK_ENDPOINTS: Final = Operation(
@@ -100,7 +100,7 @@ LIST_WEBHOOK_ENDPOINTS: Final = Operation(
     method="GET",
     path="/webhook-endpoints",
     scope=catalog.WEBHOOKS_MANAGE,
-    repeatable=True,
+    idempotent=True,
 )
 CREATE_WEBHOOK_ENDPOINT: Final = Operation(
     name="create_webhook_endpoint", method="POST", path="/webhook-endpoints", scope=catalog.WEBHOOKS_MANAGE
@@ -110,7 +110,7 @@ GET_WEBHOOK_ENDPOINT: Final = Operation(
     method="GET",
     path="/webhook-endpoints/{endpoint_id}",
     scope=catalog.WEBHOOKS_MANAGE,
-    repeatable=True,
+    idempotent=True,
 )
 UPDATE_WEBHOOK_ENDPOINT: Final = Operation(
     name="update_webhook_endpoint",
@@ -123,7 +123,7 @@ DELETE_WEBHOOK_ENDPOINT: Final = Operation(
     method="DELETE",
     path="/webhook-endpoints/{endpoint_id}",
     scope=catalog.WEBHOOKS_MANAGE,
-    repeatable=True,
+    idempotent=True,
 )
 REDELIVER: Final = Operation(
     name="redeliver",
@@ -150,7 +150,7 @@ OPERATIONS: Final = (
     REDELIVER,
 )
 
-#: The contract of record. It needs no token, and says nothing about an install.
+#: The contract of record. It needs no token and is about no install.
 GET_OPENAPI: Final = Operation(
-    name="get_openapi", method="GET", path="/openapi.json", repeatable=True, authenticated=False
+    name="get_openapi", method="GET", path="/openapi.json", idempotent=True, authenticated=False
 )

@@ -64,5 +64,5 @@ class Event:
 
     @property
     def created_at(self) -> datetime | None:
-        """When OpenTrain made it; None where it doesn't say so."""
+        """When OpenTrain made it; None where the body has no valid time."""
         return as_datetime(self.created)

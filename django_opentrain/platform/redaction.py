@@ -2,7 +2,7 @@
 
 Hosts, databases, mail servers and proxies quote what they were given. No function looks at more than a bounded
 part of a text, and none takes more than linear time, whatever the text: no pattern begins with a repetition, so
-that none is tried again from each character of what it failed on.
+that none is retried from each character of what it failed on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_MASKED: Final = 50_000
 _MAX_DEPTH: Final = 6
 _MAX_MEMBERS: Final = 200
 
-# The first group stays: it says what was there.
+# The first group stays: it names what was there.
 _SECRETS: Final = (
     re.compile(r"(ot_ptk_|whsec_)[^\s\"'<>,;]*", re.IGNORECASE),
     re.compile(

@@ -45,7 +45,7 @@ def verify(
     if not abs((time.time() if now is None else now) - int(timestamp)) <= tolerance:
         return False
     expected = _digest(secret, timestamp, body)
-    # All are compared, so that the time taken doesn't tell which one matched.
+    # All are compared, so that the time taken doesn't reveal which one matched.
     matches = [hmac.compare_digest(expected, signature) for signature in signatures]
     return any(matches)
 

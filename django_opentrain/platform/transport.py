@@ -1,4 +1,4 @@
-"""The wire: one request, and the repetitions that a repeatable one may have."""
+"""Sends one request, and retries it where that can do no harm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from urllib3.exceptions import (
 )
 
 from django_opentrain import __version__
-from django_opentrain.platform.answers import Answer, Failure, read_body, understand
 from django_opentrain.platform.catalog import API_PATH
 from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.credentials import BearerToken
@@ -29,6 +28,7 @@ from django_opentrain.platform.errors import (
     OpenTrainError,
 )
 from django_opentrain.platform.operations import Operation
+from django_opentrain.platform.responses import Failure, Success, parse_response, read_body
 
 USER_AGENT: Final = f"django-opentrain/{__version__}"
 BACKOFF_SECONDS: Final = 0.5
@@ -37,7 +37,7 @@ MAX_BACKOFF_SECONDS: Final = 8.0
 MAX_CALL_SECONDS: Final = 240.0
 #: requests refuses a timeout of 0.
 MIN_TIMEOUT_SECONDS: Final = 0.001
-#: A worker sleeps through a shorter Retry-After; a longer one is for rescheduling.
+#: A worker waits for a shorter Retry-After; after a longer one the work is rescheduled.
 MAX_SLEPT_RETRY_AFTER_SECONDS: Final = 2.0
 
 NO_TOKEN: Final = BearerToken("")
@@ -69,7 +69,7 @@ class Transport:
         session: requests.Session,
         sleep: Callable[[float], None],
     ) -> None:
-        """``timeout``: seconds to connect to one address, and seconds for the whole answer."""
+        """``timeout``: seconds to connect to one address, and seconds for the whole response."""
         self._root = _checked_base_url(base_url) + API_PATH
         self._token = token
         self._timeout = timeout
@@ -77,43 +77,43 @@ class Transport:
         self._session = session
         self._sleep = sleep
 
-    def send(self, call: Call) -> Answer:
-        """The answer, after up to ``max_retries`` repetitions where they can do no harm.
+    def send(self, call: Call) -> Success:
+        """The response, after up to ``max_retries`` retries of an idempotent operation.
 
         Takes ``MAX_CALL_SECONDS`` at most, whatever the other side does.
         """
         if call.operation.authenticated and not self._token.present:
             raise InvalidRequest("There is no token to call OpenTrain with.")
         latest = time.monotonic() + MAX_CALL_SECONDS
-        repetitions = self._max_retries if call.operation.repeatable else 0
+        retries = self._max_retries if call.operation.idempotent else 0
         outcome_unknown = False
-        repetition = 0
+        retried = 0
         while True:
             outcome = self._send_once(call, latest)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, Success):
                 return outcome
             error = outcome.error
             if outcome_unknown and _deleted_before(call.operation, error):
-                return Answer(404, gone=True)
+                return Success(404, gone=True)
             outcome_unknown = error.outcome_unknown = outcome_unknown or error.outcome_unknown
-            pause = _pause(outcome, repetition) if repetition < repetitions else None
+            pause = _pause(outcome, retried) if retried < retries else None
             if pause is None or time.monotonic() + pause >= latest:
                 raise error
             self._sleep(pause)
-            repetition += 1
+            retried += 1
 
-    def _send_once(self, call: Call, latest: float) -> Answer | Failure:
+    def _send_once(self, call: Call, latest: float) -> Success | Failure:
         attempt = Attempt(seconds=self._timeout[1], latest=latest)
-        # Failures are returned and raised elsewhere: raised here, they would drag requests' exceptions along,
-        # and with them the request and its token.
+        # Failures are returned, and raised elsewhere: raised here, they would keep requests' exceptions, and with
+        # them the request and its token.
         with attempting(attempt):
             try:
                 response = self._request(call, max(latest - time.monotonic(), MIN_TIMEOUT_SECONDS))
             except (ValueError, OSError, HTTPError) as exc:  # all of requests' are among these
-                return _no_answer(exc, attempt)
+                return _connection_failure(exc, attempt)
             with response:
                 body = read_body(response, attempt.deadline)
-                return understand(call.operation, response, body, self._token)
+                return parse_response(call.operation, response, body, self._token)
 
     def _request(self, call: Call, left: float) -> requests.Response:
         connect, read = self._timeout
@@ -151,30 +151,30 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _deleted_before(operation: Operation, error: OpenTrainError) -> bool:
-    """Whether a repeated DELETE finds that the first one, whose answer was lost, did it.
+    """Whether a retried DELETE finds that the first one, whose response was lost, did it.
 
-    Only OpenTrain's own 404 says so: a load balancer without a backend answers 404 as well.
+    Only OpenTrain's own 404 proves it: a load balancer without a backend answers 404 as well.
     """
-    opentrain_says_so = isinstance(error, NotFound) and error.from_opentrain and error.code == "NOT_FOUND"
-    return operation.method == "DELETE" and opentrain_says_so
+    proven_gone = isinstance(error, NotFound) and error.from_opentrain and error.code == "NOT_FOUND"
+    return operation.method == "DELETE" and proven_gone
 
 
-def _pause(failure: Failure, repetition: int) -> float | None:
-    """Seconds to sleep before the next repetition; None: don't repeat now."""
+def _pause(failure: Failure, retried: int) -> float | None:
+    """Seconds to wait before the next retry; None: don't retry now."""
     if not failure.transient:
         return None
     asked = failure.error.retry_after
     if asked is not None:
         return asked if asked <= MAX_SLEPT_RETRY_AFTER_SECONDS else None
-    ceiling = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**repetition)
+    ceiling = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**retried)
     return random.uniform(0, ceiling)  # noqa: S311 - full jitter needs no secrecy
 
 
-def _no_answer(exc: Exception, attempt: Attempt) -> Failure:
+def _connection_failure(exc: Exception, attempt: Attempt) -> Failure:
     causes = list(_causes(exc))
     kind = type(exc).__name__
     if isinstance(exc, ValueError) and not any(isinstance(cause, InvalidHeader) for cause in causes):
-        # InvalidURL, UnicodeError and the like. urllib3's InvalidHeader is about the answer's headers.
+        # InvalidURL, UnicodeError and the like. urllib3's InvalidHeader is about the response's headers.
         return Failure(InvalidRequest(f"The request can't be sent ({kind})."), transient=False)
     never_sent = not attempt.connected or any(isinstance(cause, _NEVER_SENT) for cause in causes)
     transient = not isinstance(exc, requests.exceptions.SSLError)
@@ -185,7 +185,7 @@ def _no_answer(exc: Exception, attempt: Attempt) -> Failure:
     elif never_sent:
         message = f"OpenTrain can't be reached ({kind})."
     else:
-        message = f"OpenTrain didn't answer ({kind}): whether the request took effect is not certain."
+        message = f"OpenTrain didn't respond ({kind}): the request may have taken effect."
     return Failure(OpenTrainConnectionError(message, outcome_unknown=not never_sent), transient)
 
 

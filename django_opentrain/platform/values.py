@@ -1,4 +1,4 @@
-"""Reads single values out of JSON that somebody else wrote: what can't be used becomes nothing.
+"""Reads single values of untrusted JSON: what can't be used becomes nothing.
 
 Everything that comes out of here can be kept in a database column: no NUL, no lone surrogates (PostgreSQL
 refuses both), no NaN or Infinity, nothing endless. The limits are ours; OpenTrain documents none for what
@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 Resource = TypeVar("Resource")
 
 MAX_ID: Final = 200
-MAX_WORD: Final = 32
+MAX_CHOICE: Final = 32
 MAX_EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 MAX_URL: Final = 2048
 NAME_LENGTH: Final = 300
@@ -84,9 +84,9 @@ def as_text(value: object, limit: int) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value[:limit]) if isinstance(value, str) else ""
 
 
-def as_word(value: object) -> str:
+def as_choice(value: object) -> str:
     """A status, type or scope. Unknown ones pass: OpenTrain may add some. Longer ones than any known: ""."""
-    return value if isinstance(value, str) and len(value) <= MAX_WORD and value.isprintable() else ""
+    return value if isinstance(value, str) and len(value) <= MAX_CHOICE and value.isprintable() else ""
 
 
 def as_url(value: object) -> str:

@@ -53,7 +53,7 @@ class Story:
         self.labelling_url = ""
 
     def play(self) -> None:
-        "All of it. Raises ``Unexpected`` where something is not in its desired state."
+        """All of it. Raises ``Unexpected`` where something is not as it should be."""
         install_id = self.connect()
         self.link(install_id)
         maria, jonas = self.hire()

@@ -37,6 +37,16 @@ def connect() -> dict[str, Any]:
     return {"key": str(endpoint.key), "secret": str(endpoint.secret)}
 
 
+def hire() -> dict[str, Any]:
+    """Another trainer of the same customer, who waits for access, too."""
+    waiting = AccessGrant.objects.get()
+    install, link = waiting.contract.install, waiting.link
+    trainer = factories.make_participant(install)
+    state = {"state": AccessGrant.State.PENDING, "host_user_ref": "", "granted_at": None}
+    factories.make_grant(factories.make_contract(install, [link]), link, trainer, **state)
+    return {}
+
+
 def events() -> dict[str, Any]:
     """How many events there are, by status."""
     statuses = list(WebhookEvent.objects.values_list("status", flat=True))
@@ -46,7 +56,7 @@ def events() -> dict[str, Any]:
 def access() -> dict[str, Any]:
     """What became of the trainer's access."""
     return {
-        "grants": list(AccessGrant.objects.values_list("state", flat=True)),
+        "grants": list(AccessGrant.objects.order_by("pk").values_list("state", flat=True)),
         "accounts": User.objects.count(),
         "seats": Seat.objects.count(),
     }
@@ -54,6 +64,7 @@ def access() -> dict[str, Any]:
 
 VERBS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "connect": connect,
+    "hire": hire,
     "events": events,
     "access": access,
 }

@@ -44,7 +44,7 @@ def test_new_things_end_with_1(tmp_path: Path) -> None:
     status, out = check("--file", file)
     assert status == 1
     assert (
-        "new      GET /contracts/{contract_id}/budget: answer.paymentType: has the new value PAY_PER_WORD"
+        "new      GET /contracts/{contract_id}/budget: response.paymentType: has the new value PAY_PER_WORD"
         in out
     )
     assert out.splitlines()[-1] == "breaking 0, new 2, harmless 4."
@@ -71,7 +71,7 @@ def test_machines_get_json(tmp_path: Path) -> None:
     assert status == 2
     assert json.loads(out)[0] == {
         "kind": "breaking",
-        "where": "GET /contracts/{contract_id}/budget: answer.paymentType",
+        "where": "GET /contracts/{contract_id}/budget: response.paymentType",
         "text": "may be integer, where string is read",
     }
 

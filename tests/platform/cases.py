@@ -30,14 +30,14 @@ SENT_ONCE: list[Act] = [
     lambda c: c.update_webhook_endpoint("e", status="ACTIVE"),
     lambda c: c.redeliver("e"),
 ]
-TROUBLE: list[Callable[[ScriptedServer], None]] = [
+FAULTS: list[Callable[[ScriptedServer], None]] = [
     lambda s: s.drops(),
     lambda s: s.cuts_short(),
     lambda s: s.sends(500),
     lambda s: s.sends(502, b"<html>Bad gateway</html>", Content_Type="text/html"),
     lambda s: s.refuses(429, "RATE_LIMITED"),
 ]
-every_trouble = pytest.mark.parametrize("trouble", TROUBLE, ids=["drop", "cut", "500", "502 HTML", "429"])
+every_fault = pytest.mark.parametrize("fault", FAULTS, ids=["drop", "cut", "500", "502 HTML", "429"])
 
 
 def caught_from(act: Act, client: PlatformClient) -> OpenTrainError:

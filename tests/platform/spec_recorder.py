@@ -1,4 +1,4 @@
-"""What the client really sends, and what it really looks at in an answer."""
+"""What the client really sends, and what it really looks at in a response."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from unittest import mock
 import requests
 
 from django_opentrain.platform import catalog
-from django_opentrain.platform.answers import Answer
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.resources import UsageEntry
+from django_opentrain.platform.responses import Success
 from django_opentrain.platform.transport import Call, Transport
 
 
@@ -66,7 +66,7 @@ def _names(value: Any, prefix: str = "") -> set[str]:
 LINK = {"id": "lnk_1"}
 ENDPOINT = {"id": "whe_1", "eventTypes": []}
 BUDGET = {"state": "OK", "consumed": {}, "activeMilestone": {"id": "m1"}}
-#: Just enough of each answer for every reader to run to its end.
+#: Just enough of each response for every reader to run to its end.
 ANSWERS: dict[str, Any] = {
     "get_install": {"install": {"id": "i", "scopes": [], "partnerApp": {"slug": "s"}, "token": {}}},
     "list_project_links": {"projectLinks": [LINK]},
@@ -123,10 +123,10 @@ def recorded_calls() -> dict[str, Recorder]:
     """Make every call; no request leaves the client."""
     calls: dict[str, Recorder] = {}
 
-    def send(_transport: Transport, call: Call) -> Answer:
+    def send(_transport: Transport, call: Call) -> Success:
         record = calls[call.operation.name] = Recorder(query=set(call.query))
         record.sent = _names(json.loads(call.body or b"{}"))
-        return Answer(200, document=watched(ANSWERS[call.operation.name], "", record.read))
+        return Success(200, document=watched(ANSWERS[call.operation.name], "", record.read))
 
     client = PlatformClient("https://app.opentrain.test", "ot_ptk_1", session=requests.Session())
     with mock.patch.object(Transport, "send", send):

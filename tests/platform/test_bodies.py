@@ -9,7 +9,7 @@ import json
 import pytest
 import requests
 
-from django_opentrain.platform import answers
+from django_opentrain.platform import responses
 from django_opentrain.platform.client import PlatformClient, build_session
 from django_opentrain.platform.errors import (
     UnusableResponse,
@@ -35,7 +35,7 @@ def test_a_chunked_body_cut_short_is_broken(make_client: ClientFactory, server: 
 def test_an_endless_body_is_given_up(
     client: PlatformClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_BODY_BYTES", 50_000)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 50_000)
     server.answers(200, {"install": INSTALL, "padding": "x" * 60_000})
     error = caught_from(PlatformClient.get_install, client)
     assert isinstance(error, UnusableResponse)
@@ -46,7 +46,7 @@ def test_an_endless_body_is_given_up(
 def test_compression_does_not_get_around_the_limit(
     client: PlatformClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_BODY_BYTES", 50_000)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 50_000)
     server.sends(200, gzip.compress(b" " * 10_000_000), Content_Encoding="gzip")
     assert "larger than" in str(caught_from(PlatformClient.get_install, client))
 

@@ -15,7 +15,7 @@ from django_opentrain.platform.errors import (
     InvalidRequest,
     OpenTrainError,
 )
-from tests.platform.cases import TROUBLE, caught_from
+from tests.platform.cases import FAULTS, caught_from
 from tests.platform.conftest import TOKEN, ClientFactory
 from tests.platform.scripted_server import ScriptedServer
 from tests.platform.test_client import SPEC
@@ -50,7 +50,7 @@ def test_the_hosts_session_does_not_replace_the_token(
 
 @pytest.mark.parametrize(
     "happens",
-    [*TROUBLE, lambda s: s.refuses(401, "UNAUTHORIZED", error=f"Bearer {TOKEN} is revoked")],
+    [*FAULTS, lambda s: s.refuses(401, "UNAUTHORIZED", error=f"Bearer {TOKEN} is revoked")],
     ids=["drop", "cut", "500", "502 HTML", "429", "401"],
 )
 def test_the_token_is_in_no_log_exception_or_local_variable(

@@ -78,7 +78,7 @@ def test_a_raised_outcome_survives_pickling() -> None:
         (UnusableResponse("x", status=200), True),
     ],
 )
-def test_tells_whether_the_request_may_have_taken_effect(error: OpenTrainError, *, unknown: bool) -> None:
+def test_whether_the_request_may_have_taken_effect(error: OpenTrainError, *, unknown: bool) -> None:
     assert error.outcome_unknown is unknown
 
 

@@ -20,7 +20,7 @@ def test_there_are_fifteen_and_each_is_a_method_of_the_client() -> None:
 
 
 def test_only_what_does_no_harm_twice_is_repeated() -> None:
-    repeated = {operation.name for operation in OPERATIONS if operation.repeatable}
+    repeated = {operation.name for operation in OPERATIONS if operation.idempotent}
     reads = {operation.name for operation in OPERATIONS if operation.method in ("GET", "DELETE")}
     assert repeated == reads | {"report_usage"}
 

@@ -67,7 +67,7 @@ def test_what_a_proxy_took_may_have_had_an_effect(
     error = caught_from(act, through_proxy)
     assert isinstance(error, OpenTrainConnectionError)
     assert error.outcome_unknown
-    assert "not certain" in str(error)
+    assert "may have taken effect" in str(error)
     assert len(server.received) == 1
 
 

@@ -28,12 +28,12 @@ from tests.platform.test_resources import INSTALL
     ("status", "code", "kind", "lead"),
     [
         (400, "BAD_REQUEST", BadRequest, "OpenTrain refused the request (400): Why not."),
-        (401, "UNAUTHORIZED", Unauthorized, "OpenTrain doesn't accept the token (401): Why not."),
+        (401, "UNAUTHORIZED", Unauthorized, "OpenTrain rejected the token (401): Why not."),
         (403, "FORBIDDEN", Forbidden, "OpenTrain doesn't allow this (403): Why not."),
-        (404, "NOT_FOUND", NotFound, "OpenTrain doesn't know it (404): Why not."),
+        (404, "NOT_FOUND", NotFound, "OpenTrain didn't find it (404): Why not."),
         (409, "CONFLICT", Conflict, "OpenTrain reports a conflict (409): Why not."),
         (422, "ODD", OpenTrainAPIError, "OpenTrain refused the request (422): Why not."),
-        (429, "RATE_LIMITED", RateLimited, "OpenTrain limits the rate of calls (429): Why not."),
+        (429, "RATE_LIMITED", RateLimited, "Rate limited by OpenTrain (429): Why not."),
         (500, "INTERNAL_ERROR", ServerError, "OpenTrain failed (500): Why not."),
         (599, "ODD", ServerError, "OpenTrain failed (599): Why not."),
     ],
@@ -71,16 +71,14 @@ def test_an_answer_of_a_proxys(make_client: ClientFactory, server: ScriptedServe
     )
     error = caught_from(PlatformClient.get_install, make_client(max_retries=0))
     assert isinstance(error, ServerError)
-    assert str(error) == (
-        "OpenTrain failed (502), without a reason that can be read in text/html. (request edge-1)"
-    )
+    assert str(error) == ("OpenTrain failed (502), without a readable reason in text/html. (request edge-1)")
     assert (error.code, error.from_opentrain, error.details) == ("INTERNAL_ERROR", False, {})
 
 
 def test_an_answer_of_nothing(make_client: ClientFactory, server: ScriptedServer) -> None:
     server.sends(503)
     error = caught_from(PlatformClient.get_install, make_client(max_retries=0))
-    assert str(error) == "OpenTrain failed (503), without a reason that can be read."
+    assert str(error) == "OpenTrain failed (503), without a readable reason."
 
 
 def test_an_error_whose_body_breaks_off_is_still_that_error(
@@ -112,7 +110,7 @@ def test_an_ill_formed_envelope_is_not_believed(
     assert isinstance(error, Conflict)
     assert (error.code, error.from_opentrain) == ("CONFLICT", False)
     assert (error.request_id, error.details) == ("", {})
-    assert str(error).startswith("OpenTrain reports a conflict (409), without a reason")
+    assert str(error).startswith("OpenTrain reports a conflict (409), without a readable reason")
 
 
 def test_what_an_answer_says_is_bounded_and_redacted(client: PlatformClient, server: ScriptedServer) -> None:

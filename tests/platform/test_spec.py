@@ -54,25 +54,25 @@ def operation(document: dict[str, Any], method: str, path: str) -> Any:
 # Operations -----------------------------------------------------------------------------------
 
 
-@mutation(BREAKING, "GET /contracts/{contract_id}/budget: is gone")
+@mutation(BREAKING, "GET /contracts/{contract_id}/budget: was removed")
 def removed_operation(document: dict[str, Any]) -> None:
     del document["paths"]["/contracts/{contractId}/budget"]
 
 
 @mutation(
-    BREAKING, "PATCH /webhook-endpoints/{endpoint_id}: is gone", "PUT /api/partner/v1/webhook-endpoints/"
+    BREAKING, "PATCH /webhook-endpoints/{endpoint_id}: was removed", "PUT /api/partner/v1/webhook-endpoints/"
 )
 def other_method(document: dict[str, Any]) -> None:
     path = document["paths"]["/webhook-endpoints/{endpointId}"]
     path["put"] = path.pop("patch")
 
 
-@mutation(BREAKING, "is gone; there is /api/partner/v1/work/contracts")
+@mutation(BREAKING, "was removed; there is /api/partner/v1/work/contracts")
 def moved_path(document: dict[str, Any]) -> None:
     document["paths"]["/work/contracts"] = document["paths"].pop("/contracts")
 
 
-@mutation(BREAKING, "GET /installs/current: is gone; there is /api/partner/v2/installs/current")
+@mutation(BREAKING, "GET /installs/current: was removed; there is /api/partner/v2/installs/current")
 def other_version(document: dict[str, Any]) -> None:
     document["servers"] = [{"url": "https://app.opentrain.ai/api/partner/v2"}]
 
@@ -95,36 +95,36 @@ def _parameter(document: dict[str, Any], name: str) -> Any:
     return next(each for each in parameters if each["name"] == name)
 
 
-@mutation(BREAKING, "query organizationId: is required, and not sent")
+@mutation(BREAKING, "query organizationId: is required, but not sent")
 def new_required_parameter(document: dict[str, Any]) -> None:
     operation(document, "get", "/contracts")["parameters"].append(
         {"name": "organizationId", "in": "query", "required": True, "schema": {"type": "string"}}
     )
 
 
-@mutation(BREAKING, "header X-Api-Version: is required, and not sent")
+@mutation(BREAKING, "header X-Api-Version: is required, but not sent")
 def new_required_header_for_a_path(document: dict[str, Any]) -> None:
     document["paths"]["/contracts/{contractId}/usage"]["parameters"].append(
         {"name": "X-Api-Version", "in": "header", "required": True, "schema": {"type": "string"}}
     )
 
 
-@mutation(NEW, "query cursor: is new, and not sent")
+@mutation(NEW, "query cursor: is new, but not sent")
 def new_optional_parameter(document: dict[str, Any]) -> None:
     operation(document, "get", "/contracts")["parameters"].append({"name": "cursor", "in": "query"})
 
 
-@mutation(BREAKING, "query projectLinkId: is not there any more", "query linkId: is new")
+@mutation(BREAKING, "query projectLinkId: was removed", "query linkId: is new")
 def renamed_parameter(document: dict[str, Any]) -> None:
     _parameter(document, "projectLinkId")["name"] = "linkId"
 
 
-@mutation(BREAKING, "query limit: is required, and not always sent")
+@mutation(BREAKING, "query limit: is required, but not always sent")
 def parameter_that_became_required(document: dict[str, Any]) -> None:
     _parameter(document, "limit")["required"] = True
 
 
-@mutation(BREAKING, "query limit: has the limit 100, where 200 is kept to")
+@mutation(BREAKING, "query limit: has the limit 100, where 200 is assumed")
 def lower_limit(document: dict[str, Any]) -> None:
     _parameter(document, "limit")["schema"]["maximum"] = 100
 
@@ -144,14 +144,14 @@ def enum_value_added_to_what_is_sent(document: dict[str, Any]) -> None:
     _parameter(document, "status")["schema"] = {"type": "string", "enum": ["active", "ended", "paused"]}
 
 
-@mutation(BREAKING, "body.reason: is required, and not sent")
+@mutation(BREAKING, "body.reason: is required, but not sent")
 def new_required_member(document: dict[str, Any]) -> None:
     body = schema(document, "CreateProjectLink")
     body["properties"]["reason"] = {"type": "string"}
     body["required"].append("reason")
 
 
-@mutation(NEW, "body.colour: is new, and not sent")
+@mutation(NEW, "body.colour: is new, but not sent")
 def new_optional_member(document: dict[str, Any]) -> None:
     schema(document, "CreateProjectLink")["properties"]["colour"] = {"type": "string"}
 
@@ -163,7 +163,7 @@ def member_that_is_refused(document: dict[str, Any]) -> None:
 
 @mutation(
     BREAKING,
-    "body.entries[].totalSeconds: is not there any more, and is sent",
+    "body.entries[].totalSeconds: was removed, but is sent",
     "body.entries[].seconds: is new",
 )
 def renamed_member_of_a_list(document: dict[str, Any]) -> None:
@@ -187,7 +187,7 @@ def other_items_for_what_is_sent(document: dict[str, Any]) -> None:
     schema(document, "CreateWebhookEndpoint")["properties"]["eventTypes"]["items"] = {"type": "object"}
 
 
-@mutation(HARMLESS, "query status: does not say which values it takes")
+@mutation(HARMLESS, "query status: doesn't list the values it takes")
 def any_value_for_what_is_sent(document: dict[str, Any]) -> None:
     _parameter(document, "status")["schema"] = {"type": "string"}
 
@@ -197,7 +197,7 @@ def wider_type_for_what_is_sent(document: dict[str, Any]) -> None:
     schema(document, "UsageEntry")["properties"]["totalSeconds"] = {"type": "number", "maximum": 86_400}
 
 
-@mutation(BREAKING, "body.entries[]: has the limit 50, where 100 is kept to")
+@mutation(BREAKING, "body.entries[]: has the limit 50, where 100 is assumed")
 def fewer_items(document: dict[str, Any]) -> None:
     schema(document, "ReportUsage")["properties"]["entries"]["maxItems"] = 50
 
@@ -218,56 +218,56 @@ def other_media_type(document: dict[str, Any]) -> None:
     content["application/x-www-form-urlencoded"] = content.pop("application/json")
 
 
-@mutation(BREAKING, "body: is not there any more, and is sent")
+@mutation(BREAKING, "body: was removed, but is sent")
 def body_that_is_gone(document: dict[str, Any]) -> None:
     del operation(document, "post", "/project-links")["requestBody"]
 
 
-@mutation(BREAKING, "DELETE /project-links/{link_id}: body: is new, and not sent")
+@mutation(BREAKING, "DELETE /project-links/{link_id}: body: is new, but not sent")
 def body_that_is_new(document: dict[str, Any]) -> None:
     body = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
     operation(document, "delete", "/project-links/{linkId}")["requestBody"] = body
 
 
-# Answers --------------------------------------------------------------------------------------
+# Responses --------------------------------------------------------------------------------------
 
 
-@mutation(BREAKING, "answer.participants[].workEmail: is not there any more", ".email: is new, and not read")
+@mutation(BREAKING, "response.participants[].workEmail: was removed", ".email: is new, but not read")
 def renamed_field(document: dict[str, Any]) -> None:
     properties = schema(document, "Participant")["properties"]
     properties["email"] = properties.pop("workEmail")
 
 
-@mutation(BREAKING, "answer.contracts: is not there any more", "answer.items: is new")
+@mutation(BREAKING, "response.contracts: was removed", "response.items: is new")
 def renamed_envelope(document: dict[str, Any]) -> None:
-    answer = operation(document, "get", "/contracts")["responses"]["200"]["content"]["application/json"][
+    response = operation(document, "get", "/contracts")["responses"]["200"]["content"]["application/json"][
         "schema"
     ]
-    answer["properties"]["items"] = answer["properties"].pop("contracts")
+    response["properties"]["items"] = response["properties"].pop("contracts")
 
 
-@mutation(NEW, "answer.install.region: is new, and not read")
+@mutation(NEW, "response.install.region: is new, but not read")
 def new_field(document: dict[str, Any]) -> None:
     schema(document, "Install")["properties"]["region"] = {"type": "string"}
 
 
-@mutation(BREAKING, "answer.contracts[].title: may be object, where string is read")
+@mutation(BREAKING, "response.contracts[].title: may be object, where string is read")
 def other_type(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["title"] = {"type": "object"}
 
 
-@mutation(BREAKING, "answer.contracts[].projectLinkIds[]: may be object, where integer, string is read")
+@mutation(BREAKING, "response.contracts[].projectLinkIds[]: may be object, where integer, string is read")
 def other_items(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["projectLinkIds"]["items"] = {"type": "object"}
 
 
-@mutation(BREAKING, "answer.contracts[]: may be string, where object is read")
+@mutation(BREAKING, "response.contracts[]: may be string, where object is read")
 def ids_instead_of_objects(document: dict[str, Any]) -> None:
-    answer = operation(document, "get", "/contracts")["responses"]["200"]["content"]["application/json"]
-    answer["schema"]["properties"]["contracts"]["items"] = {"type": "string"}
+    response = operation(document, "get", "/contracts")["responses"]["200"]["content"]["application/json"]
+    response["schema"]["properties"]["contracts"]["items"] = {"type": "string"}
 
 
-@mutation(HARMLESS, "paymentType: does not say which values it has")
+@mutation(HARMLESS, "paymentType: doesn't list its values")
 def any_value(document: dict[str, Any]) -> None:
     document["components"]["schemas"]["PaymentType"] = {"type": "string"}
 
@@ -278,7 +278,7 @@ def types_that_are_read_as_well(document: dict[str, Any]) -> None:
     schema(document, "Budget")["properties"]["fundedVolume"] = {"type": "string"}
 
 
-@mutation(BREAKING, "answer.contracts[].id: may be null, and is needed")
+@mutation(BREAKING, "response.contracts[].id: may be null, but is needed")
 def what_is_needed_may_be_null(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["id"] = {"type": "string", "nullable": True}
 
@@ -288,7 +288,7 @@ def what_is_not_needed_may_be_null(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["title"] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
-@mutation(HARMLESS, "answer.contracts[].id: is not always there, and is needed")
+@mutation(HARMLESS, "response.contracts[].id: is optional, but needed")
 def a_sloppy_document(document: dict[str, Any]) -> None:
     del schema(document, "Contract")["required"]
 
@@ -317,22 +317,22 @@ def new_error_code(document: dict[str, Any]) -> None:
     schema(document, "Error")["properties"]["code"]["enum"].append("TEAPOT")
 
 
-@mutation(BREAKING, "GET /contracts: answer: is not described as JSON")
-def answer_that_is_no_json(document: dict[str, Any]) -> None:
-    answer = operation(document, "get", "/contracts")["responses"]["200"]
-    answer["content"]["text/csv"] = answer["content"].pop("application/json")
+@mutation(BREAKING, "GET /contracts: response: is not described as JSON")
+def response_that_is_no_json(document: dict[str, Any]) -> None:
+    response = operation(document, "get", "/contracts")["responses"]["200"]
+    response["content"]["text/csv"] = response["content"].pop("application/json")
 
 
-@mutation(BREAKING, "GET /contracts: answer: is empty")
-def answer_that_is_empty(document: dict[str, Any]) -> None:
+@mutation(BREAKING, "GET /contracts: response: is empty")
+def response_that_is_empty(document: dict[str, Any]) -> None:
     del operation(document, "get", "/contracts")["responses"]["200"]["content"]
 
 
 @mutation(HARMLESS)
-def a_delete_without_an_answer(document: dict[str, Any]) -> None:
-    answers = operation(document, "delete", "/project-links/{linkId}")["responses"]
-    del answers["200"]
-    answers["204"] = {"description": "Done."}
+def a_delete_without_a_response(document: dict[str, Any]) -> None:
+    responses = operation(document, "delete", "/project-links/{linkId}")["responses"]
+    del responses["200"]
+    responses["204"] = {"description": "Done."}
 
 
 # Authentication -------------------------------------------------------------------------------
@@ -467,4 +467,4 @@ def test_the_table_says_what_the_client_sends_and_reads(
     assert call.sent == names_of(exchange.body)
     assert call.query == names_of(exchange.query)
     not_needed = {"contractId"} if each is operations.LIST_PARTICIPANTS else set()
-    assert call.read == names_of(exchange.answer) - not_needed
+    assert call.read == names_of(exchange.response) - not_needed

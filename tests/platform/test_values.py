@@ -15,6 +15,7 @@ from django_opentrain.platform.values import (
     NUMBER_BOUND,
     Fields,
     MalformedResource,
+    as_choice,
     as_count,
     as_date,
     as_datetime,
@@ -23,7 +24,6 @@ from django_opentrain.platform.values import (
     as_id,
     as_text,
     as_url,
-    as_word,
     load_json,
 )
 
@@ -38,7 +38,7 @@ any_json = st.recursive(
 )
 
 
-@pytest.mark.parametrize("read", [as_id, as_word, as_url, as_email, lambda value: as_text(value, 10)])
+@pytest.mark.parametrize("read", [as_id, as_choice, as_url, as_email, lambda value: as_text(value, 10)])
 @pytest.mark.parametrize("value", [*NAUGHTY, 1.5, float("nan"), ""], ids=repr)
 def test_what_is_no_text_reads_as_empty(read: Callable[[object], str], value: object) -> None:
     assert read(value) == ""
@@ -81,9 +81,9 @@ def test_texts_are_cut_and_storable() -> None:
 
 
 def test_words() -> None:
-    assert as_word("PAY_PER_FURLONG") == "PAY_PER_FURLONG"
-    assert as_word("x" * 32) == "x" * 32
-    assert as_word("x" * 33) == as_word("a\nb") == as_word("a\ud800") == ""
+    assert as_choice("PAY_PER_FURLONG") == "PAY_PER_FURLONG"
+    assert as_choice("x" * 32) == "x" * 32
+    assert as_choice("x" * 33) == as_choice("a\nb") == as_choice("a\ud800") == ""
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_what_is_no_time(value: object) -> None:
 
 @given(any_json)
 def test_whatever_json_holds_reads_as_something_storable(value: object) -> None:
-    for read in (as_id, as_word, as_url, as_email, lambda given: as_text(given, 50)):
+    for read in (as_id, as_choice, as_url, as_email, lambda given: as_text(given, 50)):
         text = read(value)
         assert "\x00" not in text
         assert len(text.encode()) <= 4 * 2048  # encodes at all: no lone surrogate is left
@@ -238,7 +238,7 @@ def test_fields_name_what_is_missing() -> None:
     with pytest.raises(MalformedResource, match=r"^budget: not an object$"):
         Fields([], "budget")
     with pytest.raises(MalformedResource, match=r"^budget\.state: missing or not usable$"):
-        Fields({"state": 7.5}, "budget").required("state", as_word)
+        Fields({"state": 7.5}, "budget").required("state", as_choice)
 
 
 def test_lists_keep_their_usable_members() -> None:

@@ -119,7 +119,11 @@ def test_a_host_that_fails_is_told_again(
     assert contracts.announce_budgets() == 0
     assert "RuntimeError: a bad day" in caplog.text
     site.failing.clear()
+    assert contracts.announce_budgets() == 0, "it waits, as all that fails"
+    Contract.objects.update(next_announce_at=timezone.now())
     assert contracts.announce_budgets() == 1
+    contract.refresh_from_db()
+    assert (contract.announce_attempts, contract.announce_error) == (0, "")
     assert site.budgets == [("OK", "LOW")]
     assert contracts.announce_budgets() == 0
 

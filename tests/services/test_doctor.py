@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
@@ -43,6 +44,7 @@ from django_opentrain.services.doctor.findings import Finding, Severity, error
 from django_opentrain.services.workers import heartbeat, wakeup
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.platform.scripted_server import serving
 from tests.services.conftest import Host, RecordingAdapter, host
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -435,6 +437,16 @@ def test_a_part_that_fails_keeps_what_it_found_before(install: Install) -> None:
 def test_an_opentrain_that_fails_is_no_changed_spec(opentrain: OpenTrain, install: Install) -> None:
     opentrain.fail_next(503, times=2, match="GET /openapi.json")
     assert "503" in only("opentrain-unreachable").title
+
+
+def test_an_opentrain_whose_headers_drip_is_unreachable(settings: Any) -> None:
+    with serving() as server:
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "BASE_URL": server.url, "READ_TIMEOUT": 0.4}
+        server.drips(0.02, after=b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        began = time.monotonic()
+        [found] = opentrain_findings.opentrain()
+        assert time.monotonic() - began < 2
+    assert found.id == "opentrain-unreachable"
 
 
 @pytest.mark.parametrize(("seconds", "direction"), [(100, "behind"), (-100, "ahead of")])

@@ -12,10 +12,10 @@ from django.db.models.signals import post_init
 from django.utils import timezone, translation
 
 from django_opentrain import tasks
-from django_opentrain.clients import InstallObserver
 from django_opentrain.crypto import generate_key
 from django_opentrain.errors import BusyError, LinkConflict
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
+from django_opentrain.models.installs import InstallObserver
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_opentrain.clients import unobserved_client
+from django_opentrain.clients import build_client
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.spec import Kind, NotASpecError, compare
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         try:
             if name is not None:
                 return json.loads(Path(name).read_text(encoding="utf-8"))
-            return unobserved_client("").get_openapi()
+            return build_client("").get_openapi()
         except (OSError, ValueError, RecursionError, OpenTrainError) as error:
             raise CommandError(
                 f"There is nothing to compare with: {error}", returncode=NOT_COMPARED

@@ -10,18 +10,18 @@ from django_opentrain.platform.resources.base import Resource
 from django_opentrain.platform.values import (
     NAME_LENGTH,
     Fields,
+    as_choice,
     as_count,
     as_datetime,
     as_decimal,
     as_id,
     as_text,
-    as_word,
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consumed(Resource):
-    """Work reported under a contract so far; None where OpenTrain doesn't say."""
+    """Work reported under a contract so far; None where OpenTrain sent none."""
 
     seconds: int | None = None
     hours: Decimal | None = None
@@ -60,7 +60,7 @@ class MilestoneInfo(Resource):
             name=as_text(fields.get("name"), NAME_LENGTH),
             amount_usd=as_decimal(fields.get("amountUsd")),
             volume=as_decimal(fields.get("volume")),
-            status=as_word(fields.get("status")),
+            status=as_choice(fields.get("status")),
             raw=fields.raw,
         )
 
@@ -90,8 +90,8 @@ class BudgetInfo(Resource):
         fields = Fields(data, "budget")
         return cls(
             contract_id=as_id(fields.get("contractId")),
-            payment_type=as_word(fields.get("paymentType")),
-            state=fields.required("state", as_word),
+            payment_type=as_choice(fields.get("paymentType")),
+            state=fields.required("state", as_choice),
             funded_volume=as_decimal(fields.get("fundedVolume")),
             funded_amount_usd=as_decimal(fields.get("fundedAmountUsd")),
             consumed=fields.optional("consumed", Consumed.from_json) or Consumed(),

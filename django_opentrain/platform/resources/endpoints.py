@@ -9,12 +9,12 @@ from django_opentrain.platform.resources.base import Resource
 from django_opentrain.platform.values import (
     MESSAGE_LENGTH,
     Fields,
+    as_choice,
     as_count,
     as_datetime,
     as_id,
     as_text,
     as_url,
-    as_word,
 )
 
 
@@ -39,7 +39,7 @@ class WebhookEndpointInfo(Resource):
             id=fields.required("id", as_id),
             url=as_url(fields.get("url")),
             event_types=fields.items("eventTypes", as_id),
-            status=as_word(fields.get("status")),
+            status=as_choice(fields.get("status")),
             created_at=as_datetime(fields.get("createdAt")),
             consecutive_failures=as_count(fields.get("consecutiveFailures")) or 0,
             disabled_at=as_datetime(fields.get("disabledAt")),

@@ -11,13 +11,13 @@ from django_opentrain.platform.values import (
     NAME_LENGTH,
     TITLE_LENGTH,
     Fields,
+    as_choice,
     as_date,
     as_datetime,
     as_email,
     as_id,
     as_text,
     as_url,
-    as_word,
 )
 
 
@@ -31,7 +31,7 @@ class PartnerApp(Resource):
 
     @classmethod
     def from_json(cls, data: object) -> PartnerApp:
-        """An app without a slug is malformed: the slug tells whether a token is for us."""
+        """An app without a slug is malformed: the slug decides whether a token is for us."""
         fields = Fields(data, "partnerApp")
         return cls(
             id=as_id(fields.get("id")),
@@ -80,7 +80,7 @@ class InstallInfo(Resource):
         fields = Fields(data, "install")
         return cls(
             id=fields.required("id", as_id),
-            status=as_word(fields.get("status")),
+            status=as_choice(fields.get("status")),
             scopes=fields.items("scopes", as_id),
             pii_consent=fields.get("piiConsent") is True,
             organization_id=as_id(fields.get("organizationId")),
@@ -113,7 +113,7 @@ class ProjectLinkInfo(Resource):
             external_project_id=as_id(fields.get("externalProjectId")),
             external_project_name=as_text(fields.get("externalProjectName"), NAME_LENGTH),
             external_project_url=as_url(fields.get("externalProjectUrl")),
-            provisioning_mode=as_word(fields.get("provisioningMode")),
+            provisioning_mode=as_choice(fields.get("provisioningMode")),
             created_at=as_datetime(fields.get("createdAt")),
             raw=fields.raw,
         )
@@ -138,7 +138,7 @@ class ContractInfo(Resource):
         fields = Fields(data, "contract")
         return cls(
             id=fields.required("id", as_id),
-            status=as_word(fields.get("status")),
+            status=as_choice(fields.get("status")),
             job_id=as_id(fields.get("jobId")),
             title=as_text(fields.get("title"), TITLE_LENGTH),
             start_date=as_date(fields.get("startDate")),
@@ -151,7 +151,7 @@ class ContractInfo(Resource):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParticipantInfo(Resource):
-    """The person who was hired. Key on ``opentrain_user_id``: the name is masked and not unique."""
+    """The trainer who was hired. Key on ``opentrain_user_id``: the name is masked and not unique."""
 
     opentrain_user_id: str
     display_name: str = ""

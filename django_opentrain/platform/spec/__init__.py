@@ -1,6 +1,6 @@
 """OpenTrain's served spec against what this package sends and reads.
 
-The served spec is the contract of record; it can change, and nobody tells. Pure functions over parsed documents.
+The served spec is the contract of record; it can change without notice. Pure functions over parsed documents.
 """
 
 from django_opentrain.platform.spec.compare import compare

@@ -1,4 +1,4 @@
-"""Comparing a whole document: operations, parameters, bodies, answers, authentication."""
+"""Comparing a whole document: operations, parameters, bodies, responses, authentication."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _compare_operation(
     where = f"{operation.method} {operation.path}"
     found = served.get(_key(operation.method, catalog.API_PATH + operation.path))
     if found is None:
-        yield Difference(Kind.BREAKING, where, f"is gone{_similar(served, operation)}")
+        yield Difference(Kind.BREAKING, where, f"was removed{_similar(served, operation)}")
         return
     if found.node.get("deprecated") is True:
         yield Difference(Kind.NEW, where, "is deprecated")
@@ -96,7 +96,7 @@ def _compare_operation(
     yield from _compare_security(document, found, operation, where)
     yield from _compare_parameters(document, found, exchange, where)
     yield from _compare_body(document, found, exchange, where)
-    yield from _compare_answers(document, found, exchange, where)
+    yield from _compare_responses(document, found, exchange, where)
 
 
 def _similar(served: Mapping[tuple[str, str], _Served], operation: Operation) -> str:
@@ -159,9 +159,7 @@ def _compare_parameters(
             yield from _compare_parameter(document, parameter, given.get(key), f"{where}: {key[0]} {key[1]}")
     for key in given:
         if key not in seen:
-            yield Difference(
-                Kind.BREAKING, f"{where}: {key[0]} {key[1]}", "is not there any more, and is sent"
-            )
+            yield Difference(Kind.BREAKING, f"{where}: {key[0]} {key[1]}", "was removed, but is sent")
 
 
 def _compare_parameter(
@@ -170,12 +168,12 @@ def _compare_parameter(
     required = parameter.get("required") is True
     if ours is None:
         kind, text = (
-            (Kind.BREAKING, "is required, and not sent") if required else (Kind.NEW, "is new, and not sent")
+            (Kind.BREAKING, "is required, but not sent") if required else (Kind.NEW, "is new, but not sent")
         )
         yield Difference(kind, where, text)
         return
     if required and not ours.always:
-        yield Difference(Kind.BREAKING, where, "is required, and not always sent")
+        yield Difference(Kind.BREAKING, where, "is required, but not always sent")
     yield from compare_sent_value(document, ours, shape_of(document, parameter.get("schema")), where)
 
 
@@ -184,34 +182,34 @@ def _compare_body(document: Document, found: _Served, exchange: Exchange, where:
     schema = _json_schema(document, body)
     if not body:
         if exchange.body:
-            yield Difference(Kind.BREAKING, f"{where}: body", "is not there any more, and is sent")
+            yield Difference(Kind.BREAKING, f"{where}: body", "was removed, but is sent")
         return
     if not exchange.body:
         kind = Kind.BREAKING if body.get("required") is True else Kind.NEW
-        yield Difference(kind, f"{where}: body", "is new, and not sent")
+        yield Difference(kind, f"{where}: body", "is new, but not sent")
     elif schema is None:
         yield Difference(Kind.BREAKING, f"{where}: body", "is no longer JSON")
     else:
         yield from compare_sent(document, schema, exchange.body, f"{where}: body")
 
 
-# Answers --------------------------------------------------------------------------------------
+# Responses ------------------------------------------------------------------------------------
 
 
-def _compare_answers(
+def _compare_responses(
     document: Document, found: _Served, exchange: Exchange, where: str
 ) -> Iterator[Difference]:
-    answers = resolve(document, found.node.get("responses"))
-    good = [each for status, each in sorted(answers.items()) if str(status).startswith("2")]
+    responses = resolve(document, found.node.get("responses"))
+    good = [each for status, each in sorted(responses.items()) if str(status).startswith("2")]
     schemas = [_json_schema(document, resolve(document, each)) for each in good]
     schema = next((each for each in schemas if each is not None), None)
     if schema is not None:
-        yield from compare_read(document, schema, exchange.answer, f"{where}: answer")
+        yield from compare_read(document, schema, exchange.response, f"{where}: response")
     elif not good or any(resolve(document, each).get("content") for each in good):
-        yield Difference(Kind.BREAKING, f"{where}: answer", "is not described as JSON")
-    elif any(each.essential for each in exchange.answer):
-        yield Difference(Kind.BREAKING, f"{where}: answer", "is empty")
-    for status, each in answers.items():
+        yield Difference(Kind.BREAKING, f"{where}: response", "is not described as JSON")
+    elif any(each.essential for each in exchange.response):
+        yield Difference(Kind.BREAKING, f"{where}: response", "is empty")
+    for status, each in responses.items():
         if str(status)[:1] in "45":
             error = _json_schema(document, resolve(document, each))
             if error is not None:

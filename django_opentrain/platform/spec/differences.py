@@ -19,7 +19,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """One difference. ``where``: operation and member, such as ``GET /contracts: answer.contracts[].title``."""
+    """One difference. ``where``: operation and member, such as ``GET /contracts: response.contracts[].title``."""
 
     kind: Kind
     where: str

@@ -21,7 +21,7 @@ WHOLE: Final = frozenset({"integer"})
 
 @dataclass(frozen=True)
 class Read:
-    """A member of an answer. ``essential``: without it the answer is of no use. ``known``: the values we know."""
+    """A member of a response. ``essential``: without it the response is of no use. ``known``: the values we know."""
 
     name: str
     types: frozenset[str]
@@ -48,11 +48,11 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """What one operation is sent, and what is read of its answer."""
+    """What one operation is sent, and what is read of its response."""
 
     query: tuple[Sent, ...] = ()
     body: tuple[Sent, ...] = ()
-    answer: tuple[Read, ...] = ()
+    response: tuple[Read, ...] = ()
 
 
 CONTRACT_STATUSES: Final = (catalog.CONTRACT_ACTIVE, catalog.CONTRACT_HAS_ENDED)
@@ -138,7 +138,7 @@ ENDPOINT: Final = (
     Read("disabledAt", TEXT),
     Read("disabledReason", TEXT),
 )
-#: Of every answer that is no success.
+#: Of every response that is no success.
 ERROR: Final = (
     Read("error", TEXT),
     Read("code", TEXT, known=tuple(catalog.ERROR_STATUSES)),
@@ -166,8 +166,8 @@ def _many(name: str, members: tuple[Read, ...]) -> tuple[Read, ...]:
 
 
 EXCHANGES: Final[Mapping[operations.Operation, Exchange]] = {
-    operations.GET_INSTALL: Exchange(answer=_one("install", INSTALL)),
-    operations.LIST_PROJECT_LINKS: Exchange(answer=_many("projectLinks", PROJECT_LINK)),
+    operations.GET_INSTALL: Exchange(response=_one("install", INSTALL)),
+    operations.LIST_PROJECT_LINKS: Exchange(response=_many("projectLinks", PROJECT_LINK)),
     operations.CREATE_PROJECT_LINK: Exchange(
         body=(
             Sent("externalProjectId", TEXT, always=True, most=catalog.MAX_EXTERNAL_PROJECT_ID),
@@ -176,11 +176,11 @@ EXCHANGES: Final[Mapping[operations.Operation, Exchange]] = {
             Sent("jobId", TEXT),
             Sent("provisioningMode", TEXT, always=True, values=catalog.PROVISIONING_MODES),
         ),
-        answer=_one("projectLink", PROJECT_LINK),
+        response=_one("projectLink", PROJECT_LINK),
     ),
-    operations.GET_PROJECT_LINK: Exchange(answer=_one("projectLink", PROJECT_LINK)),
+    operations.GET_PROJECT_LINK: Exchange(response=_one("projectLink", PROJECT_LINK)),
     operations.DELETE_PROJECT_LINK: Exchange(
-        answer=(Read("projectLink", OBJECT, members=PROJECT_LINK), Read("deleted", BOOLEAN))
+        response=(Read("projectLink", OBJECT, members=PROJECT_LINK), Read("deleted", BOOLEAN))
     ),
     operations.LIST_CONTRACTS: Exchange(
         query=(
@@ -188,40 +188,40 @@ EXCHANGES: Final[Mapping[operations.Operation, Exchange]] = {
             Sent("status", TEXT, values=CONTRACT_STATUSES),
             Sent("limit", WHOLE, most=catalog.MAX_CONTRACTS_PER_PAGE),
         ),
-        answer=_many("contracts", CONTRACT),
+        response=_many("contracts", CONTRACT),
     ),
-    # The contract's id is in the answer, and nothing needs it: whoever asked knows it.
+    # The contract's id is in the response, and nothing needs it: the caller knows it.
     operations.LIST_PARTICIPANTS: Exchange(
-        answer=(*_many("participants", PARTICIPANT), Read("contractId", ID))
+        response=(*_many("participants", PARTICIPANT), Read("contractId", ID))
     ),
-    operations.GET_BUDGET: Exchange(answer=BUDGET),
+    operations.GET_BUDGET: Exchange(response=BUDGET),
     operations.REPORT_USAGE: Exchange(
         body=(Sent("entries", LIST, always=True, most=catalog.MAX_USAGE_ENTRIES, members=USAGE_ENTRY),),
-        answer=USAGE_RESULT,
+        response=USAGE_RESULT,
     ),
-    operations.LIST_WEBHOOK_ENDPOINTS: Exchange(answer=_many("webhookEndpoints", ENDPOINT)),
+    operations.LIST_WEBHOOK_ENDPOINTS: Exchange(response=_many("webhookEndpoints", ENDPOINT)),
     operations.CREATE_WEBHOOK_ENDPOINT: Exchange(
         body=(
             Sent("url", TEXT, always=True),
             Sent("eventTypes", LIST, always=True, values=catalog.EVENT_TYPES),
         ),
-        answer=(
+        response=(
             *_one("webhookEndpoint", ENDPOINT),
             Read("secret", ID, essential=True),
             Read("message", TEXT),
         ),
     ),
-    operations.GET_WEBHOOK_ENDPOINT: Exchange(answer=_one("webhookEndpoint", ENDPOINT)),
+    operations.GET_WEBHOOK_ENDPOINT: Exchange(response=_one("webhookEndpoint", ENDPOINT)),
     operations.UPDATE_WEBHOOK_ENDPOINT: Exchange(
         body=(Sent("url", TEXT), EVENT_TYPES, Sent("status", TEXT, values=ENDPOINT_STATUSES)),
-        answer=_one("webhookEndpoint", ENDPOINT),
+        response=_one("webhookEndpoint", ENDPOINT),
     ),
     operations.DELETE_WEBHOOK_ENDPOINT: Exchange(
-        answer=(Read("webhookEndpoint", OBJECT, members=ENDPOINT), Read("deleted", BOOLEAN))
+        response=(Read("webhookEndpoint", OBJECT, members=ENDPOINT), Read("deleted", BOOLEAN))
     ),
     operations.REDELIVER: Exchange(
         body=(Sent("deliveryId", TEXT),),
-        answer=(
+        response=(
             *_one("webhookEndpoint", ENDPOINT),
             Read("requeued", COUNT),
             Read("message", TEXT),

@@ -29,19 +29,19 @@ def _path(where: str, name: str, types: Collection[str]) -> str:
 def compare_read(
     document: Mapping[str, Any], shape: Shape, expected: Iterable[Read], where: str
 ) -> Iterator[Difference]:
-    """An object of an answer against the members that are read of it."""
+    """An object of a response against the members that are read of it."""
     names = set()
     for each in expected:
         names.add(each.name)
         if each.name not in shape.properties:
-            yield Difference(Kind.BREAKING, f"{where}.{each.name}", "is not there any more")
+            yield Difference(Kind.BREAKING, f"{where}.{each.name}", "was removed")
             continue
         found = shape_of(document, shape.properties[each.name])
         yield from _read_member(document, each, found, _path(where, each.name, each.types))
         if each.essential and each.name not in shape.required:
-            yield Difference(Kind.HARMLESS, f"{where}.{each.name}", "is not always there, and is needed")
+            yield Difference(Kind.HARMLESS, f"{where}.{each.name}", "is optional, but needed")
     for name in sorted(set(shape.properties) - names):
-        yield Difference(Kind.NEW, f"{where}.{name}", "is new, and not read")
+        yield Difference(Kind.NEW, f"{where}.{name}", "is new, but not read")
 
 
 def _read_member(
@@ -58,7 +58,7 @@ def _read_member(
             yield Difference(Kind.BREAKING, where, text)
             return
     if found.nullable and expected.essential:
-        yield Difference(Kind.BREAKING, where, "may be null, and is needed")
+        yield Difference(Kind.BREAKING, where, "may be null, but is needed")
     if expected.known:
         yield from _read_values(inner.enum, expected.known, where)
     if expected.members:
@@ -67,7 +67,7 @@ def _read_member(
 
 def _read_values(offered: frozenset[str] | None, known: tuple[str, ...], where: str) -> Iterator[Difference]:
     if offered is None:
-        yield Difference(Kind.HARMLESS, where, "does not say which values it has")
+        yield Difference(Kind.HARMLESS, where, "doesn't list its values")
         return
     for value in sorted(offered - set(known)):
         yield Difference(Kind.NEW, where, f"has the new value {value}")
@@ -85,18 +85,18 @@ def compare_sent(
     ours = {each.name: each for each in expected}
     for each in ours.values():
         if each.name not in shape.properties:
-            text = "is refused" if shape.closed else "is not there any more, and is sent"
+            text = "is refused" if shape.closed else "was removed, but is sent"
             yield Difference(Kind.BREAKING, f"{where}.{each.name}", text)
             continue
         found = shape_of(document, shape.properties[each.name])
         yield from compare_sent_value(document, each, found, _path(where, each.name, each.types))
     for name in sorted(shape.required):
         if name not in ours:
-            yield Difference(Kind.BREAKING, f"{where}.{name}", "is required, and not sent")
+            yield Difference(Kind.BREAKING, f"{where}.{name}", "is required, but not sent")
         elif not ours[name].always:
-            yield Difference(Kind.BREAKING, f"{where}.{name}", "is required, and not always sent")
+            yield Difference(Kind.BREAKING, f"{where}.{name}", "is required, but not always sent")
     for name in sorted(set(shape.properties) - set(ours) - shape.required):
-        yield Difference(Kind.NEW, f"{where}.{name}", "is new, and not sent")
+        yield Difference(Kind.NEW, f"{where}.{name}", "is new, but not sent")
 
 
 def compare_sent_value(
@@ -124,7 +124,7 @@ def compare_sent_value(
 def _sent_values(taken: frozenset[str] | None, sent: tuple[str, ...], where: str) -> Iterator[Difference]:
     if taken is None:
         if sent:
-            yield Difference(Kind.HARMLESS, where, "does not say which values it takes")
+            yield Difference(Kind.HARMLESS, where, "doesn't list the values it takes")
         return
     if not sent:
         yield Difference(Kind.BREAKING, where, f"takes only {_words(taken)}")
@@ -144,4 +144,4 @@ def _limit(expected: Sent, found: Shape, where: str) -> Iterator[Difference]:
     if limit is None or limit == expected.most:
         return
     kind_of_difference = Kind.BREAKING if limit < expected.most else Kind.HARMLESS
-    yield Difference(kind_of_difference, where, f"has the limit {limit:g}, where {expected.most} is kept to")
+    yield Difference(kind_of_difference, where, f"has the limit {limit:g}, where {expected.most} is assumed")

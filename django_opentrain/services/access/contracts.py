@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
@@ -19,7 +21,9 @@ from django_opentrain.platform.payloads import Event, order_key
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import BudgetInfo, ContractInfo
 from django_opentrain.services.access import grants
-from django_opentrain.services.workers.locks import install_lock, lock
+from django_opentrain.services.workers import locks
+from django_opentrain.services.workers.locks import install_lock
+from django_opentrain.services.workers.retries import backoff, claim_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -126,26 +130,46 @@ def _rounded(number: Decimal | None) -> Decimal | None:
 
 
 def announce_budgets() -> int:
-    """Tell the adapter each budget state it doesn't know yet; returns how many. A failure is tried again."""
-    changed = Contract.objects.exclude(budget_state=F("announced_budget_state"))
-    ids = list(changed.filter(status=Contract.Status.ACTIVE).values_list("pk", flat=True)[:500])
-    return sum(_announce_budget(pk) for pk in ids)
+    """Tell the adapter each budget state it doesn't know yet; returns how many. A failure is retried."""
+    return sum(each_budget_announced())
+
+
+def each_budget_announced() -> Iterator[bool]:
+    """Do what ``announce_budgets`` does, and yield after each whether the adapter took it."""
+    due = Contract.objects.active().budget_to_announce(timezone.now())
+    for pk in list(due.order_by("announce_attempts", "pk").values_list("pk", flat=True)[:500]):
+        yield _announce_budget(pk)
 
 
 def _announce_budget(pk: int) -> bool:
+    rows = Contract.objects.filter(pk=pk)
+    contract = rows.budget_to_announce(timezone.now()).first()
+    if contract is None or not _claim_announcement(contract):
+        return False
+    previous = contract.announced_budget_state
+    try:
+        get_adapter().budget_changed(contract, previous)
+    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
+        logger.error("budget_changed failed for contract %s: %s", contract.opentrain_id, describe(error))
+        again = timezone.now() + backoff(contract.announce_attempts)
+        rows.update(next_announce_at=again, announce_error=describe(error))
+        return False
     with transaction.atomic():
-        contract = lock(
-            Contract.objects.filter(pk=pk).exclude(budget_state=F("announced_budget_state")), skip_locked=True
+        rows.update(
+            announced_budget_state=contract.budget_state,
+            announce_attempts=0,
+            next_announce_at=None,
+            announce_error="",
         )
-        if contract is None:
-            return False
-        previous = contract.announced_budget_state
-        try:
-            with transaction.atomic():
-                get_adapter().budget_changed(contract, previous)
-        except Exception as error:  # noqa: BLE001 - host code: whatever it raises, the next sweep tries again
-            logger.error("budget_changed failed for contract %s: %s", contract.opentrain_id, describe(error))
-            return False
-        Contract.objects.filter(pk=pk).update(announced_budget_state=contract.budget_state)
         signals.send_on_commit(signals.budget_changed, Contract, contract=contract, previous_state=previous)
     return True
+
+
+def _claim_announcement(contract: Contract) -> bool:
+    return claim_attempt(
+        contract,
+        attempts="announce_attempts",
+        next_at="next_announce_at",
+        hold=locks.CALL_LEASE,
+        announce_error=_("The last attempt did not finish: its process ended."),
+    )

@@ -1,249 +1,216 @@
 """Convergence: the one step that makes desired access true.
 
 It is idempotent and repeated until it succeeds, so that the order of events, repeats and crashes can not matter.
+Three short transactions never hold the host's code: the attempt is claimed and counted, then made, then its outcome
+is recorded. An attempt that ends its process has left its trace before.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Final
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
-from django_opentrain.adapters import get_adapter
-from django_opentrain.errors import AdapterError, UndecryptableError
-from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
+from django_opentrain.models import AccessGrant, Participant
 from django_opentrain.models.access import AccessGrantQuerySet
-from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.platform.redaction import describe
-from django_opentrain.platform.values import as_id
-from django_opentrain.services.access import participants
-from django_opentrain.services.workers import failures
-from django_opentrain.services.workers.locks import lock
+from django_opentrain.services.access import attempts
+from django_opentrain.services.access.attempts import Outcome
+from django_opentrain.services.workers import failures, locks
 from django_opentrain.services.workers.retries import backoff
 
 logger = logging.getLogger(__name__)
 
-#: Minutes between questions for a missing Work Email; then hourly.
-EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
-LATER_EMAIL_RETRY_MINUTES: Final = 60
 #: Grants of one customer that are tried before the next customer's turn.
 BATCH_PER_CUSTOMER: Final = 20
-
-_OUTCOME: Final = ("state", "host_user_ref", "granted_at", "revoked_at")
-_SCHEDULE: Final = ("attempts", "next_attempt_at", "last_error")
 
 
 def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
     """Make what is desired true, if that is still to do, and return the grant as it now is.
 
-    The adapter is called in the transaction that saves the new state. The trainer is locked meanwhile, so that of
-    several grants each sees what became of the others; when another worker holds them, nothing is done. With
-    ``reassert`` the adapter is called even if the state is right already: somebody may have changed the host by hand.
+    Of one trainer's grants at one customer, one is attempted at a time, so that each sees what became of the others;
+    while another worker has one of them, nothing is done. With ``reassert`` the adapter is called even if the state
+    is right already: the host may have been changed by hand.
     """
-    if grant.state == AccessGrant.State.WAITING_FOR_EMAIL and _lacks_email(grant):
-        _ask_for_email(grant)
-    with transaction.atomic():
-        if _hold_trainer(grant):
-            current = _load(grant.pk)
-            if current is not None and (reassert or current.state != current.desired):
-                _attempt(current)
+    _converge(grant, AccessGrant.objects.all() if reassert else AccessGrant.objects.unsettled())
     grant.refresh_from_db()
     return grant
 
 
-def _hold_trainer(grant: AccessGrant) -> bool:
-    """Lock the grant's trainer, as each of the customer's installs knows them; False when another worker has one.
-
-    Two installs can have linked one project: a removal through one and a grant through the other open the same door.
-    """
-    same = Participant.objects.filter(
-        opentrain_user_id=grant.participant.opentrain_user_id, install__tenant=grant.contract.install.tenant
-    )
-    keys = list(same.order_by("pk").values_list("pk", flat=True))
-    return all(lock(Participant.objects.filter(pk=key), skip_locked=True) is not None for key in keys)
-
-
 def converge_due() -> int:
-    """Converge every grant that is due, removals first, the customers in turn; returns how many were tried."""
+    """Converge every grant that is due; returns how many were tried."""
     total = 0
-    while True:
-        tried = sum(_try(row) for row in _next_turn())
+    while tried := sum(each_due()):
         total += tried
-        if not tried:
-            return total
+    return total
+
+
+def each_due() -> Iterator[bool]:
+    """Converge the grants that are due now, the customers in turn: removals first, and last what may end the process.
+
+    Yields after each, whether it was tried: another worker may have been faster.
+    """
+    finished = Q(attempt_began_at=None)
+    removals = Q(desired=AccessGrant.Desired.REVOKED)
+    for stage in (finished & removals, finished & ~removals, ~finished):
+        due = AccessGrant.objects.due(timezone.now()).filter(stage)
+        for install_id in list(due.order_by().values_list("contract__install", flat=True).distinct()):
+            rows = due.filter(contract__install=install_id).select_related("participant", "contract__install")
+            for row in rows.order_by("attempts", "pk")[:BATCH_PER_CUSTOMER]:
+                yield _try(row)
 
 
 def _try(row: AccessGrant) -> bool:
-    before = (row.state, row.attempts)
     try:
-        converge(row)
-    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else must wait for it
-        failures.log_failure(logger, f"Settling access grant {row.pk} of", row.contract.install, error)
+        return _converge(row, AccessGrant.objects.due(timezone.now()))
+    except Exception as error:  # noqa: BLE001 - whatever it is, no other grant may wait for it
+        failures.log_failure(logger, f"Converging access grant {row.pk} of", row.contract.install, error)
         return False
-    return (row.state, row.attempts) != before
 
 
-def _next_turn() -> Iterator[AccessGrant]:
-    """Some due grants of each customer, so that a flood for one doesn't starve the others."""
-    due = AccessGrant.objects.due(timezone.now())
-    for install_id in due.order_by().values_list("contract__install", flat=True).distinct():
-        rows = due.filter(contract__install=install_id).select_related("participant", "contract__install")
-        yield from rows.order_by("-desired", "pk")[:BATCH_PER_CUSTOMER]
-
-
-def _load(pk: int) -> AccessGrant | None:
-    related = ("participant", "contract__install", "link__install")
-    return AccessGrant.objects.select_related(*related).filter(pk=pk).first()
-
-
-def _attempt(row: AccessGrant) -> None:
-    """One call of the adapter, in the caller's transaction."""
-    removal = row.desired == AccessGrant.Desired.REVOKED
-    if not removal and _lacks_email(row):
-        _wait_for_email(row)
-        return
-    before = _outcome(row)
+def _converge(grant: AccessGrant, rows: AccessGrantQuerySet) -> bool:
+    """Make one attempt, if the grant is among ``rows`` and its trainer is free; whether it was made."""
+    claim = _claim(grant, rows)
+    if claim is None:
+        return False
     try:
-        with transaction.atomic():
-            if removal:
-                _remove(row)
-            else:
-                _give(row)
-    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is tried again until it works
-        _failed(row, error)
-    else:
-        _succeeded(row, before)
+        outcome = attempts.perform(claim.grant)
+    except BaseException as error:
+        # The process is about to end, or our own code is at fault: the trainer is released all the same.
+        _record(claim, attempts.failed(claim.grant, error))
+        raise
+    _record(claim, outcome)
+    return True
 
 
-def _give(row: AccessGrant) -> None:
-    adapter = get_adapter()
-    if adapter.get_project(row.tenant, row.external_project_id) is None:
-        # A link can be made on OpenTrain, with any project id in it.
-        raise AdapterError(
-            _("Project %(id)s is not one of this customer's projects.") % {"id": row.external_project_id}
-        )
-    row.host_user_ref = _account_key(adapter.grant_access(row))
-    row.state = AccessGrant.State.GRANTED
-    row.granted_at = row.granted_at if row.granted_at and not row.revoked_at else timezone.now()
-    row.revoked_at = None
+# Claiming an attempt --------------------------------------------------------------------------
 
 
-def _account_key(given: object) -> str:
-    key = str(given)
-    if as_id(key) != key:
-        raise AdapterError(_("The adapter's key of the account is too long, or is no text that can be kept."))
-    return key
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to make one attempt: until it is recorded, no other worker calls the host about this trainer."""
+
+    #: As it was when it was claimed; ``attempts`` counts this one.
+    grant: AccessGrant
+    began_at: datetime
+    lease: uuid.UUID
 
 
-def _remove(row: AccessGrant) -> None:
-    if not others_wanted(row).exists() and not _given_by_opentrain(row):
-        get_adapter().revoke_access(row)
-    row.state = AccessGrant.State.REVOKED
-    row.revoked_at = row.revoked_at or timezone.now()
+def _claim(grant: AccessGrant, rows: AccessGrantQuerySet) -> Claim | None:
+    """Count an attempt and take the trainer's lease, in one short transaction.
 
-
-def others_wanted(row: AccessGrant) -> AccessGrantQuerySet:
-    """The other grants that want the same access: a trainer loses a project with the last of them."""
-    return (
-        AccessGrant.objects.wanted()
-        .filter(
-            participant__opentrain_user_id=row.participant.opentrain_user_id,
-            link__install__tenant=row.tenant,
-            link__external_project_id=row.external_project_id,
-        )
-        .exclude(pk=row.pk)
-    )
-
-
-def _outcome(row: AccessGrant) -> dict[str, object]:
-    """What an attempt may change."""
-    return {name: getattr(row, name) for name in (*_OUTCOME, *_SCHEDULE)}
-
-
-def _given_by_opentrain(row: AccessGrant) -> bool:
-    """Whether OpenTrain itself gives the same access by now: through a link whose accounts it provisions."""
-    links = ProjectLink.objects.active().filter(
-        install__tenant=row.tenant,
-        external_project_id=row.external_project_id,
-        provisioning_mode=ProjectLink.ProvisioningMode.MANAGED_ADAPTER,
-    )
-    trainer = row.participant.opentrain_user_id
-    return Contract.objects.active().filter(links__in=links, trainer__opentrain_user_id=trainer).exists()
-
-
-def _succeeded(row: AccessGrant, before: Mapping[str, object]) -> None:
-    row.attempts, row.next_attempt_at, row.last_error = 0, None, ""
-    if _outcome(row) != before:
-        _save(row)
-    if row.state != before["state"]:
-        granted = row.state == AccessGrant.State.GRANTED
-        signal = signals.access_granted if granted else signals.access_revoked
-        signals.send_on_commit(signal, AccessGrant, grant=row)
-
-
-def _failed(row: AccessGrant, error: Exception) -> None:
-    text = describe(error)
-    row.state = AccessGrant.State.FAILED
-    row.attempts += 1
-    row.next_attempt_at = timezone.now() + backoff(row.attempts)
-    row.last_error = text
-    _save(row)
-    level = logging.ERROR if row.desired == AccessGrant.Desired.REVOKED else logging.WARNING
-    logger.log(
-        level,
-        "Access grant %s should be %s, attempt %d failed: %s",
-        row.pk,
-        row.desired,
-        row.attempts,
-        text,
-    )
-    signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=text)
-
-
-def _save(row: AccessGrant) -> None:
-    """Write down what became of an attempt.
-
-    What is desired, and why, is for others to write, who may have done so while the host was at work: then the next
-    attempt is due when they said.
+    Two installs can have linked one project: a removal through one and a grant through the other open the same door.
+    So the lease is on the trainer as each of the customer's installs knows them.
     """
-    row.save(update_fields=[*_OUTCOME, "updated_at"])
-    schedule = {name: getattr(row, name) for name in _SCHEDULE}
-    AccessGrant.objects.filter(pk=row.pk, desired=row.desired).update(**schedule)
+    keys = _same_trainer(grant)
+    with transaction.atomic():
+        # The first read, so that what follows sees all that was committed before the locks (REPEATABLE READ).
+        trainers = locks.lock_all(Participant.objects.filter(pk__in=keys))
+        now = timezone.now()
+        if any(each.leased_until and each.leased_until > now for each in trainers):
+            return None
+        row = (
+            rows.filter(pk=grant.pk)
+            .select_related("participant", "contract__install", "link__install")
+            .first()
+        )
+        if row is None:
+            return None
+        claim = Claim(grant=row, began_at=now, lease=uuid.uuid4())
+        Participant.objects.filter(pk__in=keys).update(lease=claim.lease, leased_until=now + locks.CALL_LEASE)
+        _count(claim)
+    return claim
 
 
-def _lacks_email(row: AccessGrant) -> bool:
-    wanted = row.desired == AccessGrant.Desired.GRANTED
-    return wanted and not participants.readable_email(row.participant)
+def _same_trainer(grant: AccessGrant) -> list[int]:
+    same = Participant.objects.filter(
+        opentrain_user_id=grant.participant.opentrain_user_id, install__tenant=grant.contract.install.tenant
+    )
+    return list(same.values_list("pk", flat=True))
 
 
-def _ask_for_email(row: AccessGrant) -> None:
-    """Ask OpenTrain, outside of any transaction. An error leaves the next question where the schedule has it."""
-    install = row.contract.install
-    if not participants.can_learn_emails(install):
-        reason = _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
-    else:
-        try:
-            participants.fetch(row.contract)
-            reason = _("OpenTrain has no Work Email for this trainer yet.")
-        except (OpenTrainError, UndecryptableError) as error:
-            reason = describe(error)
-    AccessGrant.objects.filter(pk=row.pk).update(last_error=reason)
-
-
-def _wait_for_email(row: AccessGrant) -> None:
-    row.state = AccessGrant.State.WAITING_FOR_EMAIL
-    row.next_attempt_at = next_question(row.attempts, timezone.now())
+def _count(claim: Claim) -> None:
+    """Write the attempt down before it is made. One that ends its process so backs off like any failure."""
+    row = claim.grant
+    changes: dict[str, Any] = {}
+    if row.attempt_began_at is not None:
+        changes = {
+            "state": AccessGrant.State.FAILED,
+            "last_error": _("The last attempt did not finish: its process ended."),
+        }
+        logger.error("Access grant %s: attempt %d did not finish, its process ended.", row.pk, row.attempts)
     row.attempts += 1
-    _save(row)
+    AccessGrant.objects.filter(pk=row.pk).update(
+        attempts=row.attempts,
+        attempt_began_at=claim.began_at,
+        next_attempt_at=claim.began_at + max(locks.CALL_LEASE, backoff(row.attempts)),
+        **changes,
+    )
 
 
-def next_question(attempts: int, now: datetime) -> datetime:
-    """When to ask for a Work Email that was missing this many times before."""
-    known = attempts < len(EMAIL_RETRY_MINUTES)
-    return now + timedelta(minutes=EMAIL_RETRY_MINUTES[attempts] if known else LATER_EMAIL_RETRY_MINUTES)
+# Recording its outcome ------------------------------------------------------------------------
+
+
+def _record(claim: Claim, outcome: Outcome) -> None:
+    row, now = claim.grant, timezone.now()
+    is_so: dict[str, Any] = {"state": outcome.state, "host_user_ref": outcome.host_user_ref}
+    if (outcome.state, outcome.host_user_ref) != (row.state, row.host_user_ref) or outcome.last_error:
+        is_so["updated_at"] = now
+    if outcome.state == AccessGrant.State.GRANTED:
+        is_so["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
+        is_so["revoked_at"] = None
+    elif outcome.state == AccessGrant.State.REVOKED:
+        is_so["revoked_at"] = row.revoked_at or now
+    schedule = {
+        "attempts": outcome.attempts,
+        "attempt_began_at": None,
+        "next_attempt_at": outcome.next_attempt_at,
+        "last_error": outcome.last_error,
+    }
+    # A Work Email that came while the host was at work is not what was given.
+    same_email = Participant.objects.filter(
+        pk=OuterRef("participant"), email_changed_at=row.participant.email_changed_at
+    )
+    with transaction.atomic():
+        # First, so that whoever writes news of this trainer waits until this is committed.
+        released = Participant.objects.filter(lease=claim.lease).update(lease=None, leased_until=None)
+        ours = AccessGrant.objects.filter(pk=row.pk, desired=row.desired, attempt_began_at=claim.began_at)
+        if not released or not ours.filter(Exists(same_email)).update(**is_so, **schedule):
+            _record_late(row, is_so, released=bool(released))
+        _announce(row, outcome)
+
+
+def _record_late(row: AccessGrant, is_so: dict[str, Any], *, released: bool) -> None:
+    """Something was decided while the host was at work: what is so is kept, and the next attempt is due at once.
+
+    A worker that lost its lease may have called the host beside another one, in either order: nothing that was done
+    for this trainer in the meantime is certain.
+    """
+    rows = AccessGrant.objects.filter(pk=row.pk)
+    rows.update(**is_so)
+    unsure = rows if released else AccessGrant.objects.filter(participant=row.participant_id)
+    for desired in AccessGrant.Desired.values:
+        unsure.filter(desired=desired, state=desired).update(
+            state=AccessGrant.State.PENDING, next_attempt_at=None, attempt_began_at=None
+        )
+    logger.warning("Access grant %s: its attempt was overtaken; it is made again.", row.pk)
+
+
+def _announce(row: AccessGrant, outcome: Outcome) -> None:
+    before = row.state
+    if outcome.state == AccessGrant.State.FAILED:
+        row.refresh_from_db()
+        signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=outcome.last_error)
+    elif outcome.state != before and outcome.state in AccessGrant.Desired.values:
+        row.refresh_from_db()
+        given = outcome.state == AccessGrant.State.GRANTED
+        signal = signals.access_granted if given else signals.access_revoked
+        signals.send_on_commit(signal, AccessGrant, grant=row)

@@ -97,6 +97,7 @@ def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
         cause=cause[:_CAUSE_LENGTH],
         desired_at=now,
         attempts=0,
+        attempt_began_at=None,
         next_attempt_at=None,
         last_error="",
         updated_at=now,

@@ -6,13 +6,9 @@ people, the grants and the usage move over, and each link is created again.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.services.access import grants
 from django_opentrain.services.workers.locks import lock
@@ -72,19 +68,10 @@ def _recreate(link: ProjectLink, new: Install) -> None:
     )
 
 
-def abandoned(now: datetime) -> Q:
-    """Installs that were revoked on OpenTrain, and whose customer did not come back within the grace period."""
-    return Q(
-        status=Install.Status.REVOKED,
-        superseded_by=None,
-        revoked_at__lte=now - timedelta(seconds=conf.revoke_grace),
-    )
-
-
 def end_abandoned() -> int:
     """Withdraw the access that abandoned installs gave; returns how many grants that were."""
     total = 0
-    installs = Install.objects.filter(abandoned(timezone.now()))
+    installs = Install.objects.abandoned(timezone.now())
     wanted = AccessGrant.objects.wanted().values("contract__install")
     for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
         with transaction.atomic():

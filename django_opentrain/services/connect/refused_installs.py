@@ -9,28 +9,16 @@ calls are accepted, a person is asked first.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
-from typing import Final
 
 from django.utils import timezone
 
-from django_opentrain.conf import conf
-from django_opentrain.models import AccessGrant, Install
+from django_opentrain.models import AccessGrant, Install, installs
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
 from django_opentrain.services.access import grants
 from django_opentrain.services.workers.locks import install_lock
 
 logger = logging.getLogger(__name__)
-
-REFUSAL_GRACE: Final = timedelta(days=1)
-
-
-def access_ends_at(install: Install) -> datetime | None:
-    """When the access that a refused install gave ends; None for one that isn't refused."""
-    if install.refused_at is None:
-        return None
-    return install.refused_at + max(REFUSAL_GRACE, timedelta(seconds=conf.revoke_grace))
 
 
 def end_access(install: Install) -> int:
@@ -41,7 +29,7 @@ def end_access(install: Install) -> int:
     """
     with install_lock(install):
         install.refresh_from_db()
-        ends_at = access_ends_at(install)
+        ends_at = install.access_ends_at
         if not install.is_live or ends_at is None or ends_at > timezone.now():
             return 0
         given = AccessGrant.objects.wanted().filter(contract__install=install)
@@ -65,7 +53,7 @@ def _everybody_is_refused(install: Install) -> bool:
     others = Install.objects.live().exclude(pk=install.pk)
     if install.refused_at is None or others.filter(refused_at=None).exists():
         return False
-    return others.filter(refused_at__gte=install.refused_at - REFUSAL_GRACE).exists()
+    return others.filter(refused_at__gte=install.refused_at - installs.REFUSAL_GRACE).exists()
 
 
 def note_event_received(install: Install, event: Event) -> None:

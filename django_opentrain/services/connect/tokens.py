@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
-from django_opentrain.clients import refusal_columns, unobserved_client
+from django_opentrain.clients import build_client
 from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import ReconnectRequired, TokenRefused
@@ -62,7 +62,7 @@ def _clean_token(pasted: str) -> SecretStr:
 
 def _fetch_install_for_token(token: str) -> InstallInfo:
     try:
-        return unobserved_client(token).get_install()
+        return build_client(token).get_install()
     except (Unauthorized, NotFound) as error:
         text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
         raise TokenRefused(f"{text} ({error.request_id})" if error.request_id else text) from None
@@ -146,12 +146,9 @@ def verify(install: Install) -> Install:
     if not install.token:
         raise ReconnectRequired(_("There is no token any more: reconnect."))
     try:
-        info = unobserved_client(install.token).get_install()
+        info = build_client(install.token).get_install()
     except (Unauthorized, Forbidden) as error:
-        mine = Install.objects.filter(pk=install.pk)
-        mine.update(**refusal_columns(error))
-        if isinstance(error, Unauthorized):
-            mine.filter(status=Install.Status.ACTIVE).update(status=Install.Status.UNAUTHORIZED)
+        Install.objects.filter(pk=install.pk).record_refusal(error)
         raise
     with install_lock(install):
         install.refresh_from_db()

@@ -13,11 +13,12 @@ import requests
 from django.db.models import F
 from django.utils import timezone as django_timezone
 
-from django_opentrain.clients import shared_session, unobserved_client
+from django_opentrain.clients import build_client, shared_session
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
+from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
@@ -73,14 +74,17 @@ def _skew() -> float | None:
     """Seconds by which OpenTrain's clock is ahead; None if it doesn't say."""
     url = f"{conf.base_url}{catalog.API_PATH}{operations.GET_OPENAPI.path}"
     before = django_timezone.now()
-    with shared_session().get(
-        url,
-        timeout=(conf.connect_timeout, conf.read_timeout),
-        headers={"User-Agent": USER_AGENT},
-        auth=NO_TOKEN,
-        allow_redirects=False,
-        stream=True,
-    ) as response:
+    with (
+        attempting(Attempt(seconds=conf.read_timeout)),
+        shared_session().get(
+            url,
+            timeout=(conf.connect_timeout, conf.read_timeout),
+            headers={"User-Agent": USER_AGENT},
+            auth=NO_TOKEN,
+            allow_redirects=False,
+            stream=True,
+        ) as response,
+    ):
         after = django_timezone.now()
         theirs = _moment(response.headers.get("Date", ""))
     return None if theirs is None else (theirs - before - (after - before) / 2).total_seconds()
@@ -96,7 +100,7 @@ def _moment(text: str) -> datetime | None:
 
 def _spec() -> Iterator[Finding]:
     try:
-        differences = spec.compare(unobserved_client("").get_openapi())
+        differences = spec.compare(build_client("").get_openapi())
     except OpenTrainError as problem:
         yield error("opentrain-unreachable", f"OpenTrain's API fails: {describe(problem)}")
         return

@@ -19,7 +19,6 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
 from django_opentrain.lazy_messages import Phrase
@@ -229,6 +228,8 @@ def _reassert(row: Install, held: Lease) -> None:
         Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
+    # One whose last attempt did not finish waits, so that it can't end every run.
+    settled = settled.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now()))
     # Removals first, as always: should one take more than it ought to, what is wanted is given again after it.
     ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
     for grant in ordered:
@@ -292,7 +293,7 @@ def reconcile_or_finish(row: Install) -> Outcome:
     if row.status == Install.Status.DISCONNECTED:
         offboarding.finish(row)
         return Outcome()
-    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == FORBIDDEN:
+    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == Forbidden.code:
         _recheck(row)
     return install(row)
 

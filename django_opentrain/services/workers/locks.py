@@ -24,6 +24,9 @@ M = TypeVar("M", bound=models.Model)
 
 #: Longer than the longest single call (``transport.MAX_CALL_SECONDS``), so that a live holder never loses it in one.
 LEASE = timedelta(minutes=5)
+#: For how long a call of the host keeps other workers from the same trainer or budget, should its process have ended.
+#: A call that takes longer may overlap with another one: what it did is then made sure of again.
+CALL_LEASE = timedelta(minutes=1)
 
 
 def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -12,12 +12,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.clients import FORBIDDEN
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
-from django_opentrain.services.connect import missing_scopes, refused_installs
+from django_opentrain.platform.errors import Forbidden
+from django_opentrain.services.connect import missing_scopes
 from django_opentrain.services.reasons import readable
 from django_opentrain.web.presenters.status import Statement, moment
 
@@ -65,7 +65,7 @@ def _active(install: Install) -> Statement:
             advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
         )
-    if install.last_error_code == FORBIDDEN:
+    if install.last_error_code == Forbidden.code:
         return Statement(
             tone="bad",
             title=_("OpenTrain is refusing this connection"),
@@ -134,7 +134,7 @@ def _unauthorized(install: Install) -> Statement:
 
 def _until(install: Install) -> str:
     """What becomes of the trainers of an install that OpenTrain refuses."""
-    ends_at = refused_installs.access_ends_at(install)
+    ends_at = install.access_ends_at
     if ends_at is None:
         return ""
     if ends_at > timezone.now():
@@ -143,7 +143,7 @@ def _until(install: Install) -> str:
 
 
 def _revoked(install: Install) -> Statement:
-    deadline = access_ends_at(install)
+    deadline = install.access_ends_at
     if deadline and deadline > timezone.now():
         return Statement(
             tone="bad",
@@ -169,13 +169,6 @@ def _disconnected(_install: Install) -> Statement:
         advice=_("Connect again to continue working with them."),
         reconnect=True,
     )
-
-
-def access_ends_at(install: Install) -> datetime | None:
-    """When the access that a revoked install gave ends, unless its customer connects again."""
-    if install.status != Install.Status.REVOKED or install.revoked_at is None:
-        return None
-    return install.revoked_at + timedelta(seconds=conf.revoke_grace)
 
 
 def missing_permissions(install: Install) -> list[Statement]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract
@@ -70,8 +70,9 @@ def trouble() -> float:
 
 
 class HeldAdapter(LabellingAdapter):
-    """Gives access, says so in a file, and waits for as long as another file is there."""
+    """Gives access, says so in a file, and waits for as long as another file is there: all in one transaction."""
 
+    @transaction.atomic
     def grant_access(self, grant: AccessGrant) -> str:
         account = super().grant_access(grant)
         folder = Path(os.environ["DATA_DIR"])
@@ -91,3 +92,16 @@ class DeafAdapter(HeldAdapter):
     def wait(self) -> None:
         with suppress(Exception):
             super().wait()
+
+
+class LethalAdapter(LabellingAdapter):
+    """Ends its process over the first trainer, as a segfault does, for as long as there is ``hold``."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        folder = Path(os.environ["DATA_DIR"])
+        if (folder / "hold").exists() and grant.pk == AccessGrant.objects.order_by("pk").values_list("pk")[0][
+            0
+        ]:
+            (folder / "inside").touch()
+            os._exit(1)
+        return super().grant_access(grant)

@@ -23,21 +23,22 @@ class ChaosConfig(AppConfig):
 
 def _shortened() -> list[tuple[ModuleType, str, object]]:
     # The models are there only once the apps are.
-    from django_opentrain import clients
-    from django_opentrain.services import access, endpoints
-    from django_opentrain.services.connect import refused_installs
-    from django_opentrain.services.workers import locks
+    from django_opentrain.models import installs
+    from django_opentrain.services import endpoints
+    from django_opentrain.services.access import attempts
+    from django_opentrain.services.workers import locks, retries
 
     return [
-        (access, "FIRST_RETRY_SECONDS", 0.5),
-        (access, "LONGEST_RETRY_SECONDS", 4),
-        (access, "EMAIL_RETRY_MINUTES", (1 * SECOND, 1 * SECOND, 2 * SECOND, 2 * SECOND)),
-        (access, "LATER_EMAIL_RETRY_MINUTES", 3 * SECOND),
-        (clients, "DEFAULT_PAUSE_SECONDS", 3),
+        (retries, "FIRST_RETRY_SECONDS", 0.5),
+        (retries, "LONGEST_RETRY_SECONDS", 4),
+        (attempts, "EMAIL_RETRY_MINUTES", (1 * SECOND, 1 * SECOND, 2 * SECOND, 2 * SECOND)),
+        (attempts, "LATER_EMAIL_RETRY_MINUTES", 3 * SECOND),
+        (installs, "DEFAULT_PAUSE_SECONDS", 3),
         (endpoints, "RETIREMENT", timedelta(seconds=15)),
-        (refused_installs, "REFUSAL_GRACE", timedelta(seconds=15)),
+        (installs, "REFUSAL_GRACE", timedelta(seconds=15)),
         # Longer than the longest call, as in earnest: there are fewer and shorter attempts here (settings.py).
         (locks, "LEASE", timedelta(seconds=20)),
+        (locks, "CALL_LEASE", timedelta(seconds=4)),
     ]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
 
-from django_opentrain.platform.answers import MAX_RETRY_AFTER_SECONDS, Body, read_body, retry_after
+from django_opentrain.platform.responses import MAX_RETRY_AFTER_SECONDS, Body, read_body, retry_after
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=timezone.utc)
 

@@ -13,24 +13,24 @@ from django_opentrain.platform.errors import (
     RateLimited,
     ServerError,
 )
-from tests.platform.cases import REPEATED, SENT_ONCE, TROUBLE, Act, caught_from, every_trouble
+from tests.platform.cases import FAULTS, REPEATED, SENT_ONCE, Act, caught_from, every_fault
 from tests.platform.conftest import ClientFactory
 from tests.platform.scripted_server import ScriptedServer
 from tests.platform.test_resources import INSTALL
 
 
-@every_trouble
+@every_fault
 @pytest.mark.parametrize(("act", "answer"), REPEATED, ids=["GET", "usage", "DELETE", "spec"])
-def test_what_is_repeatable_survives_trouble(
+def test_what_is_repeatable_survives_faults(
     client: PlatformClient,
     server: ScriptedServer,
     pauses: list[float],
-    trouble: Callable[[ScriptedServer], None],
+    fault: Callable[[ScriptedServer], None],
     act: Act,
     answer: dict[str, Any],
 ) -> None:
     for _ in range(3):
-        trouble(server)
+        fault(server)
     server.answers(200, answer)
     assert act(client)
     assert len(server.received) == 4
@@ -38,16 +38,16 @@ def test_what_is_repeatable_survives_trouble(
     assert len(pauses) == 3
 
 
-@every_trouble
+@every_fault
 @pytest.mark.parametrize("act", SENT_ONCE, ids=["link", "endpoint", "PATCH", "redeliver"])
 def test_other_writes_are_sent_once(
     client: PlatformClient,
     server: ScriptedServer,
     pauses: list[float],
-    trouble: Callable[[ScriptedServer], None],
+    fault: Callable[[ScriptedServer], None],
     act: Act,
 ) -> None:
-    trouble(server)
+    fault(server)
     error = caught_from(act, client)
     assert error.outcome_unknown is not isinstance(error, RateLimited)
     assert len(server.received) == 1
@@ -117,7 +117,7 @@ def test_a_rate_limit_that_does_not_say_how_long(make_client: ClientFactory, ser
     assert error.retry_after is None
 
 
-@pytest.mark.parametrize("lost", TROUBLE[:4], ids=["drop", "cut", "500", "502 HTML"])
+@pytest.mark.parametrize("lost", FAULTS[:4], ids=["drop", "cut", "500", "502 HTML"])
 def test_a_repeated_deletion_that_finds_nothing_succeeded_before(
     client: PlatformClient, server: ScriptedServer, lost: Callable[[ScriptedServer], None]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Reads one HTTP response of OpenTrain's: its bounded body, its JSON, and what it means.
+"""Reads one HTTP response of OpenTrain's: its bounded body, its JSON, its error envelope.
 
 Source: OpenTrain's developer documentation, "Errors". Rate limits are not documented: Retry-After is read as
 RFC 9110, section 10.2.3, has it.
@@ -34,7 +34,7 @@ from django_opentrain.platform.values import load_json
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 #: Characters of each text of an error that are kept.
-MAX_SAID: Final = 300
+MAX_MESSAGE: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 86_400
 _CHUNK_BYTES: Final = 16 * 1024
 
@@ -45,19 +45,19 @@ _DIGITS = re.compile(r"[0-9]{1,12}")
 # Only the form that senders must use: the parser of the standard library guesses at everything else.
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 
-_LEADS: Final = {
+_SUMMARIES: Final = {
     400: "OpenTrain refused the request",
-    401: "OpenTrain doesn't accept the token",
+    401: "OpenTrain rejected the token",
     403: "OpenTrain doesn't allow this",
-    404: "OpenTrain doesn't know it",
+    404: "OpenTrain didn't find it",
     409: "OpenTrain reports a conflict",
-    429: "OpenTrain limits the rate of calls",
+    429: "Rate limited by OpenTrain",
 }
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A success: its JSON, or None for a 204. ``gone``: a DELETE's repetition found nothing left to delete."""
+class Success:
+    """A 2xx response: its JSON, or None for a 204. ``gone``: a retried DELETE found nothing left to delete."""
 
     status: int
     request_id: str = ""
@@ -67,7 +67,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Failure:
-    """Anything else. ``transient``: the same request may succeed a moment later."""
+    """Any other outcome. ``transient``: the same request may succeed a moment later."""
 
     error: OpenTrainError
     transient: bool
@@ -103,26 +103,26 @@ def read_body(response: requests.Response, deadline: float) -> Body:
     return Body(bytes(content))
 
 
-def understand(
+def parse_response(
     operation: Operation, response: requests.Response, body: Body, token: BearerToken
-) -> Answer | Failure:
-    """What a response means."""
+) -> Success | Failure:
+    """The success or failure that a response stands for."""
     status = response.status_code
     document = _parse(body.content)
     envelope = document if isinstance(document, dict) else {}
     request_id = _request_id(envelope, response.headers, token)
     if not 200 <= status < 300:
-        error = _refusal(operation, response, envelope, request_id, token)
+        error = _api_error(operation, response, envelope, request_id, token)
         return Failure(error, transient=status == 429 or status >= 500)
     problem = body.problem or ("" if document is not None or status == 204 else "is not usable JSON")
     if problem:
-        message = f"OpenTrain's answer {problem}: whether {operation.name} took effect is not certain."
+        message = f"OpenTrain's response {problem}: {operation.name} may have taken effect."
         return Failure(UnusableResponse(message, status=status, request_id=request_id), body.transient)
-    return Answer(status, request_id, document)
+    return Success(status, request_id, document)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that ``Retry-After`` asks for (0 to ``MAX_RETRY_AFTER_SECONDS``); None when it doesn't say.
+    """Seconds that ``Retry-After`` asks for (0 to ``MAX_RETRY_AFTER_SECONDS``); None without a usable one.
 
     A date is measured from the response's own ``Date``, so that a wrong clock here doesn't matter.
     """
@@ -160,7 +160,7 @@ def _parse(content: bytes) -> object:
         return None
 
 
-def _refusal(
+def _api_error(
     operation: Operation,
     response: requests.Response,
     envelope: Mapping[str, Any],
@@ -170,33 +170,33 @@ def _refusal(
     status = response.status_code
     text, code, details = envelope.get("error"), envelope.get("code"), envelope.get("details")
 
-    def redacted(said: str) -> str:
-        return redact(token.hide_in(said), MAX_SAID)
+    def redacted(reason: str) -> str:
+        return redact(token.hide_in(reason), MAX_MESSAGE)
 
-    said = redacted(text) if isinstance(text, str) else ""
-    answer: dict[str, Any] = {
+    reason = redacted(text) if isinstance(text, str) else ""
+    attributes: dict[str, Any] = {
         "status": status,
         "code": code if isinstance(code, str) and _CODE.fullmatch(code) else "",
         "request_id": request_id,
         "details": redact_all(details, redacted) if isinstance(details, dict) else {},
         "retry_after": retry_after(response.headers),
     }
-    message = _sentence(status, said, response.headers)
+    message = _message(status, reason, response.headers)
     kind = ServerError if status >= 500 else BY_STATUS.get(status, OpenTrainAPIError)
-    if kind is Forbidden and operation.scope and operation.scope in f"{said} {answer['details']}":
-        return MissingScope(message, scope=operation.scope, **answer)
-    return kind(message, **answer)
+    if kind is Forbidden and operation.scope and operation.scope in f"{reason} {attributes['details']}":
+        return MissingScope(message, scope=operation.scope, **attributes)
+    return kind(message, **attributes)
 
 
-def _sentence(status: int, said: str, headers: Mapping[str, str]) -> str:
+def _message(status: int, reason: str, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
-        return f"OpenTrain answered {status}, a redirect, which is not followed: the token would go along."
-    lead = _LEADS.get(status, "OpenTrain failed" if status >= 500 else "OpenTrain refused the request")
-    if said:
-        return f"{lead} ({status}): {said}"
+        return f"OpenTrain answered {status}, a redirect, which is not followed: it would carry the token elsewhere."
+    summary = _SUMMARIES.get(status, "OpenTrain failed" if status >= 500 else "OpenTrain refused the request")
+    if reason:
+        return f"{summary} ({status}): {reason}"
     media_type = _MEDIA_TYPE.match(headers.get("Content-Type", ""))
     form = f" in {media_type.group()}" if media_type else ""
-    return f"{lead} ({status}), without a reason that can be read{form}."
+    return f"{summary} ({status}), without a readable reason{form}."
 
 
 def _request_id(envelope: Mapping[str, Any], headers: Mapping[str, str], token: BearerToken) -> str:

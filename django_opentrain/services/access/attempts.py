@@ -1,0 +1,156 @@
+"""One attempt at the host: give the access, or take it away, and say what became of it.
+
+Called with the trainer claimed and no transaction open; writes nothing about the grant itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.errors import AdapterError, UndecryptableError
+from django_opentrain.models import AccessGrant, Contract, ProjectLink
+from django_opentrain.models.access import AccessGrantQuerySet
+from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.values import as_id
+from django_opentrain.services.access import participants
+from django_opentrain.services.workers.retries import backoff
+
+logger = logging.getLogger(__name__)
+
+#: Minutes between questions for a missing Work Email; then hourly.
+EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
+LATER_EMAIL_RETRY_MINUTES: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of an attempt: the grant's columns as they are to be saved."""
+
+    state: str
+    host_user_ref: str
+    #: 0 once it has succeeded.
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_error: str = ""
+
+
+def perform(grant: AccessGrant) -> Outcome:
+    """Make what is desired true. ``grant.attempts`` counts this attempt already."""
+    if grant.desired == AccessGrant.Desired.REVOKED:
+        return _call(grant, _remove)
+    reason = ""
+    if not participants.readable_email(grant.participant):
+        # The first time it may still be on its way: an event can come before the Work Email is there.
+        if grant.state == AccessGrant.State.WAITING_FOR_EMAIL:
+            reason = _ask_for_email(grant)
+            grant.participant.refresh_from_db()
+        if not participants.readable_email(grant.participant):
+            return _wait_for_email(grant, reason)
+    return _call(grant, _give)
+
+
+def failed(grant: AccessGrant, error: BaseException) -> Outcome:
+    """The outcome of an attempt that ended with this error; the next one follows with backoff."""
+    outcome = Outcome(
+        state=AccessGrant.State.FAILED,
+        host_user_ref=grant.host_user_ref,
+        attempts=grant.attempts,
+        next_attempt_at=timezone.now() + backoff(grant.attempts),
+        last_error=describe(error),
+    )
+    level = logging.ERROR if grant.desired == AccessGrant.Desired.REVOKED else logging.WARNING
+    logger.log(
+        level,
+        "Access grant %s should be %s, attempt %d failed: %s",
+        grant.pk,
+        grant.desired,
+        grant.attempts,
+        outcome.last_error,
+    )
+    return outcome
+
+
+def next_question(attempts: int, now: datetime) -> datetime:
+    """When to ask for a Work Email that was missing this many times before."""
+    known = attempts < len(EMAIL_RETRY_MINUTES)
+    return now + timedelta(minutes=EMAIL_RETRY_MINUTES[attempts] if known else LATER_EMAIL_RETRY_MINUTES)
+
+
+def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
+    """The other grants that want the same access: a trainer loses a project with the last of them."""
+    return (
+        AccessGrant.objects.wanted()
+        .filter(
+            participant__opentrain_user_id=grant.participant.opentrain_user_id,
+            link__install__tenant=grant.tenant,
+            link__external_project_id=grant.external_project_id,
+        )
+        .exclude(pk=grant.pk)
+    )
+
+
+def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome:
+    try:
+        return step(grant)
+    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried until it works
+        return failed(grant, error)
+
+
+def _give(grant: AccessGrant) -> Outcome:
+    adapter = get_adapter()
+    if adapter.get_project(grant.tenant, grant.external_project_id) is None:
+        # A link can be made on OpenTrain, with any project id in it.
+        raise AdapterError(
+            _("Project %(id)s is not one of this customer's projects.") % {"id": grant.external_project_id}
+        )
+    key = str(adapter.grant_access(grant))
+    if as_id(key) != key:
+        raise AdapterError(_("The adapter's key of the account is too long, or is no text that can be kept."))
+    return Outcome(state=AccessGrant.State.GRANTED, host_user_ref=key)
+
+
+def _remove(grant: AccessGrant) -> Outcome:
+    if not others_wanted(grant).exists() and not _given_by_opentrain(grant):
+        get_adapter().revoke_access(grant)
+    return Outcome(state=AccessGrant.State.REVOKED, host_user_ref=grant.host_user_ref)
+
+
+def _given_by_opentrain(grant: AccessGrant) -> bool:
+    """Whether OpenTrain itself gives the same access by now: through a link whose accounts it provisions."""
+    links = ProjectLink.objects.active().filter(
+        install__tenant=grant.tenant,
+        external_project_id=grant.external_project_id,
+        provisioning_mode=ProjectLink.ProvisioningMode.MANAGED_ADAPTER,
+    )
+    trainer = grant.participant.opentrain_user_id
+    return Contract.objects.active().filter(links__in=links, trainer__opentrain_user_id=trainer).exists()
+
+
+def _ask_for_email(grant: AccessGrant) -> str:
+    """Ask OpenTrain for the Work Email; why there is none, should there be none."""
+    if not participants.can_learn_emails(grant.contract.install):
+        return _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
+    try:
+        participants.fetch(grant.contract)
+    except (OpenTrainError, UndecryptableError) as error:
+        return describe(error)
+    return _("OpenTrain has no Work Email for this trainer yet.")
+
+
+def _wait_for_email(grant: AccessGrant, reason: str) -> Outcome:
+    return Outcome(
+        state=AccessGrant.State.WAITING_FOR_EMAIL,
+        host_user_ref=grant.host_user_ref,
+        attempts=grant.attempts,
+        next_attempt_at=next_question(grant.attempts - 1, timezone.now()),
+        last_error=reason,
+    )
