@@ -15,16 +15,16 @@ _INDENTED: Final = json.JSONEncoder(indent=2, ensure_ascii=False)
 def readable_body(body: bytes) -> str:
     """At most ``MAX_MASKED`` characters of ``body``: indented where it is JSON, masked, and safe to encode."""
     payload = parse_body(body)
-    try:
-        text = _decoded(body) if payload is None else _beginning(_INDENTED.iterencode(payload))
-    except RecursionError:
-        text = _decoded(body)
+    text = _decoded(body) if payload is None else _beginning(_INDENTED.iterencode(payload))
     # JSON may hold lone surrogates, which no response can encode.
     return mask(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _beginning(chunks: Iterable[str]) -> str:
-    """As much as is shown. The whole can be a thousand times as long as the body: deep nesting is indented."""
+    """As much as is shown. The whole can be a thousand times as long as the body: deep nesting is indented.
+
+    So deep nesting is cut off long before it is as deep as Python's stack.
+    """
     text: list[str] = []
     length = 0
     for chunk in chunks:

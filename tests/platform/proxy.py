@@ -1,4 +1,4 @@
-"""A proxy for HTTPS on a local port: it answers CONNECT as it is told, and passes on what comes through."""
+"""A proxy for HTTPS on a local port: it answers CONNECT by a script, and relays what comes through."""
 
 from __future__ import annotations
 

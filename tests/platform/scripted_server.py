@@ -1,4 +1,4 @@
-"""An HTTP server on a local port that answers as it is told and remembers what it was asked."""
+"""An HTTP server on a local port that follows a script and records the requests."""
 
 from __future__ import annotations
 

@@ -64,6 +64,13 @@ def test_a_short_body_is_broken_where_urllib3_does_not_say_so() -> None:
     assert read_body(response, time.monotonic() + 1) == Body(b"", "broke off", transient=True)
 
 
+def test_a_body_from_another_adapter_is_late_as_well() -> None:
+    """It has no socket whose reads could end at the deadline."""
+    response = requests.Response()
+    response.raw = io.BytesIO(b"{}")
+    assert read_body(response, time.monotonic() - 1).problem == "took too long to arrive"
+
+
 @given(st.text(), st.text())
 def test_any_header_is_seconds_or_nothing(value: str, date: str) -> None:
     seconds = retry_after({"Retry-After": value, "Date": date})
