@@ -1,5 +1,7 @@
 # ruff: noqa: N818 - the names say the condition, as Django's do.
-"""What this site raises instead of doing what it was asked for. ``platform.errors`` is what calls to OpenTrain raise.
+"""What this site raises instead of doing what it was asked for.
+
+What calls to OpenTrain raise is in ``platform.errors``, and can be imported from here as well.
 
 ::
 
@@ -32,10 +34,55 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    MissingScope,
+    NotFound,
+    OpenTrainAPIError,
+    OpenTrainConnectionError,
+    OpenTrainError,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    UnusableResponse,
+)
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
+
+__all__ = [
+    "AdapterError",
+    "BadRequest",
+    "BadSignature",
+    "BusyError",
+    "Conflict",
+    "ConnectError",
+    "Forbidden",
+    "InvalidRequest",
+    "LeaseLostError",
+    "LinkConflict",
+    "LinkError",
+    "MissingScope",
+    "NotFound",
+    "OpenTrainAPIError",
+    "OpenTrainConnectionError",
+    "OpenTrainError",
+    "OperationRefused",
+    "RateLimited",
+    "ReconnectRequired",
+    "ServerError",
+    "ServiceError",
+    "StateError",
+    "StillNeededError",
+    "TokenRefused",
+    "Unauthorized",
+    "UndecryptableError",
+    "UnknownEndpoint",
+    "UnusableResponse",
+]
 
 
 class ServiceError(Exception):

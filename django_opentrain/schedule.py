@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from celery.schedules import crontab
 
+__all__ = ["BEAT_SCHEDULE"]
+
 _MINUTE: Final = 60.0
 
 BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {

@@ -13,6 +13,18 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
+__all__ = [
+    "access_failed",
+    "access_granted",
+    "access_revoked",
+    "budget_changed",
+    "contract_ended",
+    "contract_started",
+    "event_received",
+    "install_connected",
+    "install_revoked",
+]
+
 #: A token was captured. Arguments: ``install``.
 install_connected = Signal()
 #: The install no longer works: revoked on OpenTrain, or disconnected here. Arguments: ``install``.

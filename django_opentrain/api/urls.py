@@ -8,12 +8,15 @@ from importlib import import_module
 from django.apps import apps
 from django.urls import URLPattern, path
 
+from django_opentrain.api.permissions import CanManageTenant
 from django_opentrain.api.views.contracts import ContractViewSet, GrantViewSet
 from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.api.views.usage import UsageViewSet
 from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
 from django_opentrain.api.viewsets import NothingHere, TenantViewSet
+
+__all__ = ["CanManageTenant", "api_urls", "app_name", "nothing_here", "urlpatterns"]
 
 app_name = "opentrain_api"
 

@@ -11,9 +11,7 @@ from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 
-from django_opentrain.adapters import DayUsage, Project
-from django_opentrain.adapters.users import DjangoUsersAdapter
-from django_opentrain.conf import conf
+from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling import models
 

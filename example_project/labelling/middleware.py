@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 
-from django_opentrain.conf import conf
+from django_opentrain.adapters import conf
 
 
 def content_security_policy(

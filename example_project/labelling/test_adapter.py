@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from django_opentrain.models import AccessGrant
-from django_opentrain.testing.conformance import AdapterConformance
+from django_opentrain.testing import AdapterConformance
 from example_project.labelling.models import Annotation, Team
 from example_project.labelling.views import contract_of
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import TrainerAccount
-from django_opentrain.testing.kit import OpenTrain
+from django_opentrain.testing import OpenTrain
 from example_project.labelling.models import Annotation, Project, Seat
 from example_project.labelling.views import LONGEST_SECONDS
 
