@@ -13,8 +13,6 @@ from django_opentrain.platform.resources.budgets import (
     BudgetInfo,
     Consumed,
     MilestoneInfo,
-    UsageEntry,
-    UsageResult,
 )
 from django_opentrain.platform.resources.endpoints import (
     CreatedWebhookEndpoint,
@@ -29,9 +27,11 @@ from django_opentrain.platform.resources.hiring import (
     ProjectLinkInfo,
     TokenInfo,
 )
+from django_opentrain.platform.resources.usage import MAX_TOTALS, UsageEntry, UsageResult
 from django_opentrain.platform.values import MalformedResource
 
 __all__ = [
+    "MAX_TOTALS",
     "BudgetInfo",
     "Consumed",
     "ContractInfo",

@@ -1,9 +1,9 @@
-"""Funded work, and the reports that use it up."""
+"""Funded work, and how much of it is used up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from django_opentrain.platform.resources.base import Resource
@@ -102,51 +102,3 @@ class BudgetInfo(Resource):
             last_usage_at=as_datetime(fields.get("lastUsageAt")),
             raw=fields.raw,
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UsageResult(Resource):
-    """The answer to a usage report: how many entries were accepted, and the budget after them."""
-
-    contract_id: str
-    accepted: int | None = None
-    budget: BudgetInfo | None = None
-
-    @classmethod
-    def from_json(cls, data: object) -> UsageResult:
-        """Raises ``MalformedResource`` without ``contractId``."""
-        fields = Fields(data, "usage")
-        return cls(
-            contract_id=fields.required("contractId", as_id),
-            accepted=as_count(fields.get("accepted")),
-            budget=fields.optional("budget", BudgetInfo.from_json),
-            raw=fields.raw,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UsageEntry:
-    """One worker's cumulative totals of one day: they replace what OpenTrain has stored for that day.
-
-    A field that is None or "" is not sent, and keeps its stored value. ``worker_opentrain_user_id`` "" is the
-    hired trainer.
-    """
-
-    work_date: date
-    total_seconds: int | None = None
-    tasks_completed: int | None = None
-    labels_completed: int | None = None
-    worker_opentrain_user_id: str = ""
-    external_report_id: str = ""
-
-    def as_json(self) -> dict[str, str | int]:
-        """The entry as OpenTrain takes it."""
-        members = {
-            "workDate": self.work_date.isoformat(),
-            "totalSeconds": self.total_seconds,
-            "tasksCompleted": self.tasks_completed,
-            "labelsCompleted": self.labels_completed,
-            "workerOpentrainUserId": self.worker_opentrain_user_id,
-            "externalReportId": self.external_report_id,
-        }
-        return {name: value for name, value in members.items() if value is not None and value != ""}

@@ -1,0 +1,89 @@
+"""Reports of work: what is sent, and what OpenTrain answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Final
+
+from django_opentrain.platform.catalog import SECONDS_PER_DAY
+from django_opentrain.platform.errors import InvalidRequest
+from django_opentrain.platform.resources.base import Resource
+from django_opentrain.platform.resources.budgets import BudgetInfo
+from django_opentrain.platform.values import MAX_ID, Fields, as_count, as_id
+
+#: The totals of a day, and the most that each can be. OpenTrain documents no bounds: a day ends, and a count is kept
+#: in 32 bits.
+MAX_TOTALS: Final[Mapping[str, int]] = MappingProxyType(
+    {"total_seconds": SECONDS_PER_DAY, "tasks_completed": 2**31 - 1, "labels_completed": 2**31 - 1}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageResult(Resource):
+    """The answer to a usage report: how many entries were accepted, and the budget after them."""
+
+    contract_id: str
+    accepted: int | None = None
+    budget: BudgetInfo | None = None
+
+    @classmethod
+    def from_json(cls, data: object) -> UsageResult:
+        """Raises ``MalformedResource`` without ``contractId``."""
+        fields = Fields(data, "usage")
+        return cls(
+            contract_id=fields.required("contractId", as_id),
+            accepted=as_count(fields.get("accepted")),
+            budget=fields.optional("budget", BudgetInfo.from_json),
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageEntry:
+    """One worker's cumulative totals of one day: they replace what OpenTrain has stored for that day.
+
+    A field that is None or "" is not sent, and keeps its stored value. ``worker_opentrain_user_id`` "" is the
+    hired trainer. Raises ``InvalidRequest``, a ``ValueError``, for what no day can have.
+    """
+
+    work_date: date
+    total_seconds: int | None = None
+    tasks_completed: int | None = None
+    labels_completed: int | None = None
+    worker_opentrain_user_id: str = ""
+    external_report_id: str = ""
+
+    def __post_init__(self) -> None:
+        day: object = self.work_date
+        if not isinstance(day, date) or isinstance(day, datetime):
+            raise InvalidRequest(f"work_date must be a date without a time, not {day!r:.40}.")
+        for name, total in self.totals.items():
+            if type(total) is not int or not 0 <= total <= MAX_TOTALS[name]:
+                raise InvalidRequest(
+                    f"{name} must be a whole number from 0 to {MAX_TOTALS[name]}, not {total!r:.40}."
+                )
+        for name in ("worker_opentrain_user_id", "external_report_id"):
+            if as_id(getattr(self, name)) != getattr(self, name):
+                raise InvalidRequest(
+                    f"{name} must be a text of at most {MAX_ID} characters, without control characters."
+                )
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The totals that are given."""
+        return {name: total for name in MAX_TOTALS if (total := getattr(self, name)) is not None}
+
+    def as_json(self) -> dict[str, str | int]:
+        """The entry as OpenTrain takes it."""
+        members = {
+            "workDate": self.work_date.isoformat(),
+            "totalSeconds": self.total_seconds,
+            "tasksCompleted": self.tasks_completed,
+            "labelsCompleted": self.labels_completed,
+            "workerOpentrainUserId": self.worker_opentrain_user_id,
+            "externalReportId": self.external_report_id,
+        }
+        return {name: value for name, value in members.items() if value is not None and value != ""}
