@@ -39,9 +39,13 @@ BUDGET_TONES: Final[Mapping[str, Tone]] = {
 
 
 class ContractAttention(AttentionFilter):
-    condition = ~Q(report_error="") | Q(
-        status=Contract.Status.ACTIVE,
-        budget_state__in=[Contract.BudgetState.LOW, Contract.BudgetState.DEPLETED],
+    condition = (
+        ~Q(report_error="")
+        | ~Q(collect_error="")
+        | Q(
+            status=Contract.Status.ACTIVE,
+            budget_state__in=[Contract.BudgetState.LOW, Contract.BudgetState.DEPLETED],
+        )
     )
 
 
@@ -112,7 +116,19 @@ class ContractAdmin(OpenTrainAdmin):
         ),
         (
             gettext_lazy("Usage"),
-            {"fields": ("collected", "reported", "report_attempts", "next_report_at", "report_error_shown")},
+            {
+                "fields": (
+                    "collected",
+                    "collect_attempts",
+                    "next_collect_at",
+                    "collect_error_shown",
+                    "reported",
+                    "report_attempts",
+                    "next_report_at",
+                    "report_unconfirmed_until",
+                    "report_error_shown",
+                )
+            },
         ),
     )
 
@@ -122,6 +138,7 @@ class ContractAdmin(OpenTrainAdmin):
     collected = age_column("usage_collected_at", gettext_lazy("usage collected"))
     budget_updated = age_column("budget_updated_at", gettext_lazy("budget as of"))
     trouble = problem_column("report_error")
+    collect_error_shown = whole_problem_column("collect_error", gettext_lazy("collecting failed"))
     report_error_shown = whole_problem_column("report_error", gettext_lazy("problem"))
 
     @admin.display(description=gettext_lazy("budget"), ordering="consumed_fraction")

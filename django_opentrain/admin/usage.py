@@ -96,6 +96,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
                 "fields": (
                     "state",
                     "error_shown",
+                    "retry_at",
                     "reported_at",
                     "external_report_id",
                     "revision",

@@ -137,7 +137,18 @@ class Contract(TimestampedModel):
     announce_error = models.TextField(_("announce error"), blank=True, editable=False)
 
     usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
+    collect_attempts = models.PositiveIntegerField(_("collect attempts"), default=0)
+    next_collect_at = models.DateTimeField(_("next collect at"), null=True, blank=True)
+    collect_error = models.TextField(_("collect error"), blank=True)
     usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)
+    report_unconfirmed_until = models.DateTimeField(
+        _("report unconfirmed until"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "A report whose answer was lost may take effect until then: nothing newer is sent before"
+        ),
+    )
     report_attempts = models.PositiveIntegerField(_("report attempts"), default=0)
     next_report_at = models.DateTimeField(_("next report at"), null=True, blank=True)
     report_error = models.TextField(_("report error"), blank=True)

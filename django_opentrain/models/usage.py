@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import IdField
@@ -15,9 +17,14 @@ from django_opentrain.models.contracts import Contract
 class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
     """Usage by what is left to report."""
 
-    def due(self, today: date) -> DailyUsageQuerySet:
-        """Totals that OpenTrain doesn't have yet. It refuses days in the future: they wait."""
-        return self.filter(status=DailyUsage.Status.DUE, work_date__lte=today)
+    def unreported(self, until: date) -> DailyUsageQuerySet:
+        """Totals that OpenTrain doesn't have and may take. It refuses days in the future: they wait."""
+        refused_early = Q(status=DailyUsage.Status.REFUSED, retry_at__isnull=False)
+        return self.filter(Q(status=DailyUsage.Status.DUE) | refused_early, work_date__lte=until)
+
+    def due(self, until: date) -> DailyUsageQuerySet:
+        """Those of them that can be reported now."""
+        return self.unreported(until).filter(Q(retry_at=None) | Q(retry_at__lte=timezone.now()))
 
 
 class DailyUsage(TimestampedModel):
@@ -45,6 +52,12 @@ class DailyUsage(TimestampedModel):
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.DUE)
     error = models.TextField(_("error"), blank=True)
     reported_at = models.DateTimeField(_("reported at"), null=True, blank=True)
+    retry_at = models.DateTimeField(
+        _("retry at"),
+        null=True,
+        blank=True,
+        help_text=_("OpenTrain may have refused the day as one in the future: it is reported again then"),
+    )
 
     objects = DailyUsageQuerySet.as_manager()
 

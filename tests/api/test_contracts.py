@@ -11,6 +11,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install
+from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
@@ -221,14 +222,14 @@ def test_one_to_a_hundred_entries(entries: Any, boss: APIClient, contract: Contr
 def test_a_failure_half_way_writes_nothing(
     boss: APIClient, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = usage.record
+    write = usage.write
 
     def fail_later(*args: Any, **values: Any) -> DailyUsage:
         if DailyUsage.objects.exists():
             raise RuntimeError("the database went away")
-        return record(*args, **values)
+        return write(*args, **values)
 
-    monkeypatch.setattr(usage, "record", fail_later)
+    monkeypatch.setattr(usage, "write", fail_later)
     boss.raise_request_exception = False
     response = report(boss, contract, {"workDate": "2026-11-02"}, {"workDate": "2026-11-03"})
     assert (response.status_code, response.json()["code"]) == (500, "INTERNAL_ERROR")
@@ -239,13 +240,13 @@ def test_days_are_written_in_the_same_order_whatever_the_requests(
     boss: APIClient, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two requests that lock the same rows in another order are a deadlock."""
-    record, written = usage.record, []
+    write, written = usage.write, []
 
-    def watched(contract: Contract, work_date: date, **values: Any) -> DailyUsage:
-        written.append(work_date)
-        return record(contract, work_date, **values)
+    def watched(contract: Contract, entry: UsageEntry) -> DailyUsage:
+        written.append(entry.work_date)
+        return write(contract, entry)
 
-    monkeypatch.setattr(usage, "record", watched)
+    monkeypatch.setattr(usage, "write", watched)
     for days in ((1, 3, 2), (3, 2, 1)):
         entries = [{"workDate": f"2026-03-0{day}", "totalSeconds": 60} for day in days]
         assert (

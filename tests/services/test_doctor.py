@@ -26,6 +26,7 @@ from kombu.transport import memory
 
 from django_opentrain.models import (
     AccessGrant,
+    Contract,
     DailyUsage,
     Heartbeat,
     Install,
@@ -191,6 +192,11 @@ def email_that_does_not_come(_opentrain: OpenTrain, _install: Install, _settings
 def _day(**values: Any) -> None:
     factories.make_usage(grant().contract, **values)
     DailyUsage.objects.update(updated_at=timezone.now() - DAYS)
+
+
+@scene("usage-uncollected", ERROR)
+def work_that_can_not_be_collected(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Contract.objects.filter(pk=grant().contract_id).update(collect_error="RuntimeError: no such table")
 
 
 @scene("usage-unreported", WARNING)

@@ -77,7 +77,7 @@ def test_reporting(
     assert runs.run_due() == 1
     reported = DailyUsage.objects.get(status=DailyUsage.Status.REPORTED)
     assert reported.contract.install.tenant == "globex"
-    told(caplog, "Reporting for")
+    told(caplog, "Reporting contract")
 
 
 def test_checking_endpoints(

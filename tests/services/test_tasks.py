@@ -88,6 +88,6 @@ def test_one_that_hung_is_tried_again_and_keeps_nobody_waiting(opentrain: OpenTr
     assert len(site.inside) == 2
     site.failing["collect_usage"] = SoftTimeLimitExceeded()
     tasks.collect_and_report_usage()
-    assert set(Contract.objects.values_list("report_error", flat=True)) == {
+    assert set(Contract.objects.values_list("collect_error", flat=True)) == {
         "SoftTimeLimitExceeded: SoftTimeLimitExceeded()"
     }

@@ -17,6 +17,7 @@ from django_opentrain.adapters import DayUsage
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, ServerError
+from django_opentrain.platform.resources import MAX_TOTALS
 from django_opentrain.platform.values import as_date
 from django_opentrain.sandbox.models import Usage
 from django_opentrain.services import connect, endpoints, reconcile, usage
@@ -124,7 +125,7 @@ def test_impossible_totals_are_refused(contract: Contract, write: Any, totals: d
 
 
 def test_a_moment_is_not_a_day(contract: Contract) -> None:
-    with pytest.raises(TypeError, match="must be a date"):
+    with pytest.raises(ValueError, match="must be a date"):
         usage.record(contract, datetime(2026, 11, 1, tzinfo=tz.utc), total_seconds=1)
 
 
@@ -213,7 +214,14 @@ def test_a_day_that_can_not_be_kept_keeps_no_other_from_being_counted(
     monkeypatch.setattr(RecordingAdapter, "collect_usage", lambda *_arguments: days)
     assert usage.collect(contract) == 1
     assert DailyUsage.objects.get().total_seconds == 3
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == 1
+    contract.refresh_from_db()
+    assert contract.collect_error.startswith("2 days that were collected can't be true")
+    assert "work_date must be a date" in contract.collect_error
+    del days[:2]
+    usage.collect(contract)
+    contract.refresh_from_db()
+    assert contract.collect_error == ""
 
 
 def test_collecting_costs_the_same_however_many_days(
@@ -235,7 +243,7 @@ def test_an_impossible_day_does_not_cost_the_others(
         DayUsage(work_date=days_ago(0), total_seconds=60, worker_id="usr_other"),
     ]
     assert usage.collect(contract) == 1
-    assert "must be between 0 and 86400" in caplog.text
+    assert "must be a whole number from 0 to 86400" in caplog.text
 
 
 class Asked(list[tuple[date, date]]):
@@ -293,10 +301,10 @@ def test_days_that_were_not_asked_for_are_not_recorded(
 
 
 @pytest.mark.parametrize("value", [12.0, 12.5, Decimal(12), "12"])
-@pytest.mark.parametrize("name", usage.TOTALS)
+@pytest.mark.parametrize("name", MAX_TOTALS)
 def test_totals_are_whole_numbers(contract: Contract, site: Host, value: Any, name: str) -> None:
     """A fraction would be cut by the database, and so be news each time it is collected."""
-    totals = {**dict.fromkeys(usage.TOTALS, 1), name: value}
+    totals = {**dict.fromkeys(MAX_TOTALS, 1), name: value}
     with pytest.raises(ValueError, match="whole number"):
         usage.record(contract, days_ago(0), **totals)
     site.days = [DayUsage(work_date=days_ago(0), **totals)]
@@ -545,6 +553,7 @@ def test_nothing_is_lost_in_an_outage(opentrain: OpenTrain, maria: Hire) -> None
     opentrain.fail_next(status=503)
     with pytest.raises(ServerError):
         usage.report(maria.contract)
+    opentrain.travel(minutes=15)
     opentrain.fail_next(status=404)
     with pytest.raises(NotFound):
         usage.report(maria.contract)
@@ -570,12 +579,14 @@ def test_a_failing_host_costs_only_its_contract(opentrain: OpenTrain, maria: Hir
 
 @pytest.mark.django_db
 def test_what_heals_is_no_problem_any_more(opentrain: OpenTrain, maria: Hire, site: Host) -> None:
+    usage.record(maria.contract, days_ago(0), total_seconds=60)
     site.failing["collect_usage"] = RuntimeError("no such table")
-    runs.run_due()
-    assert maria.contract.report_error == "RuntimeError: no such table"
+    assert runs.run_due() == 1, "what was recorded before is reported"
+    assert maria.contract.collect_error == "RuntimeError: no such table"
     site.failing.clear()
+    opentrain.travel(minutes=15)
     runs.run_due()
-    assert maria.contract.report_error == ""
+    assert (maria.contract.collect_error, maria.contract.collect_attempts) == ("", 0)
 
 
 @pytest.mark.django_db

@@ -91,7 +91,8 @@ class ContractSerializer(CamelSerializer):
     usage_refused = serializers.IntegerField(help_text="Days whose totals OpenTrain refused.")
     usage_collected_at = UTCDateTimeField(allow_null=True)
     usage_reported_at = UTCDateTimeField(allow_null=True)
-    report_error = FailureReasonField()
+    collect_error = FailureReasonField(help_text="Why the last collection of work from this site failed.")
+    report_error = FailureReasonField(help_text="Why the last report to OpenTrain failed.")
 
     def _link_ids(self, contract: Contract) -> list[int]:
         return sorted(link.pk for link in contract.links.all())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
@@ -18,16 +20,17 @@ from django_opentrain.api.serializers.fields import (
 )
 from django_opentrain.models import DailyUsage
 from django_opentrain.platform import catalog
+from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
 from django_opentrain.services import usage
 
 
-class UsageEntry(StrictSerializer):
+class UsageEntrySerializer(StrictSerializer):
     """One worker's totals of one day. Each replaces what was there; what is left out keeps its value."""
 
     work_date = StrictDateField(help_text="In the site's USAGE_TIME_ZONE; not in the future.")
-    total_seconds = StrictIntegerField(required=False, min_value=0, max_value=catalog.SECONDS_PER_DAY)
-    tasks_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
-    labels_completed = StrictIntegerField(required=False, min_value=0, max_value=usage.LARGEST_TOTAL)
+    total_seconds, tasks_completed, labels_completed = (
+        StrictIntegerField(required=False, min_value=0, max_value=most) for most in MAX_TOTALS.values()
+    )
     worker_opentrain_user_id = IdField(
         required=False, help_text="A participant of the contract; the hired trainer when left out."
     )
@@ -45,11 +48,17 @@ class UsageEntry(StrictSerializer):
             raise serializers.ValidationError(_("This worker is not a participant of the contract."))
         return worker
 
+    def validate(self, attrs: Mapping[str, Any]) -> UsageEntry:
+        """The fields as the value that they are."""
+        return UsageEntry(**attrs)
+
 
 class UsageRequest(StrictSerializer):
     """Up to 100 totals; one that is wrong refuses them all."""
 
-    entries = serializers.ListField(child=UsageEntry(), min_length=1, max_length=catalog.MAX_USAGE_ENTRIES)
+    entries = serializers.ListField(
+        child=UsageEntrySerializer(), min_length=1, max_length=catalog.MAX_USAGE_ENTRIES
+    )
 
 
 class UsageAccepted(CamelSerializer):
@@ -72,6 +81,10 @@ class DaySerializer(CamelSerializer):
     status = serializers.ChoiceField(DailyUsage.Status.choices)
     reported_at = UTCDateTimeField(allow_null=True)
     error = FailureReasonField(help_text="Why OpenTrain refused it.")
+    retry_at = UTCDateTimeField(
+        allow_null=True,
+        help_text="When a day that was refused before it was over everywhere is reported again.",
+    )
 
 
 class UsageQuery(PageQuery):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -16,6 +14,7 @@ from django_opentrain.api.serializers.usage import UsageAccepted, UsagePage, Usa
 from django_opentrain.api.views.contracts import participants_of
 from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services import usage
 
 
@@ -42,13 +41,7 @@ class UsageViewSet(TenantViewSet):
         with transaction.atomic():
             # In the same order in every request: two that write the same days then don't wait for each other.
             for entry in sorted(entries, key=partial(_row, contract)):
-                usage.record(
-                    contract,
-                    entry["work_date"],
-                    **{name: entry[name] for name in usage.TOTALS if name in entry},
-                    worker_id=entry.get("worker_opentrain_user_id", ""),
-                    external_report_id=entry.get("external_report_id"),
-                )
+                usage.write(contract, entry)
         shown = {
             "contract_id": contract.opentrain_id,
             "accepted": len(entries),
@@ -60,6 +53,6 @@ class UsageViewSet(TenantViewSet):
         return self.own(Contract.objects.filter(install__tenant=self.tenant).select_related("trainer"), pk)
 
 
-def _row(contract: Contract, entry: Mapping[str, Any]) -> tuple[datetime.date, str]:
+def _row(contract: Contract, entry: UsageEntry) -> tuple[datetime.date, str]:
     """What tells the row that an entry is written to; of two for the same row the later one counts."""
-    return entry["work_date"], usage.normal_worker(contract, entry.get("worker_opentrain_user_id", ""))
+    return entry.work_date, usage.normal_worker(contract, entry.worker_opentrain_user_id)

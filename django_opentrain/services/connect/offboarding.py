@@ -74,7 +74,7 @@ def _is_final(error: Exception) -> bool:
 
 def _owed(install: Install) -> int:
     """Days of usage that OpenTrain doesn't have."""
-    return DailyUsage.objects.filter(contract__install=install).due(totals.today()).count()
+    return DailyUsage.objects.filter(contract__install=install).unreported(totals.today()).count()
 
 
 def _postpone(install: Install) -> None:

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Min, Q
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEvent
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink, WebhookEvent
 from django_opentrain.services import usage
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import customer, format_duration, in_one_line
@@ -74,6 +74,13 @@ def _grant(row: AccessGrant) -> str:
 
 def usage_reports() -> Iterator[Finding]:
     """Work that OpenTrain doesn't have."""
+    yield from _some(
+        error,
+        "usage-uncollected",
+        "Contracts whose work can't be collected from this site",
+        Contract.objects.exclude(collect_error="").select_related("install"),
+        lambda row: f"contract {row.opentrain_id} of {customer(row.install)}: {row.collect_error}",
+    )
     rows = DailyUsage.objects.select_related("contract__install")
     due = rows.due(usage.today()).filter(updated_at__lte=timezone.now() - REPORT_LATE)
     yield from _some(

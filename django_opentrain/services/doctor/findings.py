@@ -45,6 +45,7 @@ ADVICE: Final[Mapping[str, str]] = {
     " then run: manage.py opentrain_sync",
     "grant-failing": "A trainer waits for access. Fix the error, then run: manage.py opentrain_sync",
     "grant-waiting": "OpenTrain shares no Work Email: check the customer's PII consent and participants:email.",
+    "usage-uncollected": "Fix the error; it is retried automatically, at most an hour later.",
     "usage-unreported": "Fix the error; it is retried automatically. OpenTrain pays only for reported work.",
     "usage-refused": "Correct these days: a correction is reported automatically.",
     "removals-held": "Review them: manage.py opentrain_sync --dry-run. If they are right, confirm them on the"

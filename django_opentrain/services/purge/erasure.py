@@ -75,7 +75,9 @@ def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:
     worked = Q(worker_id=opentrain_user_id) | Q(
         contract__trainer__opentrain_user_id=opentrain_user_id, worker_id=""
     )
-    owed = DailyUsage.objects.due(totals.today()).filter(worked, contract__install__token__isnull=False)
+    owed = DailyUsage.objects.unreported(totals.today()).filter(
+        worked, contract__install__token__isnull=False
+    )
     pending = WebhookEvent.objects.filter(pk__in=naming, status=WebhookEvent.Status.PENDING)
     waiting = {
         "contracts that run": running.distinct(),

@@ -3,18 +3,15 @@
 from django_opentrain.services.usage.collecting import collect
 from django_opentrain.services.usage.reporting import Report, report, report_again
 from django_opentrain.services.usage.totals import (
-    LARGEST_TOTAL,
-    TOTALS,
     add,
     last_day,
     normal_worker,
     record,
     today,
+    write,
 )
 
 __all__ = [
-    "LARGEST_TOTAL",
-    "TOTALS",
     "Report",
     "add",
     "collect",
@@ -24,4 +21,5 @@ __all__ = [
     "report",
     "report_again",
     "today",
+    "write",
 ]

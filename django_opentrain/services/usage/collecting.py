@@ -6,20 +6,23 @@ import logging
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
-from typing import Any, Final
+from typing import Final
 
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from django_opentrain.adapters import DayUsage, get_adapter
 from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.platform.redaction import redact
+from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.usage.totals import (
-    TOTALS,
-    checked_totals,
+    differences,
+    given_columns,
     normal_worker,
-    record,
     row_key,
     today,
     work_day,
+    write,
 )
 
 logger = logging.getLogger(__name__)
@@ -40,24 +43,23 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     """Ask the adapter for the contract's days and record what changed; returns how many days did.
 
     All of its days are asked for, so that late work and corrections of old days come in too; with ``recent_only``
-    the last few.
+    the last few. Days that can't be true are left out, and ``Contract.collect_error`` says so.
     """
     # When it began: what ends after midnight has not asked for the new day.
     asked_at = timezone.now()
     since, until = _days_of(contract)
     if recent_only:
         since = max(since, until - RECENT)
-    days = _merged(contract, get_adapter().collect_usage(contract, since, until))
-    days = {key: day for key, day in days.items() if since <= day.work_date <= until}
-    rows = DailyUsage.objects.filter(contract=contract, work_date__gte=since)
-    known = {(row.worker_id, row.work_date): row for row in rows}
-    fresh = [_new_row(contract, day) for key, day in days.items() if key not in known]
-    changed = [day for key, day in days.items() if key in known and _differs(known[key], day)]
-    DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
-    for day in changed:
-        record(contract, day.work_date, worker_id=day.worker_id, **_totals(day))
-    Contract.objects.filter(pk=contract.pk).update(usage_collected_at=asked_at)
-    return len(fresh) + len(changed)
+    days = list(get_adapter().collect_usage(contract, since, until))
+    entries, problems = _entries(contract, days)
+    changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until])
+    Contract.objects.filter(pk=contract.pk).update(
+        usage_collected_at=asked_at,
+        collect_attempts=0,
+        next_collect_at=None,
+        collect_error=_left_out(contract, problems),
+    )
+    return changed
 
 
 def collected_today(contract: Contract) -> bool:
@@ -77,32 +79,56 @@ def _days_of(contract: Contract) -> tuple[date, date]:
     return min(work_day(begin), until), until
 
 
-def _merged(contract: Contract, days: Iterable[DayUsage]) -> dict[tuple[str, date], DayUsage]:
-    return {
-        (normal_worker(contract, day.worker_id), day.work_date): day
-        for day in days
-        if _is_possible(contract, day)
-    }
+def _entries(contract: Contract, days: Iterable[DayUsage]) -> tuple[list[UsageEntry], list[str]]:
+    """The adapter's days, and what is wrong with those that can't be true: the others are to be paid."""
+    entries, problems = [], []
+    for day in days:
+        try:
+            entries.append(_entry(contract, day))
+        except ValueError as error:  # noqa: PERF203 - each day by itself
+            problems.append(str(error))
+    return entries, problems
 
 
-def _is_possible(contract: Contract, day: DayUsage) -> bool:
-    """A day that can't be true must not keep the others from being paid."""
-    try:
-        checked_totals(day.total_seconds, day.tasks_completed, day.labels_completed)
-        row_key(contract, day.work_date, day.worker_id)
-    except (TypeError, ValueError) as error:
-        logger.error("The adapter's usage of contract %s on %s: %s", contract.pk, day.work_date, error)
-        return False
-    return True
+def _entry(contract: Contract, day: DayUsage) -> UsageEntry:
+    return UsageEntry(
+        work_date=day.work_date,
+        total_seconds=day.total_seconds,
+        tasks_completed=day.tasks_completed,
+        labels_completed=day.labels_completed,
+        worker_opentrain_user_id=normal_worker(contract, day.worker_id),
+    )
 
 
-def _totals(day: DayUsage) -> dict[str, Any]:
-    return {name: value for name in TOTALS if (value := getattr(day, name)) is not None}
+def _left_out(contract: Contract, problems: list[str]) -> str:
+    """What is said of the days that were left out; "" when none was."""
+    if not problems:
+        return ""
+    said = ngettext(
+        "%(count)d day that was collected can't be true and was left out: %(reason)s",
+        "%(count)d days that were collected can't be true and were left out: %(reason)s",
+        len(problems),
+    ) % {"count": len(problems), "reason": problems[0]}
+    logger.error("Usage of contract %s: %s", contract.opentrain_id, redact(said))
+    return redact(said)
 
 
-def _differs(row: DailyUsage, day: DayUsage) -> bool:
-    return any(getattr(row, name) != value for name, value in _totals(day).items())
-
-
-def _new_row(contract: Contract, day: DayUsage) -> DailyUsage:
-    return DailyUsage(**row_key(contract, day.work_date, day.worker_id), **_totals(day))
+def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
+    """Write what is new; of several entries for one worker's day the last. Returns how many days are new."""
+    days = {(entry.worker_opentrain_user_id, entry.work_date): entry for entry in entries}
+    if not days:
+        return 0
+    rows = DailyUsage.objects.filter(contract=contract, work_date__gte=min(day for _worker, day in days))
+    known = {(row.worker_id, row.work_date): row for row in rows}
+    fresh = [
+        DailyUsage(**row_key(contract, entry), **given_columns(entry))
+        for key, entry in days.items()
+        if key not in known
+    ]
+    changed = [
+        entry for key, entry in days.items() if key in known and differences(known[key], given_columns(entry))
+    ]
+    DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
+    for entry in changed:
+        write(contract, entry)
+    return len(fresh) + len(changed)

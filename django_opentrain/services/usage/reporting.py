@@ -10,7 +10,9 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time, timedelta
+from datetime import timezone as tz
+from typing import Final
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -18,13 +20,17 @@ from django.utils import timezone
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import BadRequest, InvalidRequest
+from django_opentrain.platform.errors import BadRequest, InvalidRequest, OpenTrainError
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.access import contracts
 from django_opentrain.services.usage.totals import last_day
 
 logger = logging.getLogger(__name__)
+
+#: How long a report whose answer was lost may still take effect at OpenTrain. Not documented: our own calls end after
+#: four minutes, and whatever it waits in is assumed to give it up soon after. Shorter than the schedule's interval.
+LATEST_EFFECT: Final = timedelta(minutes=10)
 
 
 @dataclass(kw_only=True)
@@ -33,7 +39,8 @@ class Report:
 
     accepted: int = 0
     refused: int = 0
-    #: Days in the future, which OpenTrain refuses: they wait.
+    #: Totals that wait: days in the future, which OpenTrain refuses, and all that are newer than a report which may
+    #: still take effect.
     held: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -41,20 +48,38 @@ class Report:
 def report(contract: Contract, *, until: date | None = None) -> Report:
     """Report every due total, at most 100 at once. Callers that may run side by side hold the install's lease.
 
-    Later days than ``until`` are held; without it, those that OpenTrain may hold to be in the future.
+    Later days than ``until`` are held; without it, those that OpenTrain may hold to be in the future. All are held
+    while an earlier report, whose answer was lost, may still take effect: it would overwrite a newer total.
 
     An entry that OpenTrain refuses is found, marked with the reason and left until it changes; the others go
     through. Raises ``OpenTrainError`` when OpenTrain can't be asked or refuses the whole contract: all stays due.
     """
-    until = until or last_day()
-    rows = list(DailyUsage.objects.filter(contract=contract).due(until).order_by("work_date", "worker_id"))
-    waiting = DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE)
-    result = Report(held=waiting.filter(work_date__gt=until).count())
-    for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
-        _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
+    if Contract.objects.filter(pk=contract.pk, report_unconfirmed_until__gt=timezone.now()).exists():
+        return Report(held=DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE).count())
+    return report_now(contract, until=until or last_day())
+
+
+def report_now(contract: Contract, *, until: date) -> Report:
+    """As ``report``, whatever may still take effect: for the last report before OpenTrain takes no more."""
+    days = DailyUsage.objects.filter(contract=contract)
+    rows = list(days.due(until).order_by("work_date", "worker_id"))
+    result = Report(held=days.filter(status=DailyUsage.Status.DUE, work_date__gt=until).count())
     if rows:
-        Contract.objects.filter(pk=contract.pk).update(usage_reported_at=timezone.now())
+        _send_all(contract, rows, result)
     return result
+
+
+def _send_all(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
+    """Send the rows in batches. Only when each was answered, newer totals may follow at once."""
+    stored = Contract.objects.filter(pk=contract.pk)
+    try:
+        for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
+            _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
+    except OpenTrainError as error:
+        if not error.outcome_unknown:
+            stored.update(report_unconfirmed_until=None)
+        raise
+    stored.update(report_unconfirmed_until=None, usage_reported_at=timezone.now())
 
 
 def report_again(rows: DailyUsageQuerySet) -> int:
@@ -63,12 +88,14 @@ def report_again(rows: DailyUsageQuerySet) -> int:
     Contract.objects.filter(pk__in=contract_ids).update(
         next_report_at=None, report_attempts=0, report_error=""
     )
-    return rows.update(status=DailyUsage.Status.DUE, error="", updated_at=timezone.now())
+    return rows.update(status=DailyUsage.Status.DUE, error="", retry_at=None, updated_at=timezone.now())
 
 
 def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
     """Send one batch; where OpenTrain refuses it, halve it until the entry to blame stands alone."""
     asked_at = timezone.now()
+    # Before the call: this process may end in it.
+    Contract.objects.filter(pk=contract.pk).update(report_unconfirmed_until=asked_at + LATEST_EFFECT)
     try:
         answer = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
     except (BadRequest, InvalidRequest) as error:
@@ -105,7 +132,11 @@ def _mark_reported(rows: Sequence[DailyUsage]) -> None:
     for row in rows:
         sent |= Q(pk=row.pk, revision=row.revision)
     DailyUsage.objects.filter(sent).update(
-        status=DailyUsage.Status.REPORTED, reported_revision=F("revision"), error="", reported_at=now
+        status=DailyUsage.Status.REPORTED,
+        reported_revision=F("revision"),
+        error="",
+        reported_at=now,
+        retry_at=None,
     )
 
 
@@ -115,6 +146,21 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
     result.refused += 1
     result.errors.append(f"{row.work_date}: {reason}")
     logger.error("OpenTrain refused contract %s's usage of %s: %s", row.contract_id, row.work_date, reason)
+    now = timezone.now()
     DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
-        status=DailyUsage.Status.REFUSED, error=reason, updated_at=timezone.now()
+        status=DailyUsage.Status.REFUSED,
+        error=reason,
+        retry_at=_retry_at(row.work_date, now) if isinstance(error, BadRequest) else None,
+        updated_at=now,
     )
+
+
+def _retry_at(work_date: date, refused_at: datetime) -> datetime | None:
+    """When a refused day is reported again, in case OpenTrain held it to be in the future. None: it couldn't.
+
+    OpenTrain has no code for such a refusal, doesn't document in which zone it counts days, and its clock may be
+    behind. So it is tried when the day has begun everywhere (at noon in UTC it is midnight at UTC-12), and once more
+    when it is over everywhere.
+    """
+    begun = datetime.combine(work_date, time(12), tz.utc)
+    return next((moment for moment in (begun, begun + timedelta(days=1)) if refused_at < moment), None)

@@ -1,13 +1,20 @@
-"""When usage is collected and reported: every contract in its turn, a failing one later."""
+"""When usage is collected and reported: every contract in its turn, a failing one later.
+
+Collecting calls the host's code, which may end this process. So each attempt is recorded before it begins, and what
+failed before comes last.
+"""
 
 from __future__ import annotations
 
 import logging
 from datetime import date, datetime
+from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
@@ -16,32 +23,47 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.services.usage import collecting, reporting, totals
 from django_opentrain.services.workers import failures
 from django_opentrain.services.workers.locks import Lease, lease
-from django_opentrain.services.workers.retries import backoff
+from django_opentrain.services.workers.retries import backoff, claim_attempt
 
 logger = logging.getLogger(__name__)
 
+#: What is about the whole install: its other contracts would fare no better.
+_OF_THE_INSTALL: Final = (Unauthorized, RateLimited, UndecryptableError)
+_STEADY: Final = Q(collect_attempts=0)
+
 
 def run_due() -> int:
-    """Collect and report the usage of every install whose turn it is; returns how many totals were accepted."""
-    accepted = 0
-    for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
-        with lease(install.pk) as held:
-            if held is None:
-                continue
-            try:
-                accepted += report_install(install, held)
-            except Exception as error:  # noqa: BLE001 - whatever it is, other customers' people want their pay
-                failures.log_failure(logger, "Reporting for", install, error)
-    return accepted
+    """Collect and report the usage of every install whose turn it is; returns how many totals were accepted.
 
-
-def report_install(install: Install, held: Lease) -> int:
-    """Collect and report all contracts of one install; returns how many totals were accepted.
-
-    A contract that OpenTrain refuses keeps its totals and is tried again later. Raises ``OpenTrainError`` when it
-    makes no sense to go on with the others.
+    Contracts whose last collection failed come after everybody else's: it may have ended the process.
     """
-    for contract in _collectable(install, timezone.now()):
+    now = timezone.now()
+    installs = Install.objects.callable_at(now).order_by("pk")
+    accepted = sum(_run(install, _STEADY) for install in installs)
+    failing = _collectable(now).filter(~_STEADY, install=OuterRef("pk"))
+    return accepted + sum(_run(install, ~_STEADY) for install in installs.filter(Exists(failing)))
+
+
+def _run(install: Install, collected: Q) -> int:
+    with lease(install.pk) as held:
+        if held is None:
+            return 0
+        try:
+            return report_install(install, held, collected)
+        except Exception as error:  # noqa: BLE001 - whatever it is, other customers' trainers want their pay
+            failures.log_failure(logger, "Reporting for", install, error)
+            return 0
+
+
+def report_install(install: Install, held: Lease, collected: Q | None = None) -> int:
+    """Collect (from all contracts, or from ``collected``) and report one install's usage.
+
+    Returns how many totals were accepted. A contract that fails keeps its totals and is retried later. Raises
+    ``OpenTrainError`` when it makes no sense to go on with the others.
+    """
+    _note_interrupted(install)
+    contracts = _collectable(timezone.now()).filter(collected or Q(), install=install)
+    for contract in contracts.order_by("collect_attempts", "pk"):
         held.renew()
         _collect(contract, recent_only=install.is_usable and collecting.collected_today(contract))
     if not install.has_scope(catalog.USAGE_WRITE):
@@ -59,7 +81,8 @@ def report_last(contracts: ContractQuerySet) -> None:
     OpenTrain takes usage of linked jobs only. What it refuses is logged and holds up nothing; callers hold the
     install's lease. Raises ``OpenTrainError`` when it could not be asked.
     """
-    for contract in contracts.filter(_worked_lately(timezone.now())).select_related("trainer", "install"):
+    now = timezone.now()
+    for contract in contracts.filter(pk__in=_collectable(now)).select_related("trainer", "install"):
         _collect(contract)
     for contract in contracts.filter(_owes(totals.today())).select_related("trainer", "install"):
         _report_last(contract)
@@ -67,7 +90,7 @@ def report_last(contracts: ContractQuerySet) -> None:
 
 def _report_last(contract: Contract) -> None:
     try:
-        reporting.report(contract, until=totals.today())
+        reporting.report_now(contract, until=totals.today())
     except OpenTrainError as error:
         refused = isinstance(error, OpenTrainAPIError) and error.from_opentrain and not error.outcome_unknown
         if not refused or isinstance(error, (Unauthorized, RateLimited)):
@@ -75,20 +98,21 @@ def _report_last(contract: Contract) -> None:
         logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))
 
 
-def _collectable(install: Install, now: datetime) -> ContractQuerySet:
-    return Contract.objects.filter(_worked_lately(now), install=install).select_related("trainer", "install")
-
-
-def _worked_lately(now: datetime) -> Q:
-    """Contracts under which there can be new work: active ones, and those that ended a short while ago."""
-    return Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - collecting.COLLECT_AFTER_END)
+def _collectable(now: datetime) -> ContractQuerySet:
+    """Contracts under which there can be new work (active ones, and those that ended a short while ago) and whose
+    turn it is.
+    """
+    worked_lately = Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - collecting.COLLECT_AFTER_END)
+    due = Q(next_collect_at=None) | Q(next_collect_at__lte=now)
+    return Contract.objects.filter(worked_lately, due).select_related("trainer", "install")
 
 
 def _reportable(install: Install, now: datetime) -> ContractQuerySet:
     waiting = Q(next_report_at=None) | Q(next_report_at__lte=now)
-    return Contract.objects.filter(waiting, _owes(totals.last_day()), install=install).select_related(
-        "trainer", "install"
-    )
+    confirmed = Q(report_unconfirmed_until=None) | Q(report_unconfirmed_until__lte=now)
+    return Contract.objects.filter(
+        waiting, confirmed, _owes(totals.last_day()), install=install
+    ).select_related("trainer", "install")
 
 
 def _owes(until: date) -> Exists:
@@ -97,36 +121,56 @@ def _owes(until: date) -> Exists:
 
 
 def _collect(contract: Contract, *, recent_only: bool = False) -> None:
+    # A first attempt that ends the process is found by the next run: no page is to show a problem while it is made.
+    changes: dict[str, Any] = {"collect_error": _interrupted()} if contract.collect_attempts else {}
+    if not claim_attempt(contract, attempts="collect_attempts", next_at="next_collect_at", **changes):
+        return
     try:
         collecting.collect(contract, recent_only=recent_only)
-    except Exception as error:  # noqa: BLE001 - host code: one contract's fault must not keep others from their pay
-        logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
-        Contract.objects.filter(pk=contract.pk).update(report_error=describe(error))
-    else:
-        _forget_what_healed(contract)
+    except BaseException as error:
+        _note_failure(contract, error)
+        if not isinstance(error, Exception):
+            raise  # the process is to end
 
 
-def _forget_what_healed(contract: Contract) -> None:
-    """Days could not be collected, and now they were; what OpenTrain has refused stays a problem."""
-    refused = DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.REFUSED)
-    if contract.report_error and not contract.report_attempts and not refused.exists():
-        Contract.objects.filter(pk=contract.pk).update(report_error="")
+def _note_failure(contract: Contract, error: BaseException) -> None:
+    logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
+    Contract.objects.filter(pk=contract.pk).update(
+        next_collect_at=timezone.now() + backoff(contract.collect_attempts), collect_error=describe(error)
+    )
+
+
+def _note_interrupted(install: Install) -> None:
+    """Say so of attempts that have no outcome. The caller holds the install's lease: none of them is under way."""
+    interrupted = Contract.objects.filter(install=install, collect_attempts__gt=0, collect_error="")
+    if count := interrupted.update(collect_error=_interrupted()):
+        logger.error(
+            "Install %s: the process that collected usage ended in the host's code, in %d contract(s).",
+            install.opentrain_id,
+            count,
+        )
+
+
+def _interrupted() -> str:
+    return _("The last attempt didn't finish: its process ended, or it is still running.")
 
 
 def _report(contract: Contract) -> int:
-    mine = Contract.objects.filter(pk=contract.pk)
+    stored = Contract.objects.filter(pk=contract.pk)
     try:
         result = reporting.report(contract)
-    except OpenTrainError as error:
+    except Exception as error:
         attempts = contract.report_attempts + 1
-        mine.update(
+        stored.update(
             report_attempts=attempts,
             next_report_at=timezone.now() + backoff(attempts),
             report_error=describe(error),
         )
-        if isinstance(error, (Unauthorized, RateLimited)):
+        if isinstance(error, _OF_THE_INSTALL):
             raise
-        logger.warning("Reporting contract %s failed: %s", contract.opentrain_id, describe(error))
+        failures.log_failure(
+            logger, f"Reporting contract {contract.opentrain_id} of", contract.install, error
+        )
         return 0
-    mine.update(report_attempts=0, next_report_at=None, report_error="\n".join(result.errors[:20]))
+    stored.update(report_attempts=0, next_report_at=None, report_error="\n".join(result.errors[:20]))
     return result.accepted

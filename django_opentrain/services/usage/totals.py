@@ -6,25 +6,22 @@ reporting twice costs nothing, and only the newest total matters.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from datetime import timezone as tz
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
 from django_opentrain.models import Contract, DailyUsage
-from django_opentrain.models.usage import DailyUsageQuerySet
-from django_opentrain.platform import catalog
-from django_opentrain.platform.values import as_id
+from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
 
-TOTALS: Final = ("total_seconds", "tasks_completed", "labels_completed")
-LARGEST_TOTAL: Final = 2_147_483_647
+#: From a row and the columns that a host gives: what is to be written to the row.
+Change = Callable[[DailyUsage, Mapping[str, Any]], dict[str, Any]]
 
 
 def today() -> date:
@@ -56,21 +53,17 @@ def record(
 ) -> DailyUsage:
     """Set a day's cumulative totals; what is left out keeps its value. A correction downwards is reported too.
 
-    Raises ``ValueError`` for totals that no day can have.
+    Raises ``ValueError`` for what no day can have.
     """
-    totals = checked_totals(total_seconds, tasks_completed, labels_completed)
-    _know_trainer(contract, worker_id)
-    row, created = DailyUsage.objects.get_or_create(
-        **row_key(contract, work_date, worker_id),
-        defaults={**totals, "external_report_id": external_report_id or ""},
+    entry = UsageEntry(
+        work_date=work_date,
+        total_seconds=total_seconds,
+        tasks_completed=tasks_completed,
+        labels_completed=labels_completed,
+        worker_opentrain_user_id=worker_id,
+        external_report_id=external_report_id or "",
     )
-    if external_report_id is not None:
-        totals["external_report_id"] = external_report_id
-    if created or all(getattr(row, name) == value for name, value in totals.items()):
-        return row
-    _change(DailyUsage.objects.filter(pk=row.pk), totals)
-    row.refresh_from_db()
-    return row
+    return write(contract, entry)
 
 
 def add(
@@ -84,44 +77,58 @@ def add(
     external_report_id: str | None = None,
 ) -> DailyUsage:
     """Add to a day's totals; concurrent callers lose nothing. Raises ``ValueError`` for negative numbers."""
-    more = checked_totals(total_seconds, tasks_completed, labels_completed)
-    _know_trainer(contract, worker_id)
-    key = row_key(contract, work_date, worker_id)
-    sums = {name: Coalesce(F(name), 0) + value for name, value in more.items()}
-    changes = sums if external_report_id is None else {**sums, "external_report_id": external_report_id}
-    rows = DailyUsage.objects.filter(**key)
-    if not _change(rows, changes):
-        try:
-            with transaction.atomic():
-                return DailyUsage.objects.create(**key, **more, external_report_id=external_report_id or "")
-        except IntegrityError:
-            # Somebody else added the day's first row meanwhile.
-            _change(rows, changes)
-    return rows.get()
-
-
-def _change(rows: DailyUsageQuerySet, changes: dict[str, Any]) -> int:
-    return rows.update(
-        **changes,
-        revision=F("revision") + 1,
-        status=DailyUsage.Status.DUE,
-        error="",
-        updated_at=timezone.now(),
+    entry = UsageEntry(
+        work_date=work_date,
+        total_seconds=total_seconds,
+        tasks_completed=tasks_completed,
+        labels_completed=labels_completed,
+        worker_opentrain_user_id=worker_id,
+        external_report_id=external_report_id or "",
     )
+    return write(contract, entry, _sums)
 
 
-def row_key(contract: Contract, work_date: date, worker_id: str) -> dict[str, Any]:
-    if isinstance(work_date, datetime):
-        raise TypeError("work_date must be a date: which day a moment belongs to is the caller's to say.")
-    if as_id(worker_id) != worker_id:
-        raise ValueError(_("The worker's id is too long, or is no text that can be kept."))
-    return {"contract": contract, "work_date": work_date, "worker_id": normal_worker(contract, worker_id)}
+def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that are not in ``row`` yet."""
+    return {name: value for name, value in columns.items() if getattr(row, name) != value}
 
 
-def _know_trainer(contract: Contract, worker_id: str) -> None:
-    """Who was hired may have been learned since the contract was loaded: one person's day is to be one row."""
-    if worker_id and contract.trainer_id is None:
-        contract.refresh_from_db(fields=["trainer"])
+def _sums(_row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """In the database: another one may have added to it since the row was read."""
+    return {
+        name: Coalesce(F(name), 0) + value if name in MAX_TOTALS else value for name, value in columns.items()
+    }
+
+
+def write(contract: Contract, entry: UsageEntry, change: Change = differences) -> DailyUsage:
+    """Write ``entry`` to its day's row, which is made where there is none; a change is due to be reported."""
+    _refresh_trainer(contract, entry.worker_opentrain_user_id)
+    columns = given_columns(entry)
+    row, created = DailyUsage.objects.get_or_create(**row_key(contract, entry), defaults=columns)
+    changes = {} if created else change(row, columns)
+    if changes:
+        DailyUsage.objects.filter(pk=row.pk).update(
+            **changes,
+            revision=F("revision") + 1,
+            status=DailyUsage.Status.DUE,
+            error="",
+            retry_at=None,
+            updated_at=timezone.now(),
+        )
+        row.refresh_from_db()
+    return row
+
+
+def given_columns(entry: UsageEntry) -> dict[str, Any]:
+    """What ``entry`` says besides whose day it is; the rest keeps its value."""
+    report_id = entry.external_report_id
+    return {**entry.totals, "external_report_id": report_id} if report_id else dict(entry.totals)
+
+
+def row_key(contract: Contract, entry: UsageEntry) -> dict[str, Any]:
+    """What tells the row of an entry from all others."""
+    worker_id = normal_worker(contract, entry.worker_opentrain_user_id)
+    return {"contract": contract, "work_date": entry.work_date, "worker_id": worker_id}
 
 
 def normal_worker(contract: Contract, worker_id: str) -> str:
@@ -130,13 +137,7 @@ def normal_worker(contract: Contract, worker_id: str) -> str:
     return "" if trainer is not None and trainer.opentrain_user_id == worker_id else worker_id
 
 
-def checked_totals(seconds: int | None, tasks: int | None, labels: int | None) -> dict[str, Any]:
-    if not all(isinstance(total, int) for total in (seconds, tasks, labels) if total is not None):
-        raise ValueError(_("Totals are whole numbers."))
-    if seconds is not None and not 0 <= seconds <= catalog.SECONDS_PER_DAY:
-        raise ValueError(_("total_seconds must be between 0 and 86400: one day."))
-    for count in (tasks, labels):
-        if count is not None and not 0 <= count <= LARGEST_TOTAL:
-            raise ValueError(_("A count must not be negative."))
-    given = zip(TOTALS, (seconds, tasks, labels), strict=True)
-    return {name: value for name, value in given if value is not None}
+def _refresh_trainer(contract: Contract, worker_id: str) -> None:
+    """Who was hired may have been learned since the contract was loaded: one trainer's day is to be one row."""
+    if worker_id and contract.trainer_id is None:
+        contract.refresh_from_db(fields=["trainer"])
