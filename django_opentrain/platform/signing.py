@@ -38,16 +38,24 @@ def verify(
     :param tolerance: seconds that the timestamp may lie in the past or in the future.
     :param now: Unix seconds; the system clock's when left out.
     """
-    parsed = _parse(header)
+    parsed = _parse_timely(header, tolerance, time.time() if now is None else now)
     if parsed is None or not secret:  # anyone can sign with an empty key
         return False
     timestamp, signatures = parsed
-    if not abs((time.time() if now is None else now) - int(timestamp)) <= tolerance:
-        return False
     expected = _digest(secret, timestamp, body)
     # All are compared, so that the time taken doesn't reveal which one matched.
     matches = [hmac.compare_digest(expected, signature) for signature in signatures]
     return any(matches)
+
+
+def is_timely(header: str, *, tolerance: int, now: float) -> bool:
+    """Whether ``header`` can sign anything now: all that can be refused before the body is read."""
+    return _parse_timely(header, tolerance, now) is not None
+
+
+def _parse_timely(header: str, tolerance: int, now: float) -> tuple[str, list[str]] | None:
+    parsed = _parse(header)
+    return parsed if parsed and abs(now - int(parsed[0])) <= tolerance else None
 
 
 def _digest(secret: str, timestamp: str, body: bytes) -> str:

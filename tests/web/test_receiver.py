@@ -328,6 +328,56 @@ def test_a_forged_delivery_costs_none(stranger: Client, endpoint: WebhookEndpoin
     assert len(queries) == 0
 
 
+def test_an_unknown_key_costs_one_statement_for_a_while(stranger: Client, endpoint: WebhookEndpoint) -> None:
+    path = f"/opentrain/webhooks/{uuid.uuid4()}/"
+    with CaptureQueriesContext(connection) as queries:
+        assert [deliver(stranger, endpoint, path=path) for _ in range(3)] == [404, 404, 404]
+    assert len(queries) == 1
+
+
+class NeverEnding(BytesIO):
+    """The body of a sender who takes their time: it must not be waited for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("key", "signed", "status"),
+    [("unknown", "now", 404), ("known", None, 400), ("known", "long ago", 400), ("known", "badly", 400)],
+)
+def test_a_body_is_read_only_for_who_may_be_opentrain(
+    endpoint: WebhookEndpoint, rf: RequestFactory, key: str, signed: str | None, status: int
+) -> None:
+    """Two slow requests would hold both threads of a small gunicorn."""
+    values = {
+        "now": signature(str(endpoint.secret), BODY),
+        "long ago": signature(str(endpoint.secret), BODY, age=10_000),
+        "badly": "t=now,v1=0",
+    }
+    request = rf.generic("POST", "/", BODY, "application/json")
+    if signed:
+        request.META["HTTP_X_OPENTRAIN_SIGNATURE"] = values[signed]
+    request._stream = NeverEnding(BODY)
+    assert receive(request, endpoint.key if key == "known" else uuid.uuid4()).status_code == status
+
+
+class InvalidChunk(Exception):  # noqa: N818 - as gunicorn's, which is no OSError
+    """The client framed its body badly."""
+
+
+def test_a_body_that_the_server_can_not_read_is_refused(
+    endpoint: WebhookEndpoint, rf: RequestFactory
+) -> None:
+    class Malformed(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise InvalidChunk
+
+    request = rf.generic("POST", "/", BODY, "application/json", **headers(endpoint))
+    request._stream = Malformed(BODY)
+    assert receive(request, endpoint.key).status_code == 400
+
+
 def test_a_removed_endpoint_still_takes_what_is_late(stranger: Client, endpoint: WebhookEndpoint) -> None:
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(status=WebhookEndpoint.Status.REMOVED)
     assert deliver(stranger, endpoint) == 200

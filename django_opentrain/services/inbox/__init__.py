@@ -1,6 +1,6 @@
 """The inbox: deliveries are verified and stored in the request, and take effect later, from rows."""
 
 from django_opentrain.services.inbox.processing import drain, each_due, process, replay
-from django_opentrain.services.inbox.receiving import Receipt, receive
+from django_opentrain.services.inbox.receiving import Receipt, check_headers, receive
 
-__all__ = ["Receipt", "drain", "each_due", "process", "receive", "replay"]
+__all__ = ["Receipt", "check_headers", "drain", "each_due", "process", "receive", "replay"]

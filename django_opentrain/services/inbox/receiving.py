@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, router
 from django.utils import timezone
@@ -24,10 +24,10 @@ from django_opentrain.services.endpoints import RETIREMENT
 from django_opentrain.services.inbox import deliveries
 from django_opentrain.services.workers import wakeup
 
+T = TypeVar("T")
+
 #: Seconds for which a process remembers an endpoint. Its secret never changes: rotation makes a new endpoint.
 ENDPOINT_CACHE_SECONDS: Final = 10.0
-
-
 ENDPOINT_CACHE_SIZE: Final = 10_000
 
 
@@ -49,6 +49,19 @@ class _KnownEndpoint:
 
 
 _known_endpoints: dict[uuid.UUID, _KnownEndpoint] = {}
+#: Keys that no endpoint has, and when to look again. A key is random: none is asked for before it is there.
+_unknown_keys: dict[uuid.UUID, float] = {}
+
+
+def check_headers(key: uuid.UUID, headers: Mapping[str, str]) -> None:
+    """Refuse what can be refused before the body is read: a sender may take its time with that.
+
+    Raises as ``receive`` does.
+    """
+    _retrying(lambda: _endpoint(key))
+    signature = _header(headers, catalog.SIGNATURE_HEADER)
+    if not signing.is_timely(signature, tolerance=conf.signature_tolerance, now=timezone.now().timestamp()):
+        raise BadSignature
 
 
 def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
@@ -60,12 +73,16 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
     be stored.
     """
+    return _retrying(lambda: _receive(key, headers, body))
+
+
+def _retrying(step: Callable[[], T]) -> T:
     try:
-        return _receive(key, headers, body)
+        return step()
     except (OperationalError, InterfaceError):
         if not _died_while_idle():
             raise
-    return _receive(key, headers, body)
+    return step()
 
 
 def _died_while_idle() -> bool:
@@ -124,14 +141,24 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
     known = _known_endpoints.get(key)
     if known is not None and known.forget_at > now:
         return known
-    # A secret that was rotated because it leaked must not be good for ever.
-    long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
-    row = WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
+    if _unknown_keys.get(key, now) > now:
+        raise UnknownEndpoint
+    row = _live_row(key)
     secret = row and row.secret
     if row is None or not secret:
+        _remember(_unknown_keys, key, now + ENDPOINT_CACHE_SECONDS)
         raise UnknownEndpoint
-    if len(_known_endpoints) >= ENDPOINT_CACHE_SIZE:
-        _known_endpoints.clear()
-    known = _KnownEndpoint(row.pk, secret, now + ENDPOINT_CACHE_SECONDS)
-    _known_endpoints[key] = known
-    return known
+    return _remember(_known_endpoints, key, _KnownEndpoint(row.pk, secret, now + ENDPOINT_CACHE_SECONDS))
+
+
+def _live_row(key: uuid.UUID) -> WebhookEndpoint | None:
+    # A secret that was rotated because it leaked must not be good indefinitely.
+    long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
+    return WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
+
+
+def _remember(cache: dict[uuid.UUID, T], key: uuid.UUID, value: T) -> T:
+    if len(cache) >= ENDPOINT_CACHE_SIZE:
+        cache.clear()
+    cache[key] = value
+    return value

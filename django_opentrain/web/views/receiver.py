@@ -13,7 +13,6 @@ from uuid import UUID
 
 from django.db import Error as AnyDatabaseError
 from django.http import HttpResponse
-from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
 from django_opentrain.conf import conf
@@ -66,7 +65,9 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
     if request.method != "POST":
         return _answer(405, Allow="POST")
     try:
-        inbox.receive(key, _headers(request), _bounded_body(request))
+        headers = _headers(request)
+        inbox.check_headers(key, headers)
+        inbox.receive(key, headers, _bounded_body(request))
     except Unacceptable as error:
         logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
         return _answer(error.status)
@@ -108,7 +109,7 @@ def _bounded_body(request: HttpRequest) -> SecretBytes:
         stream = BytesIO(request.body)
     try:
         body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
-    except (OSError, RawPostDataException):
+    except Exception:  # noqa: BLE001 - each server has errors of its own for a client that breaks off or frames badly
         raise Unacceptable(400, "its body could not be read.") from None
     if len(body) > limit:
         raise Unacceptable(413, "its body is too long.")
