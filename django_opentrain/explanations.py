@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from django_opentrain.errors import (
+    EXPECTED,
     BusyError,
     LeaseLostError,
     ReconnectRequired,
@@ -33,11 +34,19 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
+from django_opentrain.platform.redaction import describe, redact
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
+#: The code of a stored reason that is for operators only.
 INTERNAL_ERROR: Final = "INTERNAL_ERROR"
+#: The code of a stored sentence of our own.
+NOTE: Final = "NOTE"
+#: The install, the app or the feature is inactive on OpenTrain.
+OPENTRAIN_FORBIDDEN: Final = "OPENTRAIN_FORBIDDEN"
+#: The longest code that a row keeps.
+MAX_CODE: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +88,7 @@ class _Words:
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
 _ASK: Final = _("Ask this site's administrators for details.")
+_LOST_KEY: Final = _("The key with which it was encrypted is missing.")
 
 #: The first that fits is taken: particular ones come first.
 _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
@@ -103,7 +113,7 @@ _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
     (
         Forbidden,
         _Words(
-            code="OPENTRAIN_FORBIDDEN",
+            code=OPENTRAIN_FORBIDDEN,
             title=_("OpenTrain refuses this for now"),
             advice=_(
                 "The connection, this site's app or your OpenTrain account's feature is not active. Look at your"
@@ -138,7 +148,7 @@ _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
         UndecryptableError,
         _Words(
             title=_("This site can't read the connection's token"),
-            text=_("The key with which it was encrypted is missing."),
+            text=_LOST_KEY,
             advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
         ),
@@ -154,7 +164,7 @@ def explain(error: OpenTrainError | ServiceError) -> Explanation:
     words = next(words for kinds, words in _TABLE if isinstance(error, kinds))
     wait = words.pause if error.retry_after is None else error.retry_after
     return Explanation(
-        code=words.code or error.code,
+        code=words.code or error.code[:MAX_CODE],
         http_status=error.http_status,
         text=str(error) if error.public else str(words.text or _ASK),
         title=str(words.title),
@@ -170,3 +180,55 @@ def _details(error: OpenTrainError | ServiceError) -> Mapping[str, Any]:
     if isinstance(error, MissingScope):
         return {"scope": error.scope}
     return error.details if isinstance(error, (BadRequest, Conflict)) else {}
+
+
+# What rows keep -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something failed or was ignored, as a row keeps it: in a column for the text and one for the code."""
+
+    text: str = ""
+    code: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Reason:
+        """The reason that an error is. What is not for customers has its class's name in front, for operators."""
+        if not isinstance(error, EXPECTED):
+            return cls(describe(error), INTERNAL_ERROR)
+        told = explain(error)
+        if error.public:
+            return cls(redact(str(error)), told.code)
+        return cls(describe(error), told.code if told.code in _TOLD_INSTEAD else INTERNAL_ERROR)
+
+    @classmethod
+    def note(cls, sentence: str) -> Reason:
+        """A sentence of our own; "" is no reason."""
+        return cls(sentence, NOTE if sentence else "")
+
+    def columns(self, name: str) -> dict[str, str]:
+        """The columns ``name`` and ``name_code``, for an UPDATE."""
+        return {name: self.text, f"{name}_code": self.code}
+
+    def put(self, row: object, name: str) -> None:
+        """Set these columns of a row that is saved later."""
+        for column, value in self.columns(name).items():
+            setattr(row, column, value)
+
+
+#: Nothing failed.
+NO_REASON: Final = Reason()
+
+#: What customers read instead of a stored text, by its code. One without a code can be of anybody.
+_TOLD_INSTEAD: Final[Mapping[str, _StrOrPromise]] = {
+    "": _ASK,
+    INTERNAL_ERROR: _ASK,
+    UndecryptableError.code: _LOST_KEY,
+}
+
+
+def reason_for_customers(row: object, name: str) -> str:
+    """Why something failed, from the columns ``name`` and ``name_code`` of a row; "" when nothing did."""
+    text: str = getattr(row, name)
+    return str(_TOLD_INSTEAD.get(getattr(row, f"{name}_code"), text)) if text else ""

@@ -59,7 +59,7 @@ STORIES = [
     {"access"},
     {"usage"},
     {"endpoints", "linking", "purge"},
-    {"connect", "reasons"},
+    {"connect"},
     {"inbox"},
     {"reconcile"},
     {"sweep"},

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from django_opentrain.models import AccessGrant, DailyUsage, Install, WebhookEvent
+from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEvent
 
 APP = "django_opentrain"
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -87,3 +87,41 @@ def test_the_newest_state_goes_back_and_forward_again() -> None:
     migrate(states()[-1])
     if before is not None:
         check()
+
+
+#: What links have kept, and what becomes of it.
+REASONS = {
+    "AdapterError: The account was deactivated.": ("The account was deactivated.", "CONFLICT"),
+    # The host has exceptions of these names, too.
+    "NotFound: http://10.0.0.7/": ("NotFound: http://10.0.0.7/", "INTERNAL_ERROR"),
+    "KeyError: 'seat'": ("KeyError: 'seat'", "INTERNAL_ERROR"),
+    "OpenTrain has no Work Email yet: wait.": ("OpenTrain has no Work Email yet: wait.", "NOTE"),
+    "": ("", ""),
+}
+#: The codes of installs, as they were and as they are.
+CODES = {
+    "UNAUTHORIZED": "RECONNECT_REQUIRED",
+    "FORBIDDEN": "OPENTRAIN_FORBIDDEN",
+    "MISSING_SCOPE:usage:write": "MISSING_SCOPE",
+    "REVOKED": "REVOKED",
+}
+
+
+def test_a_stored_reason_is_split_into_code_and_text() -> None:
+    [codes] = [number for number, name in enumerate(states()) if name.endswith("_error_codes")]
+    apps = migrate(states()[codes - 1])
+    installs, links = apps.get_model(APP, "Install").objects, apps.get_model(APP, "ProjectLink").objects
+    for code in CODES:
+        install = installs.create(tenant=code, last_error="Why: it says so.", last_error_code=code)
+    for number, text in enumerate(REASONS):
+        links.create(install=install, external_project_id=str(number), last_error=text)
+
+    migrate(states()[-1])
+    kept = ProjectLink.objects.order_by("pk").values_list("last_error", "last_error_code")
+    assert list(kept) == list(REASONS.values())
+    assert dict(Install.objects.values_list("tenant", "last_error_code")) == CODES
+    assert set(Install.objects.values_list("last_error", flat=True)) == {"Why: it says so."}
+
+    migrate(states()[codes - 1])
+    back = dict(installs.values_list("tenant", "last_error_code"))
+    assert back == {code: code.partition(":")[0] for code in CODES}

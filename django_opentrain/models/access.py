@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.contracts import Contract, Participant
@@ -76,6 +77,7 @@ class AccessGrant(TimestampedModel):
         help_text=_("While an attempt is under way; it stays when the attempt ended its process"),
     )
     last_error = models.TextField(_("last error"), blank=True)
+    last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
     desired_at = models.DateTimeField(_("desired at"), null=True, blank=True)
     granted_at = models.DateTimeField(_("granted at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.installs import Install
@@ -135,11 +136,15 @@ class Contract(TimestampedModel):
     announce_attempts = models.PositiveIntegerField(_("announce attempts"), default=0, editable=False)
     next_announce_at = models.DateTimeField(_("next announce at"), null=True, blank=True, editable=False)
     announce_error = models.TextField(_("announce error"), blank=True, editable=False)
+    announce_error_code = models.CharField(
+        _("announce error code"), max_length=MAX_CODE, blank=True, editable=False
+    )
 
     usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
     collect_attempts = models.PositiveIntegerField(_("collect attempts"), default=0)
     next_collect_at = models.DateTimeField(_("next collect at"), null=True, blank=True)
     collect_error = models.TextField(_("collect error"), blank=True)
+    collect_error_code = models.CharField(_("collect error code"), max_length=MAX_CODE, blank=True)
     usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)
     report_unconfirmed_until = models.DateTimeField(
         _("report unconfirmed until"),
@@ -152,6 +157,7 @@ class Contract(TimestampedModel):
     report_attempts = models.PositiveIntegerField(_("report attempts"), default=0)
     next_report_at = models.DateTimeField(_("next report at"), null=True, blank=True)
     report_error = models.TextField(_("report error"), blank=True)
+    report_error_code = models.CharField(_("report error code"), max_length=MAX_CODE, blank=True)
 
     objects = ContractQuerySet.as_manager()
 

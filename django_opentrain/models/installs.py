@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.clients import build_client
 from django_opentrain.conf import conf
+from django_opentrain.explanations import MAX_CODE, NO_REASON, Reason
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.lazy_messages import restored
 from django_opentrain.models.base import TimestampedModel
@@ -22,7 +23,6 @@ from django_opentrain.platform.catalog import has_scope
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
-    MissingScope,
     OpenTrainError,
     RateLimited,
     Unauthorized,
@@ -62,18 +62,18 @@ class InstallQuerySet(models.QuerySet["Install"]):
 
     def clear_error(self) -> None:
         """A call succeeded."""
-        self.exclude(last_error="").update(last_error="", last_error_code="", refused_at=None)
+        self.exclude(last_error="").update(refused_at=None, **NO_REASON.columns("last_error"))
 
     def record_error(self, error: Unauthorized | Forbidden) -> None:
         """OpenTrain refused a call. Whether it refuses all, this alone doesn't say."""
-        self.update(last_error=str(error), last_error_code=_error_code(error))
+        self.update(**Reason.of(error).columns("last_error"))
 
     def record_refusal(self, error: Unauthorized | Forbidden) -> None:
         """OpenTrain refuses all calls: the token or, where the app or the feature is inactive, the connection.
 
         A refusal without OpenTrain's code is a proxy's: it says nothing about the install, so no time runs from it.
         """
-        columns: dict[str, Any] = {"last_error": str(error), "last_error_code": _error_code(error)}
+        columns: dict[str, Any] = {**Reason.of(error).columns("last_error")}
         if error.from_opentrain:
             columns["refused_at"] = Coalesce("refused_at", timezone.now())
         if isinstance(error, Unauthorized):
@@ -144,7 +144,7 @@ class Install(TimestampedModel):
     last_error = models.TextField(_("last error"), blank=True)
     last_error_code = models.CharField(
         _("last error code"),
-        max_length=64,
+        max_length=MAX_CODE,
         blank=True,
         help_text=_("Machine-readable reason of the last error"),
     )
@@ -266,12 +266,6 @@ class InstallObserver:
             seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
             pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
             self._rows.pause_until(timezone.now() + pause)
-
-
-def _error_code(error: Unauthorized | Forbidden) -> str:
-    if isinstance(error, MissingScope):
-        return f"MISSING_SCOPE:{error.scope}"
-    return Unauthorized.code if isinstance(error, Unauthorized) else Forbidden.code
 
 
 def _revoke_grace() -> timedelta:

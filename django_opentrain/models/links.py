@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.installs import Install
@@ -65,6 +66,7 @@ class ProjectLink(TimestampedModel):
     removal_requested_at = models.DateTimeField(_("removal requested at"), null=True, blank=True)
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)
+    last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
 
     objects = ProjectLinkQuerySet.as_manager()
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.contracts import Contract
@@ -51,6 +52,7 @@ class DailyUsage(TimestampedModel):
     reported_revision = models.PositiveIntegerField(_("reported revision"), default=0)
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.DUE)
     error = models.TextField(_("error"), blank=True)
+    error_code = models.CharField(_("error code"), max_length=MAX_CODE, blank=True)
     reported_at = models.DateTimeField(_("reported at"), null=True, blank=True)
     retry_at = models.DateTimeField(
         _("retry at"),

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.conf import conf
+from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField, IdField
 from django_opentrain.models.base import SecretKeepingModel, TimestampedModel
 from django_opentrain.models.installs import Install
@@ -59,6 +60,7 @@ class WebhookEndpoint(TimestampedModel):
     )
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)
+    last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
 
     objects = WebhookEndpointQuerySet.as_manager()
 
@@ -112,6 +114,7 @@ class WebhookEvent(SecretKeepingModel):
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True, help_text=_("Why it failed or was ignored"))
+    error_code = models.CharField(_("error code"), max_length=MAX_CODE, blank=True)
     received_at = models.DateTimeField(_("received at"), db_index=True)
     processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
 

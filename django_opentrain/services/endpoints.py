@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import BusyError, OperationRefused, UndecryptableError
+from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
@@ -182,8 +183,9 @@ def _create(install: Install) -> WebhookEndpoint:
         created = install.client.create_webhook_endpoint(url=endpoint.url, event_types=endpoint.event_types)
     except OpenTrainError as error:
         if error.outcome_unknown:
-            endpoint.last_error = str(error)
-            endpoint.save(update_fields=["last_error", "updated_at"])
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+                **Reason.of(error).columns("last_error"), updated_at=timezone.now()
+            )
         else:
             endpoint.delete()
         raise
@@ -232,7 +234,7 @@ def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str,
         "disabled_reason": info.disabled_reason,
         "status": Status.RETIRING if endpoint.status == Status.RETIRING else status,
         "checked_at": timezone.now(),
-        "last_error": "",
+        **NO_REASON.columns("last_error"),
         "updated_at": timezone.now(),
         **more,
     }
@@ -266,7 +268,7 @@ def _delete(endpoint: WebhookEndpoint) -> None:
 def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
     # The row stays, with its secret: its events hang on it, and deliveries that are on their way are still taken.
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        status=Status.REMOVED, last_error=reason, updated_at=timezone.now()
+        status=Status.REMOVED, **Reason.note(reason).columns("last_error"), updated_at=timezone.now()
     )
 
 

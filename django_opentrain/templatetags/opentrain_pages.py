@@ -6,13 +6,14 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from django import template
+from django.db.models import Model
 from django.forms import BoundField
 from django.utils.formats import number_format
 
 from django_opentrain import relative_time
 from django_opentrain.conf import conf
+from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
-from django_opentrain.services.reasons import readable
 from django_opentrain.web.presenters import access, budgets, endpoints
 from django_opentrain.web.presenters.status import Statement
 from django_opentrain.web.views import assets
@@ -78,9 +79,9 @@ def endpoint_state(endpoint: WebhookEndpoint) -> Statement:
 
 
 @register.filter
-def reason(stored: str) -> str:
-    """A stored reason, as far as it is for a customer."""
-    return readable(stored)
+def reason(row: Model, column: str) -> str:
+    """What this column of a row says went wrong, as far as it is for a customer."""
+    return reason_for_customers(row, column)
 
 
 @register.filter

@@ -19,6 +19,7 @@ from rest_framework.throttling import BaseThrottle
 
 from django_opentrain.adapters import AdapterError
 from django_opentrain.api.urls import ROUTES, api_urls
+from django_opentrain.explanations import Reason
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -28,7 +29,6 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from django_opentrain.platform.redaction import describe
 from tests import factories
 from tests.api.conftest import log_in, url
 
@@ -269,14 +269,15 @@ def test_no_secret_leaves(rows: dict[str, int], boss: APIClient) -> None:
 
 def test_what_fails_inside_the_host_is_for_its_operators(rows: dict[str, int], boss: APIClient) -> None:
     """A database's words, say, may hold anything; OpenTrain's and an adapter's are for people."""
-    inside = describe(RuntimeError("password=swordfish"))
-    Install.objects.update(last_error=inside)
-    ProjectLink.objects.update(last_error=inside)
-    AccessGrant.objects.update(last_error=describe(AdapterError("Somebody has to look.")))
-    Contract.objects.update(report_error=inside)
-    WebhookEndpoint.objects.update(last_error=inside)
-    WebhookEvent.objects.update(error=inside)
+    inside = Reason.of(RuntimeError("password=swordfish"))
+    for model in (Install, ProjectLink, WebhookEndpoint):
+        model._default_manager.update(**inside.columns("last_error"))
+    AccessGrant.objects.update(**Reason.of(AdapterError("Somebody has to look.")).columns("last_error"))
+    Contract.objects.update(**inside.columns("report_error"))
+    WebhookEvent.objects.update(**inside.columns("error"))
     text = every_page(boss, rows)
     assert b"swordfish" not in text
-    assert b'"lastError":"The operators of this site can see the reason."' in text
-    assert b'"lastError":"Somebody has to look."' in text
+    assert (
+        b'"lastError":"Ask this site\'s administrators for details.","lastErrorCode":"INTERNAL_ERROR"' in text
+    )
+    assert b'"lastError":"Somebody has to look.","lastErrorCode":"CONFLICT"' in text

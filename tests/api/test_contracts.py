@@ -43,7 +43,15 @@ def contract(install: Install) -> Contract:
     """Under a link, with a trainer who waits for access."""
     link, person = factories.make_link(install), factories.make_participant(install)
     contract = factories.make_contract(install, [link], trainer=person, budget_state="LOW")
-    factories.make_grant(contract, link, person, state=AccessGrant.State.FAILED, last_error="no", attempts=3)
+    factories.make_grant(
+        contract,
+        link,
+        person,
+        state=AccessGrant.State.FAILED,
+        last_error="no",
+        last_error_code="CONFLICT",
+        attempts=3,
+    )
     return contract
 
 

@@ -464,11 +464,11 @@ def test_the_clock_is_said_to_be_ahead_or_behind(
 
 
 def test_the_error_and_whose_it_is_are_said_with_it(opentrain: OpenTrain, install: Install) -> None:
-    update_grant(desired=REVOKED, state=State.FAILED, last_error="AdapterError: 403\nmay not remove members")
+    update_grant(desired=REVOKED, state=State.FAILED, last_error="403\nmay not remove members")
     [detail] = only("removal-failing").details
     trainer = grant().participant.opentrain_user_id
     assert f"trainer {trainer} (account " in detail
-    assert f"project p1 of customer acme ({install.opentrain_id}): AdapterError: 403 may not" in detail
+    assert f"project p1 of customer acme ({install.opentrain_id}): 403 may not" in detail
 
 
 def test_many_of_a_kind_are_counted_and_some_are_named(install: Install) -> None:

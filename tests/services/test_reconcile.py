@@ -501,7 +501,7 @@ def test_a_switched_off_feature_is_told_and_heals(linked: OpenTrain) -> None:
     linked.sandbox.set_organization(install().organization_id, feature_enabled=False)
     with pytest.raises(Forbidden):
         reconcile.install(install())
-    assert install().last_error_code == "FORBIDDEN"
+    assert install().last_error_code == "OPENTRAIN_FORBIDDEN"
     linked.sandbox.set_organization(install().organization_id, feature_enabled=True)
     hourly(linked)
     assert install().last_error == ""

@@ -69,12 +69,14 @@ def _hire(install: Install, link: ProjectLink, number: int) -> AccessGrant:
             timezone.now().date() - timedelta(days=day),
             status=status,
             error="totalSeconds is out of range" if status == DailyUsage.Status.REFUSED else "",
+            error_code="BAD_REQUEST" if status == DailyUsage.Status.REFUSED else "",
         )
     return factories.make_grant(
         contract,
         link,
         trainer,
         state=AccessGrant.State.FAILED,
-        last_error="AdapterError: the account was deactivated here",
+        last_error="the account was deactivated here",
+        last_error_code="CONFLICT",
         next_attempt_at=timezone.now() + timedelta(minutes=5),
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import Client, RequestFactory, override_settings
@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
+from django_opentrain.explanations import Reason
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from tests import factories
 from tests.web.adapter import NamesAdapter
@@ -28,6 +29,8 @@ from tests.web.scenes import full_scene
 
 HOME = "/opentrain/"
 SOON = timedelta(minutes=5)
+
+NO_ANSWER = Reason("No answer.", "OPENTRAIN_UNAVAILABLE").columns("last_error")
 
 
 def home(client: Client, query: str = "") -> str:
@@ -61,7 +64,8 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
         pytest.param(
             {
                 "status": "UNAUTHORIZED",
-                "last_error": "Unauthorized: It was revoked. (request req_1)",
+                "last_error": "It was revoked. (request req_1)",
+                "last_error_code": "RECONNECT_REQUIRED",
                 "refused_at": timezone.now(),
             },
             [
@@ -94,12 +98,12 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
             id="paused",
         ),
         pytest.param(
-            {"last_error_code": "FORBIDDEN", "last_error": "The feature is off."},
+            {"last_error_code": "OPENTRAIN_FORBIDDEN", "last_error": "The feature is off."},
             ["is refusing this connection", "The feature is off."],
             id="forbidden",
         ),
         pytest.param(
-            {"last_error": "OpenTrain can't be reached."},
+            Reason("OpenTrain can't be reached.", "OPENTRAIN_UNAVAILABLE").columns("last_error"),
             ["can't be reached", "retried automatically"],
             id="failing",
         ),
@@ -276,7 +280,7 @@ def test_each_unlinked_project_leads_to_the_form(boss: Client) -> None:
     ("values", "words"),
     [
         ({"job_id": ""}, "No job chosen yet"),
-        ({"status": ProjectLink.Status.PENDING, "last_error": "No answer."}, "No answer."),
+        ({"status": ProjectLink.Status.PENDING, **NO_ANSWER}, "No answer."),
         ({"removal_requested_at": timezone.now()}, "Being removed"),
         ({"provisioning_mode": "MANAGED_ADAPTER"}, "OpenTrain gives access"),
     ],
@@ -340,7 +344,7 @@ STATE = AccessGrant.State
             ["could not be revoked", "the account was", "Next attempt:"],
         ),
         (
-            {"state": STATE.WAITING_FOR_EMAIL, "last_error": "No Work Email."},
+            {"state": STATE.WAITING_FOR_EMAIL, **Reason.note("No Work Email.").columns("last_error")},
             ["Waiting for a", "No Work Email."],
         ),
     ],
@@ -362,12 +366,11 @@ def test_a_home_row_says_which_project_each_access_is_for(boss: Client) -> None:
 
 def test_what_broke_inside_the_host_is_for_its_operators(boss: Client) -> None:
     scene = full_scene()
-    AccessGrant.objects.filter(pk=scene.grant.pk).update(
-        last_error="OperationalError: table secret_inner is locked"
-    )
+    inside = Reason.of(OperationalError("table secret_inner is locked"))
+    AccessGrant.objects.filter(pk=scene.grant.pk).update(**inside.columns("last_error"))
     text = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
     assert "secret_inner" not in text
-    assert "operators of this site can see the reason" in text
+    assert "Ask this site's administrators for details." in text
 
 
 def test_a_profile_that_is_not_a_web_page_is_no_link(boss: Client) -> None:
@@ -402,7 +405,7 @@ def test_refused_work_is_shown_with_its_reason(boss: Client) -> None:
         ({"status": "ACTIVE", "consecutive_failures": 4}, "The last 4 deliveries failed."),
         ({"status": "DISABLED"}, "Disabled by OpenTrain"),
         ({"status": "PAUSED"}, "Notifications were disabled on purpose"),
-        ({"status": "PENDING", "last_error": "No answer."}, "No answer."),
+        ({"status": "PENDING", **NO_ANSWER}, "No answer."),
         ({"status": "RETIRING"}, "Being replaced"),
     ],
 )
@@ -416,7 +419,7 @@ def test_notifications_in_words(boss: Client, values: dict[str, Any], words: str
 
 
 def test_an_endpoints_trouble_is_told_once(boss: Client) -> None:
-    factories.make_endpoint(factories.make_install("acme"), status="PENDING", last_error="No answer.")
+    factories.make_endpoint(factories.make_install("acme"), status="PENDING", **NO_ANSWER)
     assert home(boss).count("No answer.") == 1
 
 

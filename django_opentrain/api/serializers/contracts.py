@@ -46,6 +46,7 @@ class GrantSerializer(CamelSerializer):
     granted_at = UTCDateTimeField(allow_null=True)
     revoked_at = UTCDateTimeField(allow_null=True)
     last_error = FailureReasonField()
+    last_error_code = NullableCharField()
 
 
 class MilestoneSerializer(CamelSerializer):
@@ -92,7 +93,9 @@ class ContractSerializer(CamelSerializer):
     usage_collected_at = UTCDateTimeField(allow_null=True)
     usage_reported_at = UTCDateTimeField(allow_null=True)
     collect_error = FailureReasonField(help_text="Why the last collection of work from this site failed.")
+    collect_error_code = NullableCharField()
     report_error = FailureReasonField(help_text="Why the last report to OpenTrain failed.")
+    report_error_code = NullableCharField()
 
     def _link_ids(self, contract: Contract) -> list[int]:
         return sorted(link.pk for link in contract.links.all())

@@ -12,8 +12,8 @@ from rest_framework import ISO_8601, serializers
 
 from django_opentrain.api.pagination import LARGEST_ID
 from django_opentrain.crypto import SecretStr
+from django_opentrain.explanations import reason_for_customers
 from django_opentrain.fields import MAX_ID
-from django_opentrain.services.reasons import readable
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: Links that we show must lead to a page, not run a script.
@@ -102,5 +102,5 @@ class NullableCharField(serializers.CharField):
 class FailureReasonField(NullableCharField):
     """Why something failed, as far as it is for a customer; null when nothing did."""
 
-    def to_representation(self, value: Any) -> Any:
-        return super().to_representation(readable(str(value)))
+    def get_attribute(self, instance: Any) -> str:
+        return reason_for_customers(instance, str(self.source))

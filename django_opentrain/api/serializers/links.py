@@ -40,6 +40,7 @@ class LinkSerializer(CamelSerializer):
         allow_null=True, help_text="Set once the link is to go: the access that it gave has ended."
     )
     last_error = FailureReasonField()
+    last_error_code = NullableCharField()
 
 
 class LinkQuery(PageQuery):

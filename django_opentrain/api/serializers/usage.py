@@ -81,6 +81,7 @@ class DaySerializer(CamelSerializer):
     status = serializers.ChoiceField(DailyUsage.Status.choices)
     reported_at = UTCDateTimeField(allow_null=True)
     error = FailureReasonField(help_text="Why OpenTrain refused it.")
+    error_code = NullableCharField()
     retry_at = UTCDateTimeField(
         allow_null=True,
         help_text="When a day that was refused before it was over everywhere is reported again.",

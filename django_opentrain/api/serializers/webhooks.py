@@ -36,6 +36,7 @@ class EndpointSerializer(CamelSerializer):
     checked_at = UTCDateTimeField(allow_null=True)
     retire_at = UTCDateTimeField(allow_null=True, help_text="When an endpoint that was replaced is deleted.")
     last_error = FailureReasonField()
+    last_error_code = NullableCharField()
 
 
 class EndpointQuery(PageQuery):
@@ -73,6 +74,7 @@ class EventSerializer(CamelSerializer):
     received_at = UTCDateTimeField()
     processed_at = UTCDateTimeField(allow_null=True)
     error = FailureReasonField(help_text="Why it failed or was ignored.")
+    error_code = NullableCharField()
     replayable = serializers.BooleanField(help_text="False once its body's retention is over.")
 
 

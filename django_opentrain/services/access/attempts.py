@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.errors import AdapterError, UndecryptableError
+from django_opentrain.errors import EXPECTED, AdapterError
+from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
-from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import participants
@@ -40,14 +40,14 @@ class Outcome:
     #: 0 once it has succeeded.
     attempts: int = 0
     next_attempt_at: datetime | None = None
-    last_error: str = ""
+    reason: Reason = NO_REASON
 
 
 def perform(grant: AccessGrant) -> Outcome:
     """Make what is desired true. ``grant.attempts`` counts this attempt already."""
     if grant.desired == AccessGrant.Desired.REVOKED:
         return _call(grant, _remove)
-    reason = ""
+    reason = NO_REASON
     if not participants.readable_email(grant.participant):
         # The first time it may still be on its way: an event can come before the Work Email is there.
         if grant.state == AccessGrant.State.WAITING_FOR_EMAIL:
@@ -65,7 +65,7 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
         next_attempt_at=timezone.now() + backoff(grant.attempts),
-        last_error=describe(error),
+        reason=Reason.of(error),
     )
     level = logging.ERROR if grant.desired == AccessGrant.Desired.REVOKED else logging.WARNING
     logger.log(
@@ -74,7 +74,7 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
         grant.pk,
         grant.desired,
         grant.attempts,
-        outcome.last_error,
+        describe(error),
     )
     return outcome
 
@@ -135,22 +135,24 @@ def _given_by_opentrain(grant: AccessGrant) -> bool:
     return Contract.objects.active().filter(links__in=links, trainer__opentrain_user_id=trainer).exists()
 
 
-def _ask_for_email(grant: AccessGrant) -> str:
+def _ask_for_email(grant: AccessGrant) -> Reason:
     """Ask OpenTrain for the Work Email; why there is none, should there be none."""
     if not participants.can_learn_emails(grant.contract.install):
-        return _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
+        return Reason.note(
+            _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
+        )
     try:
         participants.fetch(grant.contract)
-    except (OpenTrainError, UndecryptableError) as error:
-        return describe(error)
-    return _("OpenTrain has no Work Email for this trainer yet.")
+    except EXPECTED as error:
+        return Reason.of(error)
+    return Reason.note(_("OpenTrain has no Work Email for this trainer yet."))
 
 
-def _wait_for_email(grant: AccessGrant, reason: str) -> Outcome:
+def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
     return Outcome(
         state=AccessGrant.State.WAITING_FOR_EMAIL,
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
         next_attempt_at=next_question(grant.attempts - 1, timezone.now()),
-        last_error=reason,
+        reason=reason,
     )

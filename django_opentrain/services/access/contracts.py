@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
+from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event, order_key
@@ -152,14 +153,14 @@ def _announce_budget(pk: int) -> bool:
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
         logger.error("budget_changed failed for contract %s: %s", contract.opentrain_id, describe(error))
         again = timezone.now() + backoff(contract.announce_attempts)
-        rows.update(next_announce_at=again, announce_error=describe(error))
+        rows.update(next_announce_at=again, **Reason.of(error).columns("announce_error"))
         return False
     with transaction.atomic():
         rows.update(
             announced_budget_state=contract.budget_state,
             announce_attempts=0,
             next_announce_at=None,
-            announce_error="",
+            **NO_REASON.columns("announce_error"),
         )
         signals.send_on_commit(signals.budget_changed, Contract, contract=contract, previous_state=previous)
     return True
@@ -171,5 +172,5 @@ def _claim_announcement(contract: Contract) -> bool:
         attempts="announce_attempts",
         next_at="next_announce_at",
         hold=locks.CALL_LEASE,
-        announce_error=_("The last attempt did not finish: its process ended."),
+        **Reason.note(_("The last attempt did not finish: its process ended.")).columns("announce_error"),
     )

@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
+from django_opentrain.explanations import Reason
 from django_opentrain.models import AccessGrant, Participant
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.access import attempts
@@ -144,7 +145,7 @@ def _count(claim: Claim) -> None:
     if row.attempt_began_at is not None:
         changes = {
             "state": AccessGrant.State.FAILED,
-            "last_error": _("The last attempt did not finish: its process ended."),
+            **Reason.note(_("The last attempt did not finish: its process ended.")).columns("last_error"),
         }
         logger.error("Access grant %s: attempt %d did not finish, its process ended.", row.pk, row.attempts)
     row.attempts += 1
@@ -162,7 +163,7 @@ def _count(claim: Claim) -> None:
 def _record(claim: Claim, outcome: Outcome) -> None:
     row, now = claim.grant, timezone.now()
     is_so: dict[str, Any] = {"state": outcome.state, "host_user_ref": outcome.host_user_ref}
-    if (outcome.state, outcome.host_user_ref) != (row.state, row.host_user_ref) or outcome.last_error:
+    if (outcome.state, outcome.host_user_ref) != (row.state, row.host_user_ref) or outcome.reason.text:
         is_so["updated_at"] = now
     if outcome.state == AccessGrant.State.GRANTED:
         is_so["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
@@ -173,7 +174,7 @@ def _record(claim: Claim, outcome: Outcome) -> None:
         "attempts": outcome.attempts,
         "attempt_began_at": None,
         "next_attempt_at": outcome.next_attempt_at,
-        "last_error": outcome.last_error,
+        **outcome.reason.columns("last_error"),
     }
     # A Work Email that came while the host was at work is not what was given.
     same_email = Participant.objects.filter(
@@ -208,7 +209,7 @@ def _announce(row: AccessGrant, outcome: Outcome) -> None:
     before = row.state
     if outcome.state == AccessGrant.State.FAILED:
         row.refresh_from_db()
-        signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=outcome.last_error)
+        signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=outcome.reason.text)
     elif outcome.state != before and outcome.state in AccessGrant.Desired.values:
         row.refresh_from_db()
         given = outcome.state == AccessGrant.State.GRANTED

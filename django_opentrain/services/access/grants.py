@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.errors import OperationRefused
+from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.workers import wakeup
@@ -99,6 +100,6 @@ def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
         attempts=0,
         attempt_began_at=None,
         next_attempt_at=None,
-        last_error="",
+        **NO_REASON.columns("last_error"),
         updated_at=now,
     )

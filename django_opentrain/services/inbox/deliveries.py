@@ -15,6 +15,7 @@ from typing import Final
 from django.db import IntegrityError, connections, router, transaction
 
 from django_opentrain import crypto
+from django_opentrain.explanations import NOTE
 from django_opentrain.models import WebhookEvent
 from django_opentrain.platform.payloads import Event
 
@@ -31,7 +32,12 @@ COLUMNS: Final = (
     "received_at",
 )
 #: The same for all, as SQL; what is named nowhere is null.
-CONSTANTS: Final = {"status": f"'{WebhookEvent.Status.PENDING.value}'", "error": "''", "attempts": "0"}
+CONSTANTS: Final = {
+    "status": f"'{WebhookEvent.Status.PENDING.value}'",
+    "error": "''",
+    "error_code": "''",
+    "attempts": "0",
+}
 
 
 def store(
@@ -54,7 +60,7 @@ def store(
     received_at = connection.ops.adapt_datetimefield_value(now)
     values = [endpoint_id, digest, delivery_id, *known, crypto.seal(body), received_at]
     if ignored:
-        values += [WebhookEvent.Status.IGNORED.value, ignored]
+        values += [WebhookEvent.Status.IGNORED.value, ignored, NOTE]
     # Where the caller is in a transaction, PostgreSQL needs a savepoint to survive a repeat.
     guard = transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext()
     try:
@@ -71,7 +77,7 @@ def store(
 def _statement(alias: str, *, ignored: bool) -> str:
     """The INSERT for a pending arrival, or for one that is ignored for a reason."""
     quote = connections[alias].ops.quote_name
-    own = (*COLUMNS, "status", "error") if ignored else COLUMNS
+    own = (*COLUMNS, "status", "error", "error_code") if ignored else COLUMNS
     values = dict.fromkeys(own, "%s") | {name: sql for name, sql in CONSTANTS.items() if name not in own}
     names = ", ".join(map(quote, values))
     table = quote(WebhookEvent._meta.db_table)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
+from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
@@ -61,8 +62,7 @@ def _install_revoked(origin: Install, event: Event) -> str:
         status=Install.Status.REVOKED,
         revoked_at=timezone.now(),
         token=None,
-        last_error=_("The customer disconnected on OpenTrain."),
-        last_error_code="REVOKED",
+        **Reason(_("The customer disconnected on OpenTrain."), "REVOKED").columns("last_error"),
     )
     signals.send_on_commit(signals.install_revoked, Install, install=origin)
     return ""

@@ -14,10 +14,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
+from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Install, WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform.payloads import Event
-from django_opentrain.platform.redaction import describe
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
@@ -70,11 +70,11 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     else:
         ignored = handlers.apply(row.endpoint.install, install, event)
     row.status = WebhookEvent.Status.IGNORED if ignored else WebhookEvent.Status.PROCESSED
-    row.error = ignored
+    Reason.note(ignored).put(row, "error")
     row.attempts += 1
     row.next_attempt_at = None
     row.processed_at = timezone.now()
-    row.save(update_fields=["status", "error", "attempts", "next_attempt_at", "processed_at"])
+    row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at", "processed_at"])
     signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
     return True
 
@@ -99,11 +99,11 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         if row is None or row.status != WebhookEvent.Status.PENDING:
             return
         row.attempts += 1
-        row.error = describe(error)
+        Reason.of(error).put(row, "error")
         row.next_attempt_at = timezone.now() + backoff(row.attempts)
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
-        row.save(update_fields=["status", "error", "attempts", "next_attempt_at"])
+        row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
     logger.error("Webhook event %s (%s) failed, attempt %d: %s", row.pk, row.type, row.attempts, row.error)
 
 
@@ -130,6 +130,8 @@ def each_due() -> Iterator[bool]:
 def replay(events: WebhookEventQuerySet) -> int:
     """Make these events due again, whatever became of them; returns how many. Purged bodies can't be replayed."""
     again = events.filter(body__isnull=False)
-    count = again.update(status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, error="")
+    count = again.update(
+        status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, **NO_REASON.columns("error")
+    )
     wakeup.wake_workers_on_commit()
     return count

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import LinkConflict, LinkError
+from django_opentrain.explanations import Reason
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
@@ -110,8 +111,9 @@ def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None
 
 def _keep_error(row: ProjectLink, error: Exception) -> None:
     # Not save(): somebody who was told no at the same time may have deleted the row.
-    row.last_error = str(error)
-    ProjectLink.objects.filter(pk=row.pk).update(last_error=row.last_error, updated_at=timezone.now())
+    reason = Reason.of(error)
+    reason.put(row, "last_error")
+    ProjectLink.objects.filter(pk=row.pk).update(**reason.columns("last_error"), updated_at=timezone.now())
 
 
 def _create(row: ProjectLink) -> ProjectLinkInfo:

@@ -25,7 +25,7 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
         if link is not None and link.live:
             _fill(link, info)
             link.status = ProjectLink.Status.ACTIVE
-            link.last_error = ""
+            link.last_error = link.last_error_code = ""
             link.save()
     return link
 

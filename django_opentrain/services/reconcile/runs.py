@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop as _
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
+from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import Phrase
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
@@ -32,7 +33,7 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
-from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
 from django_opentrain.services.access import contracts, convergence
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
@@ -81,11 +82,16 @@ class Outcome:
         confirmed = row.removals_held if row.removals_confirmed else None
         return cls(confirmed=confirmed, wanted=wanted.count())
 
-    def note(self, what: Phrase, error: Exception) -> None:
+    def note(self, what: Phrase, error: OpenTrainError | LinkConflict) -> None:
         """OpenTrain refused one thing. Raises where it will refuse all others, too."""
         if isinstance(error, (Unauthorized, RateLimited)):
             raise error
-        self.problems.append(Phrase("%(what)s: %(error)s", {"what": what, "error": describe(error)}))
+        self.problems.append(
+            Phrase(
+                "%(what)s: %(error)s",
+                {"what": what, "error": redact(str(error)), "code": explain(error).code},
+            )
+        )
         self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
@@ -250,7 +256,7 @@ def _postpone(row: Install, error: Exception) -> None:
         again = max(again, row.paused_until)
     Install.objects.filter(pk=row.pk).update(reconcile_attempts=attempts, next_reconcile_at=again)
     if not row.last_error:
-        Install.objects.filter(pk=row.pk).update(last_error=describe(error), last_error_code="")
+        Install.objects.filter(pk=row.pk).update(**Reason.of(error).columns("last_error"))
 
 
 def _due() -> QuerySet[Install]:
@@ -293,7 +299,7 @@ def reconcile_or_finish(row: Install) -> Outcome:
     if row.status == Install.Status.DISCONNECTED:
         offboarding.finish(row)
         return Outcome()
-    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == Forbidden.code:
+    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == OPENTRAIN_FORBIDDEN:
         _recheck(row)
     return install(row)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from django_opentrain.adapters import DayUsage, get_adapter
+from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
@@ -57,7 +58,7 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
         usage_collected_at=asked_at,
         collect_attempts=0,
         next_collect_at=None,
-        collect_error=_left_out(contract, problems),
+        **Reason.note(_left_out(contract, problems)).columns("collect_error"),
     )
     return changed
 

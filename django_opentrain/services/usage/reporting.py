@@ -17,6 +17,7 @@ from typing import Final
 from django.db.models import F, Q
 from django.utils import timezone
 
+from django_opentrain.explanations import NO_REASON, Reason, explain
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
@@ -86,9 +87,14 @@ def report_again(rows: DailyUsageQuerySet) -> int:
     """Make these totals due, whatever OpenTrain said of them before; returns how many."""
     contract_ids = list(rows.order_by().values_list("contract_id", flat=True).distinct())
     Contract.objects.filter(pk__in=contract_ids).update(
-        next_report_at=None, report_attempts=0, report_error=""
+        next_report_at=None, report_attempts=0, **NO_REASON.columns("report_error")
     )
-    return rows.update(status=DailyUsage.Status.DUE, error="", retry_at=None, updated_at=timezone.now())
+    return rows.update(
+        status=DailyUsage.Status.DUE,
+        retry_at=None,
+        updated_at=timezone.now(),
+        **NO_REASON.columns("error"),
+    )
 
 
 def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
@@ -134,9 +140,9 @@ def _mark_reported(rows: Sequence[DailyUsage]) -> None:
     DailyUsage.objects.filter(sent).update(
         status=DailyUsage.Status.REPORTED,
         reported_revision=F("revision"),
-        error="",
         reported_at=now,
         retry_at=None,
+        **NO_REASON.columns("error"),
     )
 
 
@@ -149,7 +155,7 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
     now = timezone.now()
     DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
         status=DailyUsage.Status.REFUSED,
-        error=reason,
+        **Reason(reason, explain(error).code).columns("error"),
         retry_at=_retry_at(row.work_date, now) if isinstance(error, BadRequest) else None,
         updated_at=now,
     )

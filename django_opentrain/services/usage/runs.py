@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.errors import UndecryptableError
+from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
@@ -122,7 +123,7 @@ def _owes(until: date) -> Exists:
 
 def _collect(contract: Contract, *, recent_only: bool = False) -> None:
     # A first attempt that ends the process is found by the next run: no page is to show a problem while it is made.
-    changes: dict[str, Any] = {"collect_error": _interrupted()} if contract.collect_attempts else {}
+    changes: dict[str, Any] = _interrupted() if contract.collect_attempts else {}
     if not claim_attempt(contract, attempts="collect_attempts", next_at="next_collect_at", **changes):
         return
     try:
@@ -136,14 +137,15 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
 def _note_failure(contract: Contract, error: BaseException) -> None:
     logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
     Contract.objects.filter(pk=contract.pk).update(
-        next_collect_at=timezone.now() + backoff(contract.collect_attempts), collect_error=describe(error)
+        next_collect_at=timezone.now() + backoff(contract.collect_attempts),
+        **Reason.of(error).columns("collect_error"),
     )
 
 
 def _note_interrupted(install: Install) -> None:
     """Say so of attempts that have no outcome. The caller holds the install's lease: none of them is under way."""
     interrupted = Contract.objects.filter(install=install, collect_attempts__gt=0, collect_error="")
-    if count := interrupted.update(collect_error=_interrupted()):
+    if count := interrupted.update(**_interrupted()):
         logger.error(
             "Install %s: the process that collected usage ended in the host's code, in %d contract(s).",
             install.opentrain_id,
@@ -151,8 +153,9 @@ def _note_interrupted(install: Install) -> None:
         )
 
 
-def _interrupted() -> str:
-    return _("The last attempt didn't finish: its process ended, or it is still running.")
+def _interrupted() -> dict[str, str]:
+    reason = Reason.note(_("The last attempt didn't finish: its process ended, or it is still running."))
+    return reason.columns("collect_error")
 
 
 def _report(contract: Contract) -> int:
@@ -164,7 +167,7 @@ def _report(contract: Contract) -> int:
         stored.update(
             report_attempts=attempts,
             next_report_at=timezone.now() + backoff(attempts),
-            report_error=describe(error),
+            **Reason.of(error).columns("report_error"),
         )
         if isinstance(error, _OF_THE_INSTALL):
             raise
@@ -172,5 +175,6 @@ def _report(contract: Contract) -> int:
             logger, f"Reporting contract {contract.opentrain_id} of", contract.install, error
         )
         return 0
-    stored.update(report_attempts=0, next_report_at=None, report_error="\n".join(result.errors[:20]))
+    refused = Reason("\n".join(result.errors[:20]), "BAD_REQUEST") if result.errors else NO_REASON
+    stored.update(report_attempts=0, next_report_at=None, **refused.columns("report_error"))
     return result.accepted

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from django_opentrain.conf import conf
+from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
 
@@ -111,7 +112,7 @@ def write(contract: Contract, entry: UsageEntry, change: Change = differences) -
             **changes,
             revision=F("revision") + 1,
             status=DailyUsage.Status.DUE,
-            error="",
+            **NO_REASON.columns("error"),
             retry_at=None,
             updated_at=timezone.now(),
         )

@@ -7,8 +7,8 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant
-from django_opentrain.services.reasons import readable
 from django_opentrain.web.presenters.status import Statement, moment
 
 State = AccessGrant.State
@@ -23,7 +23,7 @@ def describe(grant: AccessGrant) -> Statement:
         return Statement(
             tone="bad",
             title=_("Access could not be revoked") if removal else _("Access could not be granted"),
-            text=readable(grant.last_error),
+            text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant),
         )
     if removal:
@@ -32,7 +32,7 @@ def describe(grant: AccessGrant) -> Statement:
         return Statement(
             tone="warn",
             title=_("Waiting for a Work Email"),
-            text=readable(grant.last_error),
+            text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant),
         )
     return Statement(tone="wait", title=_("Access is being granted"))

@@ -14,11 +14,10 @@ from django.utils.translation import gettext_lazy
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
+from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, reason_for_customers
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import Forbidden
 from django_opentrain.services.connect import missing_scopes
-from django_opentrain.services.reasons import readable
 from django_opentrain.web.presenters.status import Statement, moment
 
 #: For how long an unfinished connection is offered to be finished.
@@ -65,11 +64,11 @@ def _active(install: Install) -> Statement:
             advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
         )
-    if install.last_error_code == Forbidden.code:
+    if install.last_error_code == OPENTRAIN_FORBIDDEN:
         return Statement(
             tone="bad",
             title=_("OpenTrain is refusing this connection"),
-            text=" ".join(filter(None, [readable(install.last_error), _until(install)])),
+            text=" ".join(filter(None, [reason_for_customers(install, "last_error"), _until(install)])),
             advice=_(
                 "Check on OpenTrain that the connection and your account's annotation platform feature are active."
             ),
@@ -85,7 +84,8 @@ def _active(install: Install) -> Statement:
         return Statement(
             tone="warn",
             title=_("Connected"),
-            text=_("The last call to OpenTrain failed: %(error)s") % {"error": readable(install.last_error)},
+            text=_("The last call to OpenTrain failed: %(error)s")
+            % {"error": reason_for_customers(install, "last_error")},
             advice=_("It will be retried automatically."),
         )
     if missing_permissions(install):
@@ -121,7 +121,7 @@ def _unauthorized(install: Install) -> Statement:
     return Statement(
         tone="bad",
         title=_("OpenTrain no longer accepts this connection"),
-        text=readable(install.last_error) or _("Its token has been revoked."),
+        text=reason_for_customers(install, "last_error") or _("Its token has been revoked."),
         advice=" ".join(
             filter(
                 None,
