@@ -67,6 +67,18 @@ class ProjectLink(TimestampedModel):
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)
     last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
+    # After a reconnect: what is said of this link, late, is about that one. By its project it could be confused with
+    # a link of another time.
+    continued_by = models.ForeignKey(
+        "self",
+        verbose_name=_("continued by"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="continues",
+        help_text=_("The link that took its place after a reconnect"),
+    )
 
     objects = ProjectLinkQuerySet.as_manager()
 

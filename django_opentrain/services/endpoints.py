@@ -190,6 +190,8 @@ def _create(install: Install) -> WebhookEndpoint:
             endpoint.delete()
         raise
     _remember(endpoint, created.endpoint, Status.ACTIVE, secret=created.secret)
+    # What happened before it was there is sent to no one, and found only by lists that are read from now on.
+    retries.request_reconcile(install)
     return endpoint
 
 

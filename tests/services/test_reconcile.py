@@ -31,7 +31,7 @@ from django_opentrain.platform.resources import BudgetInfo
 from django_opentrain.services import connect, endpoints, linking, reconcile, sweep
 from django_opentrain.services.access import contracts, participants
 from django_opentrain.services.linking import records
-from django_opentrain.services.reconcile import diff, runs
+from django_opentrain.services.reconcile import diff, runs, snapshot
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
@@ -269,10 +269,10 @@ def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
     outcome = reconcile.install(install())
     assert (outcome.changes, outcome.problems) == ([], [])
     assert paths(linked, before) == [
+        "GET /webhook-endpoints",
         "GET /project-links",
         "GET /contracts",
         "GET /contracts",
-        "GET /webhook-endpoints",
     ]
 
 
@@ -602,14 +602,14 @@ def test_a_dead_workers_lease_ends(linked: OpenTrain) -> None:
 def test_a_request_during_the_run_is_not_forgotten(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ensure = endpoints.ensure
+    read_contracts = snapshot.read_contracts
 
-    def meanwhile(row: Install) -> WebhookEndpoint:
+    def meanwhile(*arguments: Any) -> None:
+        read_contracts(*arguments)
         linked.travel(seconds=1)
         reconcile.request_all()
-        return ensure(row)
 
-    monkeypatch.setattr(endpoints, "ensure", meanwhile)
+    monkeypatch.setattr(runs, "read_contracts", meanwhile)
     reconcile.install(install())
     assert install().next_reconcile_at is not None
 

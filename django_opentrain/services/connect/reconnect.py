@@ -6,34 +6,41 @@ people, the grants and the usage move over, and each link is created again.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.services.access import grants
+from django_opentrain.services.linking import generations
 from django_opentrain.services.workers.locks import lock
 
 
-def from_predecessors(install: Install) -> None:
-    """Take over from every other install of this tenant at the same organization. They are locked by the caller."""
+def from_predecessors(install: Install, *, since: datetime | None = None) -> None:
+    """Take over from every other install of this tenant at the same organization. They are locked by the caller.
+
+    ``since`` is when OpenTrain made the new one, by its own clock: that is when the old one ended.
+    """
+    generations.begin_again(install)
     others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
     predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
     for old in predecessors.filter(superseded_by=None).order_by("pk"):
-        _retire(old, install)
+        _retire(old, install, since or timezone.now())
         # People before their grants: whoever gives access locks them in this order, too.
         Participant.objects.filter(install=old).update(install=install)
         for link in ProjectLink.objects.live().filter(install=old):
-            _recreate(link, install)
+            generations.carry_over(link, install)
         # The new install starts empty, so nothing of its own can be in the way.
         Contract.objects.filter(install=old).update(install=install)
 
 
-def _retire(old: Install, new: Install) -> None:
+def _retire(old: Install, new: Install, ended_at: datetime) -> None:
     was_live = old.status in Install.LIVE
     Install.objects.filter(pk=old.pk).update(
         superseded_by=new,
         status=Install.Status.REVOKED if was_live else old.status,
-        revoked_at=old.revoked_at or timezone.now(),
+        revoked_at=min(old.revoked_at or ended_at, ended_at),
         token=None,
         # A worker that is at the old install has seen what is no longer so: it stops before its next change.
         lease=None,
@@ -41,30 +48,6 @@ def _retire(old: Install, new: Install) -> None:
     )
     WebhookEndpoint.objects.live().filter(install=old).update(
         status=WebhookEndpoint.Status.REMOVED, updated_at=timezone.now()
-    )
-
-
-def _recreate(link: ProjectLink, new: Install) -> None:
-    """A link row in the new install, to be created at OpenTrain; its grants go on without a break."""
-    successor, _created = ProjectLink.objects.get_or_create(
-        install=new,
-        external_project_id=link.external_project_id,
-        live=True,
-        defaults={
-            "external_project_name": link.external_project_name,
-            "external_project_url": link.external_project_url,
-            "job_id": link.job_id,
-            "provisioning_mode": link.provisioning_mode,
-            "removal_requested_at": link.removal_requested_at,
-        },
-    )
-    known = list(successor.contracts.values_list("pk", flat=True))
-    linked = Contract.links.through.objects.filter(projectlink=link)
-    linked.filter(contract__in=known).delete()
-    linked.update(projectlink=successor)
-    AccessGrant.objects.filter(link=link).update(link=successor)
-    ProjectLink.objects.filter(pk=link.pk).update(
-        status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
     )
 
 

@@ -93,7 +93,7 @@ def _store(install: Install, info: InstallInfo, token: str) -> Install:
     install.superseded_by = None
     _remember(install, info)
     install.save()
-    reconnect.from_predecessors(install)
+    reconnect.from_predecessors(install, since=info.created_at)
     retries.request_reconcile(install)
     signals.send_on_commit(signals.install_connected, Install, install=install)
     return install

@@ -7,6 +7,7 @@ missing is asked for: an event that can't be used in full requests a reconciliat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.explanations import Reason
-from django_opentrain.models import Contract, Install, Participant
+from django_opentrain.models import Contract, Install, Participant, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.resources import (
@@ -22,12 +23,24 @@ from django_opentrain.platform.resources import (
     ContractInfo,
     MalformedResource,
     ParticipantInfo,
+    ProjectLinkInfo,
 )
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import contracts, grants, participants
 from django_opentrain.services.connect import refused_installs
-from django_opentrain.services.linking import records
+from django_opentrain.services.linking import generations, records
 from django_opentrain.services.workers import retries
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """An event, and for whom it is."""
+
+    #: Whose endpoint received it: its links are the ones that the event names.
+    origin: Install
+    #: To which it applies: after a reconnect, the one that took over.
+    install: Install
+    event: Event
 
 
 def subject(install: Install) -> Install:
@@ -49,7 +62,7 @@ def apply(origin: Install, install: Install, event: Event) -> str:
     refused_installs.note_event_received(origin, event)
     if event.type in _GIVING and not install.is_live:
         return _("The install is no longer connected.")
-    return HANDLERS[event.type](install, event)
+    return HANDLERS[event.type](News(origin=origin, install=install, event=event))
 
 
 def _install_revoked(origin: Install, event: Event) -> str:
@@ -68,7 +81,8 @@ def _install_revoked(origin: Install, event: Event) -> str:
     return ""
 
 
-def _contract_started(install: Install, event: Event) -> str:
+def _contract_started(news: News) -> str:
+    install, event = news.install, news.event
     info = _contract(event)
     if info is None:
         retries.request_reconcile(install)
@@ -76,7 +90,7 @@ def _contract_started(install: Install, event: Event) -> str:
     contract = contracts.save(install, info, event=event)
     if contract.status == Contract.Status.ENDED:
         return _("The contract has ended already.")
-    link = records.from_event(install, _part(event, "projectLink"))
+    link = _link(news)
     trainer = _trainer(install, contract, event)
     if link is None or trainer is None:
         retries.request_reconcile(install)
@@ -87,16 +101,14 @@ def _contract_started(install: Install, event: Event) -> str:
     return ""
 
 
-def _contract_ended(install: Install, event: Event) -> str:
+def _contract_ended(news: News) -> str:
+    install, event = news.install, news.event
     info = _contract(event)
     if info is None:
         retries.request_reconcile(install)
         return ""
     contract = contracts.save(install, info, event=event)
-    link, trainer = (
-        records.from_event(install, _part(event, "projectLink")),
-        _trainer(install, contract, event),
-    )
+    link, trainer = _link(news), _trainer(install, contract, event)
     if link is not None and trainer is not None:
         # There may be access that was given, although its row was deleted.
         grants.remember(contract, link, trainer, _cause(event))
@@ -104,23 +116,32 @@ def _contract_ended(install: Install, event: Event) -> str:
     return ""
 
 
-def _project_link_created(install: Install, event: Event) -> str:
-    link = records.from_event(install, _part(event, "projectLink"))
-    retries.request_reconcile(install)
+def _project_link_created(news: News) -> str:
+    link = _link(news)
+    retries.request_reconcile(news.install)
     return "" if link is None or link.live else _("The link was removed already.")
 
 
-def _project_link_removed(install: Install, event: Event) -> str:
+def _project_link_removed(news: News) -> str:
+    event = news.event
     snapshot = _part(event, "projectLink")
     link_id = as_id(snapshot.get("id")) or event.resource_id
     if not link_id:
-        retries.request_reconcile(install)
+        retries.request_reconcile(news.install)
         return ""
-    records.mark_removed(records.record_removed_link(install, link_id, snapshot), _cause(event))
+    link = records.record_removed_link(news.origin, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
+    if news.origin == news.install:
+        records.mark_removed(link, _cause(event))
+        return ""
+    if not generations.was_meant(link, event.created_at):
+        return _("It is about a link of the connection before: the new connection has its own.")
+    if (successor := generations.current(link)).live:
+        records.request_removal(successor, _cause(event))
     return ""
 
 
-def _milestone(install: Install, event: Event) -> str:
+def _milestone(news: News) -> str:
+    install, event = news.install, news.event
     contract = _known_contract(install, event)
     if contract is None:
         retries.request_reconcile(install)
@@ -136,7 +157,7 @@ def _milestone(install: Install, event: Event) -> str:
 #: Events that give something, so that only a connected install may act on them.
 _GIVING: Final = frozenset({catalog.CONTRACT_STARTED, catalog.PROJECT_LINK_CREATED})
 
-HANDLERS: Final[Mapping[str, Callable[[Install, Event], str]]] = {
+HANDLERS: Final[Mapping[str, Callable[[News], str]]] = {
     catalog.CONTRACT_STARTED: _contract_started,
     catalog.CONTRACT_ENDED: _contract_ended,
     catalog.PROJECT_LINK_CREATED: _project_link_created,
@@ -157,6 +178,17 @@ def _cause(event: Event) -> str:
 def _part(event: Event, key: str) -> Mapping[str, object]:
     part = event.data.get(key)
     return part if isinstance(part, dict) else {}
+
+
+def _link(news: News) -> ProjectLink | None:
+    """The link that the event names, as it stands today; None when it names none that can be used."""
+    try:
+        info = ProjectLinkInfo.from_json(_part(news.event, "projectLink"))
+    except MalformedResource:
+        return None
+    if news.origin == news.install:
+        return records.save(news.install, info)
+    return generations.from_predecessor(news.origin, news.install, info)
 
 
 def _contract(event: Event) -> ContractInfo | None:

@@ -16,12 +16,11 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import LinkConflict, LinkError
 from django_opentrain.explanations import Reason
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
 from django_opentrain.platform.resources import ProjectLinkInfo
-from django_opentrain.services.access import grants
-from django_opentrain.services.linking import records
+from django_opentrain.services.linking import generations, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lease
@@ -160,12 +159,9 @@ def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
     The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
     Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
     """
-    with install_lock(link.install):
-        ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
-            removal_requested_at=timezone.now()
-        )
-        grants.withdraw(AccessGrant.objects.filter(link=link), f"{cause}: project unlinked")
-        retries.request_reconcile(link.install)
+    link.refresh_from_db(fields=["continued_by"])
+    link = generations.current(link)
+    records.request_removal(link, f"{cause}: project unlinked")
     link.refresh_from_db()
     if not link.install.is_live:
         records.mark_removed(link, f"{cause}: project unlinked")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.platform import catalog
-from django_opentrain.platform.resources import MalformedResource, ProjectLinkInfo
+from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.access import grants
+from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
 
 
@@ -39,12 +38,13 @@ def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     in_the_way = live.filter(external_project_id=info.external_project_id).first()
     if in_the_way is None:
         return ProjectLink(install=install)
-    unanswered = in_the_way.opentrain_id is None and _same_job(in_the_way, info)
+    unanswered = in_the_way.opentrain_id is None and same_job(in_the_way, info.job_id)
     return in_the_way if unanswered else None
 
 
-def _same_job(link: ProjectLink, info: ProjectLinkInfo) -> bool:
-    return not link.job_id or not info.job_id or link.job_id == info.job_id
+def same_job(link: ProjectLink, job_id: str) -> bool:
+    """Whether it can be a link of this job: one without a job is given one later."""
+    return not link.job_id or not job_id or link.job_id == job_id
 
 
 def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:
@@ -59,24 +59,34 @@ def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:
         link.provisioning_mode = catalog.PARTNER_WEBHOOK if ours else catalog.MANAGED_ADAPTER
 
 
-def from_event(install: Install, snapshot: Mapping[str, object]) -> ProjectLink | None:
-    """The link that an event names; None when it names none that can be used."""
-    try:
-        return save(install, ProjectLinkInfo.from_json(snapshot))
-    except MalformedResource:
-        return None
-
-
-def record_removed_link(install: Install, link_id: str, snapshot: Mapping[str, object]) -> ProjectLink:
+def record_removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
     """The link with this id; a removed one is made where none was known, so that late news can't revive it."""
-    link = ProjectLink.objects.filter(install=install, opentrain_id=link_id).first()
+    link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
     if link is None:
         link = ProjectLink(
             install=install, status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
         )
-        _fill(link, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
+        _fill(link, info)
         link.save()
     return link
+
+
+def request_removal(link: ProjectLink, cause: str) -> None:
+    """Access through this link ends; removing it at OpenTrain is left to the workers."""
+    with install_lock(link.install):
+        ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
+            removal_requested_at=timezone.now()
+        )
+        grants.withdraw(AccessGrant.objects.filter(link=link), cause)
+        retries.request_reconcile(link.install)
+
+
+def forget_id(link: ProjectLink) -> None:
+    """The link is gone at OpenTrain although it is wanted: it is to be made again."""
+    with install_lock(link.install):
+        gone = ProjectLink.objects.active().filter(pk=link.pk, opentrain_id=link.opentrain_id)
+        gone.update(opentrain_id=None, status=ProjectLink.Status.PENDING, updated_at=timezone.now())
+    link.refresh_from_db()
 
 
 def mark_removed(link: ProjectLink, cause: str) -> int:

@@ -38,6 +38,8 @@ class Change:
     make: Callable[[], object]
     #: How many grants it takes away.
     removes: int = 0
+    #: What is done where that many removals can't be believed. Without it they wait until they are confirmed.
+    instead: Change | None = None
 
     @property
     def line(self) -> Phrase:
@@ -52,16 +54,9 @@ def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
     """What to do about links: removals first, since a project has one link at a time."""
     listed = install.project_links.filter(opentrain_id__in=[info.id for info in seen.links])
     known = set(listed.values_list("opentrain_id", flat=True))
-    for row in ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links):
-        yield Change(
-            sign="-",
-            text=Phrase(
-                _("link %(link)s of project %(project)s is gone at OpenTrain"),
-                {"link": row.opentrain_id, "project": row.external_project_id},
-            ),
-            make=partial(records.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
-            removes=AccessGrant.objects.wanted().filter(link=row).count(),
-        )
+    gone = ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links)
+    for row in gone.select_related("install"):
+        yield _gone_link(row, seen)
     for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
         yield _unfinished_link(row, seen)
     for info in seen.links:
@@ -74,6 +69,38 @@ def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
                 ),
                 make=partial(records.save, install, info),
             )
+
+
+def _gone_link(row: ProjectLink, seen: Snapshot) -> Change:
+    """One that was removed at OpenTrain; or one that this install never had, which is only wrong here."""
+    about = {"link": row.opentrain_id, "project": row.external_project_id}
+    again = Change(
+        sign="~",
+        text=Phrase(
+            _(
+                "link %(link)s of project %(project)s is gone at OpenTrain while trainers work there:"
+                " it is made again (unlink the project here if that is not wanted)"
+            ),
+            about,
+        ),
+        make=partial(_link_again, row, seen),
+    )
+    # An id that an earlier connection of this customer had.
+    same_id = ProjectLink.objects.filter(opentrain_id=row.opentrain_id, install__tenant=row.install.tenant)
+    if same_id.exclude(pk=row.pk).exists():
+        return again
+    return Change(
+        sign="-",
+        text=Phrase(_("link %(link)s of project %(project)s is gone at OpenTrain"), about),
+        make=partial(records.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
+        removes=AccessGrant.objects.wanted().filter(link=row).count(),
+        instead=again,
+    )
+
+
+def _link_again(row: ProjectLink, seen: Snapshot) -> None:
+    records.forget_id(row)
+    linking.complete(row, seen.links)
 
 
 def _unfinished_link(row: ProjectLink, seen: Snapshot) -> Change:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -74,6 +74,8 @@ class Outcome:
     confirmed: int | None = None
     #: Grants that were to stand when the run began.
     wanted: int = 0
+    #: For when a run had been requested before the lists were read: this one is it.
+    planned: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
@@ -123,7 +125,6 @@ def _compare(row: Install, held: Lease) -> Outcome:
 
 
 def _run(row: Install, held: Lease) -> Outcome:
-    planned = row.next_reconcile_at
     try:
         outcome = _restore(row, held)
     except EXPECTED as error:
@@ -143,40 +144,47 @@ def _run(row: Install, held: Lease) -> Outcome:
     )
     if outcome.confirmed is not None:
         Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
-    # Not when somebody asked for another run meanwhile.
-    Install.objects.filter(pk=row.pk, next_reconcile_at=planned).update(next_reconcile_at=again)
+    # Not when another run was requested since the lists were read.
+    Install.objects.filter(pk=row.pk, next_reconcile_at=outcome.planned).update(next_reconcile_at=again)
     row.refresh_from_db()
     return outcome
 
 
 def _restore(row: Install, held: Lease) -> Outcome:
     outcome, seen = Outcome.begin(row), Snapshot()
+    if row.has_scope(catalog.WEBHOOKS_MANAGE):
+        # Before anything is read: what happens from now on is sent, what happened until now is listed.
+        _try(Phrase(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
+    row.refresh_from_db(fields=["next_reconcile_at"])
+    outcome.planned = row.next_reconcile_at
     for look, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
         look(row, seen, held)
         changes = list(compare(row, seen))
         _make(_within_breaker(row, changes, outcome), held, outcome)
     outcome.problems.extend(seen.unseen)
     _refresh(row, held, outcome)
-    if row.has_scope(catalog.WEBHOOKS_MANAGE):
-        _try(Phrase(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
     _reassert(row, held)
     return outcome
 
 
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
-    """Everything, or without the removals when they, and those before in this run, are too many to be believed."""
+    """Everything, or without the removals when they, and those before in this run, are too many to be believed.
+
+    Contracts that are listed as ended then wait for a person. A link that is gone is made again: which of its
+    contracts have ended, OpenTrain lists.
+    """
     removals = sum(change.removes for change in (*outcome.changes, *changes))
     unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
     if not unusual or removals <= (outcome.confirmed or 0):
         return changes
-    outcome.held.extend(change for change in changes if change.removes)
     logger.error(
         "Install %s: OpenTrain's lists would take away %d of %d grants. Nothing is removed until it is confirmed.",
         row.opentrain_id,
         removals,
         outcome.wanted,
     )
-    return [change for change in changes if not change.removes]
+    outcome.held.extend(change for change in changes if change.removes and change.instead is None)
+    return [change.instead or change for change in changes if change.instead or not change.removes]
 
 
 def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:

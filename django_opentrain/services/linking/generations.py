@@ -1,0 +1,100 @@
+"""Links across a reconnect: OpenTrain's new install starts empty, so each link is made again there, as another one.
+
+What belongs together is remembered (``ProjectLink.continued_by``), not recognised: an id, and what a snapshot says,
+are true of one install only. A late event of the old one names a link that is gone at OpenTrain; written into the row
+that waits to be made in the new one, it would never be made.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.platform.resources import ProjectLinkInfo
+from django_opentrain.services.linking import records
+from django_opentrain.services.workers import retries
+from django_opentrain.services.workers.locks import install_lock
+
+#: A removal is only believed to be meant when it came this long before the reconnect: whether OpenTrain sends one for
+#: each link that a reconnect ends is not documented.
+PART_OF_RECONNECT: Final = timedelta(minutes=1)
+
+
+def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
+    """A link row in the new install, to be created at OpenTrain; the grants go on without a break."""
+    successor, _created = ProjectLink.objects.get_or_create(
+        install=new,
+        external_project_id=link.external_project_id,
+        live=True,
+        defaults={
+            "external_project_name": link.external_project_name,
+            "external_project_url": link.external_project_url,
+            "job_id": link.job_id,
+            "provisioning_mode": link.provisioning_mode,
+            "removal_requested_at": link.removal_requested_at,
+        },
+    )
+    known = list(successor.contracts.values_list("pk", flat=True))
+    linked = Contract.links.through.objects.filter(projectlink=link)
+    linked.filter(contract__in=known).delete()
+    linked.update(projectlink=successor)
+    AccessGrant.objects.filter(link=link).update(link=successor)
+    ProjectLink.objects.filter(pk=link.pk).update(
+        status=ProjectLink.Status.REMOVED,
+        live=None,
+        removed_at=timezone.now(),
+        continued_by=successor,
+    )
+    return successor
+
+
+def current(link: ProjectLink) -> ProjectLink:
+    """The link as it stands today: after a reconnect, the one that took its place."""
+    seen = {link.pk}
+    while link.continued_by is not None and link.continued_by.pk not in seen:
+        link = link.continued_by
+        seen.add(link.pk)
+    return link
+
+
+def begin_again(install: Install) -> None:
+    """Links that this install had before another took over are not known any more: its list says which stand."""
+    gone = ProjectLink.objects.filter(install=install).exclude(continued_by=None)
+    gone.update(opentrain_id=None, continued_by=None)
+
+
+def from_predecessor(origin: Install, install: Install, info: ProjectLinkInfo) -> ProjectLink:
+    """The link that late news of a superseded install is about, as it stands today.
+
+    One that was not known when ``install`` took over is carried over now: which of the two was faster makes no
+    difference.
+    """
+    with install_lock(install):
+        link = ProjectLink.objects.filter(install=origin, opentrain_id=info.id).first()
+        if link is None:
+            link = records.record_removed_link(origin, info)
+            _continue_late(link, install)
+            link.refresh_from_db()
+    return current(link)
+
+
+def _continue_late(link: ProjectLink, new: Install) -> None:
+    """What was decided about the project since the reconnect stands."""
+    if not link.external_project_id:
+        return
+    since = ProjectLink.objects.filter(install=new, external_project_id=link.external_project_id)
+    latest = since.order_by("-pk").first()
+    if latest is None:
+        carry_over(link, new)
+        retries.request_reconcile(new)
+    elif records.same_job(latest, link.job_id):
+        ProjectLink.objects.filter(pk=link.pk).update(continued_by=latest)
+
+
+def was_meant(link: ProjectLink, removed_at: datetime | None) -> bool:
+    """Whether a link of a superseded install was removed before the reconnect, and not by it."""
+    ended_at = link.install.revoked_at
+    return bool(removed_at and ended_at and removed_at < ended_at - PART_OF_RECONNECT)
