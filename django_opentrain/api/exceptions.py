@@ -23,10 +23,10 @@ from rest_framework.settings import api_settings
 
 from django_opentrain.api.authentication import CsrfFailed
 from django_opentrain.api.parsers import PayloadTooLarge
-from django_opentrain.api.serializers.base import camel
 from django_opentrain.errors import EXPECTED, ServiceError
 from django_opentrain.explanations import Explanation, explain
 from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.platform.values import camel
 
 logger = logging.getLogger(__name__)
 

@@ -40,6 +40,12 @@ _TIMESTAMP = re.compile(
 )
 
 
+def camel(name: str) -> str:
+    """``external_project_id`` as OpenTrain writes it: ``externalProjectId``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 class MalformedResource(ValueError):  # noqa: N818 - names the condition, as the errors of this package do
     """JSON from OpenTrain lacks what its kind can't do without; the message names the field."""
 
@@ -77,6 +83,11 @@ def as_id(value: object) -> str:
     if isinstance(value, str) and len(value) <= MAX_ID and not _NOT_IN_IDS.search(value):
         return value
     return ""
+
+
+def as_ids(value: object) -> tuple[str, ...]:
+    """The usable ids of a list."""
+    return tuple(filter(None, map(as_id, value))) if isinstance(value, (list, tuple)) else ()
 
 
 def as_text(value: object, limit: int) -> str:
@@ -176,11 +187,6 @@ class Fields:
         if not value:
             raise MalformedResource(f"{self._kind}.{name}: missing or not usable")
         return value
-
-    def items(self, name: str, read: Callable[[object], str]) -> tuple[str, ...]:
-        """The usable members of a list."""
-        values = self.raw.get(name)
-        return tuple(filter(None, map(read, values))) if isinstance(values, (list, tuple)) else ()
 
     def optional(self, name: str, parse: Callable[[object], Resource]) -> Resource | None:
         """A nested resource; None where it is missing or malformed."""

@@ -9,14 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from django_opentrain.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from django_opentrain.platform.values import camel
 
 MAX_CURSOR: Final = 200
-
-
-def camel(name: str) -> str:
-    """``external_project_id`` as OpenTrain writes it: ``externalProjectId``."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 class CamelSerializer(serializers.Serializer[Any]):

@@ -6,63 +6,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django_opentrain.platform.resources.base import Resource
-from django_opentrain.platform.values import (
-    NAME_LENGTH,
-    Fields,
-    as_choice,
-    as_count,
-    as_datetime,
-    as_decimal,
-    as_id,
-    as_text,
+from django_opentrain.platform import catalog
+from django_opentrain.platform.resources.base import (
+    CHOICE,
+    COUNT,
+    DATETIME,
+    DECIMAL,
+    ID,
+    Resource,
+    member,
+    nested,
+    text,
 )
+from django_opentrain.platform.values import NAME_LENGTH
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consumed(Resource):
     """Work reported under a contract so far; None where OpenTrain sent none."""
 
-    seconds: int | None = None
-    hours: Decimal | None = None
-    labels: int | None = None
-    tasks: int | None = None
-
-    @classmethod
-    def from_json(cls, data: object) -> Consumed:
-        """Raises ``MalformedResource`` when ``data`` is not an object."""
-        fields = Fields(data, "consumed")
-        return cls(
-            seconds=as_count(fields.get("seconds")),
-            hours=as_decimal(fields.get("hours")),
-            labels=as_count(fields.get("labels")),
-            tasks=as_count(fields.get("tasks")),
-            raw=fields.raw,
-        )
+    seconds: int | None = member(COUNT)
+    hours: Decimal | None = member(DECIMAL)
+    labels: int | None = member(COUNT)
+    tasks: int | None = member(COUNT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MilestoneInfo(Resource):
     """A piece of funded work. ``volume`` is hours or labels by the contract's payment type."""
 
-    id: str
-    name: str = ""
-    amount_usd: Decimal | None = None
-    volume: Decimal | None = None
-    status: str = ""
-
-    @classmethod
-    def from_json(cls, data: object) -> MilestoneInfo:
-        """Raises ``MalformedResource`` without ``id``."""
-        fields = Fields(data, "milestone")
-        return cls(
-            id=fields.required("id", as_id),
-            name=as_text(fields.get("name"), NAME_LENGTH),
-            amount_usd=as_decimal(fields.get("amountUsd")),
-            volume=as_decimal(fields.get("volume")),
-            status=as_choice(fields.get("status")),
-            raw=fields.raw,
-        )
+    id: str = member(ID, essential=True)
+    name: str = member(text(NAME_LENGTH))
+    amount_usd: Decimal | None = member(DECIMAL)
+    volume: Decimal | None = member(DECIMAL)
+    status: str = member(CHOICE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,33 +49,14 @@ class BudgetInfo(Resource):
     ``contract_id`` is "" where a webhook's budget doesn't repeat it.
     """
 
-    contract_id: str = ""
-    payment_type: str = ""
-    state: str
-    funded_volume: Decimal | None = None
-    funded_amount_usd: Decimal | None = None
-    consumed: Consumed = Consumed()
-    consumed_volume: Decimal | None = None
-    remaining_volume: Decimal | None = None
-    consumed_fraction: Decimal | None = None
-    active_milestone: MilestoneInfo | None = None
-    last_usage_at: datetime | None = None
-
-    @classmethod
-    def from_json(cls, data: object) -> BudgetInfo:
-        """Raises ``MalformedResource`` without ``state``."""
-        fields = Fields(data, "budget")
-        return cls(
-            contract_id=as_id(fields.get("contractId")),
-            payment_type=as_choice(fields.get("paymentType")),
-            state=fields.required("state", as_choice),
-            funded_volume=as_decimal(fields.get("fundedVolume")),
-            funded_amount_usd=as_decimal(fields.get("fundedAmountUsd")),
-            consumed=fields.optional("consumed", Consumed.from_json) or Consumed(),
-            consumed_volume=as_decimal(fields.get("consumedVolume")),
-            remaining_volume=as_decimal(fields.get("remainingVolume")),
-            consumed_fraction=as_decimal(fields.get("consumedFraction")),
-            active_milestone=fields.optional("activeMilestone", MilestoneInfo.from_json),
-            last_usage_at=as_datetime(fields.get("lastUsageAt")),
-            raw=fields.raw,
-        )
+    contract_id: str = member(ID)
+    payment_type: str = member(CHOICE, known=catalog.PAYMENT_TYPES)
+    state: str = member(CHOICE, essential=True, known=catalog.BUDGET_STATES)
+    funded_volume: Decimal | None = member(DECIMAL)
+    funded_amount_usd: Decimal | None = member(DECIMAL)
+    consumed: Consumed = nested(Consumed, default=Consumed())
+    consumed_volume: Decimal | None = member(DECIMAL)
+    remaining_volume: Decimal | None = member(DECIMAL)
+    consumed_fraction: Decimal | None = member(DECIMAL)
+    active_milestone: MilestoneInfo | None = nested(MilestoneInfo)
+    last_usage_at: datetime | None = member(DATETIME)

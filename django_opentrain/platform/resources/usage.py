@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.errors import InvalidRequest
-from django_opentrain.platform.resources.base import Resource
+from django_opentrain.platform.resources.base import COUNT, ID, Resource, member, nested
 from django_opentrain.platform.resources.budgets import BudgetInfo
-from django_opentrain.platform.values import MAX_ID, Fields, as_count, as_id
+from django_opentrain.platform.values import MAX_ID, as_id, camel
 
 #: The totals of a day, and the most that each can be. OpenTrain documents no bounds: a day ends, and a count is kept
 #: in 32 bits.
@@ -25,20 +25,9 @@ MAX_TOTALS: Final[Mapping[str, int]] = MappingProxyType(
 class UsageResult(Resource):
     """The answer to a usage report: how many entries were accepted, and the budget after them."""
 
-    contract_id: str
-    accepted: int | None = None
-    budget: BudgetInfo | None = None
-
-    @classmethod
-    def from_json(cls, data: object) -> UsageResult:
-        """Raises ``MalformedResource`` without ``contractId``."""
-        fields = Fields(data, "usage")
-        return cls(
-            contract_id=fields.required("contractId", as_id),
-            accepted=as_count(fields.get("accepted")),
-            budget=fields.optional("budget", BudgetInfo.from_json),
-            raw=fields.raw,
-        )
+    contract_id: str = member(ID, essential=True)
+    accepted: int | None = member(COUNT)
+    budget: BudgetInfo | None = nested(BudgetInfo)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,12 +67,5 @@ class UsageEntry:
 
     def as_json(self) -> dict[str, str | int]:
         """The entry as OpenTrain takes it."""
-        members = {
-            "workDate": self.work_date.isoformat(),
-            "totalSeconds": self.total_seconds,
-            "tasksCompleted": self.tasks_completed,
-            "labelsCompleted": self.labels_completed,
-            "workerOpentrainUserId": self.worker_opentrain_user_id,
-            "externalReportId": self.external_report_id,
-        }
-        return {name: value for name, value in members.items() if value is not None and value != ""}
+        members = {**asdict(self), "work_date": self.work_date.isoformat()}
+        return {camel(name): value for name, value in members.items() if value is not None and value != ""}
