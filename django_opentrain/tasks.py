@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.services import access, endpoints, reconcile
@@ -26,20 +27,24 @@ JUST_NOW: Final = 10
 #: Seconds after that until the task is killed. What it leaves is found by the next sweep.
 GRACE: Final = 60
 
+P = ParamSpec("P")
 
-@shared_task(name=DRAIN_TASK, ignore_result=True, soft_time_limit=LIMIT, time_limit=LIMIT + GRACE)
+
+def _limited_task(
+    name: str, *, limit: int = LIMIT, expires: int | None = None
+) -> Callable[[Callable[P, None]], Task[P, None]]:
+    return shared_task(
+        name=name, ignore_result=True, expires=expires, soft_time_limit=limit, time_limit=limit + GRACE
+    )
+
+
+@_limited_task(DRAIN_TASK)
 def drain() -> None:
     """Process what has come in. Sent, coalesced, whenever there is something."""
     process_due(max_seconds=MAX_SWEEP_SECONDS)
 
 
-@shared_task(
-    name="django_opentrain.sweep",
-    ignore_result=True,
-    expires=10 * MINUTE,
-    soft_time_limit=LIMIT,
-    time_limit=LIMIT + GRACE,
-)
+@_limited_task("django_opentrain.sweep", expires=10 * MINUTE)
 def sweep() -> None:
     """Find what no wake-up announced, and leave a sign of life. Scheduled."""
     if heartbeat.beat_within(JUST_NOW):
@@ -48,47 +53,25 @@ def sweep() -> None:
     heartbeat.beat()
 
 
-@shared_task(
-    name="django_opentrain.converge_access",
-    ignore_result=True,
-    soft_time_limit=LIMIT,
-    time_limit=LIMIT + GRACE,
-)
+@_limited_task("django_opentrain.converge_access")
 def converge_access(grant_id: int) -> None:
     """Try one grant now."""
     access.converge(AccessGrant.objects.get(pk=grant_id))
 
 
-@shared_task(
-    name="django_opentrain.collect_and_report_usage",
-    ignore_result=True,
-    expires=14 * MINUTE,
-    soft_time_limit=USAGE_LIMIT,
-    time_limit=USAGE_LIMIT + GRACE,
-)
+@_limited_task("django_opentrain.collect_and_report_usage", limit=USAGE_LIMIT, expires=14 * MINUTE)
 def collect_and_report_usage() -> None:
     """Collect usage from the host and report it. Scheduled."""
     runs.run_due()
 
 
-@shared_task(
-    name="django_opentrain.reconcile_install",
-    ignore_result=True,
-    soft_time_limit=LIMIT,
-    time_limit=LIMIT + GRACE,
-)
+@_limited_task("django_opentrain.reconcile_install")
 def reconcile_install(install_id: int) -> None:
     """Reconcile one install now."""
     reconcile.install(Install.objects.get(pk=install_id))
 
 
-@shared_task(
-    name="django_opentrain.reconcile_all",
-    ignore_result=True,
-    expires=59 * MINUTE,
-    soft_time_limit=LIMIT,
-    time_limit=LIMIT + GRACE,
-)
+@_limited_task("django_opentrain.reconcile_all", expires=59 * MINUTE)
 def reconcile_all() -> None:
     """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
     reconcile.request_all()

@@ -13,20 +13,25 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import InvalidRequest
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Operation:
     """One operation. ``path`` is relative to ``catalog.API_PATH``, with ``{name}`` for each id.
 
-    ``scope`` is "" where any valid token will do. ``idempotent``: twice has the effect of once, so it is retried
-    when its response was lost.
+    ``scope`` is "" where any valid token will do.
     """
 
     name: str
     method: str
     path: str
     scope: str = ""
-    idempotent: bool = False
+    #: Whether a POST replaces what the one before it sent, as totals replace totals.
+    replaces: bool = False
     authenticated: bool = True
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether twice has the effect of once: then it is retried when its response was lost."""
+        return self.method in ("GET", "DELETE") or self.replaces
 
     def path_for(self, **ids: str) -> str:
         """The path with its ids percent-encoded. Raises ``InvalidRequest`` for what can't be an id."""
@@ -43,93 +48,47 @@ def _segment(name: str, value: str) -> str:
         raise InvalidRequest(f"{name} holds characters that can't be sent.") from None
 
 
-GET_INSTALL: Final = Operation(name="get_install", method="GET", path="/installs/current", idempotent=True)
+GET_INSTALL: Final = Operation("get_install", "GET", "/installs/current")
 
 LIST_PROJECT_LINKS: Final = Operation(
-    name="list_project_links",
-    method="GET",
-    path="/project-links",
-    scope=catalog.PROJECT_LINKS_READ,
-    idempotent=True,
+    "list_project_links", "GET", "/project-links", catalog.PROJECT_LINKS_READ
 )
 CREATE_PROJECT_LINK: Final = Operation(
-    name="create_project_link", method="POST", path="/project-links", scope=catalog.PROJECT_LINKS_WRITE
+    "create_project_link", "POST", "/project-links", catalog.PROJECT_LINKS_WRITE
 )
 GET_PROJECT_LINK: Final = Operation(
-    name="get_project_link",
-    method="GET",
-    path="/project-links/{link_id}",
-    scope=catalog.PROJECT_LINKS_READ,
-    idempotent=True,
+    "get_project_link", "GET", "/project-links/{link_id}", catalog.PROJECT_LINKS_READ
 )
 DELETE_PROJECT_LINK: Final = Operation(
-    name="delete_project_link",
-    method="DELETE",
-    path="/project-links/{link_id}",
-    scope=catalog.PROJECT_LINKS_WRITE,
-    idempotent=True,
+    "delete_project_link", "DELETE", "/project-links/{link_id}", catalog.PROJECT_LINKS_WRITE
 )
 
-LIST_CONTRACTS: Final = Operation(
-    name="list_contracts", method="GET", path="/contracts", scope=catalog.CONTRACTS_READ, idempotent=True
-)
+LIST_CONTRACTS: Final = Operation("list_contracts", "GET", "/contracts", catalog.CONTRACTS_READ)
 LIST_PARTICIPANTS: Final = Operation(
-    name="list_participants",
-    method="GET",
-    path="/contracts/{contract_id}/participants",
-    scope=catalog.PARTICIPANTS_READ,
-    idempotent=True,
+    "list_participants", "GET", "/contracts/{contract_id}/participants", catalog.PARTICIPANTS_READ
 )
-GET_BUDGET: Final = Operation(
-    name="get_budget",
-    method="GET",
-    path="/contracts/{contract_id}/budget",
-    scope=catalog.CONTRACTS_READ,
-    idempotent=True,
-)
+GET_BUDGET: Final = Operation("get_budget", "GET", "/contracts/{contract_id}/budget", catalog.CONTRACTS_READ)
 REPORT_USAGE: Final = Operation(
-    name="report_usage",
-    method="POST",
-    path="/contracts/{contract_id}/usage",
-    scope=catalog.USAGE_WRITE,
-    idempotent=True,  # totals replace totals
+    "report_usage", "POST", "/contracts/{contract_id}/usage", catalog.USAGE_WRITE, replaces=True
 )
 
 LIST_WEBHOOK_ENDPOINTS: Final = Operation(
-    name="list_webhook_endpoints",
-    method="GET",
-    path="/webhook-endpoints",
-    scope=catalog.WEBHOOKS_MANAGE,
-    idempotent=True,
+    "list_webhook_endpoints", "GET", "/webhook-endpoints", catalog.WEBHOOKS_MANAGE
 )
 CREATE_WEBHOOK_ENDPOINT: Final = Operation(
-    name="create_webhook_endpoint", method="POST", path="/webhook-endpoints", scope=catalog.WEBHOOKS_MANAGE
+    "create_webhook_endpoint", "POST", "/webhook-endpoints", catalog.WEBHOOKS_MANAGE
 )
 GET_WEBHOOK_ENDPOINT: Final = Operation(
-    name="get_webhook_endpoint",
-    method="GET",
-    path="/webhook-endpoints/{endpoint_id}",
-    scope=catalog.WEBHOOKS_MANAGE,
-    idempotent=True,
+    "get_webhook_endpoint", "GET", "/webhook-endpoints/{endpoint_id}", catalog.WEBHOOKS_MANAGE
 )
 UPDATE_WEBHOOK_ENDPOINT: Final = Operation(
-    name="update_webhook_endpoint",
-    method="PATCH",
-    path="/webhook-endpoints/{endpoint_id}",
-    scope=catalog.WEBHOOKS_MANAGE,
+    "update_webhook_endpoint", "PATCH", "/webhook-endpoints/{endpoint_id}", catalog.WEBHOOKS_MANAGE
 )
 DELETE_WEBHOOK_ENDPOINT: Final = Operation(
-    name="delete_webhook_endpoint",
-    method="DELETE",
-    path="/webhook-endpoints/{endpoint_id}",
-    scope=catalog.WEBHOOKS_MANAGE,
-    idempotent=True,
+    "delete_webhook_endpoint", "DELETE", "/webhook-endpoints/{endpoint_id}", catalog.WEBHOOKS_MANAGE
 )
 REDELIVER: Final = Operation(
-    name="redeliver",
-    method="POST",
-    path="/webhook-endpoints/{endpoint_id}/redeliver",
-    scope=catalog.WEBHOOKS_MANAGE,
+    "redeliver", "POST", "/webhook-endpoints/{endpoint_id}/redeliver", catalog.WEBHOOKS_MANAGE
 )
 
 OPERATIONS: Final = (
@@ -151,6 +110,4 @@ OPERATIONS: Final = (
 )
 
 #: The contract of record. It needs no token and is about no install.
-GET_OPENAPI: Final = Operation(
-    name="get_openapi", method="GET", path="/openapi.json", idempotent=True, authenticated=False
-)
+GET_OPENAPI: Final = Operation("get_openapi", "GET", "/openapi.json", authenticated=False)
