@@ -203,6 +203,13 @@ class OpenTrainSettings:
         ),
         default="celery",
     )
+    mailer = Setting(
+        28,
+        str,
+        "The alias in Django's `MAILERS` by which first-login mails are sent. Before Django 6.1 there are no others.",
+        constraints.MAILER,
+        default="default",
+    )
 
     def __getitem__(self, key: str) -> Any:
         configured = getattr(django_settings, SETTING, {})

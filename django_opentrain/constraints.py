@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
+from django import VERSION
 from django.conf import settings
 
 LONGEST_ID: Final = 200
@@ -44,6 +45,11 @@ def some_of(known: Sequence[str]) -> Constraint:
         ),
         f"Use a list of some of these: {', '.join(known)}.",
     )
+
+
+def _is_mailer(value: object) -> bool:
+    known = getattr(settings, "MAILERS", {}) if VERSION >= (6, 1) else {}
+    return value == "default" or (isinstance(value, str) and value in known)
 
 
 def split_url(value: object) -> SplitResult | None:
@@ -124,3 +130,6 @@ TIMEOUT: Final = number(0.001, 300, "Use a number of seconds above 0, at most 30
 RETRIES: Final = whole_number(0, 10)
 TIME_ZONE: Final = Constraint(_is_zone, "Use an IANA name, such as 'UTC' or 'America/New_York'.")
 DAYS: Final = whole_number(0, 36_500, of="days")
+MAILER: Final = Constraint(
+    _is_mailer, "Use an alias in MAILERS; before Django 6.1, or without MAILERS, there is only 'default'."
+)

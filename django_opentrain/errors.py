@@ -8,6 +8,8 @@ What calls to OpenTrain raise is in ``platform.errors``, and can be imported fro
                                 http_status   code
     ServiceError                    409       CONFLICT
     ├── AdapterError                409       CONFLICT             for adapters to raise
+    │   └── MailError               409       MAIL_REFUSED
+    │       └── MailServerError     503       MAIL_UNAVAILABLE
     ├── OperationRefused            409       CONFLICT
     ├── StillNeededError            409       CONFLICT             ``reasons``: what for
     ├── UndecryptableError          409       SECRET_UNREADABLE    its text is for operators
@@ -119,6 +121,22 @@ class AdapterError(ServiceError):
 
     Its message is shown to customers and operators: it must hold no Work Email and no secret.
     """
+
+
+class MailError(AdapterError):
+    """A mail was not sent. Its text names no address: what a mail server answers does."""
+
+    code = "MAIL_REFUSED"
+    message = _("The mail could not be sent.")
+
+
+class MailServerError(MailError):
+    """No mail can be sent at the moment: the mail server can't be reached, doesn't answer, or lets us not log in."""
+
+    code = "MAIL_UNAVAILABLE"
+    http_status = 503
+    retry_after = 60
+    message = _("The mail server can't be reached.")
 
 
 class OperationRefused(ServiceError):

@@ -136,8 +136,8 @@ def _name_is_taken(name: str) -> bool:
     return _users().filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists()
 
 
-def follow_email(account: TrainerAccount, participant: Participant) -> None:
-    """The trainer's Work Email may have changed: so does that of an account that was made for them.
+def follow_email(account: TrainerAccount, participant: Participant) -> bool:
+    """The trainer's Work Email may have changed: so does that of an account that was made for them; whether it did.
 
     Each customer's install tells it in its own time: the newest counts. The account's username follows if it was
     the old e-mail. An adopted account is its owner's to change. Raises ``AdapterError`` when another account has the
@@ -147,7 +147,7 @@ def follow_email(account: TrainerAccount, participant: Participant) -> None:
     field = user.get_email_field_name()
     known, email = getattr(user, field), str(participant.work_email)
     if not account.created_by_us or known == email or _knows_older_email(participant):
-        return
+        return False
     changed = {field: email}
     name_field = user.USERNAME_FIELD
     # The same letters in another case are no news for a name: its owner types it as they know it.
@@ -164,6 +164,7 @@ def follow_email(account: TrainerAccount, participant: Participant) -> None:
             _("Account %(id)s can't take the trainer's new Work Email: another account has it.")
             % {"id": user.pk}
         ) from None
+    return True
 
 
 def _knows_older_email(participant: Participant) -> bool:

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 from django_opentrain.conf import conf
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
     from django.http import HttpRequest
 
     from django_opentrain.models import AccessGrant, Contract
@@ -84,6 +85,13 @@ class OpenTrainAdapter:
 
     #: Whether this site sends trainers a link for their first login, and can send it again.
     sends_first_login = False
+
+    def invite(self, user: AbstractUser) -> bool:
+        """Send this user, an account that was made for a trainer, the link for the first login; whether it went out.
+
+        Called by a worker, where ``sends_first_login`` is true, until it returns True.
+        """
+        raise NotImplementedError
 
     def resend_first_login(self, grant: AccessGrant) -> bool:
         """Send ``grant.participant`` the link for the first login again; whether the mail server took it.

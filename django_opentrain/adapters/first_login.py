@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.tokens import default_token_generator
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import gettext as _
 
+from django_opentrain.adapters import mail
 from django_opentrain.conf import conf
+from django_opentrain.errors import AdapterError
+from django_opentrain.models import AccessGrant, TrainerAccount
 
-logger = logging.getLogger(__name__)
+Invitation = TrainerAccount.Invitation
 
 
 def set_password_url(user: AbstractUser) -> str:
@@ -27,11 +31,39 @@ def set_password_url(user: AbstractUser) -> str:
     return conf.view_url("set-password", **parts)
 
 
-def send_first_login(user: AbstractUser, url: str) -> bool:
-    """Send ``url`` to the user's e-mail; whether the mail server took it.
+def request(account: TrainerAccount) -> None:
+    """The trainer is to get a link for their first login: a worker sends it, once access is given."""
+    account.invitation_requested_at = timezone.now()
+    _save(account, Invitation.PENDING)
 
-    Access doesn't depend on it: a failure is logged and the mail can be sent again.
-    """
+
+def cancel(account: TrainerAccount) -> None:
+    """Access has ended: no mail is due any more."""
+    if account.invitation in TrainerAccount.OPEN_INVITATIONS:
+        _save(account, "")
+
+
+def _save(account: TrainerAccount, state: str) -> None:
+    """Begin anew. What becomes of a mail that is just being sent counts no more."""
+    account.invitation = state
+    account.invitation_count = account.invitation_attempts = 0
+    account.next_invitation_at = None
+    account.invitation_error_code = account.invitation_error = ""
+    account.save(
+        update_fields=[
+            "invitation",
+            "invitation_requested_at",
+            "invitation_count",
+            "invitation_attempts",
+            "next_invitation_at",
+            "invitation_error_code",
+            "invitation_error",
+        ]
+    )
+
+
+def send(user: AbstractUser, url: str) -> bool:
+    """Send ``url`` to the user's e-mail. Raises ``AdapterError`` when it doesn't go out."""
     context = {
         "user": user,
         "url": url,
@@ -40,11 +72,16 @@ def send_first_login(user: AbstractUser, url: str) -> bool:
     }
     subject = render_to_string("opentrain/mail/first_login_subject.txt", context).strip()
     body = render_to_string("opentrain/mail/first_login.txt", context)
-    address = getattr(user, user.get_email_field_name())
-    try:
-        send_mail(subject, body, None, [address])
-    except Exception as error:  # noqa: BLE001 - each mail backend has its own errors, and none may undo access
-        # Not its text: a mail server's answer names the address.
-        logger.error("The first-login mail for account %s was not sent: %s", user.pk, type(error).__name__)
-        return False
+    message = EmailMessage(subject, body, None, [getattr(user, user.get_email_field_name())])
+    if not mail.send(message, is_wanted=lambda: not _has_ended(user)):
+        raise AdapterError(_("The mail was not sent: this trainer's access has ended."))
     return True
+
+
+def _has_ended(user: AbstractUser) -> bool:
+    """Whether the trainer's access has ended. Asked when the mail server is ready: it may have let us wait."""
+    account = TrainerAccount.objects.filter(user=user.pk).first()
+    if account is None:
+        return False
+    wanted = AccessGrant.objects.wanted()
+    return not wanted.filter(participant__opentrain_user_id=account.opentrain_user_id).exists()

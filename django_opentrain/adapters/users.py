@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import AbstractUser, Group
@@ -91,10 +90,11 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if account is None:
             account, created = accounts.bind(trainer, email, adopt=self.adopt_existing_accounts)
         returned = self._reactivate(account)
-        accounts.follow_email(account, grant.participant)
+        moved = accounts.follow_email(account, grant.participant)
         self.open_project(account.user, grant)
-        if created or returned:
-            transaction.on_commit(partial(self.invite, account.user))
+        # A link that went to another address stops working with it.
+        if created or returned or (moved and account.invitation in TrainerAccount.OPEN_INVITATIONS):
+            first_login.request(account)
         return str(account.user.pk)
 
     @transaction.atomic
@@ -144,6 +144,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         user.save(update_fields=["is_active"])
         account.deactivated_at = timezone.now()
         account.save(update_fields=["deactivated_at"])
+        first_login.cancel(account)
 
     # The first login ----------------------------------------------------------------------------
 
@@ -152,8 +153,14 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         return first_login.set_password_url(user)
 
     def invite(self, user: AbstractUser) -> bool:
-        """Send the set-password link to the user's Work Email, for the first time or again; whether it went out."""
-        return first_login.send_first_login(user, self.set_password_url(user))
+        """Send the set-password link to the user's Work Email, for the first time or again; whether it went out.
+
+        A worker calls it when the mail is due, and again later when it returns False or raises: ``AdapterError``, by
+        default, with what is wrong.
+        """
+        if not user.is_active:
+            raise accounts.deactivated(user)
+        return first_login.send(user, self.set_password_url(user))
 
     def resend_first_login(self, grant: AccessGrant) -> bool:
         """Send the set-password link again. Raises ``AdapterError`` for accounts that weren't made for trainers."""

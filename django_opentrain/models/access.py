@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.explanations import MAX_CODE
@@ -106,8 +107,44 @@ class AccessGrant(TimestampedModel):
         return str(self.link.external_project_id)
 
 
+class TrainerAccountQuerySet(models.QuerySet["TrainerAccount"]):
+    """Accounts by what is left to do about their first login."""
+
+    def with_access(self) -> TrainerAccountQuerySet:
+        """Accounts of trainers who have access to a project."""
+        given = AccessGrant.objects.wanted().filter(
+            state=AccessGrant.State.GRANTED,
+            participant__opentrain_user_id=OuterRef("opentrain_user_id"),
+        )
+        return self.filter(Exists(given))
+
+    def invited(self) -> TrainerAccountQuerySet:
+        """Accounts with which the trainer has still to log in for the first time."""
+        return self.filter(invitation__in=TrainerAccount.OPEN_INVITATIONS)
+
+    def invitation_due(self, now: datetime) -> TrainerAccountQuerySet:
+        """Accounts with access whose first-login mail is to be sent now, for the first time or again."""
+        unsent = Q(invitation=TrainerAccount.Invitation.PENDING) | Q(
+            invitation=TrainerAccount.Invitation.FAILED
+        )
+        due = Q(next_invitation_at__lte=now) | Q(next_invitation_at=None) & unsent
+        return self.with_access().invited().filter(due)
+
+
 class TrainerAccount(models.Model):
-    """Which of the site's users is which trainer: one to one, whoever hires them."""
+    """Which of the site's users is which trainer: one to one, whoever hires them.
+
+    And how far their first login is: the mail with the link for it is sent until the mail server has taken it, and
+    again when the link has expired unused.
+    """
+
+    class Invitation(models.TextChoices):
+        PENDING = "PENDING", _("to be sent")
+        SENT = "SENT", _("sent")
+        FAILED = "FAILED", _("failed, will be retried")
+        LOGGED_IN = "LOGGED_IN", _("logged in")
+
+    OPEN_INVITATIONS: Final = (Invitation.PENDING, Invitation.SENT, Invitation.FAILED)
 
     opentrain_user_id = IdField(_("OpenTrain user id"), unique=True)
     user = models.OneToOneField(
@@ -129,9 +166,38 @@ class TrainerAccount(models.Model):
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
+    invitation = models.CharField(
+        _("first login"),
+        max_length=16,
+        choices=Invitation.choices,
+        blank=True,
+        help_text=_("Empty where no mail is needed: the account was there before."),
+    )
+    invitation_requested_at = models.DateTimeField(_("mail requested at"), null=True, blank=True)
+    invitation_sent_at = models.DateTimeField(_("mail sent at"), null=True, blank=True)
+    invitation_count = models.PositiveIntegerField(
+        _("mails sent"), default=0, help_text=_("Since it was requested")
+    )
+    invitation_attempts = models.PositiveIntegerField(
+        _("attempts"), default=0, help_text=_("Since the last mail that was sent")
+    )
+    next_invitation_at = models.DateTimeField(_("next mail at"), null=True, blank=True)
+    invitation_error_code = models.CharField(_("error code"), max_length=64, blank=True)
+    invitation_error = models.TextField(_("error"), blank=True)
+
+    objects = TrainerAccountQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("trainer account")
         verbose_name_plural = _("trainer accounts")
+        indexes = [models.Index(fields=["invitation", "next_invitation_at"], name="opentrain_invitation_due")]
 
     def __str__(self) -> str:
         return str(self.opentrain_user_id)
+
+    @property
+    def link_expires_at(self) -> datetime | None:
+        """Until when the last link works that was sent; None before one was."""
+        if self.invitation_sent_at is None:
+            return None
+        return self.invitation_sent_at + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)

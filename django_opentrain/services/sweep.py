@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from django_opentrain.services import access, inbox, reconcile
-from django_opentrain.services.access import contracts
+from django_opentrain.services.access import contracts, invitations
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.usage import runs
 
@@ -28,9 +28,11 @@ class WorkReport:
     installs: int
     budgets: int
     usage: int = 0
+    #: First-login mails.
+    mails: int = 0
 
     def __bool__(self) -> bool:
-        return any((self.events, self.grants, self.installs, self.budgets, self.usage))
+        return any((self.events, self.grants, self.installs, self.budgets, self.usage, self.mails))
 
 
 class Stage:
@@ -59,7 +61,7 @@ class Stage:
 
 
 def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] = bool) -> WorkReport:
-    """What an event or a person has set off: events, access, reconciliations and budget news, in fair rounds.
+    """What an event or a person has set off: events, access, reconciliations, budget news and mails, in fair rounds.
 
     Stops with the item in hand after ``max_seconds``, or once ``stopping()`` is true: what is left stays due.
     """
@@ -71,12 +73,19 @@ def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] =
     reconnect.end_abandoned()
     events, grants = Stage(inbox.each_due), Stage(access.each_due)
     installs, budgets = Stage(reconcile.each_due), Stage(contracts.each_budget_announced)
+    mails = Stage(invitations.each_due)
     while True:
         # Not a generator: each of them has its turn.
-        more = [stage.take_turn(ends) for stage in (events, grants, installs, budgets)]
+        more = [stage.take_turn(ends) for stage in (events, grants, installs, budgets, mails)]
         if ends() or not any(more):
             break
-    return WorkReport(events=events.done, grants=grants.done, installs=installs.done, budgets=budgets.done)
+    return WorkReport(
+        events=events.done,
+        grants=grants.done,
+        installs=installs.done,
+        budgets=budgets.done,
+        mails=mails.done,
+    )
 
 
 def run(*, usage: bool = True, stopping: Callable[[], bool] = bool) -> WorkReport:

@@ -186,6 +186,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("E020", "PII_RETENTION_DAYS", [-1, None]),
     ("E021", "REMOVAL_BREAKER", [-0.1, 1.1, "0.5", None]),
     ("E022", "DISPATCH", ["Celery", "", None, ["celery"]]),
+    ("E028", "MAILER", ["", None, "nowhere", ["default"]]),
     ("E023", "ROOT_URLCONF", [NO_URLS, OTHER_NAMESPACE]),
     ("E024", "ROOT_URLCONF", [WRAPPED]),
     ("E025", "ROOT_URLCONF", [SHADOWED]),

@@ -68,7 +68,8 @@ class Command(BaseCommand):
         if done:
             self.stdout.write(
                 f"done: events {done.events}, grants {done.grants}, installs reconciled {done.installs},"
-                f" budgets announced {done.budgets}, daily totals reported {done.usage}"
+                f" budgets announced {done.budgets}, daily totals reported {done.usage},"
+                f" first-login mails {done.mails}"
             )
 
     def _forget(self) -> None:

@@ -1,12 +1,74 @@
-"""The link for a trainer's first login, sent once more."""
+"""The mail with the link for a trainer's first login: sent until the mail server has taken it.
+
+Each account says how far it is. No transaction is open while the mail server is asked, and the attempt is recorded
+before: one that ends its process, or is never answered, backs off as one that fails, and holds up no other trainer.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import get_adapter
-from django_opentrain.errors import AdapterError, OperationRefused
-from django_opentrain.models import AccessGrant
+from django_opentrain.adapters import first_login, get_adapter
+from django_opentrain.errors import BusyError, MailError, MailServerError, OperationRefused, ServiceError
+from django_opentrain.explanations import INTERNAL_ERROR
+from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.platform.redaction import describe, redact
+from django_opentrain.services.workers.retries import backoff, claim_attempt
+
+logger = logging.getLogger(__name__)
+
+Invitation = TrainerAccount.Invitation
+
+#: Mails of one customer that are sent before each_due() looks again.
+BATCH_PER_CUSTOMER: Final = 20
+#: How many links a trainer who never logs in is sent. More are sent when a person asks for one.
+MAX_LINKS: Final = 5
+
+
+def send_due() -> int:
+    """Send every mail that is due; returns how many were tried."""
+    total = 0
+    while tried := sum(each_due()):
+        total += tried
+    return total
+
+
+def each_due() -> Iterator[bool]:
+    """Send the mails that are due now, a customer's after another's, and yield after each whether it was tried.
+
+    A mail server that can't be reached is not asked again for the next: those that are due wait with this one.
+    """
+    adapter = get_adapter()
+    if not adapter.sends_first_login:
+        return
+    _note_logins()
+    for pk in _due_in_turn():
+        accounts = TrainerAccount.objects.invitation_due(timezone.now()).select_related("user")
+        account = accounts.filter(pk=pk).first()
+        if account is None or not _claim(account):
+            yield False
+            continue
+        error = _send(account, partial(adapter.invite, account.user))
+        if isinstance(error, MailServerError):
+            _postpone_others(error, timezone.now() + backoff(account.invitation_attempts))
+            yield True
+            return
+        yield True
+
+
+# Asked for by people ----------------------------------------------------------------------------
 
 
 def can_resend(grant: AccessGrant) -> bool:
@@ -15,13 +77,135 @@ def can_resend(grant: AccessGrant) -> bool:
 
 
 def resend(grant: AccessGrant) -> None:
-    """Send it again.
+    """Send it now, whatever was sent before.
 
-    Raises ``OperationRefused`` where there is none to send, ``AdapterError`` when it doesn't go out.
+    Raises ``OperationRefused`` where there is none to send, ``AdapterError`` when it doesn't go out: it is retried
+    automatically then.
     """
     if not can_resend(grant):
         raise OperationRefused(_("There is no link for a first login to send."))
-    if not get_adapter().resend_first_login(grant):
-        raise AdapterError(
-            _("The mail could not be sent. Try again later, or ask this site's administrators.")
-        )
+    account = _made_account(grant)
+    if account is None:
+        error = _outcome(lambda: get_adapter().resend_first_login(grant))
+    else:
+        first_login.request(account)
+        if not _claim(account):
+            raise BusyError
+        error = _send(account, lambda: get_adapter().resend_first_login(grant))
+    if isinstance(error, ServiceError):
+        raise error
+    if error is not None:
+        # A host's own, whose text is for its operators.
+        raise MailError from error
+
+
+def _made_account(grant: AccessGrant) -> TrainerAccount | None:
+    """The account that was made for the grant's trainer; None where they had theirs before, or have none here."""
+    accounts = TrainerAccount.objects.filter(created_by_us=True).select_related("user")
+    return accounts.filter(opentrain_user_id=grant.participant.opentrain_user_id).first()
+
+
+# One attempt ------------------------------------------------------------------------------------
+
+
+def _claim(account: TrainerAccount) -> bool:
+    return claim_attempt(
+        account,
+        attempts="invitation_attempts",
+        next_at="next_invitation_at",
+        invitation_error_code=MailError.code,
+        invitation_error=_("The last attempt did not finish: its process ended."),
+    )
+
+
+def _send(account: TrainerAccount, send: Callable[[], bool]) -> Exception | None:
+    """Make the attempt that was claimed and record what became of it; the error, if there was one."""
+    error = _outcome(send)
+    if error is None:
+        _record(account, **_sent(account))
+    else:
+        _record(account, **_failed(account, error))
+        logger.error("The first-login mail for account %s was not sent: %s", account.user_id, describe(error))
+    return error
+
+
+def _outcome(send: Callable[[], bool]) -> Exception | None:
+    try:
+        return None if send() else MailError()
+    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
+        return error
+
+
+def _sent(account: TrainerAccount) -> dict[str, Any]:
+    now, count = timezone.now(), account.invitation_count + 1
+    # Who has a password can sign in with it, should the link expire.
+    is_last = count >= MAX_LINKS or account.user.has_usable_password()
+    return {
+        "invitation": Invitation.SENT,
+        "invitation_sent_at": now,
+        "invitation_count": count,
+        "invitation_attempts": 0,
+        "next_invitation_at": None if is_last else now + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT),
+        "invitation_error_code": "",
+        "invitation_error": "",
+    }
+
+
+def _failed(account: TrainerAccount, error: Exception) -> dict[str, Any]:
+    expected = isinstance(error, ServiceError)
+    return {
+        "invitation": Invitation.FAILED,
+        "next_invitation_at": timezone.now() + backoff(account.invitation_attempts),
+        "invitation_error_code": error.code if isinstance(error, ServiceError) else INTERNAL_ERROR,
+        "invitation_error": redact(str(error)) if expected else describe(error),
+    }
+
+
+def _record(account: TrainerAccount, **changes: Any) -> None:
+    """Unless the invitation was begun anew, or cancelled, in the meantime: then another mail is due, or none."""
+    TrainerAccount.objects.invited().filter(
+        pk=account.pk,
+        invitation_requested_at=account.invitation_requested_at,
+        invitation_attempts=account.invitation_attempts,
+    ).update(**changes)
+
+
+def _postpone_others(error: MailServerError, until: datetime) -> None:
+    others = TrainerAccount.objects.invitation_due(timezone.now())
+    others.update(
+        invitation=Invitation.FAILED,
+        invitation_attempts=F("invitation_attempts") + 1,
+        next_invitation_at=until,
+        invitation_error_code=error.code,
+        invitation_error=redact(str(error)),
+    )
+
+
+# Which are due ----------------------------------------------------------------------------------
+
+
+def _note_logins() -> None:
+    """Who has logged in since the mail was requested, or has chosen a password since it was sent, needs no other."""
+    invited = TrainerAccount.objects.invited()
+    sent = Q(invitation_sent_at=None) | Q(invitation_sent_at__gte=F("invitation_requested_at"))
+    here = sent & ~Q(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    # A user model may be without it.
+    if any(field.name == "last_login" for field in get_user_model()._meta.get_fields()):
+        here |= Q(user__last_login__gte=F("invitation_requested_at"))
+    invited.filter(here).update(invitation=Invitation.LOGGED_IN, next_invitation_at=None)
+
+
+def _due_in_turn() -> list[int]:
+    """The accounts whose mail is due, one of each customer's after the other."""
+    due = TrainerAccount.objects.invitation_due(timezone.now()).order_by("invitation_attempts", "pk")
+    given = AccessGrant.objects.wanted().filter(state=AccessGrant.State.GRANTED)
+    waiting = given.filter(participant__opentrain_user_id__in=due.order_by().values("opentrain_user_id"))
+    tenants = list(waiting.order_by().values_list("contract__install__tenant", flat=True).distinct())
+    batches = []
+    for tenant in tenants:
+        trainers = given.filter(contract__install__tenant=tenant).values("participant__opentrain_user_id")
+        mine = due.filter(opentrain_user_id__in=trainers)
+        batches.append(list(mine.values_list("pk", flat=True)[:BATCH_PER_CUSTOMER]))
+    turns = chain.from_iterable(zip_longest(*batches))
+    # A trainer may work for several customers.
+    return list(dict.fromkeys(pk for pk in turns if pk is not None))
