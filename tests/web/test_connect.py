@@ -152,8 +152,7 @@ def test_without_an_approval_nothing_is_connected(boss: Client, data: dict[str, 
 @pytest.mark.parametrize(
     "query",
     [
-        {},
-        {"state": ""},
+        {"opentrain_install_id": "inst_1"},
         {"state": "forged", "opentrain_install_id": "inst_1"},
         {"state": "\x00", "opentrain_install_id": "\x00"},
     ],
@@ -162,6 +161,16 @@ def test_a_return_that_nobody_set_out_for_is_refused(boss: Client, query: dict[s
     response = boss.get("/opentrain/callback/", query)
     assert response.status_code == 400
     assert "can't be used" in text_of(response)
+    assert not Install.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"state": ""}, {"state": "used or too old"}, {"error": "access_denied"}]
+)
+def test_a_return_with_neither_state_nor_install_is_a_decline(boss: Client, query: dict[str, str]) -> None:
+    response = boss.get("/opentrain/callback/", query)
+    assert response.status_code == 200
+    assert "Nothing was connected" in text_of(response)
     assert not Install.objects.exists()
 
 

@@ -74,6 +74,8 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:
             opentrain_install_id=install_id,
         )
     except StateError as error:
+        if not install_id:  # a decline: OpenTrain doesn't say whether those bring the state back
+            return render(request, "opentrain/declined.html")
         return _come_back(tenant, install_id) or render(
             request, "opentrain/return_refused.html", {"reason": str(error)}, status=400
         )
