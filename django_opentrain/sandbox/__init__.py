@@ -17,7 +17,8 @@ from django_opentrain.sandbox.clock import Clock
 from django_opentrain.sandbox.consent import Approval
 from django_opentrain.sandbox.errors import ApiError
 from django_opentrain.sandbox.marketplace import Hired
+from django_opentrain.sandbox.readings import Readings
 from django_opentrain.sandbox.sandbox import Sandbox
 from django_opentrain.sandbox.transport import SandboxAdapter
 
-__all__ = ["ApiError", "Approval", "Clock", "Hired", "Sandbox", "SandboxAdapter"]
+__all__ = ["ApiError", "Approval", "Clock", "Hired", "Readings", "Sandbox", "SandboxAdapter"]

@@ -12,6 +12,7 @@ from django_opentrain.sandbox import api, control, faults, pages
 from django_opentrain.sandbox.errors import ApiError, forbidden
 from django_opentrain.sandbox.http import Request, Response, error_response, json_response
 from django_opentrain.sandbox.marketplace import Marketplace
+from django_opentrain.sandbox.models import Fault
 from django_opentrain.sandbox.schema import SPEC
 
 CONTROL_PATH = "/control/api/"
@@ -64,13 +65,17 @@ class SandboxApp:
     def _api(self, request: Request) -> Response:
         path = request.path[len(API_PATH) :]
         fault = faults.take(self.marketplace.store, request.method, path)
-        response = None if fault is None else faults.refusal(fault)
+        response = None if fault is None else self._refusal(fault)
         if response is None:
             response = self._answer(request, path)
             if fault is not None:
                 response = faults.spoil(response, fault)
         self.calls.append(ApiCall(request.method, path, response.status))
         return response
+
+    def _refusal(self, fault: Fault) -> Response | None:
+        store = self.marketplace.store
+        return faults.refusal(fault, store.readings.rate_limit, store.clock.wall())
 
     def _answer(self, request: Request, path: str) -> Response:
         if (request.method, path) == ("GET", "/openapi.json"):

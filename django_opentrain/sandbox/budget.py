@@ -7,14 +7,13 @@ fixed-price and unfunded contracts are always OK.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from django_opentrain.platform import catalog
-from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import MILESTONE_FUNDED, Contract, Milestone, Usage
+from django_opentrain.sandbox.payloads import MILESTONE, Json, as_json, number, plain
 from django_opentrain.sandbox.store import Store
 
-_FOUR_DECIMALS = Decimal("0.0001")
 _LOW_FROM = Decimal(str(catalog.BUDGET_LOW_FRACTION))
 _DEPLETED_FROM = Decimal(1)
 
@@ -54,7 +53,7 @@ class Budget:
             return catalog.BUDGET_DEPLETED
         return catalog.BUDGET_LOW if self.fraction >= _LOW_FROM else catalog.BUDGET_OK
 
-    def as_json(self) -> dict[str, object]:
+    def shown(self) -> Json:
         """The budget object of the API. The fraction is cut, not rounded up, so that it never
         shows a threshold that the state hasn't reached."""
         contract, milestone = self.contract, self.active_milestone
@@ -74,8 +73,8 @@ class Budget:
             "consumedVolume": number(self.consumed_volume),
             "remainingVolume": number(remaining),
             "consumedFraction": number(self.fraction),
-            "activeMilestone": None if milestone is None else milestone_json(milestone),
-            "lastUsageAt": None if contract.last_usage_at is None else iso(contract.last_usage_at),
+            "activeMilestone": None if milestone is None else as_json(milestone, MILESTONE),
+            "lastUsageAt": plain("last_usage_at", contract.last_usage_at),
         }
 
 
@@ -98,26 +97,10 @@ def budget_of(store: Store, contract: Contract) -> Budget:
     )
 
 
-def crossed(before: Budget, after: Budget) -> list[str]:
-    """The event types for the thresholds between ``before`` and ``after``, upward only."""
+def crossed(before: Decimal, after: Decimal) -> list[str]:
+    """The event types for the thresholds between two fractions, upward only."""
     thresholds = (
         (_LOW_FROM, catalog.MILESTONE_BUDGET_LOW),
         (_DEPLETED_FROM, catalog.MILESTONE_BUDGET_DEPLETED),
     )
-    return [event for limit, event in thresholds if before.fraction < limit <= after.fraction]
-
-
-def milestone_json(milestone: Milestone) -> dict[str, object]:
-    return {
-        "id": milestone.id,
-        "name": milestone.name,
-        "amountUsd": number(milestone.amount_usd),
-        "volume": None if milestone.volume is None else number(milestone.volume),
-        "status": milestone.status,
-    }
-
-
-def number(value: Decimal) -> int | float:
-    """A JSON number with at most four decimals, cut."""
-    cut = value.quantize(_FOUR_DECIMALS, rounding=ROUND_FLOOR)
-    return int(cut) if cut == cut.to_integral_value() else float(cut)
+    return [event for limit, event in thresholds if before < limit <= after]

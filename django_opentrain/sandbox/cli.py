@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from django_opentrain.sandbox.consent import is_base_uri
+from django_opentrain.sandbox.consent import SLUG, is_base_uri
 from django_opentrain.sandbox.journal import JournalError
+from django_opentrain.sandbox.readings import Readings, described, parse
 from django_opentrain.sandbox.runner import DeliveryRunner
 from django_opentrain.sandbox.sandbox import Sandbox
 from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
 from django_opentrain.sandbox.server import SandboxServer
+
+#: What a reading can be, for the end of ``--help``.
+EPILOG = "readings, the default first:\n" + "".join(f"  {line}\n" for line in described())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", type=_speed, default=1.0, help="how many times faster its clock runs (%(default)g)"
     )
     parser.add_argument("--state", type=Path, metavar="FILE", help="where everything survives a restart")
-    parser.add_argument("--app-slug", default=DEFAULT_APP_SLUG, help="slug of the platform app (%(default)s)")
+    parser.add_argument(
+        "--app-slug", type=_app_slug, default=DEFAULT_APP_SLUG, help="slug of the platform app (%(default)s)"
+    )
     parser.add_argument(
         "--redirect-uri",
         type=_redirect_uri,
@@ -36,12 +42,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one more base URI that consent may return to (repeatable; this machine may always)",
     )
 
+    parser.add_argument(
+        "--reading",
+        type=_reading,
+        action="append",
+        default=[],
+        dest="readings",
+        metavar="NAME=VALUE",
+        help="how to read a point that OpenTrain's documentation leaves open, see below (repeatable)",
+    )
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv`` (the process's by default) and serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         prog="python -m django_opentrain.sandbox",
         description="A local OpenTrain: its API, consent page, control page and webhooks.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
     return run(parser.parse_args(argv))
@@ -70,6 +88,7 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
             state_file=options.state,
             app_slug=options.app_slug,
             redirect_uris=options.redirect_uri,
+            readings=Readings(**dict(options.readings)),
         )
         stack.enter_context(closing(sandbox))
         runner = DeliveryRunner(sandbox.engine)
@@ -97,6 +116,19 @@ def _port(text: str) -> int:
     if not 0 <= value <= 65_535:
         raise argparse.ArgumentTypeError("from 0 (a free one) to 65535")
     return value
+
+
+def _reading(text: str) -> tuple[str, str]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _app_slug(text: str) -> str:
+    if not SLUG.fullmatch(text):
+        raise argparse.ArgumentTypeError("1 to 50 lower-case letters, digits and hyphens")
+    return text
 
 
 def _redirect_uri(text: str) -> str:

@@ -6,8 +6,9 @@ Source: platform-api, "Consent". Reconnecting revokes the old install, as the do
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -16,6 +17,8 @@ from django_opentrain.sandbox.events import emit, revoked_content
 from django_opentrain.sandbox.models import INSTALL_REVOKED, App, Install, Organization, Token, new_id
 from django_opentrain.sandbox.schema import is_web_url
 from django_opentrain.sandbox.store import Store
+
+SLUG = re.compile(r"[a-z0-9-]{1,50}")
 
 #: As a registered URI's port: any port. A liberty of the sandbox, for hosts on changing ports.
 ANY_PORT = ":*"
@@ -45,11 +48,12 @@ def token_digest(token: str) -> str:
 
 
 def grant(
-    store: Store, app: App, organization: Organization, scopes: Sequence[str], pii_consent: bool
+    store: Store, app: App, organization: Organization, scopes: Sequence[str], pii_consent: bool, site: str
 ) -> tuple[Install, str]:
     """A new install with its token; an earlier one of the two is revoked."""
     for earlier in store.owned(Install, organization.id):
-        if earlier.app_slug == app.slug and earlier.status == catalog.INSTALL_ACTIVE:
+        live = earlier.app_slug == app.slug and earlier.status == catalog.INSTALL_ACTIVE
+        if live and (store.readings.reconnect == "any-site" or earlier.site == site):
             revoke(store, earlier, "reconnected")
     install = Install(
         id=new_id("ins"),
@@ -58,6 +62,7 @@ def grant(
         scopes=[*scopes],
         pii_consent=pii_consent,
         created_at=store.clock.now(),
+        site=site,
     )
     store.put(install)
     value = catalog.TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -81,31 +86,26 @@ def revoke(store: Store, install: Install, reason: str) -> None:
     for token in store.owned(Token, install.id):
         token.revoked_at = now
         store.put(token)
-    emit(store, install, catalog.INSTALL_REVOKED, revoked_content(install, reason))
+    emit(store, install, catalog.INSTALL_REVOKED, revoked_content(store, install, reason))
 
 
-def return_url(
-    redirect_uri: str | None,
-    state: str | None,
-    external_project_id: str | None,
-    *,
-    install_id: str | None = None,
-) -> str | None:
+def return_url(redirect_uri: str | None, parameters: Mapping[str, str | None]) -> str | None:
     """Where the customer goes back to, or None without a ``redirect_uri``. Never has the token.
 
-    Without ``install_id`` it is the return after a decline.
+    Its query keeps what isn't in ``parameters``; those that are None are left out.
     """
     if redirect_uri is None:
         return None
-    ours = {
-        "opentrain_install_id": install_id,
-        "state": state,
-        "external_project_id": external_project_id,
-    }
     parts = urlsplit(redirect_uri)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in ours]
-    added = [(key, value) for key, value in ours.items() if value is not None]
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in parameters]
+    added = [(key, value) for key, value in parameters.items() if value is not None]
     return urlunsplit(parts._replace(query=urlencode(kept + added)))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_base_uri(uri: str) -> bool:

@@ -13,12 +13,12 @@ from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from django_opentrain.sandbox.budget import Budget, budget_of, number
+from django_opentrain.sandbox.budget import Budget, budget_of
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.errors import not_found
 from django_opentrain.sandbox.marketplace import VERBS, Funded, Hired, Marketplace
 from django_opentrain.sandbox.models import KINDS, Contract, Entity
-from django_opentrain.sandbox.payloads import Json
+from django_opentrain.sandbox.payloads import Json, as_json, camel, plain
 from django_opentrain.sandbox.schema import Schema, issues_of, refuse
 
 SECRET_FIELDS = {"digest", "secret"}
@@ -44,7 +44,7 @@ def run(market: Marketplace, verb: str, body: Json) -> Json:
         raise not_found(f"Verbs are {', '.join(VERBS)}")
     refuse(list(issues_of(body, schema_of(verb))))
     names = inspect.signature(VERBS[verb]).parameters
-    arguments: dict[str, Any] = {name: body[_camel(name)] for name in names if _camel(name) in body}
+    arguments: dict[str, Any] = {name: body[camel(name)] for name in names if camel(name) in body}
     with market.store.transaction():
         result = VERBS[verb](market, **arguments)
         return _answer(verb, result)
@@ -76,8 +76,8 @@ def schema_of(verb: str) -> Schema:
     _market, *parameters = inspect.signature(VERBS[verb]).parameters.values()
     return {
         "type": "object",
-        "properties": {_camel(each.name): _schema(hints[each.name]) for each in parameters},
-        "required": [_camel(each.name) for each in parameters if each.default is inspect.Parameter.empty],
+        "properties": {camel(each.name): _schema(hints[each.name]) for each in parameters},
+        "required": [camel(each.name) for each in parameters if each.default is inspect.Parameter.empty],
     }
 
 
@@ -94,11 +94,11 @@ def _schema(hint: Any) -> Schema:
 
 def _answer(verb: str, result: Any) -> Json:
     if isinstance(result, Entity):
-        return {_camel(type(result).__name__): dump(result)}
+        return {camel(type(result).__name__): dump(result)}
     if verb in RESULTS:
         return {RESULTS[verb]: result}
     fields = result._asdict() if isinstance(result, (Hired, Funded)) else vars(result)
-    return {_camel(name): _plain(name, value) for name, value in fields.items()}
+    return {camel(name): _shown(name, value) for name, value in fields.items()}
 
 
 def state(market: Marketplace) -> Json:
@@ -108,33 +108,24 @@ def state(market: Marketplace) -> Json:
         everything: Json = {
             _plural(name): [dump(entity) for entity in store.all(kind)] for name, kind in KINDS.items()
         }
-        budgets = {each.id: budget_of(store, each).as_json() for each in store.all(Contract)}
+        budgets = {each.id: budget_of(store, each).shown() for each in store.all(Contract)}
     return {"now": iso(store.clock.now()), "speed": store.clock.speed, **everything, "budgets": budgets}
 
 
 def dump(entity: Entity) -> Json:
-    """An entity's fields in camelCase, times in ISO, without secrets."""
-    fields = vars(entity).items()
-    return {_camel(name): _plain(name, value) for name, value in fields if name not in SECRET_FIELDS}
+    """An entity's fields, without secrets."""
+    shown = as_json(entity, [name for name in vars(entity) if name not in SECRET_FIELDS])
+    attempts = getattr(entity, "attempts", None)
+    if attempts is not None:
+        shown["attempts"] = [{**vars(each), "at": iso(each.at)} for each in attempts]
+    return shown
 
 
-def _plain(name: str, value: Any) -> object:
+def _shown(name: str, value: Any) -> object:
     if isinstance(value, Entity):
         return dump(value)
-    if isinstance(value, Budget):
-        return value.as_json()
-    if isinstance(value, Decimal):
-        return number(value)
-    if name == "attempts":
-        return [{**vars(each), "at": iso(each.at)} for each in value]
-    return iso(value) if name.endswith("_at") and value is not None else value
-
-
-@functools.cache
-def _camel(name: str) -> str:
-    first, *rest = name.rstrip("_").split("_")
-    return first[0].lower() + first[1:] + "".join(word.capitalize() for word in rest)
+    return value.shown() if isinstance(value, Budget) else plain(name, value)
 
 
 def _plural(kind: str) -> str:
-    return {"Delivery": "deliveries", "Usage": "usage"}.get(kind, _camel(kind) + "s")
+    return {"Delivery": "deliveries", "Usage": "usage"}.get(kind, camel(kind) + "s")

@@ -1,8 +1,6 @@
 """The delivery engine: signs, posts, retries, gives up, and disables endpoints that keep failing.
 
-Source: platform-api, "Webhooks". Not documented, and decided here: a failed *attempt* counts
-towards the ten that disable an endpoint, and deliveries of an endpoint that its platform disabled
-itself stay pending until it is active again.
+Source: platform-api, "Webhooks". For what isn't documented see :mod:`.readings`.
 """
 
 from __future__ import annotations
@@ -148,27 +146,40 @@ class DeliveryEngine:
             delivery.status = DELIVERED
             endpoint.consecutive_failures = 0
         else:
-            endpoint.consecutive_failures += 1
-            if delivery.tries >= MAX_ATTEMPTS:
+            exhausted = delivery.tries >= MAX_ATTEMPTS
+            if exhausted:
                 delivery.status = FAILED
             else:
-                minutes = catalog.DELIVERY_RETRY_MINUTES[delivery.tries - 1]
-                delivery.next_attempt_at = now + 60 * minutes
+                delivery.next_attempt_at = self._next_attempt(delivery)
+            if exhausted or self.store.readings.failures == "attempts":
+                endpoint.consecutive_failures += 1
         self.store.put(delivery)
         self.store.put(endpoint)
         worn_out = endpoint.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
         if worn_out and endpoint.status == catalog.ENDPOINT_ACTIVE:
             self._disable(endpoint)
 
+    def _next_attempt(self, delivery: Delivery) -> float:
+        """When a delivery that has just failed is retried."""
+        since_first = self.store.readings.retry_delays == "since-first"
+        start = delivery.attempts[-delivery.tries if since_first else -1].at
+        minutes = catalog.DELIVERY_RETRY_MINUTES[delivery.tries - 1]
+        return max(self.store.clock.now(), start + 60 * minutes)
+
     def _disable(self, endpoint: Endpoint) -> None:
         endpoint.status = catalog.ENDPOINT_DISABLED
         endpoint.disabled_at = self.store.clock.now()
         endpoint.disabled_reason = f"{catalog.DISABLE_AFTER_FAILURES} consecutive failed deliveries"
         self.store.put(endpoint)
-        for delivery in self.store.owned(Delivery, endpoint.id):
-            if delivery.status == PENDING:
-                delivery.status = FAILED
-                self.store.put(delivery)
+        fail_pending(self.store, endpoint)
+
+
+def fail_pending(store: Store, endpoint: Endpoint) -> None:
+    """Give up what an endpoint hasn't taken yet."""
+    for delivery in store.owned(Delivery, endpoint.id):
+        if delivery.status == PENDING:
+            delivery.status = FAILED
+            store.put(delivery)
 
 
 def signed(delivery: Delivery, endpoint: Endpoint, event: Event, timestamp: int) -> Outgoing:
@@ -186,15 +197,14 @@ def signed(delivery: Delivery, endpoint: Endpoint, event: Event, timestamp: int)
 
 
 def requeue(store: Store, endpoint: Endpoint, delivery_id: str | None) -> int:
-    """Queue the failed deliveries again, or the one named (unless it is pending already); how many.
+    """Queue the failed deliveries again, or the one named, whatever its status; returns how many.
 
     404 when the endpoint has no such delivery.
     """
     if delivery_id is None:
         chosen = [each for each in store.owned(Delivery, endpoint.id) if each.status == FAILED]
     else:
-        named = find_owned(store, Delivery, delivery_id, endpoint.id)
-        chosen = [named] if named.status != PENDING else []
+        chosen = [find_owned(store, Delivery, delivery_id, endpoint.id)]
     for delivery in chosen:
         delivery.status = PENDING
         delivery.tries = 0

@@ -10,7 +10,7 @@ import json
 from typing import NamedTuple
 
 from django_opentrain.platform import catalog
-from django_opentrain.sandbox.budget import budget_of, milestone_json
+from django_opentrain.sandbox.budget import budget_of
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import (
     Contract,
@@ -23,8 +23,21 @@ from django_opentrain.sandbox.models import (
     Milestone,
     new_id,
 )
-from django_opentrain.sandbox.payloads import Json, contract_json, freelancer_json, link_json
+from django_opentrain.sandbox.payloads import (
+    CONTRACT,
+    MILESTONE,
+    Json,
+    as_json,
+    freelancer_json,
+    link_json,
+    without_nulls,
+)
 from django_opentrain.sandbox.store import Store
+
+#: What the documentation names in the data of contract events, beside the project link.
+DOCUMENTED = {"status", "endDate", "workEmail"}
+#: The digits of a ULID.
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Content(NamedTuple):
@@ -41,8 +54,9 @@ def emit(
     """Record an event and queue its deliveries. ``raw_body`` replaces the whole body."""
     sequence = store.last_event + 1
     now = store.clock.now()
+    event_id = _event_id(store.readings.event_ids, sequence, now)
     body: Json = {
-        "id": str(sequence),
+        "id": event_id,
         "type": event_type,
         "apiVersion": catalog.API_VERSION,
         "createdAt": iso(now),
@@ -50,8 +64,11 @@ def emit(
         "jobId": content.job_id,
         "data": content.data,
     }
+    if store.readings.empty_fields == "absent":
+        body = without_nulls(body)
     event = Event(
-        id=str(sequence),
+        id=event_id,
+        sequence=sequence,
         install_id=install.id,
         type=event_type,
         resource_id=content.resource_id,
@@ -66,6 +83,14 @@ def emit(
             )
             store.put(delivery)
     return event
+
+
+def _event_id(style: str, sequence: int, now: float) -> str:
+    """Ids that sort as they are issued, in one of the styles of :mod:`.readings`."""
+    if style == "ulid":
+        number = (int(now * 1000) << 80) + sequence
+        return "".join(CROCKFORD[number >> 5 * place & 31] for place in reversed(range(26)))
+    return f"evt_{sequence}" if style == "prefixed" else str(sequence)
 
 
 def json_text(value: object) -> str:
@@ -96,22 +121,30 @@ def emit_milestone(store: Store, contract: Contract, event_type: str, milestone:
 
 
 def contract_content(store: Store, contract: Contract, install: Install, link: Link) -> Content:
-    data: Json = {"contract": contract_json(contract)}
+    data = {"contract": as_json(contract, CONTRACT)}
     freelancer = store.get(Freelancer, contract.freelancer_id)
     if freelancer is not None:
         data["freelancer"] = freelancer_json(freelancer, install, store.clock.now())
+    if store.readings.contract_events == "documented":
+        data = {
+            name: {key: value for key, value in fields.items() if key in DOCUMENTED}
+            for name, fields in data.items()
+        }
     data["projectLink"] = link_json(link)
-    return Content(contract.id, contract.job_id, data)
+    return Content(contract.id, contract.job_id, {**data})
 
 
 def milestone_content(store: Store, contract: Contract, milestone: Milestone | None, link: Link) -> Content:
     data: Json = {
         "contractId": contract.id,
-        "contract": contract_json(contract),
-        "milestone": None if milestone is None else milestone_json(milestone),
-        "budget": budget_of(store, contract).as_json(),
+        "contract": as_json(contract, CONTRACT),
+        "milestone": None if milestone is None else as_json(milestone, MILESTONE),
+        "budget": budget_of(store, contract).shown(),
         "projectLink": link_json(link),
     }
+    named = store.readings.milestone_events
+    if named != "all":
+        del data["projectLink"], data["contract" if named == "contract-id" else "contractId"]
     return Content(contract.id if milestone is None else milestone.id, contract.job_id, data)
 
 
@@ -119,15 +152,7 @@ def link_content(link: Link) -> Content:
     return Content(link.id, link.job_id, {"projectLink": link_json(link)})
 
 
-def revoked_content(install: Install, reason: str) -> Content:
-    """``install.revoked``: the shape of its data isn't documented."""
-    revoked_at = install.revoked_at
-    data: Json = {
-        "install": {
-            "id": install.id,
-            "status": install.status,
-            "revokedAt": None if revoked_at is None else iso(revoked_at),
-            "reason": reason,
-        }
-    }
-    return Content(install.id, None, data)
+def revoked_content(store: Store, install: Install, reason: str) -> Content:
+    snapshot = {**as_json(install, ("id", "status", "revoked_at")), "reason": reason}
+    data: dict[str, Json] = {"install": {"install": snapshot}, "id": {"installId": install.id}, "empty": {}}
+    return Content(install.id, None, data[store.readings.revoked_events])

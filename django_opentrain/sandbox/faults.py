@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from email.utils import formatdate
 from http import HTTPStatus
 
 from django_opentrain.platform.catalog import ERROR_STATUSES
@@ -25,6 +26,8 @@ from django_opentrain.sandbox.store import Store
 KINDS = ("error", "empty", "html", "slow", "drop", "truncate")
 #: Of the kinds whose status isn't 500 when none is named.
 USUAL_STATUSES = {"empty": 503, "html": 502}
+#: How long a 429 asks to wait, where it does.
+LIMITED_SECONDS = 30
 _CODES = {status: code for code, status in ERROR_STATUSES.items()}
 
 
@@ -42,9 +45,16 @@ def take(store: Store, method: str, path: str) -> Fault | None:
     return None
 
 
-def refusal(fault: Fault) -> Response | None:
-    """The answer that replaces the call, or None when the call is to take effect."""
-    headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+def refusal(fault: Fault, rate_limit: str, now: float) -> Response | None:
+    """The answer that replaces the call, or None when the call is to take effect.
+
+    :param rate_limit: what a 429 says of itself when the fault doesn't (see :mod:`.readings`).
+    """
+    headers: dict[str, str] = {}
+    if fault.retry_after is not None:
+        headers["Retry-After"] = fault.retry_after
+    elif fault.status == HTTPStatus.TOO_MANY_REQUESTS:
+        headers = _rate_limit_headers(rate_limit, now + LIMITED_SECONDS)
     if fault.kind == "error":
         code = _CODES.get(fault.status, "INTERNAL_ERROR" if fault.status >= 500 else "BAD_REQUEST")
         message = f"{_phrase(fault.status)} (ordered from the sandbox)"
@@ -56,6 +66,15 @@ def refusal(fault: Fault) -> Response | None:
         headers["Content-Type"] = "text/html; charset=utf-8"
         return Response(status=fault.status, headers=headers, body=page.encode())
     return None
+
+
+def _rate_limit_headers(rate_limit: str, reset_at: float) -> dict[str, str]:
+    headers = {
+        "seconds": {"Retry-After": str(LIMITED_SECONDS)},
+        "date": {"Retry-After": formatdate(reset_at, usegmt=True)},
+        "reset": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(reset_at))},
+    }
+    return headers.get(rate_limit, {})
 
 
 def spoil(response: Response, fault: Fault) -> Response:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from django_opentrain.platform.catalog import INSTALL_ACTIVE
 from django_opentrain.sandbox.errors import ApiError, not_found
-from django_opentrain.sandbox.models import App, Entity, Install, Job, Link, Organization
+from django_opentrain.sandbox.models import Entity, Install, Job, Link, Organization
 from django_opentrain.sandbox.store import Store
 
 E = TypeVar("E", bound=Entity)
@@ -26,11 +26,6 @@ def find_owned(store: Store, kind: type[E], key: str, owner: str) -> E:
     if entity is None or entity.owner != owner:
         raise _missing(kind)
     return entity
-
-
-def default_app(store: Store, slug: str | None = None) -> App:
-    """The app named ``slug``, or the first one."""
-    return find(store, App, slug) if slug else store.all(App)[0]
 
 
 def default_organization(store: Store, key: str | None = None) -> Organization:

@@ -17,9 +17,8 @@ from django_opentrain.sandbox import consent, events, faults, records
 from django_opentrain.sandbox.budget import Budget, budget_of
 from django_opentrain.sandbox.clock import Clock, iso
 from django_opentrain.sandbox.delivery import requeue
-from django_opentrain.sandbox.errors import bad_request, conflict
+from django_opentrain.sandbox.errors import bad_request, conflict, forbidden
 from django_opentrain.sandbox.lookup import (
-    default_app,
     default_install,
     default_job,
     default_organization,
@@ -29,6 +28,7 @@ from django_opentrain.sandbox.models import (
     App,
     Contract,
     Endpoint,
+    Entity,
     Event,
     Fault,
     Freelancer,
@@ -44,12 +44,14 @@ from django_opentrain.sandbox.trigger import content_of, merged
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=Entity)
 
 #: The verbs by name, in the order in which they are defined.
 VERBS: dict[str, Callable[..., object]] = {}
 
 # Arguments of which the control API asks more than their type says, in keywords of JSON Schema.
 Amount = Decimal | float
+AppName = Annotated[str, ("maxLength", 120)]
 BaseUri = Annotated[str, ("maxLength", 2048)]
 EventType = Annotated[str, ("enum", catalog.EVENT_TYPES)]
 FaultKind = Annotated[str, ("enum", faults.KINDS)]
@@ -131,15 +133,19 @@ class Marketplace:
 
         Grants ``scopes``, those of the app when None. An earlier grant of the two is revoked.
         """
-        app = default_app(self.store, app_slug or self.app_slug)
+        app = find(self.store, App, app_slug or self.app_slug)
         organization = default_organization(self.store, organization_id)
-        install, token = consent.grant(self.store, app, organization, scopes or app.scopes, pii_consent)
-        return consent.Approval(
-            install=install,
-            install_id=install.id,
-            token=token,
-            return_url=consent.return_url(redirect_uri, state, external_project_id, install_id=install.id),
-        )
+        if not app.active:
+            raise forbidden("The platform app is not active")
+        site = consent.origin_of(redirect_uri) if redirect_uri else ""
+        install, token = consent.grant(self.store, app, organization, scopes or app.scopes, pii_consent, site)
+        returned = {
+            "opentrain_install_id": install.id,
+            "state": state,
+            "external_project_id": external_project_id,
+        }
+        back = consent.return_url(redirect_uri, returned)
+        return consent.Approval(install=install, install_id=install.id, token=token, return_url=back)
 
     @verb
     def disconnect(self, install_id: str | None = None) -> Install:
@@ -224,17 +230,12 @@ class Marketplace:
         freelancer = self.store.get(Freelancer, contract.freelancer_id)
         if freelancer is None:
             raise conflict("The contract has no hired trainer")
-        freelancer.email_release_at = self.clock.now()
-        self.store.put(freelancer)
-        return freelancer
+        return self._change(freelancer, email_release_at=self.clock.now())
 
     @verb
     def change_email(self, opentrain_user_id: str, work_email: str) -> Freelancer:
         """Give a trainer another Work Email. Nothing is emitted."""
-        freelancer = find(self.store, Freelancer, opentrain_user_id)
-        freelancer.work_email = work_email
-        self.store.put(freelancer)
-        return freelancer
+        return self._change(find(self.store, Freelancer, opentrain_user_id), work_email=work_email)
 
     @verb
     def set_link(self, link_id: str, job_id: str | None = None) -> Link:
@@ -250,8 +251,12 @@ class Marketplace:
     # OpenTrain --------------------------------------------------------------------------------
 
     @verb
-    def create_app(self, slug: str, *, name: str | None = None, redirect_uris: Sequence[BaseUri] = ()) -> App:
+    def create_app(
+        self, slug: str, *, name: AppName | None = None, redirect_uris: Sequence[BaseUri] = ()
+    ) -> App:
         """Register another platform app; local redirects only when none are given."""
+        if not consent.SLUG.fullmatch(slug):
+            raise bad_request("A slug is 1 to 50 lower-case letters, digits and hyphens")
         if self.store.get(App, slug) is not None:
             raise bad_request("There is an app with this slug")
         _check_redirects(redirect_uris)
@@ -269,13 +274,10 @@ class Marketplace:
     ) -> App:
         """Change what is given of an app; scopes take effect for new installs."""
         _check_redirects(redirect_uris or ())
-        app = default_app(self.store, slug or self.app_slug)
-        app.active = app.active if active is None else active
-        app.scopes = app.scopes if scopes is None else [*scopes]
-        app.redirect_uris = app.redirect_uris if redirect_uris is None else [*redirect_uris]
-        app.link_limit = app.link_limit if link_limit is None else link_limit
-        self.store.put(app)
-        return app
+        app = find(self.store, App, slug or self.app_slug)
+        return self._change(
+            app, active=active, scopes=scopes, redirect_uris=redirect_uris, link_limit=link_limit
+        )
 
     @verb
     def set_organization(
@@ -283,9 +285,7 @@ class Marketplace:
     ) -> Organization:
         """Switch the annotation-platform feature of a customer's account."""
         organization = default_organization(self.store, organization_id)
-        organization.feature_enabled = feature_enabled
-        self.store.put(organization)
-        return organization
+        return self._change(organization, feature_enabled=feature_enabled)
 
     @verb
     def set_install(
@@ -298,11 +298,7 @@ class Marketplace:
     ) -> Install:
         """Change what is given of an install, quietly: no event, unlike :meth:`disconnect`."""
         install = default_install(self.store, install_id)
-        install.status = status or install.status
-        install.scopes = install.scopes if scopes is None else [*scopes]
-        install.pii_consent = install.pii_consent if pii_consent is None else pii_consent
-        self.store.put(install)
-        return install
+        return self._change(install, status=status, scopes=scopes, pii_consent=pii_consent)
 
     @verb
     def emit(
@@ -384,6 +380,14 @@ class Marketplace:
         for fault in left:
             self.store.remove(fault)
         return len(left)
+
+    def _change(self, entity: E, **changes: object) -> E:
+        """Keep ``entity`` with those of ``changes`` that aren't None."""
+        for name, value in changes.items():
+            if value is not None:
+                setattr(entity, name, [*value] if isinstance(value, (list, tuple)) else value)
+        self.store.put(entity)
+        return entity
 
 
 def _check_redirects(uris: Sequence[str]) -> None:

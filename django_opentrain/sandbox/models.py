@@ -110,6 +110,8 @@ class Install(Entity):
     scopes: list[str]
     pii_consent: bool
     created_at: float
+    #: The origin to which its consent returned; "" without a redirect.
+    site: str = ""
     status: str = INSTALL_ACTIVE
     revoked_at: float | None = None
 
@@ -159,6 +161,8 @@ class Contract(Entity):
     status: str = CONTRACT_ACTIVE
     end_date: str | None = None
     last_usage_at: float | None = None
+    #: How much of the funded volume was used up at most since the last funding: no warning comes twice.
+    highest_fraction: Decimal = Decimal(0)
 
 
 @dataclass(kw_only=True)
@@ -191,7 +195,7 @@ class Usage(Entity):
 
 @dataclass(kw_only=True)
 class Endpoint(Entity):
-    """A webhook endpoint. It gets events with an id above its ``high_water_mark``: no backfill."""
+    """A webhook endpoint. It gets events with a sequence above its ``high_water_mark``: no backfill."""
 
     OWNER = "install_id"
 
@@ -215,15 +219,12 @@ class Event(Entity):
     OWNER = "install_id"
 
     id: str
+    sequence: int
     install_id: str
     type: str
     resource_id: str
     body: str
     created_at: float
-
-    @property
-    def sequence(self) -> int:
-        return int(self.id)
 
 
 @dataclass(kw_only=True)

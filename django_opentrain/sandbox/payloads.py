@@ -2,90 +2,89 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
 from django_opentrain.platform.catalog import PARTICIPANTS_EMAIL
 from django_opentrain.sandbox.clock import iso
-from django_opentrain.sandbox.models import (
-    App,
-    Contract,
-    Endpoint,
-    Freelancer,
-    Install,
-    Link,
-    Token,
-)
+from django_opentrain.sandbox.models import App, Contract, Endpoint, Entity, Freelancer, Install, Link, Token
 
 Json = dict[str, object]
+
+_FOUR_DECIMALS = Decimal("0.0001")
+INSTALL = ("id", "status", "scopes", "pii_consent", "organization_id", "created_at")
+LINK = (
+    *("id", "job_id", "external_project_id", "external_project_name", "external_project_url"),
+    *("provisioning_mode", "created_at"),
+)
+#: What the list of contracts and the contract events have in common.
+CONTRACT = ("id", "status", "job_id", "title", "start_date", "end_date")
+FREELANCER = ("opentrain_user_id", "display_name", "country", "profile_url")
+MILESTONE = ("id", "name", "amount_usd", "volume", "status")
+#: Without its secret.
+ENDPOINT = (
+    *("id", "url", "event_types", "status", "created_at"),
+    *("consecutive_failures", "disabled_at", "disabled_reason"),
+)
+
+
+def as_json(entity: Entity, names: Iterable[str]) -> Json:
+    """These fields of an entity, in camelCase and as JSON has them."""
+    return {camel(name): plain(name, getattr(entity, name)) for name in names}
+
+
+def plain(name: str, value: Any) -> object:
+    """The value of a field: times in ISO, amounts as numbers."""
+    if isinstance(value, Decimal):
+        return number(value)
+    return iso(value) if name.endswith("_at") and value is not None else value
+
+
+@functools.cache
+def camel(name: str) -> str:
+    """``work_email`` and ``type_`` as ``workEmail`` and ``type``."""
+    first, *rest = name.rstrip("_").split("_")
+    return first[0].lower() + first[1:] + "".join(word.capitalize() for word in rest)
+
+
+def number(value: Decimal) -> int | float:
+    """A JSON number with at most four decimals, cut."""
+    cut = value.quantize(_FOUR_DECIMALS, rounding=ROUND_FLOOR)
+    return int(cut) if cut == cut.to_integral_value() else float(cut)
+
+
+def without_nulls(value: Any) -> Any:
+    """``value`` without the keys, at any depth, that have none."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def install_json(install: Install, app: App, token: Token) -> Json:
     return {
-        "id": install.id,
-        "status": install.status,
-        "scopes": install.scopes,
-        "piiConsent": install.pii_consent,
-        "organizationId": install.organization_id,
-        "createdAt": iso(install.created_at),
+        **as_json(install, INSTALL),
         "partnerApp": {"id": app.client_id, "slug": app.slug, "name": app.name},
-        "token": {"id": token.id, "name": token.name, "scopes": token.scopes},
+        "token": as_json(token, ("id", "name", "scopes")),
     }
 
 
 def link_json(link: Link) -> Json:
-    return {
-        "id": link.id,
-        "jobId": link.job_id,
-        "externalProjectId": link.external_project_id,
-        "externalProjectName": link.external_project_name,
-        "externalProjectUrl": link.external_project_url,
-        "provisioningMode": link.provisioning_mode,
-        "createdAt": iso(link.created_at),
-    }
-
-
-def contract_json(contract: Contract) -> Json:
-    """What the list of contracts and the contract events have in common."""
-    return {
-        "id": contract.id,
-        "status": contract.status,
-        "jobId": contract.job_id,
-        "title": contract.title,
-        "startDate": contract.start_date,
-        "endDate": contract.end_date,
-    }
+    return as_json(link, LINK)
 
 
 def listed_contract_json(contract: Contract, links: list[Link]) -> Json:
-    return {
-        **contract_json(contract),
-        "createdAt": iso(contract.created_at),
-        "projectLinkIds": [link.id for link in links if link.job_id == contract.job_id],
-    }
+    linked = [link.id for link in links if link.job_id == contract.job_id]
+    return {**as_json(contract, (*CONTRACT, "created_at")), "projectLinkIds": linked}
 
 
 def freelancer_json(freelancer: Freelancer, install: Install, now: float) -> Json:
     """A participant, with the Work Email only where ``install`` may see it and it is out."""
-    body: Json = {
-        "opentrainUserId": freelancer.opentrain_user_id,
-        "displayName": freelancer.display_name,
-        "country": freelancer.country,
-        "profileUrl": freelancer.profile_url,
-    }
     released = freelancer.email_release_at is not None and freelancer.email_release_at <= now
-    if released and install.pii_consent and PARTICIPANTS_EMAIL in install.scopes:
-        body["workEmail"] = freelancer.work_email
-    return body
+    allowed = install.pii_consent and PARTICIPANTS_EMAIL in install.scopes
+    return as_json(freelancer, (*FREELANCER, "work_email") if released and allowed else FREELANCER)
 
 
 def endpoint_json(endpoint: Endpoint) -> Json:
-    """An endpoint, without its secret."""
-    disabled_at = endpoint.disabled_at
-    return {
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "eventTypes": endpoint.event_types,
-        "status": endpoint.status,
-        "createdAt": iso(endpoint.created_at),
-        "consecutiveFailures": endpoint.consecutive_failures,
-        "disabledAt": None if disabled_at is None else iso(disabled_at),
-        "disabledReason": endpoint.disabled_reason,
-    }
+    return as_json(endpoint, ENDPOINT)

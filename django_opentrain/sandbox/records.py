@@ -14,6 +14,8 @@ from django_opentrain.platform.catalog import (
     WORK_EMAIL_DOMAIN,
 )
 from django_opentrain.sandbox import models
+from django_opentrain.sandbox.budget import budget_of
+from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.errors import bad_request
 from django_opentrain.sandbox.models import App, Contract, Freelancer, Job, Milestone, Organization, new_id
 from django_opentrain.sandbox.store import Store
@@ -86,7 +88,7 @@ def new_contract(store: Store, freelancer: Freelancer | None, job: Job) -> Contr
         job_id=job.id,
         title=job.title,
         payment_type=job.payment_type,
-        start_date=store.clock.today(),
+        start_date=iso(store.clock.now()),
         created_at=store.clock.now(),
     )
     if freelancer is not None:
@@ -98,7 +100,7 @@ def new_contract(store: Store, freelancer: Freelancer | None, job: Job) -> Contr
 
 def end_contract(store: Store, contract: Contract) -> None:
     contract.status = CONTRACT_HAS_ENDED
-    contract.end_date = store.clock.today()
+    contract.end_date = iso(store.clock.now())
     store.put(contract)
 
 
@@ -118,4 +120,6 @@ def new_milestone(
         volume=volume,
     )
     store.put(milestone)
+    contract.highest_fraction = budget_of(store, contract).fraction
+    store.put(contract)
     return milestone

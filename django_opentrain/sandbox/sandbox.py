@@ -12,6 +12,7 @@ from django_opentrain.sandbox.app import ApiCall, SandboxApp
 from django_opentrain.sandbox.clock import Clock
 from django_opentrain.sandbox.delivery import DeliveryEngine, HttpSender, Sender
 from django_opentrain.sandbox.marketplace import Marketplace
+from django_opentrain.sandbox.readings import Readings
 from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG, seed
 from django_opentrain.sandbox.store import Store
 from django_opentrain.sandbox.transport import SandboxAdapter
@@ -25,7 +26,8 @@ class Sandbox(Marketplace):
     :param state_file: where it survives a restart.
     :param clock: instead of one with ``speed``.
     :param sender: delivers webhooks; real HTTP when None.
-    :param redirect_uris: allowed besides any port of this machine.
+    :param redirect_uris: allowed as well as any port of this machine.
+    :param readings: of what OpenTrain's documentation leaves open.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class Sandbox(Marketplace):
         sender: Sender | None = None,
         app_slug: str = DEFAULT_APP_SLUG,
         redirect_uris: Sequence[str] = (),
+        readings: Readings | None = None,
     ) -> None:
         own_clock = Clock(speed=speed) if clock is None else clock
-        store = Store(own_clock, None if state_file is None else Path(state_file))
+        store = Store(own_clock, None if state_file is None else Path(state_file), readings)
         super().__init__(store, base_url.rstrip("/"), app_slug)
         seed(store, app_slug, redirect_uris)
         self._http_sender = HttpSender()

@@ -37,10 +37,8 @@ _TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: What a database can't store or an encoding can't write: NUL, and lone surrogates.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-#: The characters of a URI (RFC 3986, section 2), without credentials before the host.
-_WEB_URL = re.compile(
-    r"https?://[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+([/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?"
-)
+#: A URI (RFC 3986) without credentials before the host.
+_WEB_URL = re.compile(SPEC["components"]["schemas"]["CreateWebhookEndpoint"]["properties"]["url"]["pattern"])
 
 
 def refuse(issues: Sequence[Issue]) -> None:
@@ -97,25 +95,28 @@ def _problem(value: object, schema: Schema) -> str:
     if isinstance(value, str):
         return _text_problem(value, schema)
     if isinstance(value, list):
-        return _size_problem(len(value), schema.get("minItems", 0), schema.get("maxItems"), "entries")
+        wrong = _outside(len(value), schema.get("minItems", 0), schema.get("maxItems"))
+        return f"Must have {wrong} entries" if wrong else ""
     if isinstance(value, dict):
-        return _size_problem(len(value), schema.get("minProperties", 0), None, "keys")
+        wrong = _outside(len(value), schema.get("minProperties", 0), None)
+        return f"Must have {wrong} keys" if wrong else ""
     if isinstance(value, (int, float)) and "minimum" in schema:
-        low, high = schema["minimum"], schema["maximum"]
-        return "" if low <= value <= high else f"Must be from {low} to {high}"
+        wrong = _outside(value, schema["minimum"], schema.get("maximum"))
+        return f"Must be {wrong}" if wrong else ""
     return ""
 
 
-def _size_problem(size: int, low: int, high: int | None, unit: str) -> str:
+def _outside(value: float, low: int, high: int | None) -> str:
+    """The bounds in words where ``value`` is outside of them, else ""."""
     if high is None:
-        return f"Must have {low} {unit} at least" if size < low else ""
-    return "" if low <= size <= high else f"Must have {low} to {high} {unit}"
+        return f"{low} or more" if value < low else ""
+    return "" if low <= value <= high else f"{low} to {high}"
 
 
 def _text_problem(value: str, schema: Schema) -> str:
-    size = _size_problem(len(value), schema.get("minLength", 0), schema.get("maxLength"), "characters")
-    if size:
-        return size
+    wrong = _outside(len(value), schema.get("minLength", 0), schema.get("maxLength"))
+    if wrong:
+        return f"Must have {wrong} characters"
     if schema.get("format") == "uri" and not is_web_url(value):
         return "Must be an http or https URL"
     if schema.get("format") == "date" and not _is_date(value):

@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 from django_opentrain.sandbox.clock import Clock
 from django_opentrain.sandbox.journal import Journal, Transaction, document_of, entity_of
 from django_opentrain.sandbox.models import KINDS, PENDING, Delivery, Entity, Event, Token
+from django_opentrain.sandbox.readings import Readings
 
 E = TypeVar("E", bound=Entity)
 
@@ -22,8 +23,11 @@ class Store:
     Read and write within :meth:`transaction`; call :meth:`put` after each change of an entity.
     """
 
-    def __init__(self, clock: Clock, state_file: Path | None = None) -> None:
+    def __init__(
+        self, clock: Clock, state_file: Path | None = None, readings: Readings | None = None
+    ) -> None:
         self.clock = clock
+        self.readings = readings or Readings()
         #: Notified after each transaction that changed something.
         self.changed = threading.Condition(threading.RLock())
         self.last_event = 0

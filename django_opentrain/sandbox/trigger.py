@@ -36,7 +36,7 @@ def content_of(
 ) -> Content:
     """What the event says, before anything is merged over it."""
     if event_type == catalog.INSTALL_REVOKED:
-        return revoked_content(install, "disconnected")
+        return revoked_content(store, install, "disconnected")
     contract = None if contract_id is None else find(store, Contract, contract_id)
     link = _link(store, install, contract, link_id)
     if event_type in {catalog.PROJECT_LINK_CREATED, catalog.PROJECT_LINK_REMOVED}:

@@ -21,7 +21,7 @@ from django_opentrain.clients import shared_session
 from django_opentrain.conf import SETTING, conf
 from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
-from django_opentrain.sandbox import Sandbox
+from django_opentrain.sandbox import Readings, Sandbox
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Freelancer, Job, Organization
 from django_opentrain.services import connect, linking, sweep, usage
@@ -54,13 +54,20 @@ class OpenTrain:
     ``django.utils.timezone.now()`` stands still at noon (UTC) of the present day until ``travel()``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, readings: Readings | None = None) -> None:
         # Not the hour at which it runs: what ends at midnight would differ from run to run.
         noon = timezone.now().astimezone(tz.utc).replace(hour=12, minute=0, second=0, microsecond=0)
         self.clock = StoppedClock(noon.timestamp())
         self._sender = TestClientSender()
         #: All that the sandbox offers besides; its ``calls`` are the API calls that the site made.
-        self.sandbox = Sandbox(conf.base_url, clock=self.clock, sender=self._sender, app_slug=conf.app_slug)
+        self.sandbox = Sandbox(
+            conf.base_url,
+            clock=self.clock,
+            sender=self._sender,
+            app_slug=conf.app_slug,
+            redirect_uris=[conf.public_url],
+            readings=readings,
+        )
         self.sandbox.set_app(scopes=conf.scopes)
         self._organizations: dict[str, Organization] = {}
         self._install: Install | None = None

@@ -22,6 +22,7 @@ from django.test import override_settings
 from django_opentrain.management.commands import opentrain_sandbox
 from django_opentrain.platform.catalog import API_PATH
 from django_opentrain.sandbox import cli
+from django_opentrain.sandbox.readings import described
 from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
 
 ROOT = Path(__file__).parents[2]
@@ -77,12 +78,17 @@ def start() -> Iterator[Callable[..., Process]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_cleanly(start: Callable[..., Process], number: signal.Signals) -> None:
-    process = start("--app-slug", "mine", "--redirect-uri", "https://mine.test/base", "--speed", "60")
+    process = start(
+        *("--app-slug", "mine", "--redirect-uri", "https://mine.test/base", "--speed", "60"),
+        *("--reading", "created=200", "--reading", "event-ids=prefixed"),
+    )
     with requests.Session() as idle:
         state = idle.get(f"{process.url}/control/api/state", timeout=10).json()
         assert state["speed"] == 60
         assert state["apps"][0]["slug"] == "mine"
         assert "https://mine.test/base" in state["apps"][0]["redirectUris"]
+        process.do("approve")
+        assert process.do("emit", type="install.revoked")["event"]["id"] == "evt_1"
         assert process.end(number) == (0, "")
 
 
@@ -182,6 +188,10 @@ def test_a_second_one_by_mistake_leaves_the_firsts_state_alone(
         ("--port", "-1"),
         ("--port", "65536"),
         ("--port", "http"),
+        ("--app-slug", "My App"),
+        ("--app-slug", "x" * 51),
+        ("--reading", "created=202"),
+        ("--reading", "colour=red"),
         ("--redirect-uri", "label.example/opentrain"),
         ("--redirect-uri", "ftp://label.example/"),
         ("--redirect-uri", "https://label.example/#x"),
@@ -205,6 +215,12 @@ def test_in_this_process(number: signal.Signals, capsys: pytest.CaptureFixture[s
         for each, handler in before.items():
             signal.signal(each, handler)
     assert capsys.readouterr().out.startswith("Sandbox OpenTrain at http://127.0.0.1:")
+
+
+def test_help_has_a_line_for_each_reading() -> None:
+    command = opentrain_sandbox.Command().create_parser("manage.py", "opentrain_sandbox")
+    lines = [line.strip() for line in command.format_help().splitlines()]
+    assert [line for line in lines if line in set(described())] == list(described())
 
 
 @override_settings(OPENTRAIN={"APP_SLUG": "mine", "PUBLIC_URL": "https://mine.test"})

@@ -24,6 +24,8 @@ def connect_url(sandbox: Sandbox, **query: str) -> str:
     ("registered", "uri", "allowed"),
     [
         ("https://a.test", "https://a.test/x/y", True),
+        ("https://a.test", "HTTPS://A.TEST/x", True),
+        ("HTTPS://A.TEST", "https://a.test/x", True),
         ("https://a.test", "https://a.test", True),
         ("https://a.test/", "https://a.test/x", True),
         ("https://a.test/base", "https://a.test/base", True),
@@ -56,7 +58,8 @@ def test_redirects_by_origin_and_path(registered: str, uri: str, allowed: bool) 
 
 
 def test_the_return_carries_id_state_and_project_and_keeps_the_rest() -> None:
-    url = return_url("https://a.test/cb?x=1&state=old", "s&t", "7", install_id="ins_1")
+    returned = {"opentrain_install_id": "ins_1", "state": "s&t", "external_project_id": "7", "error": None}
+    url = return_url("https://a.test/cb?x=1&state=old", returned)
     assert url is not None
     assert parse_qs(urlsplit(url).query) == {
         "x": ["1"],
@@ -64,7 +67,7 @@ def test_the_return_carries_id_state_and_project_and_keeps_the_rest() -> None:
         "state": ["s&t"],
         "external_project_id": ["7"],
     }
-    assert return_url(None, "s", "7", install_id="ins_1") is None
+    assert return_url(None, returned) is None
 
 
 def test_approving(sandbox: Sandbox, session: requests.Session) -> None:

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from django_opentrain.sandbox import ApiError, Sandbox
+from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.models import Job
 from tests.sandbox.conftest import Api, Receiver
 
@@ -25,7 +26,7 @@ def test_contracts_of_linked_jobs_newest_first(api: Api, sandbox: Sandbox, job: 
     assert listed[1]["projectLinkIds"] == [link_id, second]
     assert listed[0]["projectLinkIds"] == [other_link]
     assert listed[1]["endDate"] is None
-    assert listed[2]["endDate"] == listed[2]["startDate"] == sandbox.clock.today()
+    assert listed[2]["endDate"] == listed[2]["startDate"] == iso(sandbox.clock.now())
     assert listed[2]["title"] == job.title
 
 
@@ -74,6 +75,9 @@ def test_a_link_without_a_job_has_no_contracts(api: Api, sandbox: Sandbox, job: 
         ("limit=5&limit=6", 400),
         ("offset=1", 400),
         ("projectLinkId=missing", 404),
+        ("projectLinkId=", 404),
+        ("projectLinkId=" + "x" * 300, 404),
+        ("&".join(f"x{number}=" for number in range(60)), 400),
     ],
 )
 def test_bad_queries(api: Api, query: str, status: int) -> None:
@@ -189,7 +193,7 @@ def test_one_contract_event_for_each_link(api: Api, sandbox: Sandbox, receiver: 
     assert [each["data"]["projectLink"]["id"] for each in events] == links * 2
     assert [each["data"]["contract"]["status"] for each in events] == ["active"] * 2 + ["ended"] * 2
     assert events[0]["data"]["contract"]["endDate"] is None
-    assert events[2]["data"]["contract"]["endDate"] == sandbox.clock.today()
+    assert events[2]["data"]["contract"]["endDate"] == iso(sandbox.clock.now())
     assert trainer is not None
     assert events[0]["data"]["freelancer"]["workEmail"] == trainer.work_email
     assert {each["resourceId"] for each in events} == {contract.id}

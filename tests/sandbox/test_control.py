@@ -131,6 +131,9 @@ def test_settings(control_api: Control) -> None:
         ("set_app", {"redirectUris": ["label.example/opentrain"]}),
         ("set_app", {"redirectUris": [f"https://{n}.test" for n in range(11)]}),
         ("create_app", {"slug": "s", "redirectUris": ["https://a.test/#x"]}),
+        ("create_app", {"slug": "My App"}),
+        ("create_app", {"slug": "x" * 51}),
+        ("create_app", {"slug": "s", "name": "x" * 121}),
         ("clear_faults", {"x": 1}),
     ],
 )
@@ -156,6 +159,12 @@ def test_bad_bodies_are_400(control_api: Control, verb: str, body: dict[str, Any
 def test_what_does_not_exist_is_404(control_api: Control, verb: str, body: dict[str, Any]) -> None:
     control_api(verb, **body)
     assert control_api.status == 404
+
+
+def test_an_inactive_app_gets_no_new_install(control_api: Control) -> None:
+    control_api("set_app", active=False)
+    assert control_api("approve")["code"] == "FORBIDDEN"
+    assert control_api.state()["installs"] == []
 
 
 def test_verbs_are_posted(sandbox: Sandbox, session: requests.Session) -> None:

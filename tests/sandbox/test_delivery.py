@@ -213,15 +213,21 @@ def test_redeliver_one(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
     path = f"/webhook-endpoints/{endpoint_id}/redeliver"
     api.link("1")
     pending = delivery(sandbox)
-    assert api.post(path, {"deliveryId": pending.id}).body["requeued"] == 0
+    receiver.status = 500
     sandbox.deliver_due()
+    assert sandbox.deliver_due() == 0  # its retry is a minute away
+    receiver.status = 204
+    assert api.post(path, {"deliveryId": pending.id}).body["requeued"] == 1  # whatever its status
+    assert sandbox.deliver_due() == 1
     assert api.post(path, {}).body["requeued"] == 0  # none has failed
     assert api.post(path, {"deliveryId": pending.id}).body["requeued"] == 1
     sandbox.deliver_due()
-    first, second = receiver.got
+    _, first, second = receiver.got
     assert first.headers["X-OpenTrain-Delivery"] == second.headers["X-OpenTrain-Delivery"]
     assert first.body == second.body
-    assert api.post(path, {"deliveryId": "whd_missing"}).status == 404
+    for missing in ("whd_missing", "", "x" * 300):
+        assert api.post(path, {"deliveryId": missing}).status == 404
+    assert api.post(path).code == "BAD_REQUEST"  # {} is all that have failed, no body is none
     assert api.post(path, {"deliveryId": 7}).status == 400
 
 

@@ -60,6 +60,11 @@ def test_both_are_required(api: Api, missing: str) -> None:
     assert missing in api.post("/webhook-endpoints", body).issues
 
 
+def test_the_scheme_may_be_in_upper_case(api: Api) -> None:
+    api.subscribe(url="HTTPS://example.test/hook")
+    api.subscribe(url="HTTP://LOCALHOST:8000/hook")
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000"])
 def test_http_is_for_this_machine(api: Api, host: str) -> None:
     api.subscribe(url=f"http://{host}/hook")

@@ -52,12 +52,15 @@ def test_defaults(api: Api) -> None:
         ({"externalProjectId": None}, "externalProjectId", "null"),
         ({"externalProjectId": "a\u0000"}, "externalProjectId", "NUL"),
         ({"externalProjectId": "\ud800"}, "externalProjectId", "NUL"),
-        ({"externalProjectName": "x" * 301}, "externalProjectName", "1 to 300"),
+        ({"externalProjectName": "x" * 301}, "externalProjectName", "0 to 300"),
         ({"externalProjectUrl": "https://a.test/" + "x" * 2034}, "externalProjectUrl", "1 to 2048"),
         ({"externalProjectUrl": "/relative"}, "externalProjectUrl", "URL"),
         ({"externalProjectUrl": "javascript:alert(1)"}, "externalProjectUrl", "URL"),
         ({"externalProjectUrl": "https://a.test:99999/"}, "externalProjectUrl", "URL"),
         ({"externalProjectUrl": "https://user:pw@a.test/"}, "externalProjectUrl", "URL"),
+        ({"externalProjectUrl": "https://a.test/#x#y"}, "externalProjectUrl", "URL"),
+        ({"externalProjectUrl": "https://a.test/?x[]=1"}, "externalProjectUrl", "URL"),
+        ({"externalProjectUrl": "https://a.test/%zz"}, "externalProjectUrl", "URL"),
         ({"jobId": None}, "jobId", "null"),
         ({"provisioningMode": "OTHER"}, "provisioningMode", "PARTNER_WEBHOOK"),
         ({"externalProjectID": "1"}, "externalProjectID", "Unknown"),
@@ -79,10 +82,15 @@ def test_longest_values_are_taken(api: Api, field: str, length: int) -> None:
     assert api.post("/project-links", body).status == 201
 
 
-def test_a_job_of_somebody_else_is_404(api: Api, sandbox: Sandbox) -> None:
+def test_the_scheme_of_a_url_may_be_in_upper_case(api: Api) -> None:
+    body = {"externalProjectId": "1", "externalProjectUrl": "HTTPS://a.test/1"}
+    assert api.post("/project-links", body).body["projectLink"]["externalProjectUrl"] == "HTTPS://a.test/1"
+
+
+def test_a_job_of_another_customer_is_404(api: Api, sandbox: Sandbox) -> None:
     elsewhere = sandbox.create_organization("Elsewhere")
     theirs = sandbox.create_job("Theirs", organization_id=elsewhere.id)
-    for job_id in (theirs.id, "job_missing"):
+    for job_id in (theirs.id, "job_missing", "", "x" * 300, "job\u0000"):
         answer = api.post("/project-links", {"externalProjectId": "1", "jobId": job_id})
         assert answer.status == 404
 

@@ -64,12 +64,13 @@ def test_workers_and_days_are_apart(api: Api, sandbox: Sandbox, contract: Contra
         contract,
         {"workDate": today, "totalSeconds": 60},
         {"workDate": today, "totalSeconds": 30, "workerOpentrainUserId": second.opentrain_user_id},
-        {"workDate": yesterday, "totalSeconds": 10, "workerOpentrainUserId": contract.freelancer_id},
-        {"workDate": yesterday, "totalSeconds": 7, "externalReportId": "r-1"},
+        {"workDate": yesterday, "totalSeconds": 7, "externalReportId": "r" * 300},
     )
-    assert answer.body["accepted"] == 4
+    assert answer.body["accepted"] == 3
     assert answer.body["budget"]["consumed"]["seconds"] == 97
-    assert {each.external_report_id for each in sandbox.store.all(Usage)} == {None, "r-1"}
+    same = {"workDate": yesterday, "workerOpentrainUserId": contract.freelancer_id, "totalSeconds": 8}
+    assert report(api, contract, same).body["budget"]["consumed"]["seconds"] == 98
+    assert {each.external_report_id for each in sandbox.store.all(Usage)} == {None, "r" * 300}
 
 
 def test_reports_after_the_end_are_taken(api: Api, sandbox: Sandbox, contract: Contract) -> None:
@@ -87,16 +88,18 @@ def test_reports_after_the_end_are_taken(api: Api, sandbox: Sandbox, contract: C
         ({"workDate": 20260101}, "workDate", "string"),
         ({"workDate": "9999-12-31"}, "workDate", "future"),
         ({"totalSeconds": 86_401}, "totalSeconds", "86400"),
-        ({"totalSeconds": -1}, "totalSeconds", "from 0"),
+        ({"totalSeconds": -1}, "totalSeconds", "Must be 0 "),
         ({"totalSeconds": 1.5}, "totalSeconds", "integer"),
         ({"totalSeconds": True}, "totalSeconds", "integer"),
         ({"totalSeconds": "60"}, "totalSeconds", "integer"),
         ({"totalSeconds": None}, "totalSeconds", "null"),
-        ({"tasksCompleted": -1}, "tasksCompleted", "from 0"),
-        ({"labelsCompleted": 2**31}, "labelsCompleted", "from 0"),
+        ({"tasksCompleted": -1}, "tasksCompleted", "Must be 0 "),
+        ({"labelsCompleted": 2**31}, "labelsCompleted", "Must be 0 "),
         ({"workerOpentrainUserId": "usr_stranger"}, "workerOpentrainUserId", "participant"),
-        ({"workerOpentrainUserId": ""}, "workerOpentrainUserId", "1 to 200"),
-        ({"externalReportId": "x" * 201}, "externalReportId", "1 to 200"),
+        ({"workerOpentrainUserId": ""}, "workerOpentrainUserId", "participant"),
+        ({"workerOpentrainUserId": "x" * 300}, "workerOpentrainUserId", "participant"),
+        ({"externalReportId": 7}, "externalReportId", "string"),
+        ({}, "workDate", "one entry"),
         ({"seconds": 5}, "seconds", "Unknown"),
     ],
 )
@@ -253,6 +256,22 @@ def test_thresholds_fire_on_the_way_up_and_again_after_funding(
     assert told() == [low, depleted]
     api.get(f"/contracts/{contract.id}/budget")
     assert told() == []
+
+
+def test_a_corrected_report_warns_no_second_time(
+    api: Api, sandbox: Sandbox, contract: Contract, receiver: Receiver
+) -> None:
+    sandbox.fund(contract.id, 100, 10)
+    api.subscribe("milestone.budget_low")
+    for total in (29_000, 10_000, 29_000):
+        seconds(api, contract, total)
+    sandbox.deliver_due()
+    assert receiver.types == ["milestone.budget_low"]
+    seconds(api, contract, 10_000)
+    sandbox.fund(contract.id, 100, 1)
+    seconds(api, contract, 35_000)
+    sandbox.deliver_due()
+    assert receiver.types == ["milestone.budget_low"] * 2
 
 
 def test_budget_events_for_each_link(

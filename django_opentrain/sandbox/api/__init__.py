@@ -7,6 +7,8 @@ names exist (404), do they allow it (409).
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django_opentrain.platform.catalog import INSTALL_ACTIVE, has_scope
 from django_opentrain.sandbox.api import contracts, endpoints, links
 from django_opentrain.sandbox.api.routing import Call, described, match
@@ -15,7 +17,7 @@ from django_opentrain.sandbox.errors import forbidden, unauthorized
 from django_opentrain.sandbox.http import Request
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import App, Install, Organization, Token
-from django_opentrain.sandbox.payloads import Json
+from django_opentrain.sandbox.payloads import Json, without_nulls
 from django_opentrain.sandbox.store import Store
 
 OPERATIONS = tuple(
@@ -50,9 +52,13 @@ def handle(store: Store, request: Request, path: str) -> tuple[int, Json]:
     with store.transaction():
         token, install, app = authenticate(store, request.headers.get("authorization", ""))
         _authorize(install, token, operation.scope)
-        query, body = operation.read(request)
+        query, body = operation.read(request, store.readings)
         call = Call(store=store, app=app, install=install, token=token, ids=ids, query=query, body=body)
-        return operation.status, operation.run(call)
+        answer = operation.run(call)
+        if store.readings.empty_fields == "absent":
+            answer = without_nulls(answer)
+        status = int(store.readings.created) if operation.status == HTTPStatus.CREATED else operation.status
+        return status, answer
 
 
 def authenticate(store: Store, authorization: str) -> tuple[Token, Install, App]:

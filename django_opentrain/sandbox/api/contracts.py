@@ -49,34 +49,43 @@ def list_participants(call: Call) -> Json:
 
 
 def get_budget(call: Call) -> Json:
-    return budget_of(call.store, _contract(call)).as_json()
+    return budget_of(call.store, _contract(call)).shown()
 
 
 def report_usage(call: Call) -> Json:
     """Replace the totals of each (worker, day) named; all entries are good, or none is taken."""
     contract = _contract(call)
     entries = call.body["entries"]
-    refuse(list(_entry_issues(entries, contract, call.store.clock.today())))
+    refuse(list(_entry_issues(call.store, contract, entries)))
     if contract.freelancer_id is None:
         raise conflict("The contract has no hired trainer")
-    before = budget_of(call.store, contract)
     for entry in entries:
         _store_usage(call.store, contract, entry)
+    budget = budget_of(call.store, contract)
+    warnings = crossed(contract.highest_fraction, budget.fraction)
     contract.last_usage_at = call.store.clock.now()
+    contract.highest_fraction = max(contract.highest_fraction, budget.fraction)
     call.store.put(contract)
-    after = budget_of(call.store, contract)
-    for event_type in crossed(before, after):
-        emit_milestone(call.store, contract, event_type, after.active_milestone)
-    return {"contractId": contract.id, "accepted": len(entries), "budget": after.as_json()}
+    for event_type in warnings:
+        emit_milestone(call.store, contract, event_type, budget.active_milestone)
+    return {"contractId": contract.id, "accepted": len(entries), "budget": budget.shown()}
 
 
-def _entry_issues(entries: list[dict[str, Any]], contract: Contract, today: str) -> Iterator[Issue]:
-    """What only the contract and the date can say about well-formed entries."""
+def _entry_issues(store: Store, contract: Contract, entries: list[dict[str, Any]]) -> Iterator[Issue]:
+    """What isn't to be seen from the form of an entry."""
+    today, most = store.clock.today(), int(store.readings.day_seconds)
+    days = set()
     for index, entry in enumerate(entries):
+        worker_id = entry.get("workerOpentrainUserId", contract.freelancer_id)
         if entry["workDate"] > today:
             yield issue(("entries", index, "workDate"), "Must not be in the future")
-        if entry.get("workerOpentrainUserId") not in {None, *contract.participant_ids}:
+        if (worker_id, entry["workDate"]) in days:
+            yield issue(("entries", index, "workDate"), "Only one entry for each worker and day")
+        if entry.get("totalSeconds", 0) > most:
+            yield issue(("entries", index, "totalSeconds"), f"Must be 0 to {most}")
+        if "workerOpentrainUserId" in entry and worker_id not in contract.participant_ids:
             yield issue(("entries", index, "workerOpentrainUserId"), "Must be a participant of the contract")
+        days.add((worker_id, entry["workDate"]))
 
 
 def _store_usage(store: Store, contract: Contract, entry: Mapping[str, Any]) -> None:

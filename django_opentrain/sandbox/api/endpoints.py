@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django_opentrain.platform.catalog import ENDPOINT_ACTIVE, ENDPOINT_DISABLED, WEBHOOK_SECRET_PREFIX
 from django_opentrain.sandbox.api.routing import Call
-from django_opentrain.sandbox.delivery import requeue
+from django_opentrain.sandbox.delivery import fail_pending, requeue
 from django_opentrain.sandbox.lookup import find_owned
 from django_opentrain.sandbox.models import Delivery, Endpoint, new_id
 from django_opentrain.sandbox.payloads import Json, endpoint_json
@@ -56,6 +56,8 @@ def update_webhook_endpoint(call: Call) -> Json:
     elif status == ENDPOINT_DISABLED and endpoint.status == ENDPOINT_ACTIVE:
         endpoint.disabled_at = call.store.clock.now()
         endpoint.disabled_reason = "Disabled by the platform"
+        if call.store.readings.disabled == "fail":
+            fail_pending(call.store, endpoint)
     endpoint.status = status
     call.store.put(endpoint)
     return {"webhookEndpoint": endpoint_json(endpoint)}

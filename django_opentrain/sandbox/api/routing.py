@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, unquote
 from django_opentrain.sandbox.errors import ApiError, not_found
 from django_opentrain.sandbox.http import Request
 from django_opentrain.sandbox.models import App, Install, Token
-from django_opentrain.sandbox.payloads import Json
+from django_opentrain.sandbox.payloads import Json, without_nulls
+from django_opentrain.sandbox.readings import Readings
 from django_opentrain.sandbox.schema import SPEC, Issue, Schema, issue, issues_of, refuse
 from django_opentrain.sandbox.store import Store
 
@@ -56,12 +57,14 @@ class Operation:
         found = self._pattern.fullmatch(path)
         return None if found is None else tuple(map(unquote, found.groups()))
 
-    def read(self, request: Request) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def read(self, request: Request, readings: Readings) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """The query and the body of ``request``; 400 unless both are as described."""
         query, issues = _read_query(request.query, self.query)
         body: Mapping[str, Any] = {}
         if self.body is not None:
             body = request.json()
+            if readings.request_nulls == "accepted":
+                body = without_nulls(body)
             issues += issues_of(body, self.body)
         refuse(issues)
         return query, body

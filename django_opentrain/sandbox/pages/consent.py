@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from django_opentrain.platform import catalog
-from django_opentrain.sandbox.consent import Approval, redirect_allowed, return_url
+from django_opentrain.sandbox.consent import Approval, origin_of, redirect_allowed, return_url
 from django_opentrain.sandbox.http import Request, Response
 from django_opentrain.sandbox.marketplace import Marketplace
 from django_opentrain.sandbox.models import App, Organization
@@ -43,8 +43,17 @@ class _Question:
 
     @property
     def target_origin(self) -> str:
-        parts = urlsplit(self.redirect_uri or "")
-        return f"{parts.scheme}://{parts.netloc}" if self.redirect_uri else ""
+        return origin_of(self.redirect_uri) if self.redirect_uri else ""
+
+    def declined(self, how: str) -> str | None:
+        """Where a decline leads (see :mod:`.readings`); None: nowhere."""
+        came = {"state": self.state, "external_project_id": self.external_project_id}
+        ways: dict[str, dict[str, str | None]] = {
+            "parameters": came,
+            "error": {"error": "access_denied", **came},
+            "bare": {},
+        }
+        return return_url(self.redirect_uri, ways[how]) if how in ways else None
 
 
 def consent_page(market: Marketplace, slug: str, request: Request) -> Response:
@@ -82,7 +91,7 @@ def _answer(market: Marketplace, question: _Question, request: Request) -> Respo
     form = parse_qs(request.body.decode("utf-8", errors="replace"))
     decision, organization_id = _first(form, "decision"), _first(form, "organization")
     if decision == "decline":
-        back = return_url(question.redirect_uri, question.state, question.external_project_id)
+        back = question.declined(market.store.readings.decline)
         return redirect(back) if back else _declined(question.app)
     organization = market.store.get(Organization, organization_id)
     if decision != "approve" or organization is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django_opentrain.platform.catalog import CONTRACT_ACTIVE, INSTALL_ACTIVE
 from django_opentrain.sandbox import records
-from django_opentrain.sandbox.budget import budget_of, number
+from django_opentrain.sandbox.budget import budget_of
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.http import Response
 from django_opentrain.sandbox.marketplace import Marketplace
@@ -30,6 +30,7 @@ from django_opentrain.sandbox.pages.layout import (
     text_input,
 )
 from django_opentrain.sandbox.pages.plumbing import endpoints_section, faults_section
+from django_opentrain.sandbox.payloads import number
 from django_opentrain.sandbox.store import Store
 
 LATEST = 100
