@@ -45,7 +45,7 @@ class SandboxApp:
         try:
             if request.path.startswith(API_PATH + "/"):
                 return self._api(request)
-            if request.method == "POST" and not _from_here(request):
+            if request.method == "POST" and not _same_origin(request):
                 raise forbidden("This was sent from another site")
             if request.path.startswith(CONTROL_PATH):
                 return self._control(request)
@@ -69,7 +69,7 @@ class SandboxApp:
         if response is None:
             response = self._answer(request, path)
             if fault is not None:
-                response = faults.spoil(response, fault)
+                response = faults.with_fault(response, fault)
         self.calls.append(ApiCall(request.method, path, response.status))
         return response
 
@@ -91,11 +91,11 @@ class SandboxApp:
         return {**SPEC, "servers": [{"url": self.marketplace.base_url + API_PATH}]}
 
     def date_header(self) -> str:
-        """The time on everybody's clock, as HTTP writes it."""
+        """The real time, as HTTP writes it."""
         return formatdate(self.marketplace.clock.wall(), usegmt=True)
 
 
-def _from_here(request: Request) -> bool:
-    """Browsers name the origin of a POST: no other site may press our buttons."""
+def _same_origin(request: Request) -> bool:
+    """Browsers name the origin of a POST: no other site may submit our forms."""
     origin = request.headers.get("origin")
     return origin is None or origin.partition("://")[2] == request.headers.get("host")

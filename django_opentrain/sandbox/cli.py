@@ -98,7 +98,7 @@ def _serve(options: argparse.Namespace, stop: threading.Event) -> int:
         stack.callback(runner.stop)
         sys.stdout.write(f"Sandbox OpenTrain at {server.url}\n")
         sys.stdout.flush()
-        # Not for ever: the signal may reach another thread, which doesn't wake this one.
+        # With a timeout: the signal may reach another thread, which doesn't wake this one.
         while not stop.wait(0.2):
             continue
     return 0

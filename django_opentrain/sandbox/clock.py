@@ -30,7 +30,7 @@ class Clock:
             return self._anchor + (time.time() - self._wall_anchor) * self.speed
 
     def wall(self) -> float:
-        """The time on everybody else's clock, in seconds since the epoch."""
+        """The real time, in seconds since the epoch."""
         return time.time()
 
     def advance(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Clock:
             self._anchor = max(self._anchor, last_seen + away * self.speed - elapsed)
 
     def wall_seconds_until(self, moment: float) -> float | None:
-        """How long to really wait for ``moment``; None: for ever, the clock stands still."""
+        """How long to really wait for ``moment``; None: without end, the clock is stopped."""
         remaining = max(0.0, moment - self.now())
         if remaining == 0:
             return 0.0

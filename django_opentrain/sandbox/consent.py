@@ -20,7 +20,7 @@ from django_opentrain.sandbox.store import Store
 
 SLUG = re.compile(r"[a-z0-9-]{1,50}")
 
-#: As a registered URI's port: any port. A liberty of the sandbox, for hosts on changing ports.
+#: As a registered URI's port: any port. An extension of the sandbox, for hosts on changing ports.
 ANY_PORT = ":*"
 
 #: Where a new app may return to: any port of this machine.

@@ -87,7 +87,7 @@ class DeliveryEngine:
         return attempted
 
     def claim_next(self) -> Outgoing | None:
-        """The next due delivery that nobody else is sending, signed; pass it to :meth:`attempt`."""
+        """The next due delivery that isn't being sent, signed; pass it to :meth:`attempt`."""
         with self.store.transaction():
             busy = Counter(self._in_flight.values())
             for delivery in self.store.pending_deliveries():
@@ -124,7 +124,7 @@ class DeliveryEngine:
         return active and delivery.status == PENDING and delivery.id not in self._in_flight
 
     def _claim(self, delivery: Delivery) -> Outgoing | None:
-        """Sign a delivery afresh; None when it isn't due, or was discarded or claimed meanwhile."""
+        """Sign a delivery afresh; None when it isn't due, or was discarded or claimed in between."""
         with self.store.transaction():
             endpoint = self.store.get(Endpoint, delivery.endpoint_id)
             event = self.store.get(Event, delivery.event_id)
@@ -138,7 +138,7 @@ class DeliveryEngine:
         delivery = self.store.get(Delivery, delivery_id)
         endpoint = None if delivery is None else self.store.get(Endpoint, delivery.endpoint_id)
         if delivery is None or endpoint is None:
-            return  # the endpoint was deleted meanwhile, and its deliveries with it
+            return  # the endpoint was deleted while it was sent, and its deliveries with it
         now = self.store.clock.now()
         delivery.tries += 1
         delivery.attempts.append(Attempt(at=now, status=status, error=error))
@@ -155,8 +155,8 @@ class DeliveryEngine:
                 endpoint.consecutive_failures += 1
         self.store.put(delivery)
         self.store.put(endpoint)
-        worn_out = endpoint.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
-        if worn_out and endpoint.status == catalog.ENDPOINT_ACTIVE:
+        too_many = endpoint.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
+        if too_many and endpoint.status == catalog.ENDPOINT_ACTIVE:
             self._disable(endpoint)
 
     def _next_attempt(self, delivery: Delivery) -> float:

@@ -1,4 +1,4 @@
-"""Events: what happened, for whom, in which words, and the deliveries that it starts.
+"""Events: what happened, for which install, in which JSON, and the deliveries that it starts.
 
 An event belongs to one install and goes to each of that install's active endpoints that
 subscribed to its type. No body says which install it is for. Ids rise by one.
@@ -94,7 +94,7 @@ def _event_id(style: str, sequence: int, now: float) -> str:
 
 
 def json_text(value: object) -> str:
-    """JSON as JavaScript writes it: compact, in the letters that it is about."""
+    """JSON as JavaScript writes it: compact, with non-ASCII characters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Trouble on order: the next API calls that match fail, hang, or lose their answer.
+"""Faults on order: the next API calls that match fail, hang, or lose their answer.
 
 ========  ==========================================================================
 error     refused with ``status`` and the envelope; nothing happens
@@ -77,8 +77,8 @@ def _rate_limit_headers(rate_limit: str, reset_at: float) -> dict[str, str]:
     return headers.get(rate_limit, {})
 
 
-def spoil(response: Response, fault: Fault) -> Response:
-    """The answer of a call that took effect, with the fault upon it."""
+def with_fault(response: Response, fault: Fault) -> Response:
+    """The answer of a call that took effect, with the fault applied."""
     return dataclasses.replace(
         response,
         delay_seconds=fault.seconds,

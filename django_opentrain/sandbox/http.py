@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An answer, and what is to go wrong on its way (see :mod:`.faults`)."""
+    """An answer, and how its transmission fails (see :mod:`.faults`)."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,8 +1,8 @@
 """The state file: a journal of transactions, so that a kill at any moment loses none of them.
 
 One line per transaction, handed to the operating system before a client is answered. A last line
-that a kill cut short never happened: nobody was told of it. Opening a journal writes it anew
-without its history, in a file of its own that then takes the old one's place.
+that a kill cut short doesn't count: no client got an answer. Opening a journal rewrites it
+without its history, in a new file that then replaces the old one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class JournalError(Exception):
 class Transaction:
     """What one step changed: whole entities put, ids removed.
 
-    ``at`` is the sandbox's clock, ``wall`` everybody else's.
+    ``at`` is the time on the sandbox's clock, ``wall`` the real one.
     """
 
     at: float

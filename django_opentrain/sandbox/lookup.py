@@ -21,7 +21,7 @@ def find(store: Store, kind: type[E], key: str | None) -> E:
 
 
 def find_owned(store: Store, kind: type[E], key: str, owner: str) -> E:
-    """The entity with that key among those of ``owner``; 404 otherwise, somebody else's too."""
+    """The entity with that key among those of ``owner``; 404 otherwise, also for one of another owner."""
     entity = store.get(kind, key)
     if entity is None or entity.owner != owner:
         raise _missing(kind)

@@ -1,4 +1,4 @@
-"""OpenTrain's side of the story, verb by verb: what customers, trainers and OpenTrain's staff do.
+"""OpenTrain's side, verb by verb: what customers, trainers and OpenTrain's staff do.
 
 Ids may be left out where one is obvious: the first organization, the job that was linked last,
 the newest active install.
@@ -296,7 +296,7 @@ class Marketplace:
         scopes: Sequence[Scope] | None = None,
         pii_consent: bool | None = None,
     ) -> Install:
-        """Change what is given of an install, quietly: no event, unlike :meth:`disconnect`."""
+        """Change what is given of an install, without an event, unlike :meth:`disconnect`."""
         install = default_install(self.store, install_id)
         return self._change(install, status=status, scopes=scopes, pii_consent=pii_consent)
 

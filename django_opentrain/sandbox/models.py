@@ -146,7 +146,7 @@ class Link(Entity):
 
 @dataclass(kw_only=True)
 class Contract(Entity):
-    """A trainer at work on a job. ``freelancer_id`` is None until somebody was hired."""
+    """A trainer at work on a job. ``freelancer_id`` is None until a trainer is hired."""
 
     OWNER = "job_id"
 
@@ -229,7 +229,7 @@ class Event(Entity):
 
 @dataclass(kw_only=True)
 class Attempt:
-    """One try to deliver: the HTTP status, or why there was none."""
+    """One attempt to deliver: the HTTP status, or why there was none."""
 
     at: float
     status: int | None
@@ -256,7 +256,7 @@ class Delivery(Entity):
 
 @dataclass(kw_only=True)
 class Fault(Entity):
-    """Trouble that the next matching API calls run into.
+    """A failure of the next matching API calls.
 
     ``match`` is a regular expression for the whole of ``METHOD /path`` below the API's base.
     """

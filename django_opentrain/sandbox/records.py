@@ -1,4 +1,4 @@
-"""Makes and changes what OpenTrain keeps, without a word to anyone: the verbs add the events."""
+"""Creates and changes records without events: the verbs emit those."""
 
 from __future__ import annotations
 

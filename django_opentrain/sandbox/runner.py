@@ -9,8 +9,8 @@ import time
 from django_opentrain.sandbox.delivery import DeliveryEngine, Outgoing
 
 SENDERS = 12
-#: Seconds (real ones) after which a waiting dispatcher looks again in any case.
-_LOOK_AGAIN = 0.5
+#: Seconds (real ones) after which a waiting dispatcher checks in any case.
+_POLL_SECONDS = 0.5
 #: And when something is due, but its endpoint is kept busy already.
 _WAIT_FOR_ENDPOINT = 0.02
 
@@ -48,7 +48,7 @@ class DeliveryRunner:
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
-            if not self._free.acquire(timeout=_LOOK_AGAIN):
+            if not self._free.acquire(timeout=_POLL_SECONDS):
                 continue
             outgoing = self._engine.claim_next()
             if outgoing is None:
@@ -63,9 +63,9 @@ class DeliveryRunner:
         with store.changed:
             due_at = self._engine.next_due_at()
             seconds = None if due_at is None else store.clock.wall_seconds_until(due_at)
-            wait = _LOOK_AGAIN if seconds is None else max(_WAIT_FOR_ENDPOINT, seconds)
+            wait = _POLL_SECONDS if seconds is None else max(_WAIT_FOR_ENDPOINT, seconds)
             if not self._stopping.is_set():
-                store.changed.wait(min(wait, _LOOK_AGAIN))
+                store.changed.wait(min(wait, _POLL_SECONDS))
 
     def _send(self) -> None:
         while True:

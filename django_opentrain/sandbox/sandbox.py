@@ -21,7 +21,7 @@ from django_opentrain.sandbox.transport import SandboxAdapter
 class Sandbox(Marketplace):
     """A local OpenTrain, seeded with an app, a customer and two jobs.
 
-    :param base_url: where clients believe it is; see :meth:`mount`.
+    :param base_url: its address for clients; see :meth:`mount`.
     :param speed: how much faster its clock runs; 0: only :meth:`advance` moves it.
     :param state_file: where it survives a restart.
     :param clock: instead of one with ``speed``.
@@ -64,6 +64,6 @@ class Sandbox(Marketplace):
         return self.engine.deliver_due()
 
     def close(self) -> None:
-        """Let go of the state file and of connections."""
+        """Close the state file and connections."""
         self.store.close()
         self._http_sender.close()

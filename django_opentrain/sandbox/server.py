@@ -24,7 +24,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 class SandboxServer(ThreadingHTTPServer):
     """Serves a :class:`SandboxApp`; port 0 takes a free one (see :attr:`url`).
 
-    It has its address from the beginning; who connects before :meth:`start` waits.
+    It has its address from the beginning; connections before :meth:`start` wait.
     """
 
     daemon_threads = True
@@ -77,7 +77,7 @@ class SandboxServer(ThreadingHTTPServer):
                 self._connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that closed the connection is nothing to report."""
         del request
         logger.debug("The connection from %s broke off", client_address)
 
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(response)
 
     def __getattr__(self, name: str) -> Any:
-        """Every method is for the app to judge: http.server looks for ``do_GET`` and the like."""
+        """The app decides about every method: http.server looks for ``do_GET`` and the like."""
         if name.startswith("do_"):
             return self._respond
         raise AttributeError(name)
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(length))
             if len(body) == int(length):
                 return body
-            self.close_connection = True  # the client went away in the middle
+            self.close_connection = True  # the client closed the connection in the middle
         return None
 
     def _write(self, response: Response) -> None:
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head + (body[: len(body) // 2] if response.truncate else body))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
-        """Requests are not news: queries may hold what no log should."""
+        """Requests aren't logged: queries may hold what no log should."""
 
 
 @contextlib.contextmanager

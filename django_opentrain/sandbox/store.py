@@ -52,7 +52,7 @@ class Store:
                 yield
             finally:
                 self._depth -= 1
-                # Also after an exception: the journal says what memory says, whatever happened.
+                # Also after an exception: the journal holds what memory holds, whatever happened.
                 if self._depth == 0 and self._dirty:
                     self._commit()
                     self.changed.notify_all()
@@ -72,14 +72,14 @@ class Store:
         return Transaction(at=self.clock.now(), wall=self.clock.wall())
 
     def record_time(self) -> None:
-        """Write down how late it is, so that a restart doesn't turn an advanced clock back."""
+        """Write down the time, so that a restart doesn't turn an advanced clock back."""
         with self.changed:
             if self._journal is not None:
                 self._journal.append(self._transaction())
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Let go of the state file."""
+        """Close the state file."""
         with self.changed:
             if self._journal is not None:
                 self._journal.close()

@@ -1,9 +1,9 @@
 """Any event on order: what a payment provider's command-line tool calls "trigger".
 
 The one event asked for goes out, built from what is there; what is missing (a link, a contract, a
-milestone) is made quietly, and a contract that is said to have ended, or a link to be gone, really
-is, so that a site that asks afterwards finds what it was told. ``install.revoked`` and the budget
-warnings only say so: use the real actions for those.
+milestone) is created without an event, and a contract that is reported as ended, or a link as removed,
+really is, so that a site that asks afterwards finds the same. ``install.revoked`` and the budget
+warnings change nothing: use the real verbs for those.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class StoppedClock(Clock):
         super().__init__(speed=0, start=start)
 
     def wall(self) -> float:
-        """What webhooks are stamped with: here everybody's clock is the same."""
+        """What webhooks are stamped with: here both clocks are the same."""
         return self.now()
 
     def datetime(self) -> datetime:
@@ -40,7 +40,7 @@ class StoppedClock(Clock):
 
 @contextmanager
 def django_clock(clock: StoppedClock) -> Iterator[None]:
-    """Let ``timezone.now()`` tell the time of ``clock``."""
+    """Let ``timezone.now()`` return the time of ``clock``."""
     with mock.patch("django.utils.timezone.now", clock.datetime):
         yield
 

@@ -1,4 +1,4 @@
-"""A hire, as a test sees it: OpenTrain's contract and, once the site knows of it, our rows."""
+"""A hire, as a test sees it: OpenTrain's contract and, once the site has received it, our rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Hire:
 
     @property
     def contract(self) -> Contract:
-        """Our row. Raises ``Contract.DoesNotExist`` before the site has heard of it: ``run()`` first."""
+        """Our row. Raises ``Contract.DoesNotExist`` before the site has received it: ``run()`` first."""
         return Contract.objects.select_related("install", "trainer").get(opentrain_id=self.id)
 
     @property

@@ -1,4 +1,4 @@
-"""The test kit: OpenTrain, played by the sandbox in this process, wired into the site under test.
+"""The test kit: OpenTrain, simulated by the sandbox in this process, connected to the site under test.
 
 No network, no Celery, no waiting: webhooks come signed through the site's own receiver view, and what the workers
 would do is done by :meth:`OpenTrain.run`.
@@ -40,7 +40,7 @@ DEFAULT_JOB: Final = "Label data"
 CHANGING: Final = "(POST|PATCH|DELETE) .*"
 
 
-class NotSettled(AssertionError):  # noqa: N818 - says the condition
+class StillBusy(AssertionError):  # noqa: N818 - says the condition
     """There was still something to do after ``MAX_ROUNDS`` rounds."""
 
 
@@ -59,7 +59,7 @@ class OpenTrain:
         noon = timezone.now().astimezone(tz.utc).replace(hour=12, minute=0, second=0, microsecond=0)
         self.clock = StoppedClock(noon.timestamp())
         self._sender = TestClientSender()
-        #: All that the sandbox offers besides; its ``calls`` are the API calls that the site made.
+        #: The sandbox, with more verbs; its ``calls`` are the API calls that the site made.
         self.sandbox = Sandbox(
             conf.base_url,
             clock=self.clock,
@@ -175,11 +175,11 @@ class OpenTrain:
     # What trainers do -----------------------------------------------------------------------------
 
     def release_email(self, contract: Hire | Contract) -> None:
-        """OpenTrain can tell the Work Email from now on. There is no event for that."""
+        """OpenTrain shares the Work Email from now on. There is no event for that."""
         self.sandbox.release_email(_id(contract))
 
     def change_email(self, hire: Hire, work_email: str) -> None:
-        """The trainer's Work Email is another one now. There is no event for that: their next contract tells it."""
+        """The trainer's Work Email is another one now. There is no event for that: their next contract has it."""
         self.sandbox.change_email(hire.opentrain_user_id, work_email)
 
     def consume(
@@ -232,7 +232,7 @@ class OpenTrain:
         return usage.today()
 
     def travel(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        """Let time pass. What falls due meanwhile is done by the next ``run()``."""
+        """Let time pass. What falls due is done by the next ``run()``."""
         self.sandbox.advance(
             timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
         )
@@ -248,14 +248,14 @@ class OpenTrain:
         return attempts
 
     def run(self) -> None:
-        """Deliver and do everything that is due, until nothing is. Raises ``DeliveryFailed`` or ``NotSettled``."""
+        """Deliver and do everything that is due, until nothing is. Raises ``DeliveryFailed`` or ``StillBusy``."""
         for _round in range(MAX_ROUNDS):
             delivered = self.deliver()
             with committing():
                 done = sweep.run()
             if not delivered and not done:
                 return
-        raise NotSettled(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")
+        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")
 
     # ----------------------------------------------------------------------------------------------
 

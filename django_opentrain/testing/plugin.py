@@ -1,6 +1,6 @@
 """The pytest plugin, loaded by pytest in every project that has django_opentrain installed.
 
-It is imported before Django is set up, and in projects that never use it: so it imports nothing of ours by itself.
+It is imported before Django is set up, and in projects that never use it: so this module imports nothing of ours.
 """
 
 from __future__ import annotations

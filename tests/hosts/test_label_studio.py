@@ -123,8 +123,8 @@ class TestLabelStudio(HostChecks):
         assert submit(Client(), invitation, **guest).status_code == 302, "the new one holds"
 
     @one_for_all
-    def test_each_project_is_opened_and_closed_by_itself(self, linked: OpenTrain) -> None:
-        super().test_each_project_is_opened_and_closed_by_itself(linked)
+    def test_each_project_is_opened_and_closed_on_its_own(self, linked: OpenTrain) -> None:
+        super().test_each_project_is_opened_and_closed_on_its_own(linked)
 
     @one_for_all
     def test_a_hire_for_one_project_doesnt_open_another(self, linked: OpenTrain) -> None:

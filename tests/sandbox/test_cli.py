@@ -93,16 +93,16 @@ def test_signals_end_it_cleanly(start: Callable[..., Process], number: signal.Si
 
 
 @pytest.mark.slow
-def test_what_was_told_survives_kill_9(start: Callable[..., Process], tmp_path: Path) -> None:
+def test_what_was_answered_survives_kill_9(start: Callable[..., Process], tmp_path: Path) -> None:
     arguments = ("--state", str(tmp_path / "state"))
     process = start(*arguments)
     token = process.do("approve")["token"]
-    told: list[str] = []
+    answered: list[str] = []
 
     def create_jobs() -> None:
         try:
             while True:
-                told.append(process.do("create_job", title=f"Job {len(told)}")["job"]["id"])
+                answered.append(process.do("create_job", title=f"Job {len(answered)}")["job"]["id"])
         except requests.RequestException:
             return  # killed
 
@@ -114,9 +114,9 @@ def test_what_was_told_survives_kill_9(start: Callable[..., Process], tmp_path: 
         thread.join()
         process = start(*arguments)
         kept = [each["id"] for each in process.state()["jobs"]]
-        assert [each for each in kept if each in set(told)] == told
-        assert len(kept) - 2 - len(told) <= 3  # at most one untold for each kill
-    assert told
+        assert [each for each in kept if each in set(answered)] == answered
+        assert len(kept) - 2 - len(answered) <= 3  # at most one unanswered for each kill
+    assert answered
     headers = {"Authorization": f"Bearer {token}"}
     response = requests.get(f"{process.url}{API_PATH}/installs/current", headers=headers, timeout=10)
     assert response.status_code == 200

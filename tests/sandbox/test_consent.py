@@ -153,8 +153,8 @@ def test_half_an_answer(sandbox: Sandbox, session: requests.Session, form: dict[
 
 
 def test_unknown_and_inactive_apps(sandbox: Sandbox, session: requests.Session) -> None:
-    unknown = session.get(f"{sandbox.base_url}/integrations/nobody/connect")
-    assert (unknown.status_code, "--app-slug nobody" in unknown.text) == (404, True)
+    unknown = session.get(f"{sandbox.base_url}/integrations/unknown-app/connect")
+    assert (unknown.status_code, "--app-slug unknown-app" in unknown.text) == (404, True)
     sandbox.set_app(active=False)
     assert session.get(connect_url(sandbox)).status_code == 403
 

@@ -111,10 +111,10 @@ def test_participants(api: Api, sandbox: Sandbox) -> None:
     assert other["workEmail"] == "second@opentrain.work"
 
 
-def test_nobody_hired_yet(api: Api, sandbox: Sandbox) -> None:
+def test_no_trainer_hired_yet(api: Api, sandbox: Sandbox) -> None:
     api.link()
-    contract, nobody = sandbox.hire(hired=False)
-    assert nobody is None
+    contract, trainer = sandbox.hire(hired=False)
+    assert trainer is None
     assert api.get(f"/contracts/{contract.id}/participants").body["participants"] == []
     with pytest.raises(ApiError, match="no hired trainer"):
         sandbox.release_email(contract.id)
@@ -138,8 +138,8 @@ def test_work_emails_that_come_later(api: Api, sandbox: Sandbox, receiver: Recei
     api.subscribe("contract.started")
 
     def emails(contract_id: str) -> list[bool]:
-        people = api.get(f"/contracts/{contract_id}/participants").body["participants"]
-        return ["workEmail" in each for each in people]
+        shown = api.get(f"/contracts/{contract_id}/participants").body["participants"]
+        return ["workEmail" in each for each in shown]
 
     timed, _ = sandbox.hire("Timed", work_email="later", seconds=60)
     held, _ = sandbox.hire("Held", work_email="later")

@@ -123,7 +123,7 @@ def test_anything_else_has_failed(api: Api, sandbox: Sandbox, receiver: Receiver
 def test_no_answer_has_failed(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
     api.subscribe("project_link.created")
     api.link()
-    receiver.error = requests.ConnectTimeout("to nobody")
+    receiver.error = requests.ConnectTimeout("no answer")
     sandbox.deliver_due()
     (attempt,) = delivery(sandbox).attempts
     assert (attempt.status, attempt.error) == (None, "ConnectTimeout")

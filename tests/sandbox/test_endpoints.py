@@ -144,9 +144,7 @@ def test_an_endpoint_gets_what_is_above_its_high_water_mark(
     assert [int(each.event["id"]) for each in receiver.got] == [endpoint.high_water_mark + 1]
 
 
-def test_a_disabled_endpoint_misses_what_happens_meanwhile(
-    api: Api, sandbox: Sandbox, receiver: Receiver
-) -> None:
+def test_a_disabled_endpoint_misses_what_happens(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
     endpoint_id = api.subscribe("project_link.created")
     api.link("waits")
     api.call("PATCH", f"/webhook-endpoints/{endpoint_id}", {"status": "DISABLED"})

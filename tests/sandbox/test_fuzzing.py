@@ -29,7 +29,7 @@ continue-on-failure = true
 warnings = false
 
 [[operations]]
-# A worker has to be somebody who was hired.
+# A worker has to be a hired trainer.
 include-method = "POST"
 include-path = "/contracts/{contractId}/usage"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409]

@@ -1,4 +1,4 @@
-"""The clock, and the state file: what was told survives a kill at any moment."""
+"""The clock, and the state file: what was answered survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_resuming_ten_seconds_later(monkeypatch: pytest.MonkeyPatch, speed: floa
     assert clock.now() == expected
     clock.resume_from(100, 1000)
     assert clock.now() == expected  # never back
-    clock.resume_from(6000, 2000)  # the wall clock was put back meanwhile
+    clock.resume_from(6000, 2000)  # the wall clock was put back
     assert clock.now() == 6000
 
 

@@ -143,7 +143,7 @@ def test_tomorrow_is_the_future_in_utc(api: Api, sandbox: Sandbox, contract: Con
     assert report(api, contract, {"workDate": tomorrow}).status == 200
 
 
-def test_nobody_hired_is_409(api: Api, sandbox: Sandbox, contract: Contract, job: Job) -> None:
+def test_no_hired_trainer_is_409(api: Api, sandbox: Sandbox, contract: Contract, job: Job) -> None:
     del contract
     vacant, _ = sandbox.hire(hired=False, job_id=job.id)
     assert report(api, vacant, {"workDate": sandbox.clock.today()}).code == "CONFLICT"
@@ -228,18 +228,18 @@ def test_thresholds_fire_on_the_way_up_and_again_after_funding(
     api.subscribe(*BUDGET_EVENTS)
     low, depleted = "milestone.budget_low", "milestone.budget_depleted"
 
-    def told() -> list[str]:
+    def delivered() -> list[str]:
         receiver.got.clear()
         sandbox.deliver_due()
         return receiver.types
 
     milestone, _ = sandbox.fund(contract.id, 100, 10)
-    assert told() == ["milestone.funded"]
+    assert delivered() == ["milestone.funded"]
     assert receiver.got[0].event["resourceId"] == milestone.id
     seconds(api, contract, 28_000)
-    assert told() == []
+    assert delivered() == []
     seconds(api, contract, 29_000)
-    assert told() == [low]
+    assert delivered() == [low]
     event = receiver.got[0].event
     assert event["resourceId"] == milestone.id
     assert event["data"]["contractId"] == event["data"]["contract"]["id"] == contract.id
@@ -247,15 +247,15 @@ def test_thresholds_fire_on_the_way_up_and_again_after_funding(
     assert event["data"]["budget"]["state"] == "LOW"
     assert event["data"]["projectLink"]["jobId"] == contract.job_id
     seconds(api, contract, 29_500)
-    assert told() == []
+    assert delivered() == []
     seconds(api, contract, 36_000)
-    assert told() == [depleted]
+    assert delivered() == [depleted]
     sandbox.fund(contract.id, 100, 10)
-    assert told() == ["milestone.funded"]
+    assert delivered() == ["milestone.funded"]
     seconds(api, contract, 72_000)
-    assert told() == [low, depleted]
+    assert delivered() == [low, depleted]
     api.get(f"/contracts/{contract.id}/budget")
-    assert told() == []
+    assert delivered() == []
 
 
 def test_a_corrected_report_warns_no_second_time(

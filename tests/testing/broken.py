@@ -52,7 +52,7 @@ class ListsEverything(GroupAdapter):
 
 
 class AnonymousCustomer(GroupAdapter):
-    """Takes the primary key of whoever asks."""
+    """Takes the primary key of the visitor."""
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         return str(request.user.pk)
@@ -160,7 +160,7 @@ class OneAccountForAll(_FindsBy):
 
 
 class FindsByEmail(_FindsBy):
-    """So is somebody new when their Work Email changes."""
+    """So it makes another account when a Work Email changes."""
 
     def username(self, grant: AccessGrant) -> str:
         return grant.participant.work_email or ""

@@ -21,7 +21,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import RateLimited, ServerError
 from django_opentrain.services import sweep
 from django_opentrain.signals import access_granted
-from django_opentrain.testing.kit import NotSettled, OpenTrain
+from django_opentrain.testing.kit import OpenTrain, StillBusy
 from django_opentrain.testing.receiver import DeliveryFailed
 
 
@@ -126,7 +126,7 @@ def test_a_work_email_comes_later(linked: OpenTrain) -> None:
     assert maria.grant.state == AccessGrant.State.WAITING_FOR_EMAIL
     linked.release_email(maria)
     linked.run()
-    assert maria.grant.state == AccessGrant.State.WAITING_FOR_EMAIL, "nobody has asked again yet"
+    assert maria.grant.state == AccessGrant.State.WAITING_FOR_EMAIL, "it wasn't asked for again yet"
     linked.travel(minutes=1)
     linked.run()
     assert maria.grant.state == AccessGrant.State.GRANTED
@@ -234,7 +234,7 @@ def test_deliveries_are_stored_and_take_effect_with_the_next_run(linked: OpenTra
     assert maria.grant.state == AccessGrant.State.GRANTED
 
 
-def test_a_receiver_that_refuses_is_heard_of(linked: OpenTrain, settings: Any) -> None:
+def test_a_receiver_that_refuses_is_granted_of(linked: OpenTrain, settings: Any) -> None:
     linked.run()
     linked.hire()
     settings.MIDDLEWARE = ["tests.testing.middleware.forbid_everything"]
@@ -256,28 +256,28 @@ def test_a_receiver_that_crashes_shows_its_error(linked: OpenTrain, settings: An
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
 
 
-def test_work_that_never_ends_is_heard_of(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_never_ends_is_granted_of(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = sweep.WorkReport(events=1, grants=0, installs=0, budgets=0)
     monkeypatch.setattr(sweep, "run", lambda: busy)
-    with pytest.raises(NotSettled, match="events=1"):
+    with pytest.raises(StillBusy, match="events=1"):
         opentrain.run()
 
 
 def test_what_waits_for_the_commit_happens(linked: OpenTrain) -> None:
     """The transaction around a test never commits: the invitation and the signal have to come all the same."""
-    heard: list[AccessGrant] = []
+    granted: list[AccessGrant] = []
 
-    def hear(grant: AccessGrant, **_: Any) -> None:
-        heard.append(grant)
+    def note(grant: AccessGrant, **_: Any) -> None:
+        granted.append(grant)
 
-    access_granted.connect(hear)
+    access_granted.connect(note)
     try:
         with TestCase.captureOnCommitCallbacks(execute=True):
             maria = linked.hire()
             linked.run()
     finally:
-        access_granted.disconnect(hear)
-    assert heard == [maria.grant], "once, also when Django's own helper is around it"
+        access_granted.disconnect(note)
+    assert granted == [maria.grant], "once, also when Django's own helper is around it"
     assert [message.to for message in mail.outbox] == [[maria.work_email]]
 
 

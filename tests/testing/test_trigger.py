@@ -114,7 +114,7 @@ def test_without_a_name_it_is_the_newest_customer(
     assert Install.objects.get(status=Install.Status.REVOKED).tenant == "globex"
 
 
-# What it tells ----------------------------------------------------------------------------------
+# What it prints ---------------------------------------------------------------------------------
 
 
 class Receiver:
@@ -131,7 +131,7 @@ class Receiver:
 
 @pytest.fixture
 def delivering(serve: Callable[[Sandbox], str]) -> Iterator[Callable[[Receiver], str]]:
-    """A sandbox with one customer, which delivers to a receiver by itself; returns its address."""
+    """A sandbox with one customer, which delivers to a receiver in the background; returns its address."""
     with ExitStack() as stack:
 
         def start(receiver: Receiver) -> str:

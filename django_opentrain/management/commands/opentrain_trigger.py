@@ -85,7 +85,7 @@ class Command(BaseCommand):
         """Say how the site answered. Raises ``CommandError`` unless it took every delivery."""
         deliveries = sandbox.deliveries(event_id)
         if not deliveries:
-            raise CommandError("Nobody hears it: the install has no active webhook endpoint for this event.")
+            raise CommandError("Not sent: the install has no active webhook endpoint for this event.")
         if not seconds:
             return
         deadline = time.monotonic() + seconds
@@ -99,7 +99,7 @@ class Command(BaseCommand):
 
 
 class SandboxControl:
-    """The control API of a sandbox. Raises ``CommandError`` for OpenTrain itself, and when nobody answers."""
+    """The control API of a sandbox. Raises ``CommandError`` for OpenTrain itself, and when there is no answer."""
 
     def __init__(self, url: str) -> None:
         host = urlsplit(url).hostname or ""

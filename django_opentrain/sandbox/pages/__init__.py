@@ -34,11 +34,11 @@ def handle(market: Marketplace, request: Request) -> Response:
         headers = {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=60"}
         return Response(status=200, headers=headers, body=STYLESHEET_FILE.read_bytes())
     if request.path.startswith(FORM_PATH) and not reading:
-        return _press(market, request)
+        return _submit(market, request)
     return error_page(404, "Not found", "There is no such page.")
 
 
-def _press(market: Marketplace, request: Request) -> Response:
+def _submit(market: Marketplace, request: Request) -> Response:
     """Do one of the control API's verbs from a form, and go back to where it stood."""
     form = dict(parse_qsl(request.body.decode("utf-8", errors="replace")))
     try:

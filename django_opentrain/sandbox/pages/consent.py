@@ -28,7 +28,7 @@ MEANINGS = {
     catalog.PARTICIPANTS_READ: "See who works on those contracts: name, country, profile",
     catalog.PARTICIPANTS_EMAIL: "See their Work Emails",
     catalog.USAGE_WRITE: "Report the work done: time, tasks, labels",
-    catalog.WEBHOOKS_MANAGE: "Be told when contracts start and end, and when budgets run low",
+    catalog.WEBHOOKS_MANAGE: "Receive events when contracts start and end, and when budgets run low",
 }
 
 

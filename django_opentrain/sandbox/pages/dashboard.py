@@ -123,7 +123,7 @@ def _hire(job: Job) -> Markup:
 def _contracts(store: Store) -> Markup:
     rows = [_contract(store, each) for each in reversed(store.all(Contract)[-LATEST:])]
     columns = ("Trainer", "Job", "State", "Work Email", "Budget, usage", "Actions")
-    empty = "No contracts yet: hire somebody above."
+    empty = "No contracts yet: hire a trainer above."
     return section("contracts", "Contracts", table("Contracts", columns, rows, empty))
 
 
@@ -142,7 +142,7 @@ def _contract(store: Store, contract: Contract) -> Markup:
     )
     end = action("end", "End", section="contracts", contractId=contract.id)
     return row(
-        tag("strong", freelancer.display_name if freelancer else "nobody yet"),
+        tag("strong", freelancer.display_name if freelancer else "no trainer yet"),
         contract.title,
         badge(contract.status),
         _email(store, contract, freelancer),

@@ -72,7 +72,7 @@ def badge(text: str) -> Markup:
 
 
 def table(caption: str, columns: tuple[str, ...], rows: list[Markup], empty: str) -> Markup:
-    """A table that scrolls by itself where it is too wide, or a sentence when it has no rows."""
+    """A table with its own scroll bar where it is too wide, or a sentence when it has no rows."""
     if not rows:
         return tag("p", empty, class_="empty")
     return tag(

@@ -14,7 +14,7 @@ PATH = re.compile(r"/trainers/([^/]+)")
 
 
 def profile_page(store: Store, user_id: str) -> Response:
-    """The profile; 404 for nobody's."""
+    """The profile; 404 for an unknown trainer."""
     trainer = store.get(Freelancer, user_id)
     if trainer is None:
         return error_page(404, "Not found", "There is no such trainer.")

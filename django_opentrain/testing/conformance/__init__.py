@@ -1,4 +1,4 @@
-"""Does a host's adapter keep its promises? Subclass ``AdapterConformance``, and pytest tells.
+"""Does a host's adapter keep its promises? Subclass ``AdapterConformance``, and pytest checks it.
 
 See ``docs/testing.md``. Each group of checks is a class of its own, for hosts that leave a part of the adapter out.
 """

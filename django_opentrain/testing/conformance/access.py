@@ -1,4 +1,4 @@
-"""Who gets in, who doesn't any more, and what must not matter."""
+"""Which trainers get in, which no longer do, and what must not matter."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AccessConformance(AdapterHooks):
     def test_access_that_was_never_given_can_be_removed(
         self, linked: OpenTrain, adapter: OpenTrainAdapter
     ) -> None:
-        """The host has never heard of this trainer; it comes to know them later."""
+        """The host doesn't know this trainer yet; it will later."""
         maria = linked.hire(work_email="later")
         linked.run()
         assert maria.grant.state == State.WAITING_FOR_EMAIL
@@ -88,7 +88,7 @@ class AccessConformance(AdapterHooks):
         linked.run()
         assert not self.can_enter(second.grant)
 
-    def test_each_project_is_opened_and_closed_by_itself(self, linked: OpenTrain) -> None:
+    def test_each_project_is_opened_and_closed_on_its_own(self, linked: OpenTrain) -> None:
         link = linked.link(self.other_project_id)
         maria = linked.hire("Maria S.")
         linked.run()
@@ -111,7 +111,7 @@ class AccessConformance(AdapterHooks):
         assert self.can_enter(maria.grant)
         assert not self.can_enter(elsewhere)
 
-    def test_whoever_is_hired_again_gets_in_again(self, linked: OpenTrain) -> None:
+    def test_a_trainer_who_is_hired_again_gets_in_again(self, linked: OpenTrain) -> None:
         before = linked.hire("Maria S.")
         linked.run()
         linked.end(before)
@@ -121,7 +121,7 @@ class AccessConformance(AdapterHooks):
         assert self.can_enter(after.grant), after.grant.last_error
         assert after.grant.host_user_ref == before.grant.host_user_ref
 
-    def test_everybody_is_shut_out_when_the_customer_leaves(self, linked: OpenTrain) -> None:
+    def test_every_trainer_is_shut_out_when_the_customer_disconnects(self, linked: OpenTrain) -> None:
         maria = linked.hire("Maria S.")
         linked.run()
         linked.disconnect()

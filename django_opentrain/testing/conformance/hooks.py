@@ -20,14 +20,14 @@ class AdapterHooks:
     project_id: str
     other_project_id: str
     #: A customer to whom neither belongs; one that ``get_tenant`` could name.
-    other_tenant: str = "somebody else"
+    other_tenant: str = "another customer"
     #: The totals that the host counts, of ``DayUsage``'s.
     totals: tuple[str, ...] = ("total_seconds", "tasks_completed", "labels_completed")
 
     def can_enter(self, grant: AccessGrant) -> bool:
         """Whether the grant's trainer gets into the grant's project, right now.
 
-        As a person would find out: log in as ``grant.host_user_ref`` (empty or gone: nobody gets in) and open the
+        As a person would find out: log in as ``grant.host_user_ref`` (empty or gone: no one gets in) and open the
         project's page.
         """
         raise NotImplementedError("Say in can_enter() how to see whether a trainer gets into a project.")

@@ -38,7 +38,7 @@ class IdentityConformance(AdapterHooks):
         linked.run()
         assert not [kind for kind, hire in trainers.items() if self.can_enter(hire.grant)]
 
-    def test_namesakes_are_two_people(self, linked: OpenTrain) -> None:
+    def test_namesakes_are_two_trainers(self, linked: OpenTrain) -> None:
         one, other = linked.hire("Maria S."), linked.hire("Maria S.")
         linked.run()
         assert one.grant.host_user_ref != other.grant.host_user_ref

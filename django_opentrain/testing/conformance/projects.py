@@ -29,7 +29,7 @@ class ProjectsConformance(AdapterHooks):
             assert project.id == project_id
 
     def test_another_customers_project_is_not_found(self, adapter: OpenTrainAdapter) -> None:
-        """Else a link made on OpenTrain would open anybody's project."""
+        """Else a link made on OpenTrain would open any project."""
         assert adapter.get_project(self.other_tenant, self.project_id) is None
 
     @pytest.mark.parametrize("project_id", FOREIGN_IDS)
@@ -50,14 +50,14 @@ class ProjectsConformance(AdapterHooks):
         others = {project.id for project in adapter.list_projects(self.other_tenant)}
         assert not others & {self.project_id, self.other_project_id}
 
-    def test_an_anonymous_visitor_acts_for_nobody(self, adapter: OpenTrainAdapter) -> None:
+    def test_an_anonymous_visitor_has_no_tenant(self, adapter: OpenTrainAdapter) -> None:
         request = RequestFactory().get("/")
         request.user = AnonymousUser()
         assert adapter.get_tenant(request) is None
         assert not adapter.can_manage(request, self.tenant)
 
     def test_every_change_of_a_budget_is_taken(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
-        """Also the same news twice: it may be told again."""
+        """Also the same change twice: it may be announced again."""
         hire = linked.hire()
         linked.run()
         for before, after in product(catalog.BUDGET_STATES, repeat=2):

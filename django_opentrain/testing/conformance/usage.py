@@ -47,7 +47,7 @@ class UsageConformance(AdapterHooks):
     ) -> None:
         settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
         maria = self._hired(linked)
-        # Not the coming midnight: whoever runs this in its last minute would have to travel back.
+        # Not the coming midnight: in its last minute the test would have to travel back.
         yesterday = linked.today + timedelta(days=1)
         today = yesterday + timedelta(days=1)
         midnight = datetime.combine(today, time.min, ZoneInfo(zone))
