@@ -19,7 +19,7 @@ from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import RateLimited, ServerError
-from django_opentrain.services import sweep
+from django_opentrain.services import linking, sweep
 from django_opentrain.signals import access_granted
 from django_opentrain.testing.kit import OpenTrain, StillBusy
 from django_opentrain.testing.receiver import DeliveryFailed
@@ -85,10 +85,11 @@ def test_two_customers_are_two_organizations(linked: OpenTrain) -> None:
 
 def test_a_link_goes_to_the_job_that_is_named(linked: OpenTrain) -> None:
     boxes = linked.link("2", job="Street scene boxes")
-    job = linked.sandbox.create_job("By id", organization_id=boxes.install.organization_id)
     assert ProjectLink.objects.get(external_project_id="1").job_id != boxes.job_id
     assert linked.hire(job="Street scene boxes").id
-    assert linked.link("2", job=job.id, install=linked.connect("acme")).job_id == job.id
+    job = linked.sandbox.create_job("By id", organization_id=boxes.install.organization_id)
+    linking.unlink(boxes)
+    assert linked.link("2", job=job.id, install=boxes.install).job_id == job.id
 
 
 def test_a_customer_disconnects(linked: OpenTrain) -> None:
