@@ -30,6 +30,7 @@ from django_opentrain.platform.errors import (
     InvalidRequest,
     MissingScope,
     NotFound,
+    OpenTrainAPIError,
     OpenTrainError,
     RateLimited,
     Unauthorized,
@@ -161,11 +162,12 @@ _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
 
 def explain(error: OpenTrainError | ServiceError) -> Explanation:
     """What a customer is told of one of the ``EXPECTED`` errors."""
-    words = next(words for kinds, words in _TABLE if isinstance(error, kinds))
+    kind = OpenTrainError if _by_a_proxy(error) else type(error)
+    words = next(words for kinds, words in _TABLE if issubclass(kind, kinds))
     wait = words.pause if error.retry_after is None else error.retry_after
     return Explanation(
         code=words.code or error.code[:MAX_CODE],
-        http_status=error.http_status,
+        http_status=kind.http_status,
         text=str(error) if error.public else str(words.text or _ASK),
         title=str(words.title),
         advice=words.advice % {"minutes": math.ceil((wait or 0) / 60)},
@@ -174,6 +176,12 @@ def explain(error: OpenTrainError | ServiceError) -> Explanation:
         request_id=getattr(error, "request_id", ""),
         details=_details(error),
     )
+
+
+def _by_a_proxy(error: OpenTrainError | ServiceError) -> bool:
+    """Whether something between this site and OpenTrain answered: what OpenTrain would say is not known then."""
+    answered = isinstance(error, OpenTrainAPIError) and error.status and not error.from_opentrain
+    return bool(answered) and not isinstance(error, RateLimited)
 
 
 def _details(error: OpenTrainError | ServiceError) -> Mapping[str, Any]:

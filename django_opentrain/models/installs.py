@@ -71,11 +71,13 @@ class InstallQuerySet(models.QuerySet["Install"]):
     def record_refusal(self, error: Unauthorized | Forbidden) -> None:
         """OpenTrain refuses all calls: the token or, where the app or the feature is inactive, the connection.
 
-        A refusal without OpenTrain's code is a proxy's: it says nothing about the install, so no time runs from it.
+        A refusal without OpenTrain's code is a proxy's: it says nothing about the token or the install.
         """
+        if not error.from_opentrain:
+            self.record_error(error)
+            return
         columns: dict[str, Any] = {**Reason.of(error).columns("last_error")}
-        if error.from_opentrain:
-            columns["refused_at"] = Coalesce("refused_at", timezone.now())
+        columns["refused_at"] = Coalesce("refused_at", timezone.now())
         if isinstance(error, Unauthorized):
             unauthorized = When(status=Install.Status.ACTIVE, then=Value(Install.Status.UNAUTHORIZED))
             columns["status"] = Case(unauthorized, default="status")
@@ -225,6 +227,12 @@ class Install(TimestampedModel):
         return has_scope(self.scopes, scope)
 
 
+def pause_after(error: RateLimited) -> timedelta:
+    """How long to make no calls."""
+    seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
+    return timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
+
+
 class InstallObserver:
     """Keeps calls back that can't succeed, and records what an answer says about the install.
 
@@ -263,9 +271,7 @@ class InstallObserver:
             # Of this call: whether the install is refused, GET /installs/current says, which needs no scope.
             self._rows.record_error(error)
         elif isinstance(error, RateLimited):
-            seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
-            pause = timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
-            self._rows.pause_until(timezone.now() + pause)
+            self._rows.pause_until(timezone.now() + pause_after(error))
 
 
 def _revoke_grace() -> timedelta:

@@ -39,10 +39,10 @@ def test_the_document_has_every_code() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "retry_after"),
     [
-        (BadRequest("no", status=400, details={"field": "why"}), "BAD_REQUEST", None),
+        (BadRequest("no", status=400, code="BAD_REQUEST", details={"field": "why"}), "BAD_REQUEST", None),
         (InvalidRequest("too long"), "BAD_REQUEST", None),
-        (Forbidden("inactive", status=403), "OPENTRAIN_FORBIDDEN", None),
-        (Conflict("there", status=409, details={"job": "j"}), "CONFLICT", None),
+        (Forbidden("inactive", status=403, code="FORBIDDEN"), "OPENTRAIN_FORBIDDEN", None),
+        (Conflict("there", status=409, code="CONFLICT", details={"job": "j"}), "CONFLICT", None),
         (RateLimited("slowly", status=429), "RATE_LIMITED", 60),
         (RateLimited("slowly", status=429, retry_after=7), "RATE_LIMITED", 7),
         (ServerError("away", status=502), "OPENTRAIN_UNAVAILABLE", 30),

@@ -6,12 +6,15 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Install, WebhookEndpoint
+from django_opentrain.explanations import explain
+from django_opentrain.models import AccessGrant, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.errors import OpenTrainError, RateLimited, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
-from django_opentrain.services import connect, inbox, reconcile
+from django_opentrain.services import connect, inbox, reconcile, usage
 from django_opentrain.services.connect import refused_installs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -131,6 +134,89 @@ def test_a_refusal_by_a_proxy_ends_nothing(opentrain: OpenTrain, site: Host, hir
     hours_pass(opentrain, 27)
     assert install().last_error
     assert site.inside == {(hired.opentrain_user_id, "p1")}
+
+
+def test_one_401_of_a_proxy_is_no_reason_to_connect_again(opentrain: OpenTrain, hired: Hire) -> None:
+    """A gateway's login page says nothing about the token."""
+    opentrain.sandbox.fault("html", status=401)
+    reconcile.request_all()
+    opentrain.run()
+    assert install().status == Install.Status.ACTIVE
+    assert install().refused_at is None
+    opentrain.sandbox.fault("html", status=401)
+    with pytest.raises(OpenTrainError):
+        connect.verify(install())
+    assert install().status == Install.Status.ACTIVE
+    opentrain.travel(hours=1)
+    opentrain.run()
+    assert install().last_error == ""
+
+
+def test_a_proxys_401_is_told_as_an_outage() -> None:
+    by_proxy, by_opentrain = (
+        Unauthorized("No.", status=401),
+        Unauthorized("No.", status=401, code="UNAUTHORIZED"),
+    )
+    assert (explain(by_proxy).code, explain(by_proxy).http_status) == ("OPENTRAIN_UNAVAILABLE", 503)
+    assert not explain(by_proxy).reconnect
+    assert (explain(by_opentrain).code, explain(by_opentrain).reconnect) == ("RECONNECT_REQUIRED", True)
+    limited = RateLimited("Slowly.", status=429, retry_after=90)
+    assert explain(limited).code == "RATE_LIMITED", "whoever asks for a pause gets it"
+
+
+def test_a_pasted_token_is_not_refused_because_of_a_proxy(opentrain: OpenTrain) -> None:
+    approval = opentrain.sandbox.approve(organization_id=opentrain.sandbox.create_organization("Nine").id)
+    waiting = Install(tenant="acme")
+    opentrain.sandbox.fault("html", status=401)
+    with pytest.raises(OpenTrainError):
+        connect.capture_token(waiting, approval.token)
+    assert connect.capture_token(waiting, approval.token).status == Install.Status.ACTIVE
+
+
+def test_pauses_that_opentrain_asks_for_add_up_to_no_more(opentrain: OpenTrain, hired: Hire) -> None:
+    """``Retry-After: 90``, fifteen times: the sixteenth call comes after 23 minutes, not after seven hours."""
+    began = timezone.now()
+    opentrain.sandbox.fault("error", status=429, times=15, retry_after="90")
+    Install.objects.update(next_reconcile_at=began, reconciled_at=None)
+    while install().reconciled_at is None:
+        opentrain.travel(seconds=91)
+        opentrain.run()
+        assert timezone.now() - began < timedelta(hours=1)
+    assert install().reconcile_attempts == 0
+
+
+def test_a_token_that_is_pasted_again_too_soon_calls_nobody(opentrain: OpenTrain) -> None:
+    approval = opentrain.sandbox.approve(organization_id=opentrain.sandbox.create_organization("Nine").id)
+    waiting = Install(tenant="acme")
+    opentrain.sandbox.fault("error", status=429, retry_after="90")
+    with pytest.raises(RateLimited):
+        connect.capture_token(waiting, approval.token)
+    calls = len(opentrain.sandbox.calls)
+    for pasted_into in (Install.objects.get(), Install(tenant="acme")):
+        opentrain.travel(seconds=30)
+        with pytest.raises(RateLimited) as refused:
+            connect.capture_token(pasted_into, approval.token)
+        assert 0 < (refused.value.retry_after or 0) <= 60
+    assert len(opentrain.sandbox.calls) == calls
+    opentrain.travel(seconds=31)
+    assert connect.capture_token(Install.objects.get(), approval.token).status == Install.Status.ACTIVE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_while_a_customer_leaves_costs_nobody_their_hours(
+    opentrain: OpenTrain, hired: Hire, status: int
+) -> None:
+    """The app may be deactivated at that moment, or one answer may be a stray one."""
+    usage.record(hired.contract, opentrain.today, total_seconds=7200)
+    connect.disconnect(install())
+    opentrain.sandbox.fault("error", status=status, times=2)
+    opentrain.run()
+    assert install().token, "it is still needed"
+    for _hour in range(3):
+        opentrain.travel(hours=1)
+        opentrain.run()
+    assert install().token is None
+    assert DailyUsage.objects.get().status == DailyUsage.Status.REPORTED
 
 
 def test_when_every_customer_is_refused_somebody_is_asked(

@@ -19,10 +19,11 @@ from django_opentrain.errors import EXPECTED, AdapterError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
+from django_opentrain.platform.errors import RateLimited
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import participants
-from django_opentrain.services.workers.retries import backoff
+from django_opentrain.services.workers.retries import backoff, next_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ def perform(grant: AccessGrant) -> Outcome:
     if not participants.readable_email(grant.participant):
         # The first time it may still be on its way: an event can come before the Work Email is there.
         if grant.state == AccessGrant.State.WAITING_FOR_EMAIL:
-            reason = _ask_for_email(grant)
+            try:
+                reason = _ask_for_email(grant)
+            except RateLimited as error:
+                return _wait_for_pause(grant, error)
             grant.participant.refresh_from_db()
         if not participants.readable_email(grant.participant):
             return _wait_for_email(grant, reason)
@@ -136,13 +140,15 @@ def _given_by_opentrain(grant: AccessGrant) -> bool:
 
 
 def _ask_for_email(grant: AccessGrant) -> Reason:
-    """Ask OpenTrain for the Work Email; why there is none, should there be none."""
+    """Ask OpenTrain for the Work Email; why there is none, should there be none. Raises ``RateLimited``."""
     if not participants.can_learn_emails(grant.contract.install):
         return Reason.note(
             _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
         )
     try:
         participants.fetch(grant.contract)
+    except RateLimited:
+        raise
     except EXPECTED as error:
         return Reason.of(error)
     return Reason.note(_("OpenTrain has no Work Email for this trainer yet."))
@@ -155,4 +161,16 @@ def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
         attempts=grant.attempts,
         next_attempt_at=next_question(grant.attempts - 1, timezone.now()),
         reason=reason,
+    )
+
+
+def _wait_for_pause(grant: AccessGrant, error: RateLimited) -> Outcome:
+    """The question wasn't answered, so that it doesn't count as one."""
+    attempts, again = next_attempt(grant.attempts, error)
+    return Outcome(
+        state=AccessGrant.State.WAITING_FOR_EMAIL,
+        host_user_ref=grant.host_user_ref,
+        attempts=attempts,
+        next_attempt_at=again,
+        reason=Reason.of(error),
     )

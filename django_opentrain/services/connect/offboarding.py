@@ -11,14 +11,14 @@ from django_opentrain import signals
 from django_opentrain.errors import BusyError, UndecryptableError
 from django_opentrain.models import AccessGrant, DailyUsage, Install
 from django_opentrain.models.installs import InstallQuerySet
-from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
+from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.redaction import describe
 from django_opentrain.services import endpoints
 from django_opentrain.services.access import grants
 from django_opentrain.services.usage import runs, totals
 from django_opentrain.services.workers import retries, wakeup
 from django_opentrain.services.workers.locks import lease
-from django_opentrain.services.workers.retries import backoff
+from django_opentrain.services.workers.retries import next_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -56,20 +56,15 @@ def finish(install: Install) -> None:
             runs.report_install(install, held)
             endpoints.remove_all(install)
         except (OpenTrainError, UndecryptableError) as error:
-            if not _is_final(error) and install.reconcile_attempts < MAX_ATTEMPTS:
-                _postpone(install)
+            if install.reconcile_attempts < MAX_ATTEMPTS:
+                _postpone(install, error)
                 raise
             logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
         else:
             if _owed(install) and install.reconcile_attempts < MAX_ATTEMPTS:
-                _postpone(install)
+                _postpone(install, None)
                 return
         _forget_token(install)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the token is of no use any more, so that there is nothing to wait for."""
-    return isinstance(error, (Unauthorized, Forbidden)) and error.from_opentrain
 
 
 def _owed(install: Install) -> int:
@@ -77,11 +72,10 @@ def _owed(install: Install) -> int:
     return DailyUsage.objects.filter(contract__install=install).unreported(totals.today()).count()
 
 
-def _postpone(install: Install) -> None:
-    attempts = install.reconcile_attempts + 1
-    _leaving(install).update(
-        reconcile_attempts=attempts, next_reconcile_at=timezone.now() + backoff(attempts)
-    )
+def _postpone(install: Install, error: Exception | None) -> None:
+    """Retry later, also after a refusal: the app may be deactivated for an hour, and the hours are still owed."""
+    attempts, again = next_attempt(install.reconcile_attempts + 1, error)
+    _leaving(install).update(reconcile_attempts=attempts, next_reconcile_at=again)
 
 
 def _forget_token(install: Install) -> None:

@@ -19,8 +19,9 @@ from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import ReconnectRequired, TokenRefused
 from django_opentrain.models import Install
+from django_opentrain.models.installs import pause_after
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import Forbidden, NotFound, Unauthorized
+from django_opentrain.platform.errors import Forbidden, NotFound, RateLimited, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.workers import retries
@@ -40,7 +41,13 @@ def capture_token(install: Install, token: str) -> Install:
     ``OpenTrainError`` when OpenTrain can't be asked: the same token can be pasted again.
     """
     token = _clean_token(token)  # which replaces the plain text: an error report shows local variables
-    info = _fetch_install_for_token(token)
+    _respect_pause(install)
+    try:
+        info = _fetch_install_for_token(token)
+    except RateLimited as error:
+        install.paused_until = timezone.now() + pause_after(error)
+        install.save()
+        raise
     _check_ownership(install, info)
     try:
         with transaction.atomic():
@@ -48,6 +55,21 @@ def capture_token(install: Install, token: str) -> Install:
     except IntegrityError:
         raise TokenRefused(_("This connection is being set up already. Reload the page.")) from None
     return connected
+
+
+def _respect_pause(install: Install) -> None:
+    """Raises ``RateLimited`` while the customer's last attempt has to wait: another call would only lengthen it."""
+    now = timezone.now()
+    waiting = Install.objects.filter(
+        tenant=install.tenant, status=Install.Status.PENDING, paused_until__gt=now
+    ).first()
+    if waiting is not None and waiting.paused_until is not None:
+        raise RateLimited(
+            _("OpenTrain limits the calls for this customer."),
+            status=429,
+            code=RateLimited.code,
+            retry_after=(waiting.paused_until - now).total_seconds(),
+        )
 
 
 def _clean_token(pasted: str) -> SecretStr:
@@ -63,11 +85,15 @@ def _clean_token(pasted: str) -> SecretStr:
 def _fetch_install_for_token(token: str) -> InstallInfo:
     try:
         return build_client(token).get_install()
-    except (Unauthorized, NotFound) as error:
+    except (Unauthorized, NotFound, Forbidden) as error:
+        if not error.from_opentrain:
+            raise  # a proxy's: the token may be a good one
+        if isinstance(error, Forbidden):
+            raise TokenRefused(
+                _("OpenTrain refuses this token for now: %(error)s") % {"error": error}
+            ) from None
         text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
         raise TokenRefused(f"{text} ({error.request_id})" if error.request_id else text) from None
-    except Forbidden as error:
-        raise TokenRefused(_("OpenTrain refuses this token for now: %(error)s") % {"error": error}) from None
 
 
 def _check_ownership(install: Install, info: InstallInfo) -> None:

@@ -258,10 +258,7 @@ def _postpone(row: Install, error: Exception) -> None:
     if isinstance(error, (BusyError, LeaseLostError)):
         return  # what the other worker finds decides when to go on
     row.refresh_from_db()
-    attempts = row.reconcile_attempts + 1
-    again = timezone.now() + retries.backoff(attempts)
-    if row.paused_until is not None:
-        again = max(again, row.paused_until)
+    attempts, again = retries.next_attempt(row.reconcile_attempts + 1, error)
     Install.objects.filter(pk=row.pk).update(reconcile_attempts=attempts, next_reconcile_at=again)
     if not row.last_error:
         Install.objects.filter(pk=row.pk).update(**Reason.of(error).columns("last_error"))

@@ -24,7 +24,7 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.services.usage import collecting, reporting, totals
 from django_opentrain.services.workers import failures
 from django_opentrain.services.workers.locks import Lease, lease
-from django_opentrain.services.workers.retries import backoff, claim_attempt
+from django_opentrain.services.workers.retries import backoff, claim_attempt, next_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -163,10 +163,10 @@ def _report(contract: Contract) -> int:
     try:
         result = reporting.report(contract)
     except Exception as error:
-        attempts = contract.report_attempts + 1
+        attempts, again = next_attempt(contract.report_attempts + 1, error)
         stored.update(
             report_attempts=attempts,
-            next_report_at=timezone.now() + backoff(attempts),
+            next_report_at=again,
             **Reason.of(error).columns("report_error"),
         )
         if isinstance(error, _OF_THE_INSTALL):

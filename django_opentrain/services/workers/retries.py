@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import models
@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from django_opentrain.models import Install
+from django_opentrain.models.installs import pause_after
+from django_opentrain.platform.errors import RateLimited
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import LEASE
 
@@ -28,6 +30,16 @@ def backoff(attempts: int) -> timedelta:
     """How long to wait after this many failures: exponential, at most an hour, with jitter."""
     seconds = min(FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 16), LONGEST_RETRY_SECONDS)
     return timedelta(seconds=seconds * random.uniform(0.75, 1.0))  # noqa: S311 - jitter, not a secret
+
+
+def next_attempt(attempts: int, error: Exception | None) -> tuple[int, datetime]:
+    """How many attempts count, and when the next is due, after ``attempts`` of which the last ended with ``error``.
+
+    A pause that OpenTrain asked for is no failure: the attempt doesn't count, and the next follows when it is over.
+    """
+    if isinstance(error, RateLimited):
+        return attempts - 1, timezone.now() + pause_after(error)
+    return attempts, timezone.now() + backoff(attempts)
 
 
 def claim_attempt(

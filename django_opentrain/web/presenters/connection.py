@@ -71,7 +71,9 @@ def _active(install: Install) -> Statement:
             text=" ".join(filter(None, [reason_for_customers(install, "last_error"), _until(install)])),
             advice=_(
                 "Check on OpenTrain that the connection and your account's annotation platform feature are active."
+                " If you removed it there, connect again."
             ),
+            reconnect=True,
         )
     if install.paused_until and install.paused_until > timezone.now():
         return Statement(
