@@ -17,11 +17,11 @@ class DjangoOpenTrainConfig(AppConfig):
     name = "django_opentrain"
     label = "django_opentrain"
     verbose_name = _("OpenTrain")
-    # Pinned: hosts that default to AutoField would otherwise see a migration of ours missing.
+    # Pinned: a host that defaults to AutoField would otherwise be missing a migration of ours.
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         remember_celery_app()
         checks.register()
-        # Registered wherever Django is set up: some hosts autodiscover modules of another name only.
+        # Register the tasks wherever Django is set up: some hosts autodiscover modules of another name only.
         import_module("django_opentrain.tasks")

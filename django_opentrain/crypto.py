@@ -1,4 +1,4 @@
-"""Encryption at rest with rotating keys, and strings that don't show themselves.
+"""Encryption at rest with rotating keys, and strings that hide their value.
 
 The keys come from ``OPENTRAIN["ENCRYPTION_KEYS"]`` alone, never from ``SECRET_KEY``: some platforms ship a public
 one. Text is kept as Fernet tokens (https://github.com/fernet/spec: AES-128-CBC with HMAC-SHA256), which are text.
@@ -59,7 +59,7 @@ class _Keys:
         self.gcm = [AESGCM(_derived(key)) for key in keys]
 
     def decrypt(self, ciphertext: bytes) -> bytes:
-        """With whichever key fits. Raises ``UndecryptableError`` when none does."""
+        """Decrypt with the key that fits. Raises ``UndecryptableError`` when none does."""
         if not ciphertext.startswith(SEALED):
             try:
                 return self.fernet.decrypt(ciphertext)
@@ -82,7 +82,7 @@ def _keys(keys: tuple[str, ...]) -> _Keys:
     try:
         return _Keys(keys)
     except ValueError:
-        # The offending key is in the exception's traceback: don't chain it.
+        # Not chained: the exception's traceback holds the key.
         raise ImproperlyConfigured(
             "OPENTRAIN['ENCRYPTION_KEYS'] must be a non-empty list of Fernet keys;"
             " `manage.py opentrain_generate_key` prints one."
@@ -95,13 +95,13 @@ def encrypt(plain: bytes) -> bytes:
 
 
 def seal(plain: bytes) -> bytes:
-    """Encrypt with the first key, as bytes (AES-GCM): shorter and faster, for what is long or comes often."""
+    """Encrypt with the first key, as bytes (AES-GCM): shorter and faster, for long or frequent values."""
     nonce = os.urandom(NONCE)
     return SEALED + nonce + _keys(conf.encryption_keys).gcm[0].encrypt(nonce, plain, None)
 
 
 def decrypt(ciphertext: bytes) -> SecretBytes:
-    """Decrypt, of either kind, with whichever key fits. Raises ``UndecryptableError`` when none does."""
+    """Decrypt either kind with the key that fits. Raises ``UndecryptableError`` when none does."""
     return SecretBytes(_keys(conf.encryption_keys).decrypt(ciphertext))
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 else:
     Field = object
 
-#: The longest id, OpenTrain's or the host's, that a column takes. The form of OpenTrain's is not documented;
-#: what is longer is refused where it arrives, with a reason, instead of being cut.
+#: The longest id, OpenTrain's or the host's, that a column takes. OpenTrain doesn't document the form of its ids;
+#: a longer one is refused where it arrives, with a reason, instead of being truncated.
 MAX_ID = 200
 
 #: Marks ciphertext in serialised data, so that ``loaddata`` doesn't encrypt it a second time.
@@ -63,7 +63,7 @@ class Ciphertext:
         self.data = data
 
 
-#: Set while a row is read again: Django copies attribute by attribute, and none needs decrypting for that.
+#: Set during ``refresh_from_db``: Django copies attribute by attribute, and none needs decrypting for that.
 _copying: ContextVar[bool] = ContextVar("copying", default=False)
 
 
@@ -89,7 +89,7 @@ class EncryptedAttribute(DeferredAttribute):
         return value
 
     def __set__(self, instance: models.Model, value: Any) -> None:
-        # A descriptor that can't be set would be hidden by the instance's own dictionary.
+        # Without __set__ the instance's own dictionary would hide the descriptor.
         instance.__dict__[self.field.attname] = value
 
 
@@ -108,14 +108,14 @@ class EncryptedMixin(Field):
         raise NotImplementedError
 
     def ciphertext(self, instance: models.Model) -> bytes | None:
-        """What the column of this instance holds, or would hold."""
+        """The ciphertext of this instance's column."""
         value = instance.__dict__.get(self.attname)
         if value is None:
             return None
         return value.data if isinstance(value, Ciphertext) else self.encrypt(self.to_plain(value))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        # Not through the attribute: a ciphertext that is unchanged is written back as it is.
+        # Not through the attribute: an unchanged ciphertext is written back as it is.
         return model_instance.__dict__.get(self.attname)
 
     def get_prep_value(self, value: Any) -> Any:
@@ -133,7 +133,7 @@ class EncryptedMixin(Field):
         return Ciphertext(value.encode() if isinstance(value, str) else bytes(value))
 
     def value_from_object(self, obj: models.Model) -> Any:
-        # For serializers, which must neither show plaintext nor stumble over a lost key.
+        # For serializers, which must neither show plaintext nor fail for a lost key.
         return obj.__dict__.get(self.attname)
 
     def value_to_string(self, obj: models.Model) -> str:

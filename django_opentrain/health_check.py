@@ -1,6 +1,6 @@
-"""An entry for django-health-check 4: ``HealthCheckView.as_view(checks=["django_opentrain.health_check.…"])``.
+"""A check for django-health-check 4: ``HealthCheckView.as_view(checks=["django_opentrain.health_check.…"])``.
 
-Imported by sites that have that package, and by nothing else of ours.
+Imported only by sites that have that package.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from django_opentrain.services.workers import heartbeat
 
 @dataclass
 class OpenTrainHealthCheck(HealthCheck):  # type: ignore[misc] # its base is untyped
-    """Whether OpenTrain's events are worked off here: the same as the URL ``health/`` says."""
+    """Whether OpenTrain's events are processed here: the same as the URL ``health/`` reports."""
 
     def run(self) -> None:
         """Raises ``ServiceUnavailable`` while nothing runs on schedule, ``ServiceWarning`` while events wait."""
         pulse = heartbeat.pulse()
         if not pulse.swept_lately:
-            raise ServiceUnavailable("No sweep of django-opentrain has run lately: see opentrain_doctor.")
+            raise ServiceUnavailable("No sweep of django-opentrain has run recently: run opentrain_doctor.")
         if not pulse.healthy:
-            raise ServiceWarning("Events from OpenTrain wait to be processed: see opentrain_doctor.")
+            raise ServiceWarning("Events from OpenTrain wait to be processed: run opentrain_doctor.")

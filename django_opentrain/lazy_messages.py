@@ -1,4 +1,4 @@
-"""Texts that a worker stores, and that are translated when they are shown: it can not know whose language it is."""
+"""Messages that a worker stores, and that are translated when they are shown, into the reader's language."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.utils import translation
 
 @dataclass(frozen=True)
 class Phrase:
-    """A text with its values, which may be phrases, too. As a string it is in the language of who asks for it."""
+    """A message with its values, which may be messages, too. ``str()`` gives it in the current language."""
 
-    #: Marked for translation where it is written.
+    #: Marked for translation where the message is created.
     template: str
     values: Mapping[str, object] = field(default_factory=dict)
 
@@ -20,7 +20,7 @@ class Phrase:
         return translation.gettext(self.template) % self.values
 
     def stored(self) -> list[object]:
-        """As JSON can keep it."""
+        """The message as JSON."""
         values = {
             name: each.stored() if isinstance(each, Phrase) else each for name, each in self.values.items()
         }
@@ -28,7 +28,7 @@ class Phrase:
 
 
 def restored(stored: object) -> object:
-    """What was stored; what is no phrase stays as it is."""
+    """The message from its JSON; any other value is returned as it is."""
     if not isinstance(stored, list):
         return stored
     template, values = stored

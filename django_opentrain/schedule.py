@@ -1,4 +1,4 @@
-"""What Celery beat is to run: ``app.conf.beat_schedule.update(BEAT_SCHEDULE)``.
+"""The schedule for Celery beat: ``app.conf.beat_schedule.update(BEAT_SCHEDULE)``.
 
 Each task says itself when its messages expire (``tasks.py``), so that they pile up under no scheduler.
 """

@@ -1,6 +1,6 @@
-"""News, for whoever wants it. Decisions are the adapter's.
+"""Signals, for any code of the host's that wants to be notified. Decisions are the adapter's.
 
-Each is sent after commit, so that what it tells is so. A process that dies in between sends it no more: what must
+Each is sent after commit, when what it announces is true. If the process dies in between, it is not sent: what must
 not be missed belongs in the adapter. A receiver that raises is logged (by Django, as ``django.dispatch``) and stops
 nothing.
 """
@@ -29,15 +29,15 @@ __all__ = [
 install_connected = Signal()
 #: The install no longer works: revoked on OpenTrain, or disconnected here. Arguments: ``install``.
 install_revoked = Signal()
-#: A contract is known to be active. Arguments: ``contract``.
+#: A contract is found to be active. Arguments: ``contract``.
 contract_started = Signal()
-#: A contract is known to have ended. Arguments: ``contract``.
+#: A contract is found to have ended. Arguments: ``contract``.
 contract_ended = Signal()
-#: The adapter let somebody in. Arguments: ``grant``.
+#: The adapter has granted access. Arguments: ``grant``.
 access_granted = Signal()
-#: The adapter shut somebody out. Arguments: ``grant``.
+#: The adapter has revoked access. Arguments: ``grant``.
 access_revoked = Signal()
-#: The adapter failed to give or remove access; it is tried again. Arguments: ``grant``, ``error`` (text).
+#: The adapter failed to grant or revoke access; it will be retried. Arguments: ``grant``, ``error`` (text).
 access_failed = Signal()
 #: A budget crossed a threshold or was funded. Arguments: ``contract``, ``previous_state``.
 budget_changed = Signal()

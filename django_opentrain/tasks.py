@@ -15,11 +15,11 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import heartbeat
 from django_opentrain.services.workers.wakeup import DRAIN_TASK
 
-#: Seconds after which a call of the host's that hangs is broken off. It counts as failed, and is tried again.
+#: Seconds after which a hanging call to the host is aborted. It counts as failed, and is retried.
 LIMIT: Final = 10 * 60
 #: The usage of all customers may take longer.
 USAGE_LIMIT: Final = 60 * 60
-#: Seconds after which a message that no worker took is worth nothing: a later one does the same work.
+#: Seconds. A message that no worker took within its expiry is dropped: a later one does the same work.
 MINUTE: Final = 60
 #: Seconds. A sweep that ended this short a while ago has done what another one would: in a queue that is shared
 #: with slow tasks, sweeps wait, and come in bunches.
@@ -46,7 +46,7 @@ def drain() -> None:
 
 @_limited_task("django_opentrain.sweep", expires=10 * MINUTE)
 def sweep() -> None:
-    """Find what no wake-up announced, and leave a sign of life. Scheduled."""
+    """Find what no wake-up announced, and record a heartbeat. Scheduled."""
     if heartbeat.beat_within(JUST_NOW):
         return
     process_due(max_seconds=MAX_SWEEP_SECONDS)
@@ -80,11 +80,11 @@ def reconcile_all() -> None:
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True, expires=9 * MINUTE)
 def check_endpoints() -> None:
-    """See to it that every install's events arrive. Scheduled."""
+    """Ensure that every install has a working webhook endpoint. Scheduled."""
     endpoints.check_all()
 
 
 @shared_task(name="django_opentrain.purge", ignore_result=True, expires=12 * 60 * MINUTE)
 def purge() -> None:
-    """Forget what is past its retention. Scheduled."""
+    """Delete what is past its retention. Scheduled."""
     purging.run()

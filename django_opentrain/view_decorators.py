@@ -1,4 +1,4 @@
-"""What a view of ours is exempt from, whatever the host's settings are."""
+"""Decorators that exempt our views from the host's settings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ V = TypeVar("V", bound=Callable[..., HttpResponseBase])
 
 
 def open_to_anonymous(view: V) -> V:
-    """Let anybody in, also under ``LoginRequiredMiddleware``.
+    """Require no login, even under ``LoginRequiredMiddleware``.
 
-    What ``login_not_required`` does; that decorator is only there from Django 5.1.
+    The same as ``login_not_required``, which Django has only since 5.1.
     """
     view.__dict__["login_required"] = False
     return view
@@ -23,8 +23,8 @@ def open_to_anonymous(view: V) -> V:
 def never_atomic(view: V) -> V:
     """Exempt from ``ATOMIC_REQUESTS``, on every database.
 
-    The receiver's one INSERT needs no transaction; and what a page does at OpenTrain must be remembered here before
-    the call and after it, even when the request fails: one transaction around both would forget it.
+    The receiver's one INSERT needs no transaction; and what a page does on OpenTrain must be stored here before the
+    call and after it, even if the request fails: one transaction around both would lose it.
     """
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)

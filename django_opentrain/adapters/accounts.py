@@ -1,4 +1,4 @@
-"""Which of the site's accounts is which trainer's: found, adopted or made, and kept up to date."""
+"""Trainers' accounts on this site: found, adopted or created, and kept up to date."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from django.utils.translation import gettext as _
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 
-#: What Django calls the rights that a trainer never has.
+#: Django's flags of the privileges that a trainer never has.
 PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
-#: Room that is kept in a username for what tells two trainers apart.
+#: Characters of a username that distinguish two trainers.
 _SUFFIX_LENGTH: Final = 8
 
 
 def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
     """The trainer's account, locked until the transaction ends; None when they have none here yet.
 
-    The lock is an UPDATE that changes nothing: every database knows it, SQLite too. Two workers that remove a
-    trainer's last two grants at once so see each other's work.
+    The lock is an UPDATE that changes nothing, which works on every database, SQLite too. So two workers that revoke
+    a trainer's last two grants at once see each other's work.
     """
     rows = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id)
     rows.update(opentrain_user_id=F("opentrain_user_id"))
@@ -32,9 +32,9 @@ def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
 
 
 def bind(opentrain_user_id: str, email: str, *, adopt: bool) -> tuple[TrainerAccount, bool]:
-    """Give a trainer an account: the one that has this Work Email, if it may be adopted, or else a new one.
+    """Give a trainer an account: the one that has this Work Email, if it may be adopted, else a new one.
 
-    Returns it, and whether it was made. Raises ``AdapterError`` where a person has to decide.
+    Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """
     user = adoptable_user(email) if adopt else None
     created = user is None
@@ -46,11 +46,11 @@ def bind(opentrain_user_id: str, email: str, *, adopt: bool) -> tuple[TrainerAcc
             )
     except IntegrityError:
         # Another worker was faster: with this trainer, or with this account.
-        return _the_faster_ones(opentrain_user_id), False
+        return _concurrently_bound(opentrain_user_id), False
     return account, created
 
 
-def _the_faster_ones(opentrain_user_id: str) -> TrainerAccount:
+def _concurrently_bound(opentrain_user_id: str) -> TrainerAccount:
     account = bound_account(opentrain_user_id)
     if account is None:
         raise AdapterError(
@@ -60,11 +60,11 @@ def _the_faster_ones(opentrain_user_id: str) -> TrainerAccount:
 
 
 def adoptable_user(email: str) -> User | None:
-    """The one account with this e-mail (upper and lower case are the same) that may become the trainer's.
+    """The one account with this e-mail (in upper or lower case) that may become the trainer's.
 
-    Staff, superusers and other trainers' accounts are passed over: a Work Email must not open what they open.
-    Raises ``AdapterError`` for two candidates, and for one that somebody deactivated: a second account would
-    get around that decision.
+    Staff, superusers and other trainers' accounts are skipped: a Work Email must not open what they open.
+    Raises ``AdapterError`` for two candidates, and for one that was deactivated on this site: a second account
+    would circumvent that decision.
     """
     candidates = [user for user in _users_with(email) if not is_privileged(user) and _has(user, email)]
     active = [user for user in candidates if user.is_active]
@@ -82,7 +82,7 @@ def adoptable_user(email: str) -> User | None:
 
 
 def deactivated(user: AbstractUser) -> AdapterError:
-    """Somebody here deactivated the trainer's account: that stands until somebody here takes it back."""
+    """The trainer's account was deactivated on this site, which only this site's staff may undo."""
     return AdapterError(
         _("Account %(id)s of this trainer was deactivated on this site. Activate it, then retry.")
         % {"id": user.pk}
@@ -90,7 +90,7 @@ def deactivated(user: AbstractUser) -> AdapterError:
 
 
 def is_privileged(user: AbstractUser) -> bool:
-    """Whether the account may do more than a trainer ever should."""
+    """Whether the account has privileges that no trainer may have."""
     return any(getattr(user, name, False) for name in PRIVILEGES)
 
 
@@ -100,17 +100,17 @@ def _users_with(email: str) -> QuerySet[User]:
 
 
 def _has(user: AbstractUser, email: str) -> bool:
-    """Whether that is the user's e-mail: MySQL's default collations hold ``mária`` and ``maria`` to be equal."""
+    """Whether this is the user's e-mail: for MySQL's default collations ``mária`` and ``maria`` are equal."""
     return str(getattr(user, user.get_email_field_name())).lower() == email.lower()
 
 
 def _users() -> QuerySet[User]:
-    """All accounts of the site, whatever its user model is and calls its managers."""
+    """All accounts of the site, whatever its user model and managers are."""
     return get_user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
 
 
 def create_user(email: str, opentrain_user_id: str) -> User:
-    """A new account with this e-mail and no usable password, and no rights whatever the model's defaults are."""
+    """A new account with this e-mail, no usable password and no privileges, whatever the model's defaults are."""
     model = get_user_model()
     fields = {field.name for field in model._meta.get_fields()}
     user = model(**{model.get_email_field_name(): email}, **dict.fromkeys(PRIVILEGES & fields, False))
@@ -122,7 +122,7 @@ def create_user(email: str, opentrain_user_id: str) -> User:
 
 
 def free_username(email: str, opentrain_user_id: str) -> str:
-    """The e-mail as a username; with a suffix of the trainer's own where another account has that name."""
+    """The e-mail as a username; with a suffix of the trainer's own if another account has that name."""
     model = get_user_model()
     longest = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None) or 150
     name = model.normalize_username(email)
@@ -137,22 +137,22 @@ def _name_is_taken(name: str) -> bool:
 
 
 def follow_email(account: TrainerAccount, participant: Participant) -> bool:
-    """The trainer's Work Email may have changed: so does that of an account that was made for them; whether it did.
+    """Update the e-mail of an account that was created for the trainer, if their Work Email has changed.
 
-    Each customer's install tells it in its own time: the newest counts. The account's username follows if it was
-    the old e-mail. An adopted account is its owner's to change. Raises ``AdapterError`` when another account has the
-    e-mail and the site allows it once.
+    Each customer's install reports it at its own time: the newest counts. The account's username follows if it was
+    the old e-mail. An adopted account is its owner's to change. Raises ``AdapterError`` if another account has the
+    e-mail and the site requires it to be unique.
     """
     user = account.user
     field = user.get_email_field_name()
-    known, email = getattr(user, field), str(participant.work_email)
-    if not account.created_by_us or known == email or _knows_older_email(participant):
+    old, email = getattr(user, field), str(participant.work_email)
+    if not account.created_by_us or old == email or _has_older_email(participant):
         return False
     changed = {field: email}
     name_field = user.USERNAME_FIELD
-    # The same letters in another case are no news for a name: its owner types it as they know it.
-    named_so = user.get_username().lower() == known.lower() != email.lower()
-    if name_field != field and named_so:
+    # A change of case alone leaves the username: its owner types it as before.
+    named_by_email = user.get_username().lower() == old.lower() != email.lower()
+    if name_field != field and named_by_email:
         changed[name_field] = free_username(email, account.opentrain_user_id)
     for name, value in changed.items():
         setattr(user, name, value)
@@ -167,8 +167,8 @@ def follow_email(account: TrainerAccount, participant: Participant) -> bool:
     return True
 
 
-def _knows_older_email(participant: Participant) -> bool:
-    """Whether another customer's install has heard of a newer Work Email of this trainer."""
+def _has_older_email(participant: Participant) -> bool:
+    """Whether another customer's install has a newer Work Email of this trainer."""
     since = participant.email_changed_at
     others = Participant.objects.filter(opentrain_user_id=participant.opentrain_user_id)
     newer = Q(email_changed_at__isnull=False) if since is None else Q(email_changed_at__gt=since)

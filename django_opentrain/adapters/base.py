@@ -64,26 +64,26 @@ class OpenTrainAdapter:
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         """That project, if it is one of ``tenant``'s.
 
-        Asked before each grant: a link made on OpenTrain must not open somebody else's project.
+        Called before each grant: a link made on OpenTrain must not open another customer's project.
         """
         raise NotImplementedError
 
     def grant_access(self, grant: AccessGrant) -> str:
-        """Let ``grant.participant`` (its ``work_email`` is there) into ``grant.external_project_id``.
+        """Give ``grant.participant`` (its ``work_email`` is known) access to ``grant.external_project_id``.
 
-        Returns the host's key of the account, which is kept as ``grant.host_user_ref``.
+        Returns the host's id of the account, which is stored as ``grant.host_user_ref``.
         """
         raise NotImplementedError
 
     def revoke_access(self, grant: AccessGrant) -> None:
-        """Shut ``grant.participant`` out of ``grant.external_project_id``; keep their work.
+        """End the access of ``grant.participant`` to ``grant.external_project_id``; keep their work.
 
         Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was
-        never given, or its giving was never recorded.
+        never granted, or when that was never recorded.
         """
         raise NotImplementedError
 
-    #: Whether this site sends trainers a link for their first login, and can send it again.
+    #: Whether this site sends trainers a link for their first login, and can resend it.
     sends_first_login = False
 
     def invite(self, user: AbstractUser) -> bool:
@@ -94,9 +94,9 @@ class OpenTrainAdapter:
         raise NotImplementedError
 
     def resend_first_login(self, grant: AccessGrant) -> bool:
-        """Send ``grant.participant`` the link for the first login again; whether the mail server took it.
+        """Resend the first-login link to ``grant.participant``; returns whether the mail server accepted it.
 
-        Called only where ``sends_first_login`` is true, for access that was given.
+        Called only if ``sends_first_login`` is true, for access that was granted.
         """
         raise NotImplementedError
 
@@ -108,12 +108,12 @@ class OpenTrainAdapter:
         return ()
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
-        """``contract.budget_state`` is another than ``previous_state``: warn, pause, resume. Optional."""
+        """``contract.budget_state`` has changed from ``previous_state``: warn, pause, resume. Optional."""
 
     def check_revocation(self) -> str | None:
-        """Prove with a canary account that removal works: give it access, take it away, try to get in.
+        """Prove with a canary account that revocation works: grant access, revoke it, try to get in.
 
-        Returns None when it is locked out, else what it still reached. Optional: leave it where it can't be tried.
+        Returns None if it is locked out, else what it still reached. Optional, for adapters that can test it.
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
-"""Proof that removal works: a made-up trainer is let in, shut out, and tries to get in again.
+"""Proof that revocation works: a made-up trainer gets access, loses it, and tries to get in again.
 
-Many tools let a plain token create users and refuse to remove them, so offboarding breaks unnoticed: OpenTrain's
-guide advises to test the removal path first. All of it happens in a transaction that is rolled back.
+On many platforms a token may create users but not remove them, so offboarding fails unnoticed: OpenTrain's guide
+advises to test the removal path first. Everything happens in a transaction that is rolled back.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class AccountsAdapter(Protocol):
 
 
 def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
-    """None when the canary was locked out; else what it still reached, or why it didn't get in.
+    """None if the canary was locked out; else what it still reached, or why it didn't get in.
 
-    Raises ``NotImplementedError`` when it takes one of the site's projects and none is linked.
+    Raises ``NotImplementedError`` if it needs one of the site's projects and none is linked.
     """
-    known = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
-    if known is None and not any_project_will_do:
-        raise NotImplementedError("No project is linked that removal could be tried with.")
+    linked = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
+    if linked is None and not any_project_will_do:
+        raise NotImplementedError("No project is linked with which removal could be tested.")
     with transaction.atomic():
         try:
-            return _try(adapter, _canary_grant(known))
+            return _try(adapter, _canary_grant(linked))
         finally:
             transaction.set_rollback(True)
 
@@ -76,18 +76,18 @@ def _what_is_left(adapter: AccountsAdapter, user: AbstractUser, grant: AccessGra
 
 
 def _logins(user: AbstractUser) -> list[str]:
-    """The authentication backends by which a session of this user is accepted."""
-    # One that only knows permissions, as django-rules', has no get_user: no session is its.
+    """The authentication backends that accept a session of this user."""
+    # A backend for permissions only, such as django-rules', has no get_user, and no sessions.
     finders = [backend for backend in get_backends() if hasattr(backend, "get_user")]
     return [type(backend).__name__ for backend in finders if backend.get_user(user.pk) is not None]
 
 
-def _canary_grant(known: ProjectLink | None) -> AccessGrant:
-    """A grant for a made-up trainer, to the same project as ``known``, if there is one."""
+def _canary_grant(linked: ProjectLink | None) -> AccessGrant:
+    """A grant for a made-up trainer, to the same project as ``linked``, if there is one."""
     name = f"canary-{uuid.uuid4().hex}"
-    install = Install.objects.create(tenant=known.install.tenant if known else name)
+    install = Install.objects.create(tenant=linked.install.tenant if linked else name)
     link = ProjectLink.objects.create(
-        install=install, external_project_id=known.external_project_id if known else name
+        install=install, external_project_id=linked.external_project_id if linked else name
     )
     return AccessGrant.objects.create(
         contract=Contract.objects.create(install=install, opentrain_id=name),

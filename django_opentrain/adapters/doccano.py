@@ -1,7 +1,7 @@
-"""doccano: whoever administers projects is a customer, and the annotator's role in one is access.
+"""doccano: each user who administers projects is a customer, and the annotator's role in a project is access.
 
-Tried with 1.8; docs/hosts.md says how it is installed there, and what to know of it. Nothing of doccano is imported:
-its models are Django's to find, once the site runs.
+Tested with 1.8; docs/hosts.md describes the installation and what to know. Nothing of doccano is imported: Django
+finds its models by name, once the site runs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
     from django.http import HttpRequest
 
-#: One of doccano's models by its name, such as ``projects.Member``. Any: there are no types of it.
+#: One of doccano's models by its name, such as ``projects.Member``. Any: doccano has no types.
 model: Callable[[str], Any] = apps.get_model
 
 _LABELS: Final = ("BoundingBox", "Category", "Relation", "Segmentation", "Span", "TextLabel")
 
 
 class DoccanoAdapter(DjangoUsersAdapter):
-    """Each user manages whom the projects hire that they administer; trainers come into them as annotators."""
+    """Each user manages the hires for the projects that they administer; trainers become annotators of these."""
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         """This user, if they administer a project."""
@@ -47,39 +47,39 @@ class DoccanoAdapter(DjangoUsersAdapter):
             yield Project(id=str(project.pk), name=project.name, url=url)
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
-        """That one of them."""
-        mine = (project for project in self.list_projects(tenant) if project.id == external_project_id)
-        return next(mine, None)
+        """The project with this id, if this user administers it."""
+        matching = (project for project in self.list_projects(tenant) if project.id == external_project_id)
+        return next(matching, None)
 
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Make the user an annotator of the project, unless they have a role in it."""
+        """Make the user an annotator of the project, unless they already have a role in it."""
         annotator = model("roles.Role").objects.get(name=_role("ROLE_ANNOTATOR"))
         _members(user, grant).get_or_create(
             user_id=user.pk, project_id=int(grant.external_project_id), defaults={"role": annotator}
         )
 
     def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Take the user's role in the project away, unless they administer it: that was not given by a contract."""
+        """Remove the user's role in the project, unless they administer it: no contract gave them that."""
         _members(user, grant).exclude(role__name=_role("ROLE_PROJECT_ADMIN")).delete()
 
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
-        """Whether the user has a role in the project: doccano refuses it to everybody else."""
+        """Whether the user has a role in the project, which doccano requires."""
         return bool(_members(user, grant).exists())
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        """Examples by the day on which they were confirmed, labels by the day on which they were made.
+        """Examples by the day on which they were confirmed, labels by the day on which they were created.
 
         doccano measures no time.
         """
         # A set: a project may have been linked more than once.
-        given = {
+        granted = {
             (grant.external_project_id, grant.host_user_ref)
             for grant in contract.grants.exclude(host_user_ref="").select_related("link")
         }
-        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", given)
+        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted)
         labels: Counter[tuple[str, date]] = Counter()
         for kind in _LABELS:
-            labels.update(_per_day(f"labels.{kind}", "user", "created_at", given))
+            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted))
         for worker, day in {*tasks, *labels}:
             if since <= day <= until:
                 yield DayUsage(
@@ -91,7 +91,7 @@ class DoccanoAdapter(DjangoUsersAdapter):
 
 
 def _role(setting: str) -> str:
-    """What this doccano calls the role of that setting."""
+    """The name that this doccano's settings give the role."""
     return str(getattr(settings, setting))
 
 
@@ -105,14 +105,14 @@ def _members(user: AbstractUser, grant: AccessGrant) -> Any:
     return model("projects.Member").objects.filter(user=user.pk, project=int(grant.external_project_id))
 
 
-def _per_day(kind: str, who: str, when: str, given: Iterable[tuple[str, str]]) -> Counter[tuple[str, date]]:
-    """How many rows of ``kind`` each trainer made on each day, in the projects that were given to them."""
-    theirs = Q(pk__in=())
-    for project, user in given:
-        theirs |= Q(**{"example__project": project, who: user})
+def _per_day(kind: str, who: str, when: str, granted: Iterable[tuple[str, str]]) -> Counter[tuple[str, date]]:
+    """How many rows of ``kind`` each trainer created on each day, in the projects to which they have access."""
+    by_trainers = Q(pk__in=())
+    for project, user in granted:
+        by_trainers |= Q(**{"example__project": project, who: user})
     worker = f"{who}__opentrain_account__opentrain_user_id"
     day = TruncDate(when, tzinfo=ZoneInfo(conf.usage_time_zone))
-    rows = model(kind).objects.filter(theirs).annotate(day=day).order_by("day").values("day", worker)
+    rows = model(kind).objects.filter(by_trainers).annotate(day=day).order_by("day").values("day", worker)
     return Counter(
         {(row[worker] or "", row["day"]): row["count"] for row in rows.annotate(count=Count("pk"))}
     )

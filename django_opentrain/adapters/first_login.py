@@ -23,7 +23,7 @@ Invitation = TrainerAccount.Invitation
 
 
 def set_password_url(user: AbstractUser) -> str:
-    """The absolute URL at which this user sets a password; good once, for ``PASSWORD_RESET_TIMEOUT`` seconds."""
+    """The absolute URL at which this user sets a password; valid once, for ``PASSWORD_RESET_TIMEOUT`` seconds."""
     parts = {
         "uidb64": urlsafe_base64_encode(force_bytes(user.pk)),
         "token": default_token_generator.make_token(user),  # type: ignore[arg-type] # any user model works

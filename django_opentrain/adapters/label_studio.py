@@ -1,7 +1,7 @@
 """Label Studio, community edition: its organization is the customer, and a membership is access.
 
-Tried with 1.23; docs/hosts.md says how it is installed there, and what to know of it. Nothing of Label Studio is
-imported: its models are Django's to find, once the site runs.
+Tested with 1.23; docs/hosts.md describes the installation and what to know. Nothing of Label Studio is imported:
+Django finds its models by name, once the site runs.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from django_opentrain.models import AccessGrant, Contract
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-#: One of Label Studio's models by its name, such as ``tasks.Annotation``. Any: there are no types of it.
+#: One of Label Studio's models by its name, such as ``tasks.Annotation``. Any: Label Studio has no types.
 model: Callable[[str], Any] = apps.get_model
 
 _A_DAY: Final = 24 * 3600
 
 
 class LabelStudioAdapter(DjangoUsersAdapter):
-    """The owner of the organization, or a superuser in it, manages whom it hires.
+    """The owner of the organization, or a superuser in it, manages its hires.
 
-    The community edition has no access per project: a member sees, and may change, every project. So a trainer is let
-    in with the first grant and shut out with the last one.
+    The community edition has no access per project: a member sees, and may change, every project. So a trainer
+    becomes a member with the first grant and stops being one with the last.
     """
 
-    # Whoever signs up in Label Studio says which e-mail is theirs, and nobody asks.
+    # Label Studio doesn't verify the e-mail address of users who sign up.
     adopt_existing_accounts = False
 
     def get_tenant(self, request: HttpRequest) -> str | None:
@@ -58,9 +58,9 @@ class LabelStudioAdapter(DjangoUsersAdapter):
             yield Project(id=str(project.pk), name=project.title, url=url)
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
-        """That one of them."""
-        mine = (project for project in self.list_projects(tenant) if project.id == external_project_id)
-        return next(mine, None)
+        """The project with this id, if it is the organization's."""
+        matching = (project for project in self.list_projects(tenant) if project.id == external_project_id)
+        return next(matching, None)
 
     def open_project(self, user: Any, grant: AccessGrant) -> None:
         """Make the user a member of the organization, and list them with the project."""
@@ -68,7 +68,7 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         # add_user() leaves a deleted membership deleted.
         if not _memberships(user, grant).update(deleted_at=None):
             organization.add_user(user)
-        # The login form makes what is typed lower-case, and a login without an organization is an error.
+        # The login form lower-cases its input, and a login without an organization is an error.
         user.email = user.email.lower()
         user.username = user.username or user.email.partition("@")[0]
         user.active_organization = organization
@@ -76,9 +76,9 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         model("projects.Project").objects.get(pk=grant.external_project_id).add_collaborator(user)
 
     def close_project(self, user: Any, grant: AccessGrant) -> None:
-        """Take the user off the project's list; with their last grant, delete the membership.
+        """Remove the user from the project's list; with their last grant, delete the membership.
 
-        The link that invites people becomes another one then: each member can see it.
+        The invitation link, which each member can see, is replaced then.
         """
         model("projects.ProjectMember").objects.filter(user=user, project=grant.external_project_id).delete()
         trainer = grant.participant.opentrain_user_id
@@ -87,29 +87,29 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         )
         if others.exclude(pk=grant.pk).exists():
             return
-        # Marked as deleted, and not removed: Label Studio refuses nobody but whom it knows to be deleted.
+        # Marked as deleted, not removed: only a membership that is marked so makes Label Studio refuse the user.
         for membership in _memberships(user, grant).filter(deleted_at=None).select_related("organization"):
             membership.soft_delete()
             membership.organization.reset_token()
 
     def has_project(self, user: Any, grant: AccessGrant) -> bool:
-        """What Label Studio asks itself before it shows the project."""
+        """Label Studio's own check before it shows the project."""
         project = model("projects.Project").objects.filter(pk=grant.external_project_id).first()
         return project is not None and bool(project.has_permission(user))
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """Annotations by the day on which they were submitted; skipped tasks don't count."""
-        given = Q(pk__in=())
+        by_trainers = Q(pk__in=())
         for grant in contract.grants.exclude(host_user_ref="").select_related("link"):
-            given |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
+            by_trainers |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
         day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
         worker = "completed_by__opentrain_account__opentrain_user_id"
-        work = model("tasks.Annotation").objects.filter(given, was_cancelled=False).annotate(day=day)
+        work = model("tasks.Annotation").objects.filter(by_trainers, was_cancelled=False).annotate(day=day)
         totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day", worker)
-        # The browser says how long it took: it may say nothing, or anything.
-        honest = Q(lead_time__range=(0, _A_DAY))
+        # The browser measures the time: it may be missing, or anything.
+        plausible = Q(lead_time__range=(0, _A_DAY))
         for row in totals.annotate(
-            seconds=Sum("lead_time", filter=honest),
+            seconds=Sum("lead_time", filter=plausible),
             tasks=Count("task", distinct=True),
             labels=Sum("result_count"),
         ):
@@ -127,5 +127,5 @@ def _active_organization(request: HttpRequest) -> Any:
 
 
 def _memberships(user: Any, grant: AccessGrant) -> Any:
-    """The user's memberships of the grant's organization: nothing keeps Label Studio from making two."""
+    """The user's memberships of the grant's organization: nothing keeps Label Studio from creating two."""
     return model("organizations.OrganizationMember").objects.filter(user=user, organization=grant.tenant)

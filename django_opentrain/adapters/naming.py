@@ -17,12 +17,12 @@ def group_name(tenant: str, external_project_id: str) -> str:
     """The name of the group of this customer's project.
 
     Two projects never share a name, whatever their ids contain: all but lower-case letters, digits and ``-_.`` is
-    escaped, since MySQL holds ``A`` and ``a`` to be equal. A name that would be too long becomes its hash.
+    escaped, since for MySQL ``A`` and ``a`` are equal. A name that would be too long becomes its hash.
     """
     name = f"{PREFIX}:{_escaped(tenant)}:{_escaped(external_project_id)}"
     if len(name) <= LONGEST_NAME:
         return name
-    # One colon less than any name above: it can't be another project's.
+    # It has one colon less than any name above, so it can't be another project's.
     return f"{PREFIX}:{hashlib.sha256(name.encode()).hexdigest()}"
 
 

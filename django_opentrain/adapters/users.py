@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _NO_PROJECTS: Final = (
-    "OPENTRAIN['ADAPTER'] must name a subclass of DjangoUsersAdapter that says which projects a customer has:"
-    " list_projects() and get_project()."
+    "OPENTRAIN['ADAPTER'] must name a subclass of DjangoUsersAdapter that implements list_projects() and"
+    " get_project()."
 )
 
 
 class DjangoUsersAdapter(OpenTrainAdapter):
-    """Finds or makes a Django user for each trainer, and puts them into the project's group.
+    """Finds or creates a Django user for each trainer, and adds them to the project's group.
 
-    A site subclasses it and says which projects there are; where access is something else than a group, it
-    overrides ``open_project`` and ``close_project``. No account is ever deleted and no work is touched. One that
-    was made for a trainer is deactivated with their last grant, which ends its sessions and API tokens.
+    A site subclasses it and lists its projects; if access isn't a group, it overrides ``open_project`` and
+    ``close_project``. No account is ever deleted and no work is touched. An account that was created for a trainer is
+    deactivated with their last grant, which ends its sessions and API tokens.
     """
 
     sends_first_login = True
 
-    #: Whether an account that already has a trainer's Work Email becomes theirs. Turn it off where people can
-    #: register with an e-mail that isn't theirs: who did so would wait there for the trainer's access.
+    #: Whether an account that already has a trainer's Work Email becomes theirs. Set it to False if users can
+    #: register with an e-mail that isn't theirs: such an account would get the trainer's access.
     adopt_existing_accounts = True
 
     def get_tenant(self, request: HttpRequest) -> str | None:
@@ -45,7 +45,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         return str(request.user.pk) if request.user.is_authenticated else None
 
     def can_manage(self, request: HttpRequest, tenant: str) -> bool:
-        """Whether ``tenant`` is the one for whom this request's user acts."""
+        """Whether this request's user acts for ``tenant``."""
         return tenant == self.get_tenant(request)
 
     def list_projects(self, tenant: str) -> Iterable[Project]:
@@ -59,28 +59,28 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     # What access is ---------------------------------------------------------------------------
 
     def project_group(self, tenant: str, external_project_id: str) -> Group:
-        """The group whose members may work in this project; it is made when it isn't there."""
+        """The group whose members may work in this project; created if it doesn't exist."""
         return Group.objects.get_or_create(name=group_name(tenant, external_project_id))[0]
 
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Let this user into the grant's project. Idempotent."""
+        """Give this user access to the grant's project. Idempotent."""
         user.groups.add(self.project_group(grant.tenant, grant.external_project_id))
 
     def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Shut this user out of the grant's project. Idempotent."""
+        """End this user's access to the grant's project. Idempotent."""
         user.groups.remove(self.project_group(grant.tenant, grant.external_project_id))
 
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
-        """Whether the grant's project is open to this user. Used to prove that removal works."""
+        """Whether this user has access to the grant's project. Used to prove that revocation works."""
         return user.groups.filter(name=group_name(grant.tenant, grant.external_project_id)).exists()
 
-    # Giving and removing it ---------------------------------------------------------------------
+    # Granting and revoking it -------------------------------------------------------------------
 
     @transaction.atomic
     def grant_access(self, grant: AccessGrant) -> str:
-        """Let the trainer in, with an account that is found or made, and return the account's key.
+        """Give the trainer access, with an account that is found or created, and return the account's id.
 
-        Raises ``AdapterError`` when somebody has to decide: the account was deactivated here, or several
+        Raises ``AdapterError`` if a person has to decide: the account was deactivated here, or several
         accounts have the Work Email.
         """
         email, trainer = grant.participant.work_email, grant.participant.opentrain_user_id
@@ -99,12 +99,12 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     @transaction.atomic
     def revoke_access(self, grant: AccessGrant) -> None:
-        """Take the project away, and deactivate an account that was made for the trainer with its last grant."""
+        """End the access, and with the last grant deactivate an account that was created for the trainer."""
         trainer = grant.participant.opentrain_user_id
         account = accounts.bound_account(trainer)
         if account is None:
             return
-        # Asked again under the account's lock: another worker may have given the same access since.
+        # Checked again under the account's lock: another worker may have granted the same access since.
         others = (
             AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer).exclude(pk=grant.pk)
         )
@@ -117,12 +117,11 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             self._deactivate(account)
 
     def _can_have_opened(self, grant: AccessGrant) -> bool:
-        """Whether the grant ever gave its project: a link made on OpenTrain may name another customer's."""
-        known = grant.host_user_ref or self.get_project(grant.tenant, grant.external_project_id)
-        return bool(known)
+        """Whether the grant can have opened its project: a link made on OpenTrain may name another customer's."""
+        return bool(grant.host_user_ref or self.get_project(grant.tenant, grant.external_project_id))
 
     def _reactivate(self, account: TrainerAccount) -> bool:
-        """Take back a deactivation of ours; whether there was one."""
+        """Undo a deactivation of ours; returns whether there was one."""
         user = account.user
         if not user.is_active and account.deactivated_at is None:
             raise accounts.deactivated(user)
@@ -137,7 +136,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     def _deactivate(self, account: TrainerAccount) -> None:
         user = account.user
-        # Somebody may have given it rights of their own since: then it is not ours to close.
+        # The site may have given it privileges since: then it is not ours to deactivate.
         if not user.is_active or accounts.is_privileged(user):
             return
         user.is_active = False
@@ -149,35 +148,35 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     # The first login ----------------------------------------------------------------------------
 
     def set_password_url(self, user: AbstractUser) -> str:
-        """Where this user chooses a password: an absolute URL. Sites with a page of their own override this."""
+        """The absolute URL at which this user chooses a password. Sites with a page of their own override this."""
         return first_login.set_password_url(user)
 
     def invite(self, user: AbstractUser) -> bool:
-        """Send the set-password link to the user's Work Email, for the first time or again; whether it went out.
+        """Send the set-password link to the user's Work Email; returns whether the mail server accepted it.
 
-        A worker calls it when the mail is due, and again later when it returns False or raises: ``AdapterError``, by
-        default, with what is wrong.
+        A worker calls it when the mail is due, and retries it if it returns False or raises (by default
+        ``AdapterError``, with the reason).
         """
         if not user.is_active:
             raise accounts.deactivated(user)
         return first_login.send(user, self.set_password_url(user))
 
     def resend_first_login(self, grant: AccessGrant) -> bool:
-        """Send the set-password link again. Raises ``AdapterError`` for accounts that weren't made for trainers."""
+        """Resend the set-password link. Raises ``AdapterError`` for accounts that weren't created for trainers."""
         trainer = grant.participant.opentrain_user_id
-        made = TrainerAccount.objects.filter(
+        created = TrainerAccount.objects.filter(
             opentrain_user_id=trainer, created_by_us=True, user__is_active=True
         )
-        account = made.select_related("user").first()
+        account = created.select_related("user").first()
         if account is None:
             raise AdapterError(_("This trainer signs in with an account that they had before."))
         return self.invite(account.user)
 
     def check_revocation(self) -> str | None:
-        """Give a canary account access, remove it, and see what it still reaches. Everything is rolled back.
+        """Give a canary account access, revoke it, and check what it still reaches. Everything is rolled back.
 
         Raises ``NotImplementedError`` while no project is linked and access is more than a group here: then
-        there is no project to try it with.
+        there is no project to test it with.
         """
         any_project_will_do = type(self).open_project is DjangoUsersAdapter.open_project
         return canary.check(self, any_project_will_do=any_project_will_do)

@@ -1,4 +1,4 @@
-"""Access grants, and which of the site's users is which trainer."""
+"""Access grants and trainer accounts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRANT_TONES: Final[Mapping[str, Tone]] = {
 
 
 def access(grant: AccessGrant) -> str:
-    """What is, and what should be where that differs: an ended contract's open access must catch the eye."""
+    """The state; if a removal is pending, that: access that outlives its contract must stand out."""
     if grant.desired == Desired.REVOKED and grant.state != State.REVOKED:
         failing = grant.state == State.FAILED
         return badge(_("removal fails") if failing else _("to be revoked"), "bad" if failing else "warn")
@@ -56,7 +56,7 @@ access_column = column(gettext_lazy("access"), access, ordering="state")
 
 
 class GrantRows(LatestRows):
-    """The newest grants that a row has to do with."""
+    """The newest grants that belong to a row."""
 
     model = AccessGrant
     verbose_name_plural = gettext_lazy("newest access grants")
@@ -173,7 +173,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
     list_select_related = ("user",)
     list_filter = ("created_by_us",)
     ordering = ("-pk",)
-    # Deleting one, or its user, is an erasure: possible once it takes no record of access with it.
+    # Deleting one, or its user, is an erasure: possible once no record of access is lost with it.
     deletable = True
     fields = ("opentrain_user_id", "account", "created_by_us", "created_at", "deactivated_at")
 
@@ -187,7 +187,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
 
     @admin.display(description=gettext_lazy("user"))
     def account(self, account: TrainerAccount) -> str:
-        """The user's name, masked: the default adapter makes it of the Work Email."""
+        """The user's name, masked: with the default adapter it is the Work Email."""
         name = mask(account.user.get_username())
         opts = account.user._meta
         if not self.admin_site.is_registered(type(account.user)):
@@ -200,10 +200,10 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         return ("opentrain_user_id", f"user__{get_user_model().USERNAME_FIELD}")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Not while the trainer has access anywhere: it could not be taken away any more."""
+        """Not while the trainer has access anywhere: it could no longer be revoked."""
         return super().has_delete_permission(request, obj) and (obj is None or not _has_access(obj))
 
 
 def _has_access(account: TrainerAccount) -> bool:
-    mine = AccessGrant.objects.filter(participant__opentrain_user_id=account.opentrain_user_id)
-    return mine.exclude(desired=Desired.REVOKED, state=State.REVOKED).exists()
+    grants_of_trainer = AccessGrant.objects.filter(participant__opentrain_user_id=account.opentrain_user_id)
+    return grants_of_trainer.exclude(desired=Desired.REVOKED, state=State.REVOKED).exists()

@@ -1,6 +1,6 @@
-"""Actions: asked for, confirmed, done row by row, and answered with what became of each.
+"""Actions: requested, confirmed, run row by row, with a result for each row.
 
-Each changes somebody's access or talks to OpenTrain, so each is confirmed on a page that says what it will do.
+Each changes a trainer's access or calls OpenTrain, so each is confirmed on a page that says what it will do.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ MAX_REASON: Final = 200
 
 
 class Selection(Generic[M]):
-    """The rows that an operator chose.
+    """The rows that an operator selected.
 
-    :param applies: to which of them the operation can be applied.
-    :ivar cause: who acts, and why where they said so: what a grant keeps as its cause.
+    :param applies: the condition for rows to which the operation applies.
+    :ivar cause: the operator, and their reason if they gave one: a grant stores it as its cause.
     """
 
     def __init__(self, request: HttpRequest, queryset: QuerySet[M], applies: Q) -> None:
@@ -52,14 +52,14 @@ class Selection(Generic[M]):
         self.model = queryset.model
         self._applies = applies
         self._manager = queryset.model._default_manager
-        # Taken once: what an action does may take a row out of the filter that chose it.
+        # Read once: an action may remove a row from the filter that selected it.
         self.keys: Sequence[Any] = list(queryset.order_by("pk").values_list("pk", flat=True))
         reason = as_text(request.POST.get("reason", "").strip(), MAX_REASON)
         operator = f"operator {request.user.get_username()}"
         self.cause = f"{operator}: {reason}" if reason else operator
 
     def each(self, act: Callable[[M], object]) -> int:
-        """Call ``act`` for each row to which it applies; returns for how many it worked."""
+        """Call ``act`` for each row to which it applies; returns for how many it succeeded."""
         if len(self.keys) > MAX_ROWS:
             too_many = _("This runs while you wait, for at most %(most)d rows at once: select fewer.")
             messages.error(self.request, too_many % {"most": MAX_ROWS})
@@ -76,7 +76,7 @@ class Selection(Generic[M]):
         return True
 
     def warn(self, row: M, text: str) -> None:
-        """Tell the operator what about ``row`` is yet to come."""
+        """Show the operator a warning about ``row``."""
         messages.warning(self.request, mask(f"{row}: {text}"))
 
     def in_bulk(self, act: Callable[[Any], int]) -> int:
@@ -89,7 +89,7 @@ class Selection(Generic[M]):
             yield self._manager.filter(pk__in=self.keys[start : start + CHUNK])
 
     def log(self, label: Label) -> None:
-        """Write in each row's history that the operator did this."""
+        """Record in each row's history that the operator did this."""
         content_type = ContentType.objects.get_for_model(self.model)
         for rows in self.chunks():
             LogEntry.objects.bulk_create(
@@ -112,11 +112,11 @@ Action = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
 def operation(
     label: Label, *, consequence: Label, applies: Q | None = None, asks_reason: bool = False
 ) -> Callable[[Run], Action]:
-    """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it worked.
+    """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it succeeded.
 
     :param consequence: what will happen, for the confirmation page.
-    :param applies: to which rows it can be applied, where not to all: the others' pages don't offer it.
-    :param asks_reason: the page has a field for why, which becomes part of the cause.
+    :param applies: the condition for rows to which it applies, if not all: the others' pages don't offer it.
+    :param asks_reason: the page has a field for a reason, which becomes part of the cause.
     """
 
     rows = Q() if applies is None else applies
@@ -134,7 +134,7 @@ def operation(
             done = run(model_admin, selection)
             if done:
                 selection.log(label)
-            _tell(request, label, done, len(selection.keys))
+            _show_result(request, label, done, len(selection.keys))
             return _back_to_row(model_admin, request)
 
         act.__dict__["applies"] = rows
@@ -155,7 +155,7 @@ def _confirmation(
         "media": model_admin.media,
         "rows": list(queryset[:MAX_LISTED]),
         "count": queryset.count(),
-        # Django wants a row to be chosen even where all are.
+        # Django requires a selected row even if all are selected.
         "keys": list(queryset.values_list("pk", flat=True)[: 1 if across else None]),
         "select_across": across,
         "checkbox_name": ACTION_CHECKBOX_NAME,
@@ -168,7 +168,7 @@ def _confirmation(
     return TemplateResponse(request, "admin/django_opentrain/confirm_action.html", context)
 
 
-def _tell(request: HttpRequest, label: Label, done: int, chosen: int) -> None:
+def _show_result(request: HttpRequest, label: Label, done: int, chosen: int) -> None:
     counts = {"action": label, "done": done, "chosen": chosen}
     if done:
         messages.success(request, _("%(action)s: done for %(done)d of %(chosen)d.") % counts)
@@ -177,13 +177,13 @@ def _tell(request: HttpRequest, label: Label, done: int, chosen: int) -> None:
 
 
 def _back_to_row(model_admin: OpenTrainAdmin, request: HttpRequest) -> HttpResponse | None:
-    """To the row's page when the action was started there; None: Django goes back to the list."""
+    """Redirect to the row's page if the action was started there; None: Django returns to the list."""
     url = _row_url(model_admin, request)
     return HttpResponseRedirect(url) if url else None
 
 
 def _row_url(model_admin: OpenTrainAdmin, request: HttpRequest) -> str | None:
-    """The page of the row on which the action was started; None when it was in the list."""
+    """The page of the row on which the action was started; None if it was started in the list."""
     if "from_row" not in request.POST:
         return None
     opts = model_admin.opts

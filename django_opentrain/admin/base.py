@@ -1,8 +1,8 @@
-"""What the admin pages share: rows are looked at and operated on here, never edited.
+"""Base classes of the admin pages: rows are viewed and operated on, never edited.
 
-OpenTrain or the services own them: a row written by hand would say something that isn't so. Adding, changing and
-deleting are therefore closed (deleting would lose the record of who has access), and operators act through actions,
-which need the model's ``change`` permission.
+OpenTrain or the services own them: an edited row would no longer be true. Adding, changing and deleting are therefore
+disabled (deleting would lose the record of who has access), and operators use actions, which need the model's
+``change`` permission.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from django_opentrain.admin.columns import Label
 
 STYLESHEET: Final = "opentrain/admin.css"
-#: Rows of an inline: the page of a customer with 100,000 contracts must open too.
+#: Rows of an inline: the page of a customer with 100,000 contracts must open, too.
 INLINE_ROWS: Final = 20
 #: More than a primary key can have.
 MAX_DIGITS: Final = 19
@@ -42,10 +42,10 @@ V = TypeVar("V", bound=Callable[..., HttpResponse])
 
 
 def guarded(view: V) -> V:
-    """CSRF checks also where the host switches them off (Label Studio does, for views that don't say this).
+    """CSRF checks even if the host disables them (Label Studio does, for views without this attribute).
 
-    And no transaction of ``ATOMIC_REQUESTS`` around a view that talks to OpenTrain: what was done there has to be
-    remembered here even when the request fails afterwards.
+    And no transaction of ``ATOMIC_REQUESTS`` around a view that calls OpenTrain: what was done there has to be stored
+    here even if the request fails afterwards.
     """
     view.__dict__["_dont_enforce_csrf_checks"] = False
     for alias in connections:
@@ -54,19 +54,19 @@ def guarded(view: V) -> V:
 
 
 class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
-    """A model that can be searched, looked at and operated on."""
+    """A model that can be searched, viewed and operated on."""
 
-    #: Whether rows may be deleted by those who have the permission: only where no record of access is lost.
+    #: Whether rows may be deleted by users with the permission: only if no record of access is lost.
     deletable = False
     change_form_template = "admin/django_opentrain/change_form.html"
     list_per_page = 50
     empty_value_display = EMPTY
-    # On big tables the second count of a page costs more than its rows.
+    # On large tables a page's second count costs more than its rows.
     show_full_result_count = False
 
     @property
     def media(self) -> forms.Media:
-        """With our stylesheet, unless a manifest says that it has not been collected: words do without it."""
+        """With our stylesheet, unless the manifest lacks it: the pages work without it."""
         media = super().media
         try:
             static(STYLESHEET)
@@ -95,14 +95,14 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list, which also runs the actions."""
+        """The list; it also runs the actions."""
         return super().changelist_view(request, extra_context)
 
     @guarded
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The confirmation of a deletion; Django makes it a transaction of its own."""
+        """The confirmation of a deletion; Django opens a transaction of its own for it."""
         return super().delete_view(request, object_id, extra_context)
 
     def render_change_form(
@@ -114,14 +114,14 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """A row's page, with a button for each action that can be applied to it."""
+        """A row's page, with a button for each action that applies to it."""
         context["opentrain_actions"] = (
             self.action_buttons(obj) if self.has_operate_permission(request) else []
         )
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def action_buttons(self, row: models.Model) -> list[tuple[str, Any]]:
-        """Name and description of each action that can be applied to ``row``."""
+        """Name and description of each action that applies to ``row``."""
         actions = {name: getattr(self, name) for name in self.actions or () if isinstance(name, str)}
         this = self.model._default_manager.filter(pk=row.pk)
         return [
@@ -131,9 +131,9 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         ]
 
     def rows_link(self, model: type[models.Model], **lookups: Any) -> str:
-        """A link to another model's list, limited to what belongs to this row.
+        """A link to another model's list, filtered by this row.
 
-        Plain text where the admin site leaves that model out.
+        Plain text if the admin site doesn't have that model.
         """
         opts = model._meta
         if not self.admin_site.is_registered(model):
@@ -151,12 +151,12 @@ class LatestRowsFormSet(BaseInlineFormSet):  # type: ignore[type-arg] # not gene
     def shown(self) -> QuerySet[Any]:
         rows = super().get_queryset()[:INLINE_ROWS]
         for row in rows:
-            # Known already: no row needs to ask for it.
+            # Set here, so that no row has to query it.
             setattr(row, self.fk.name, self.instance)
         return rows
 
     def get_queryset(self) -> QuerySet[Any]:
-        # One evaluated queryset: the admin asks for it once per row.
+        # One evaluated queryset: the admin calls this once per row.
         return self.shown
 
 
@@ -185,11 +185,11 @@ class LatestRows(admin.TabularInline):  # type: ignore[type-arg] # not generic a
 
 
 class AttentionFilter(admin.SimpleListFilter):
-    """Rows that a person should look at."""
+    """Rows that need a person's attention."""
 
     title = _("attention")
     parameter_name = "attention"
-    #: Which rows those are.
+    #: The condition for these rows.
     condition: Q
     description: Label = _("needs attention")
 
@@ -214,7 +214,7 @@ class CustomerFilter(admin.SimpleListFilter):
 
     @property
     def key(self) -> int | None:
-        """The primary key in the URL; None when there is none, or something else."""
+        """The primary key in the URL; None if there is none, or it is invalid."""
         value = self.value() or ""
         return int(value) if value.isascii() and value.isdigit() and len(value) < MAX_DIGITS else None
 

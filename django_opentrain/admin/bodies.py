@@ -1,4 +1,4 @@
-"""The body of a webhook as an operator reads it."""
+"""The body of a webhook event, as shown to operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def readable_body(body: bytes) -> str:
 
 
 def _beginning(chunks: Iterable[str]) -> str:
-    """As much as is shown. The whole can be a thousand times as long as the body: deep nesting is indented.
+    """As much as is shown. Indented, a deeply nested body can be a thousand times as long.
 
     So deep nesting is cut off long before it is as deep as Python's stack.
     """

@@ -1,4 +1,4 @@
-"""What rows look like: badges with words, ages, problems, and links between pages.
+"""Columns: badges, relative times, problems, and links.
 
 Each ``…_column`` makes a method for ``list_display`` or a fieldset, of a ``ModelAdmin`` or an inline.
 """
@@ -34,12 +34,12 @@ Column = Callable[[Any, Any], str]
 
 
 def badge(words: Label, tone: Tone) -> str:
-    """A state in words; the colour only repeats what they say."""
+    """A state in words; the colour only repeats them."""
     return format_html('<span class="opentrain-badge opentrain-{}">{}</span>', tone, words)
 
 
 def age(moment: datetime | None) -> str:
-    """How long ago a moment was, or how far off it is; the moment itself as the title."""
+    """A relative time, with the absolute one as its title."""
     if moment is None:
         return EMPTY
     return format_html(
@@ -51,7 +51,7 @@ def age(moment: datetime | None) -> str:
 
 
 def problem(text: str, limit: int = MAX_PROBLEM) -> str:
-    """An error message; whatever address or secret has got into it is masked."""
+    """An error message; any address or secret in it is masked."""
     if not text:
         return EMPTY
     text = mask(text)
@@ -68,7 +68,7 @@ def web_link(url: str) -> str:
 
 
 def sealed(read: Callable[[], Any], show: Callable[[Any], str]) -> str:
-    """What ``show`` says of an encrypted value, or why it can't be read: the page opens all the same."""
+    """What ``show`` makes of an encrypted value, or why it can't be decrypted: the page opens in any case."""
     try:
         value = read()
     except UndecryptableError as error:
@@ -95,14 +95,14 @@ def column(description: Label, show: Callable[[Any], str], ordering: str | None 
 
 
 def tenant_column(install: str) -> Column:
-    """The host's customer, by the path to the row's install."""
+    """The customer, by the path to the row's install."""
     return column(
         gettext_lazy("customer"), lambda row: follow(row, install).tenant, ordering=f"{install}__tenant"
     )
 
 
 def age_column(name: str, description: Label) -> Column:
-    """A moment as its age."""
+    """A time as a relative time."""
     return column(description, lambda row: age(getattr(row, name)), ordering=name)
 
 
@@ -117,7 +117,7 @@ def whole_problem_column(name: str, description: Label) -> Column:
 
 
 def link_column(name: str, description: Label) -> Column:
-    """A URL that can be followed."""
+    """A URL as a link."""
     return column(description, lambda row: web_link(getattr(row, name)))
 
 
@@ -131,5 +131,5 @@ def badge_column(name: str, description: Label, tones: Mapping[str, Tone]) -> Co
 
 
 def masked_column(name: str, description: Label) -> Column:
-    """A text in which a host may have put an address."""
+    """A text that may contain an address from the host."""
     return column(description, lambda row: mask(getattr(row, name)) or EMPTY, ordering=name)

@@ -1,4 +1,4 @@
-"""Consent requests: who set out for OpenTrain's consent screen."""
+"""Consent requests: customers who were sent to OpenTrain's consent screen."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _outcome(request: ConsentRequest) -> str:
 
 
 class ConsentRequestAdmin(OpenTrainAdmin):
-    """Customers on OpenTrain's consent screen. The state itself is only there as a hash, and not shown."""
+    """Customers who were sent to OpenTrain's consent screen. Only a hash of the state is stored; it isn't shown."""
 
-    # Nothing depends on one, and a user who has one must stay deletable.
+    # Nothing depends on one, and its user must stay deletable.
     deletable = True
 
     list_display = ("customer", "user", "external_project_id", "sent", "outcome")

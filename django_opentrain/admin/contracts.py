@@ -70,7 +70,7 @@ class ContractAdmin(OpenTrainAdmin):
     )
     list_select_related = ("install", "trainer")
     list_filter = (ContractAttention, CustomerFilter, "status", "budget_state")
-    # A DateField: the hierarchy of a moment needs time zone tables that MariaDB may not have.
+    # A DateField: for a DateTimeField MariaDB needs time zone tables, which may be missing.
     date_hierarchy = "start_date"
     search_fields = (
         "title",
@@ -153,8 +153,8 @@ class ContractAdmin(OpenTrainAdmin):
 
     @admin.display(description=gettext_lazy("active milestone"))
     def milestone(self, contract: Contract) -> str:
-        known = contract.active_milestone
-        return str(known.get("name") or known.get("id") or EMPTY) if isinstance(known, dict) else EMPTY
+        active = contract.active_milestone
+        return str(active.get("name") or active.get("id") or EMPTY) if isinstance(active, dict) else EMPTY
 
     @admin.display(description=gettext_lazy("projects"))
     def projects(self, contract: Contract) -> str:
@@ -170,7 +170,7 @@ class ContractAdmin(OpenTrainAdmin):
 
 
 class ParticipantAdmin(OpenTrainAdmin):
-    """AI trainers, as each install's customer knows them."""
+    """Trainers, per install."""
 
     list_display = ("__str__", "opentrain_user_id", "customer", "country", "known_email", "purged")
     list_select_related = ("install",)

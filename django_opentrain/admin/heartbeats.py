@@ -1,4 +1,4 @@
-"""Heartbeats: whether what has to run does."""
+"""Heartbeats: whether scheduled work runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django_opentrain.admin.columns import age_column
 
 
 class HeartbeatAdmin(OpenTrainAdmin):
-    """When the scheduled sweep ran last, and where."""
+    """When the scheduled sweep last ran, and where."""
 
     list_display = ("name", "last_beat", "host")
     search_fields = ("name", "host")

@@ -49,7 +49,7 @@ INSTALL_TONES: Final[Mapping[str, Tone]] = {
     Install.Status.UNAUTHORIZED: "bad",
 }
 
-#: Whose lists an install's page links to; each has a ``CustomerFilter``.
+#: The models to whose lists an install's page links; each has a ``CustomerFilter``.
 INSTALL_ROWS: Final = (
     ProjectLink,
     Contract,
@@ -92,7 +92,7 @@ class EndpointRows(LatestRows):
 
 
 class InstallAdmin(OpenTrainAdmin):
-    """The customers' grants to our platform app."""
+    """The customers' connections to our platform app."""
 
     list_display = ("customer", "state", "trouble", "held", "opentrain_id", "verified", "reconciled")
     list_filter = (InstallAttention, "status", "pii_consent")

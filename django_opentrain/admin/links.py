@@ -94,7 +94,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
 
 
 def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:
-    """Access ends in any case; telling OpenTrain may have to wait."""
+    """Access ends in any case; notifying OpenTrain may have to wait."""
     try:
         linking.unlink(link, selection.cause)
     except OpenTrainError as error:

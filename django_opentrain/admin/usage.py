@@ -1,4 +1,4 @@
-"""What was worked, by day."""
+"""Daily usage."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def worked(row: DailyUsage) -> str:
 
 
 def worker(row: DailyUsage) -> str:
-    """OpenTrain's user id, or that it is the contract's trainer."""
+    """OpenTrain's user id, or "hired trainer"."""
     return row.worker_id or _("hired trainer")
 
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints and the inbox of their events."""
+"""Webhook endpoints and their events."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class EventAttention(AttentionFilter):
 
 
 class EventTypeFilter(admin.SimpleListFilter):
-    """By the documented types: to ask the table for its own would read all of it."""
+    """By the documented types: to query the types in the table would read all of it."""
 
     title = gettext_lazy("type")
     parameter_name = "type"
@@ -167,7 +167,7 @@ class EventCustomer(CustomerFilter):
 
 
 class WebhookEventAdmin(OpenTrainAdmin):
-    """Verified deliveries, and what became of them."""
+    """Verified deliveries, and their status."""
 
     list_display = ("__str__", "customer", "state", "trouble", "attempts", "received", "resource_id")
     list_select_related = ("endpoint__install",)
@@ -225,7 +225,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
 
 
 def _without_body(events: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
-    """A body may have 256 KiB: a list of fifty has no use for them."""
+    """A body may have 256 KiB, and a list doesn't show it."""
     return events.defer("body")
 
 

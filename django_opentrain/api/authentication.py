@@ -1,4 +1,4 @@
-"""Who calls: by default the host's session, with its CSRF check."""
+"""Authentication: by default the host's session, with its CSRF check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 
 class CsrfFailed(PermissionDenied):
-    """A browser sent a session's cookie without the CSRF token that belongs to it."""
+    """A browser sent a session cookie without its CSRF token."""
 
     default_code = "csrf_failed"
 
@@ -18,7 +18,7 @@ class CsrfFailed(PermissionDenied):
 class SessionAuthentication(authentication.SessionAuthentication):
     """The host's login session.
 
-    Answers 401, not 403, to who isn't logged in, so that a front end can tell the two apart.
+    A user who isn't logged in gets a 401, not a 403, so that a front end can distinguish the two.
     """
 
     def authenticate_header(self, request: Request) -> str:

@@ -1,6 +1,6 @@
-"""Everything that goes wrong, in OpenTrain's own envelope: ``{error, code, requestId, details}``.
+"""The exception handler: every error in OpenTrain's own envelope, ``{error, code, requestId, details}``.
 
-``CODES`` is the vocabulary. Source of the envelope: OpenTrain's developer documentation, "Errors".
+``CODES`` lists the codes. Source of the envelope: OpenTrain's developer documentation, "Errors".
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from django_opentrain.platform.values import camel
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which another try makes sense, where a throttle doesn't say it better.
+#: Seconds after which to retry, if a throttle doesn't say.
 PAUSE_SECONDS: Final = 60
-#: A request can have as many wrong fields as its body has bytes.
+#: A request can have as many invalid fields as its body has bytes.
 MAX_DETAILS: Final = 200
 MAX_FIELD_NAME: Final = 100
-#: The name, in ``details``, of what is wrong with the body as a whole.
+#: The name, in ``details``, of errors of the body as a whole.
 WHOLE_BODY: Final = "body"
 
 #: Every code that an error can have, with its HTTP status.
@@ -65,60 +65,65 @@ CODES: Final[Mapping[str, int]] = {
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """The exception handler of the API's views. None (the exception goes on) only under ``DEBUG``."""
+    """The exception handler of the API's views. None (the exception propagates) only under ``DEBUG``."""
     if isinstance(error, EXPECTED):
         return respond(_of_services(error))
-    for kind, put in _FRAMEWORKS:
+    for kind, explain_framework in _FRAMEWORKS:
         if isinstance(error, kind):
-            return respond(put(error), challenge=getattr(error, "auth_header", ""))
+            return respond(explain_framework(error), challenge=getattr(error, "auth_header", ""))
     if settings.DEBUG:
         return None
-    # What Django does for an exception that leaves a view: error trackers and test clients listen to it.
+    # As Django does for an exception that leaves a view: error trackers and test clients listen to this signal.
     got_request_exception.send(sender=type(context["view"]), request=context["request"])
     logger.error("Unexpected error in the API", exc_info=error)
-    return respond(_told("INTERNAL_ERROR", _("Something went wrong on this site.")))
+    return respond(_explanation("INTERNAL_ERROR", _("Something went wrong on this site.")))
 
 
-def respond(told: Explanation, challenge: str = "") -> Response:
-    """The answer to the client."""
-    request_id = told.request_id or uuid.uuid4().hex
+def respond(explanation: Explanation, challenge: str = "") -> Response:
+    """The response to the client."""
+    request_id = explanation.request_id or uuid.uuid4().hex
     logger.log(
-        logging.ERROR if told.http_status == 500 else logging.INFO,
+        logging.ERROR if explanation.http_status == 500 else logging.INFO,
         "API error %s (%d), request %s",
-        told.code,
-        told.http_status,
+        explanation.code,
+        explanation.http_status,
         request_id,
     )
     headers = {}
-    if told.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(told.retry_after)))
+    if explanation.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(explanation.retry_after)))
     if challenge:
         headers["WWW-Authenticate"] = challenge
-    body = {"error": told.text, "code": told.code, "requestId": request_id, "details": dict(told.details)}
-    return Response(body, status=told.http_status, headers=headers)
+    body = {
+        "error": explanation.text,
+        "code": explanation.code,
+        "requestId": request_id,
+        "details": dict(explanation.details),
+    }
+    return Response(body, status=explanation.http_status, headers=headers)
 
 
 def _of_services(error: OpenTrainError | ServiceError) -> Explanation:
-    told = explain(error)
+    explanation = explain(error)
     if isinstance(error, ServiceError) and error.field:
-        return replace(told, details={camel(error.field): [told.text]})
-    return told
+        return replace(explanation, details={camel(error.field): [explanation.text]})
+    return explanation
 
 
 # What REST framework and Django raise ---------------------------------------------------------
 
 
-def _told(code: str, text: str, **more: Any) -> Explanation:
+def _explanation(code: str, text: str, **more: Any) -> Explanation:
     return Explanation(code=code, http_status=CODES[code], text=text, **more)
 
 
 def _invalid(error: exceptions.ValidationError) -> Explanation:
-    found = list(_flatten(error.detail))[:MAX_DETAILS]
-    return _told("BAD_REQUEST", _("The request is not valid: see details."), details=dict(found))
+    details = list(_flatten(error.detail))[:MAX_DETAILS]
+    return _explanation("BAD_REQUEST", _("The request is not valid: see details."), details=dict(details))
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Lists of sentences by the path of what they are about: ``entries[3].workDate``."""
+    """Lists of sentences by the path of the field: ``entries[3].workDate``."""
     if isinstance(detail, Mapping):
         for name, below in detail.items():
             if name == api_settings.NON_FIELD_ERRORS_KEY:
@@ -138,38 +143,40 @@ def _step(name: object, *, inside: bool) -> str:
 
 def _not_logged_in(error: exceptions.APIException) -> Explanation:
     # A 401 needs a challenge (RFC 9110, section 11.6.1); authenticators that have none answer 403.
-    return _told("UNAUTHORIZED" if getattr(error, "auth_header", "") else "FORBIDDEN", str(error.detail))
+    return _explanation(
+        "UNAUTHORIZED" if getattr(error, "auth_header", "") else "FORBIDDEN", str(error.detail)
+    )
 
 
 def _throttled(error: exceptions.Throttled) -> Explanation:
     wait = getattr(error, "wait", None) or PAUSE_SECONDS
-    return _told("RATE_LIMITED", str(error.detail), retry_after=wait)
+    return _explanation("RATE_LIMITED", str(error.detail), retry_after=wait)
 
 
-def _said(code: str) -> Callable[[Any], Explanation]:
-    """The error's own sentence under this code."""
-    return lambda error: _told(code, str(error.detail))
+def _own_text(code: str) -> Callable[[Any], Explanation]:
+    """The error's own sentence, with this code."""
+    return lambda error: _explanation(code, str(error.detail))
 
 
 def _fixed(code: str, text: Callable[[], str]) -> Callable[[Any], Explanation]:
-    return lambda _error: _told(code, text())
+    return lambda _error: _explanation(code, text())
 
 
-#: The first that fits is taken.
+#: The first match is taken.
 _FRAMEWORKS: Final[
     tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Explanation]], ...]
 ] = (
     (exceptions.ValidationError, _invalid),
     ((exceptions.NotAuthenticated, exceptions.AuthenticationFailed), _not_logged_in),
-    (CsrfFailed, _said("CSRF_FAILED")),
+    (CsrfFailed, _own_text("CSRF_FAILED")),
     (
         (exceptions.PermissionDenied, DjangoPermissionDenied),
-        _fixed("FORBIDDEN", lambda: _("You may not do this.")),
+        _fixed("FORBIDDEN", lambda: _("You are not allowed to do this.")),
     ),
-    ((exceptions.NotFound, Http404), _fixed("NOT_FOUND", lambda: _("There is no such thing here."))),
+    ((exceptions.NotFound, Http404), _fixed("NOT_FOUND", lambda: _("Not found."))),
     (exceptions.Throttled, _throttled),
-    (exceptions.MethodNotAllowed, _said("METHOD_NOT_ALLOWED")),
+    (exceptions.MethodNotAllowed, _own_text("METHOD_NOT_ALLOWED")),
     (exceptions.UnsupportedMediaType, _fixed("UNSUPPORTED_MEDIA_TYPE", lambda: _("Send application/json."))),
-    (PayloadTooLarge, _said("PAYLOAD_TOO_LARGE")),
-    (exceptions.ParseError, _said("BAD_REQUEST")),
+    (PayloadTooLarge, _own_text("PAYLOAD_TOO_LARGE")),
+    (exceptions.ParseError, _own_text("BAD_REQUEST")),
 )

@@ -1,4 +1,4 @@
-"""In which format to answer: there is one."""
+"""Content negotiation: there is one format."""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ BY_ID: Final[Mapping[str, Expression | F]] = {"id": F("pk")}
 
 @dataclass(frozen=True, kw_only=True)
 class Page(Generic[M]):
-    """A part of a list."""
+    """One page of a list."""
 
     rows: Sequence[M]
-    #: Where the next part begins; None at the end of the list.
+    #: Where the next page begins; None on the last page.
     next_cursor: str | None
 
 
@@ -39,13 +39,13 @@ def page(
     cursor: str,
     limit: int,
 ) -> Page[M]:
-    """The part of ``rows`` that begins after ``cursor``, with one query.
+    """The page of ``rows`` that begins after ``cursor``, with one query.
 
-    :param keys: by the name in ``ordering``, what it sorts by. It must never be null: databases disagree on where
-        nulls go.
-    :param ordering: one of the names; with "-" before it the largest come first.
+    :param keys: by the name in ``ordering``, the expression to sort by. It must never be null: databases sort nulls
+        differently.
+    :param ordering: one of the names; with "-" before it in descending order.
 
-    Raises ``ValidationError`` for a cursor that none of these lists has given out.
+    Raises ``ValidationError`` for an invalid cursor.
     """
     descending = ordering.startswith("-")
     sorted_rows = rows.annotate(sort_key=keys[ordering.removeprefix("-")])
@@ -56,9 +56,9 @@ def page(
         after = Q(**{f"sort_key__{beyond}": key}) | Q(sort_key=key, **{f"pk__{beyond}": pk})
         sorted_rows = sorted_rows.filter(after)
     sign = "-" if descending else ""
-    found = list(sorted_rows.order_by(f"{sign}sort_key", f"{sign}pk")[: limit + 1])
-    more = len(found) > limit
-    return Page(rows=found[:limit], next_cursor=_encode(found[limit - 1]) if more else None)
+    page_rows = list(sorted_rows.order_by(f"{sign}sort_key", f"{sign}pk")[: limit + 1])
+    more = len(page_rows) > limit
+    return Page(rows=page_rows[:limit], next_cursor=_encode(page_rows[limit - 1]) if more else None)
 
 
 def _encode(row: Model) -> str:

@@ -1,4 +1,4 @@
-"""What a request brings in: JSON only, and bounded, whatever the host's defaults are."""
+"""The parser: JSON only, and bounded, whatever the host's defaults are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may call: whoever manages the tenant for whom they act."""
+"""Permissions: users who manage their tenant may call."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class _OfTenant(Protocol):
 class CanManageTenant(IsAuthenticated):
     """The user is logged in, and the adapter says that they manage their tenant.
 
-    A host that puts another class in its place decides who may call; on which tenant's rows a call acts is decided
-    by the adapter's ``get_tenant`` in any case.
+    A host that replaces this class decides who may call; the adapter's ``get_tenant`` still decides on which tenant's
+    rows a call acts.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:

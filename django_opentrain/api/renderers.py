@@ -1,4 +1,4 @@
-"""How an answer goes out: JSON, whatever the host's defaults are."""
+"""The renderer: JSON, whatever the host's defaults are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 
 class ApiRenderer(JSONRenderer):
-    """JSON that can always be encoded: a host's ``UNICODE_JSON`` would let a lone surrogate break the answer."""
+    """JSON that can always be encoded: with a host's ``UNICODE_JSON`` a lone surrogate would break the response."""
 
     encoder_class = JSONEncoder
     ensure_ascii = True
@@ -18,4 +18,4 @@ class ApiRenderer(JSONRenderer):
     strict = True
 
     def get_indent(self, accepted_media_type: str | None, renderer_context: Mapping[str, Any]) -> None:
-        """Never: what a client accepts changes nothing in an answer."""
+        """None: what a client accepts doesn't change the response."""

@@ -1,7 +1,7 @@
-"""The API's OpenAPI description, for hosts with drf-spectacular: the one module that imports it.
+"""The API's OpenAPI description, for hosts with drf-spectacular: the only module that imports it.
 
-It annotates the views from outside, when a schema is generated, so that a host with another generator, or none, sees
-plain REST framework views.
+It annotates the views from outside, when a schema is generated, so that for a host with another generator, or none,
+they are plain REST framework views.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class ErrorSerializer(CamelSerializer):
 
     error = serializers.CharField(help_text="A sentence for people.")
     code = serializers.ChoiceField(sorted(CODES))
-    request_id = serializers.CharField(help_text="OpenTrain's where it was OpenTrain that refused.")
+    request_id = serializers.CharField(help_text="OpenTrain's, if OpenTrain refused.")
     details = serializers.DictField(
-        help_text="Of a request that isn't valid: by the path of each wrong field, sentences for people."
+        help_text="For an invalid request: by the path of each invalid field, sentences for people."
     )
 
 
@@ -85,7 +85,7 @@ OPENTRAIN: Final = {
     403: "Not allowed: `FORBIDDEN`, `CSRF_FAILED`, or by OpenTrain: `MISSING_SCOPE`, `OPENTRAIN_FORBIDDEN`.",
     404: "There is no such row of the tenant's; or not on OpenTrain: `OPENTRAIN_NOT_FOUND`.",
     409: "`CONFLICT`, `RECONNECT_REQUIRED`, `SECRET_UNREADABLE`, or `BUSY` (then with Retry-After).",
-    429: "OpenTrain asks for a pause.",
+    429: "Rate limited by OpenTrain.",
     503: "OpenTrain can't be reached.",
 }
 ENDED: Final = {409: "`RECONNECT_REQUIRED`: the connection has ended."}
@@ -105,7 +105,7 @@ def operation(
     request: type[serializers.Serializer[Any]] | None = None,
     query: type[serializers.Serializer[Any]] | None = None,
 ) -> Any:
-    """One operation: its id, its answers, and what can go wrong."""
+    """One operation: its id, its responses, and its errors."""
     failures = {status: text for group in (ALWAYS, *errors) for status, text in group.items()}
     responses: dict[int, Any] = dict(answers)
     for status, text in sorted(failures.items()):
@@ -134,7 +134,7 @@ def listed(serializer: type[CamelSerializer]) -> type[serializers.Serializer[Any
 
 
 def _copy(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, for annotations that the view itself must not have."""
+    """A copy of the method, for annotations that the view itself must not have."""
 
     @wraps(method)
     def copy(self: TenantViewSet, *args: Any, **kwargs: Any) -> Any:
@@ -161,13 +161,13 @@ def annotate(viewset: type[TenantViewSet], **operations: Any) -> None:
 
 
 class SessionDescription(SessionScheme):  # type: ignore[no-untyped-call] # drf-spectacular's registry is untyped
-    """Our subclass is a session all the same."""
+    """Our subclass is described as a session, too."""
 
     target_class = "django_opentrain.api.authentication.SessionAuthentication"
 
 
 class ComponentNames(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # as above
-    """Names that can't be a host's own."""
+    """Names that don't collide with a host's own."""
 
     target_class = CamelSerializer
     match_subclasses = True
@@ -230,7 +230,7 @@ annotate(
         {200: GrantSerializer},
         BODY,
         NOT_FOUND,
-        {409: "`CONFLICT`: there is no such link to send, or the mail didn't go out."},
+        {409: "`CONFLICT`: there is no such link to send, or the mail could not be sent."},
     ),
 )
 annotate(
@@ -247,6 +247,6 @@ annotate(
     list=operation("events", {200: listed(EventSerializer)}, INVALID, query=EventQuery),
     retrieve=operation("event", {200: EventSerializer}, NOT_FOUND),
     replay=operation(
-        "replay_event", {202: EventSerializer}, BODY, NOT_FOUND, {409: "`CONFLICT`: its body is gone."}
+        "replay_event", {202: EventSerializer}, BODY, NOT_FOUND, {409: "`CONFLICT`: its body was deleted."}
     ),
 )

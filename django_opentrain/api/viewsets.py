@@ -1,6 +1,6 @@
-"""What every view of the API is: explicit in all that a host's ``REST_FRAMEWORK`` defaults would decide otherwise.
+"""The base class of the API's views: it sets everything that a host's ``REST_FRAMEWORK`` defaults would decide.
 
-To change who may call, or how often, a host mixes a class of its own into all of them: ``urls.api_urls``.
+To change who may call, or how often, a host mixes a class of its own into all views: ``urls.api_urls``.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class TenantViewSet(ViewSetMixin, APIView):
     @classonlymethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:  # noqa: N805 - a class method
         view = never_atomic(open_to_anonymous(super().as_view(actions, **initkwargs)))
-        # Label Studio's middleware switches CSRF checks off, except for views that say this.
+        # Label Studio's middleware disables CSRF checks, except for views that have this attribute.
         view.__dict__["_dont_enforce_csrf_checks"] = False
         return view
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response | None]:
-        """Ours: a host's may tell clients ``str(exc)``, or call the view again."""
+        """Ours: a host's may send clients ``str(exc)``, or call the view again."""
         return exceptions.handle
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Any:
-        """Answers are the caller's alone, and cost a front end that polls nothing while they stay the same."""
+        """Responses are private to the caller, and 304 for a front end that polls while nothing changes."""
         final = super().finalize_response(request, response, *args, **kwargs)
         final["X-Content-Type-Options"] = "nosniff"
         if request.method not in ("GET", "HEAD") or final.status_code != 200:
@@ -84,23 +84,25 @@ class TenantViewSet(ViewSetMixin, APIView):
     def tenant(self) -> str:
         """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
         # A host's UNAUTHENTICATED_USER can be None, which no adapter expects.
-        somebody = self.request.user is not None
-        tenant = get_adapter().get_tenant(django_request(self.request)) if somebody else None
+        has_user = self.request.user is not None
+        tenant = get_adapter().get_tenant(django_request(self.request)) if has_user else None
         if tenant is None:
             self.permission_denied(self.request)
         return tenant
 
     def own(self, rows: QuerySet[M], pk: int) -> M:
         """The row with this key among ``rows``, which are the tenant's. Raises ``NotFound``."""
-        found = rows.filter(pk=pk).first() if pk <= LARGEST_ID else None
-        if found is None:
+        row = rows.filter(pk=pk).first() if pk <= LARGEST_ID else None
+        if row is None:
             raise NotFound
-        return found
+        return row
 
     def body(self, serializer: type[StrictSerializer], **context: Any) -> dict[str, Any]:
         """The validated body, in Python's names. Raises ``ValidationError``."""
-        given: dict[str, Any] = _validated(serializer(data=self.request.data, context=context)).validated_data
-        return given
+        fields: dict[str, Any] = _validated(
+            serializer(data=self.request.data, context=context)
+        ).validated_data
+        return fields
 
     def no_body(self) -> None:
         """This action takes nothing. Raises ``ValidationError`` when something is sent."""
@@ -113,27 +115,27 @@ class TenantViewSet(ViewSetMixin, APIView):
     def page(
         self, rows: QuerySet[M], query: PageQuery, keys: Mapping[str, Expression | F] = BY_ID
     ) -> Page[M]:
-        """The part of ``rows`` that the query asks for. Raises ``ValidationError`` for a wrong cursor."""
-        given = query.validated_data
+        """The page of ``rows`` that the query asks for. Raises ``ValidationError`` for an invalid cursor."""
+        parameters = query.validated_data
         return page(
             rows.filter(**query.filters()),
             keys,
-            ordering=given["ordering"],
-            cursor=given["cursor"],
-            limit=given["limit"],
+            ordering=parameters["ordering"],
+            cursor=parameters["cursor"],
+            limit=parameters["limit"],
         )
 
-    def listing(self, found: Page[Any], serializer: type[CamelSerializer]) -> Response:
+    def listing(self, part: Page[Any], serializer: type[CamelSerializer]) -> Response:
         """One page of a list."""
-        return Response({"results": serializer(found.rows, many=True).data, "nextCursor": found.next_cursor})
+        return Response({"results": serializer(part.rows, many=True).data, "nextCursor": part.next_cursor})
 
     def live_install(self, pk: int | None) -> Install:
         """The tenant's live install with this key, or the only one they have. Raises ``ValidationError``."""
-        mine = Install.objects.live().filter(tenant=self.tenant).order_by("-pk")
-        found = list((mine if pk is None else mine.filter(pk=pk))[:2])
-        if len(found) == 1:
-            return found[0]
-        if found:
+        live = Install.objects.live().filter(tenant=self.tenant).order_by("-pk")
+        candidates = list((live if pk is None else live.filter(pk=pk))[:2])
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
             raise ValidationError({"installId": [_("You have several active connections: specify one.")]})
         if pk is not None:
             raise ValidationError({"installId": [_("Unknown connection.")]})
@@ -148,7 +150,7 @@ def still_live(install: Install) -> Install:
 
 
 class NothingHere(TenantViewSet):
-    """A URL that leads nowhere."""
+    """A URL that doesn't exist."""
 
     schema = None
     permission_classes = []
@@ -167,10 +169,10 @@ def _validated(serializer: S) -> S:
 
 
 def _conditional(request: Request, response: HttpResponseBase) -> HttpResponseBase:
-    """304 when the client has this very answer already.
+    """304 if the client already has this response.
 
-    The tag is of what the answer says, not of a table's newest ``updated_at``: queryset updates don't touch that,
-    and an answer tells of several tables.
+    The ETag is a hash of the content, not a table's newest ``updated_at``: queryset updates don't change that, and a
+    response has rows of several tables.
     """
     if not isinstance(response, Response):
         return response

@@ -1,6 +1,6 @@
-"""System checks: what is wrong with a site's settings, before anybody notices. None asks the database.
+"""System checks: what is wrong with a site's settings. None queries the database.
 
-Each has an id, a hint, and an entry in ``docs/checks.md``. ``manage.py check --tag opentrain`` runs these alone.
+Each has an id, a hint, and an entry in ``docs/checks.md``. ``manage.py check --tag opentrain`` runs only these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAG: Final = "opentrain"
 
 
 def register() -> None:
-    """Make them known to Django. Called when it starts; calling it again changes nothing."""
+    """Register the checks with Django. Called when it starts; calling it again changes nothing."""
     for check in (check_values, check_adapter, check_requests, check_background_work):
         register_check(check, TAG)
     register_check(check_deployment, TAG, deploy=True)

@@ -1,4 +1,4 @@
-"""The adapter: is it there, and does it do what only the host can do?"""
+"""The adapter: can it be imported, and does it implement what only the host can?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django_opentrain.adapters.base import OpenTrainAdapter
 from django_opentrain.checks.messages import configured, error, value_of, warning
 from django_opentrain.conf import SETTING, SETTINGS
 
-#: What every host has to say. The other methods have defaults that are right for somebody.
+#: What every host has to implement. The other methods have defaults that suit some hosts.
 REQUIRED_METHODS: Final = (
     "get_tenant",
     "can_manage",
@@ -33,7 +33,7 @@ def check_adapter(**_options: Any) -> list[CheckMessage]:
         adapter = import_string(path) if isinstance(path, str) else None
     except Exception as problem:  # noqa: BLE001 - a module that fails when it is imported may raise anything
         text = f"{SETTING}['ADAPTER'] can't be imported: {type(problem).__name__}: {problem}."
-        return [error(8, text, "Use the class's dotted path, and mend what fails in its module.")]
+        return [error(8, text, "Use the class's dotted path, and fix the error in its module.")]
     if not (isinstance(adapter, type) and issubclass(adapter, OpenTrainAdapter)):
         text = f"{SETTING}['ADAPTER'] is not the dotted path of a subclass of OpenTrainAdapter."
         return [error(9, text, "Subclass DjangoUsersAdapter, or OpenTrainAdapter itself.")]
@@ -44,13 +44,11 @@ def _missing_methods(adapter: type[OpenTrainAdapter]) -> list[CheckMessage]:
     missing = _inherited(adapter, OpenTrainAdapter, REQUIRED_METHODS)
     if missing:
         text = f"{adapter.__qualname__} lacks {', '.join(missing)}."
-        return [error(10, text, "Write these methods: only the host can say what they mean.")]
+        return [error(10, text, "Implement these methods: only the host can.")]
     default = import_string(SETTINGS["ADAPTER"].default)
     if issubclass(adapter, default) and (silent := _inherited(adapter, default, PROJECT_METHODS)):
-        text = f"{adapter.__qualname__} doesn't say which projects a customer has."
-        return [
-            warning(3, text, f"Subclass it and write {' and '.join(silent)}: nothing can be linked before.")
-        ]
+        text = f"{adapter.__qualname__} lists no projects, so none can be linked."
+        return [warning(3, text, f"Subclass it and implement {' and '.join(silent)}.")]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Celery: does it know our tasks, and when to run them?"""
+"""Celery: does it have our tasks and our schedule?"""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from django_opentrain.checks.messages import configured, value_of, warning
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services.workers.wakeup import DRAIN_TASK, celery_app
 
-#: Celery's own, which reads ``beat_schedule``. Others may keep a schedule elsewhere.
+#: Celery's own, which reads ``beat_schedule``. Others may keep their schedule elsewhere.
 DEFAULT_SCHEDULER: Final = "celery.beat:PersistentScheduler"
 SCHEDULED: Final = {str(entry["task"]) for entry in BEAT_SCHEDULE.values()}
 
 
 def check_background_work(**_options: Any) -> list[CheckMessage]:
-    """Only where Celery is to do the work. Nothing is sent: whether workers run is for ``opentrain_doctor``."""
+    """Only if Celery does the work. Nothing is sent: ``opentrain_doctor`` checks whether workers run."""
     if not configured() or value_of("DISPATCH") != "celery":
         return []
     app = celery_app()
     if app is None:
-        text = "OPENTRAIN['DISPATCH'] is 'celery', and Django doesn't know a Celery app."
-        hint = "Import it in the project's __init__.py; or set DISPATCH to 'none', and let cron run opentrain_work."
+        text = "OPENTRAIN['DISPATCH'] is 'celery', and there is no Celery app."
+        hint = "Import it in the project's __init__.py; or set DISPATCH to 'none', and run opentrain_work from cron."
         return [warning(6, text, hint)]
     return [*_tasks(app), *_beat(app)]
 
@@ -33,8 +33,8 @@ def _tasks(app: Celery) -> Iterator[CheckMessage]:
     # Not import_default_modules(): Celery's answer to that is to run the system checks.
     missing = sorted({DRAIN_TASK, *SCHEDULED} - set(app.tasks))
     if missing:
-        text = f"The Celery app {app.main!r} doesn't know our tasks: {', '.join(missing)}."
-        hint = "Let nothing unregister them: they are shared tasks of django_opentrain.tasks."
+        text = f"The Celery app {app.main!r} lacks our tasks: {', '.join(missing)}."
+        hint = "Make sure that nothing unregisters them: they are shared tasks of django_opentrain.tasks."
         yield warning(7, text, hint)
 
 

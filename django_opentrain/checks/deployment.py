@@ -1,4 +1,4 @@
-"""What is right for a developer's machine, and wrong for a site that serves people."""
+"""Settings that are fine on a developer's machine, and wrong in production."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def check_deployment(**_options: Any) -> list[CheckMessage]:
 
 def _addresses() -> Iterator[CheckMessage]:
     if settings.DEBUG:
-        return  # Django itself warns of that
+        return  # Django itself warns about it
     public, platform = split_url(value_of("PUBLIC_URL")), split_url(value_of("BASE_URL"))
     if public is not None and is_local(public):
-        text = f"{SETTING}['PUBLIC_URL'] leads to this machine."
-        yield warning(9, text, "Use the origin under which OpenTrain and customers reach the site.")
+        text = f"{SETTING}['PUBLIC_URL'] is this machine."
+        yield warning(9, text, "Use the origin at which OpenTrain and customers reach the site.")
     if platform is not None and is_local(platform):
-        text = f"{SETTING}['BASE_URL'] leads to this machine: to a sandbox, not to OpenTrain."
-        yield warning(10, text, "Leave BASE_URL out.")
+        text = f"{SETTING}['BASE_URL'] is this machine: a sandbox, not OpenTrain."
+        yield warning(10, text, "Remove BASE_URL.")
 
 
 def _keys() -> Iterator[CheckMessage]:
     keys = value_of("ENCRYPTION_KEYS")
     if isinstance(keys, (list, tuple)) and any(map(_was_made_up, keys)):
-        text = f"A key in {SETTING}['ENCRYPTION_KEYS'] is not random: it was made of text, or comes from an example."
+        text = f"A key in {SETTING}['ENCRYPTION_KEYS'] is not random: it was derived from text, or from an example."
         yield warning(
             11, text, "`manage.py opentrain_generate_key` prints a random one; put it first, then rotate."
         )

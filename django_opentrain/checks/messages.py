@@ -1,4 +1,4 @@
-"""How a check says what it found."""
+"""The messages of the checks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def warning(number: int, message: str, hint: str) -> Warning:
 
 
 def configured() -> Mapping[str, Any]:
-    """The site's ``OPENTRAIN`` as it stands; empty where it is missing or no dict."""
+    """The site's ``OPENTRAIN``; empty if it is missing or not a dict."""
     value = getattr(settings, SETTING, None)
     return value if isinstance(value, Mapping) else {}
 
 
 def value_of(key: str) -> Any:
-    """What holds for ``key``: the site's value, or the default; None for neither."""
+    """The value of ``key``: the site's, or the default; None if there is neither."""
     return configured().get(key, SETTINGS[key].default)

@@ -1,4 +1,4 @@
-"""The way of a delivery to the receiver: URLs, middleware, proxies. And what time it is."""
+"""The path of a delivery to the receiver: URLs, middleware, proxies. And time zones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from django_opentrain.checks.messages import configured, error, warning
 
 RECEIVER: Final = "django_opentrain.web.views.receiver.receive"
 SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
-#: What a middleware that wants a login or a CSRF token of everybody is usually called.
+#: Usual names of middleware that require a login or a CSRF token for every URL.
 _GATE_MIDDLEWARE: Final = re.compile(
     r"(login|auth\w*)_?required|(require|force|enforce)s?_?login|(?<!disable)csrf", re.IGNORECASE
 )
-#: These ask the view whether it needs one; the receiver says that it doesn't.
+#: These exempt views that are marked, as the receiver is.
 _POLITE_MIDDLEWARE: Final = (
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -31,7 +31,7 @@ _POLITE_MIDDLEWARE: Final = (
 
 
 def check_requests(**_options: Any) -> list[CheckMessage]:
-    """Whether a POST from OpenTrain can get to the receiver."""
+    """Whether a POST from OpenTrain can reach the receiver."""
     if not configured():
         return []
     return [*_clock(), *_proxy_header(), *_receiver()]
@@ -62,7 +62,7 @@ def _can_match(header: object) -> bool:
 def _receiver() -> Iterator[CheckMessage]:
     if not getattr(settings, "ROOT_URLCONF", None):
         return
-    # As the public URLs are made: under i18n_patterns they begin with the site's own language.
+    # As the public URLs are built: under i18n_patterns they begin with the site's own language.
     with override(settings.LANGUAGE_CODE):
         try:
             path = reverse("opentrain:webhook", kwargs={"key": uuid.UUID(int=0)})
@@ -79,28 +79,26 @@ def _receiver() -> Iterator[CheckMessage]:
 def _view_at(path: str) -> Iterator[CheckMessage]:
     ours = import_string(RECEIVER)
     try:
-        found = resolve(path).func
+        view = resolve(path).func
     except Resolver404:
-        # Under a script's name the path is longer than what the URLconf sees.
+        # With a script name the path is longer than what the URLconf sees.
         return
-    if found is ours:
+    if view is ours:
         return
-    if inspect.unwrap(found) is inspect.unwrap(ours):
+    if inspect.unwrap(view) is inspect.unwrap(ours):
         text = "The webhook receiver is wrapped by a decorator."
-        yield error(
-            24, text, "A login or a CSRF token is nothing OpenTrain has: include the URLs undecorated."
-        )
+        yield error(24, text, "OpenTrain has neither a login nor a CSRF token: include the URLs undecorated.")
     else:
-        text = f"A pattern before ours takes the webhook receiver's URL: {found.__module__} answers there."
-        yield error(25, text, "Include django_opentrain.urls before the pattern that matches so much.")
+        text = f"A pattern before ours matches the webhook receiver's URL: {view.__module__} answers there."
+        yield error(25, text, "Include django_opentrain.urls before that pattern.")
 
 
 def _gates() -> Iterator[CheckMessage]:
     for path in settings.MIDDLEWARE:
         name = path.rpartition(".")[2]
         if path not in _POLITE_MIDDLEWARE and _GATE_MIDDLEWARE.search(name):
-            text = f"{path} seems to ask for a login or a CSRF token, and OpenTrain has neither."
-            hint = "Except the URL name opentrain:webhook from it (opentrain_doctor tries that), then silence this."
+            text = f"{path} seems to require a login or a CSRF token, and OpenTrain has neither."
+            hint = "Exempt the URL name opentrain:webhook (opentrain_doctor tests that), then silence this check."
             yield warning(4, text, hint)
 
 
@@ -110,7 +108,7 @@ def _redirects(path: str) -> Iterator[CheckMessage]:
     if redirected and not exempt and settings.SECURE_PROXY_SSL_HEADER is None:
         text = "SECURE_SSL_REDIRECT is on without SECURE_PROXY_SSL_HEADER."
         hint = (
-            "Behind a proxy that ends TLS every delivery is redirected, which OpenTrain takes for a failure."
-            " Set the header, or silence this where the site serves TLS itself."
+            "Behind a proxy that terminates TLS every delivery is redirected, which OpenTrain counts as a failure."
+            " Set the header, or silence this check if the site serves TLS itself."
         )
         yield warning(5, text, hint)

@@ -1,4 +1,4 @@
-"""What we remember, one module per aggregate."""
+"""The models, one module per aggregate, each with its queryset."""
 
 from django_opentrain.models.access import AccessGrant, TrainerAccount
 from django_opentrain.models.consents import ConsentRequest

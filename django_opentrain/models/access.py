@@ -1,4 +1,4 @@
-"""Who should have access, who has it, and why."""
+"""Access grants: who should have access, who has it, and why."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from django_opentrain.models.links import ProjectLink
 
 
 class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
-    """Grants by what is left to do for them."""
+    """Grants by what remains to be done for them."""
 
     def unsettled(self) -> AccessGrantQuerySet:
-        """Grants whose state is not what is desired."""
-        # Not a comparison of the two columns: no index finds the few among all that are settled.
+        """Grants that are not in their desired state."""
+        # Not a comparison of the two columns: no index would find the few among all settled ones.
         unsettled = Q(pk__in=())
         for desired in AccessGrant.Desired.values:
             others = [state for state in AccessGrant.State.values if state != desired]
@@ -30,17 +30,17 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         return self.filter(unsettled)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
-        """Unsettled grants whose next attempt's time has come, and whose trainer no other worker has."""
+        """Unsettled grants whose next attempt is due, and whose trainer no other worker has leased."""
         free = Q(participant__leased_until=None) | Q(participant__leased_until__lte=now)
         return self.unsettled().filter(free, Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
 
     def wanted(self) -> AccessGrantQuerySet:
-        """Grants that should stand."""
+        """Grants that should give access."""
         return self.filter(desired=AccessGrant.Desired.GRANTED)
 
 
 class AccessGrant(TimestampedModel):
-    """One trainer's access to one linked project under one contract: what is desired, and what is."""
+    """One trainer's access to one linked project under one contract: the desired state and the actual one."""
 
     class Desired(models.TextChoices):
         GRANTED = "GRANTED", _("granted")
@@ -98,7 +98,7 @@ class AccessGrant(TimestampedModel):
 
     @property
     def tenant(self) -> str:
-        """The host's customer whose project this opens."""
+        """The customer whose project this opens."""
         return str(self.link.install.tenant)
 
     @property
@@ -132,10 +132,10 @@ class TrainerAccountQuerySet(models.QuerySet["TrainerAccount"]):
 
 
 class TrainerAccount(models.Model):
-    """Which of the site's users is which trainer: one to one, whoever hires them.
+    """Which of the site's users is which trainer: one to one, across all customers.
 
-    And how far their first login is: the mail with the link for it is sent until the mail server has taken it, and
-    again when the link has expired unused.
+    And the status of their first login: the mail with the link is retried until the mail server has accepted it, and
+    sent again when the link has expired unused.
     """
 
     class Invitation(models.TextChoices):

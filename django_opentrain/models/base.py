@@ -11,7 +11,7 @@ from django_opentrain.fields import copying_ciphertext
 
 
 class SecretKeepingModel(models.Model):
-    """A row with encrypted columns: it can be read again also when their key is lost."""
+    """A row with encrypted columns: it can be refreshed even if their key is lost."""
 
     class Meta:
         abstract = True
@@ -22,7 +22,7 @@ class SecretKeepingModel(models.Model):
 
 
 class TimestampedModel(SecretKeepingModel):
-    """A row that knows when it was made and last saved."""
+    """A row with the times at which it was created and last saved."""
 
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

@@ -1,4 +1,4 @@
-"""Consent requests: customers on their way to OpenTrain and back."""
+"""Consent requests: customers who were sent to OpenTrain's consent screen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django_opentrain.fields import IdField
 
 
 class ConsentRequest(models.Model):
-    """A customer who was sent to OpenTrain's consent screen and has not come back yet."""
+    """A customer who was sent to OpenTrain's consent screen; used once they return."""
 
     state = models.CharField(_("state"), max_length=64, unique=True, help_text=_("SHA-256 of the state"))
     tenant = IdField(_("customer"))

@@ -1,4 +1,4 @@
-"""Contracts and the people in them."""
+"""Contracts and their participants."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Participant(TimestampedModel):
     work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
     purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
-    # Who is calling the host about this trainer: as in Install, it ends by itself when its holder dies.
+    # Held by the worker that calls the host about this trainer: as in Install, it expires if its holder dies.
     lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)
     leased_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
 
@@ -42,7 +42,7 @@ class Participant(TimestampedModel):
                 fields=["install", "opentrain_user_id"], name="opentrain_participant_once"
             ),
         ]
-        # A trainer's grants are looked for among those of all customers.
+        # A trainer's grants are looked up across all customers.
         indexes = [models.Index(fields=["opentrain_user_id"], name="opentrain_participant_who")]
 
     def __str__(self) -> str:
@@ -50,19 +50,19 @@ class Participant(TimestampedModel):
 
 
 class ContractQuerySet(models.QuerySet["Contract"]):
-    """Contracts by where they stand."""
+    """Contracts by their status."""
 
     def active(self) -> ContractQuerySet:
-        """Contracts under which work goes on."""
+        """Contracts that have not ended."""
         return self.filter(status=Contract.Status.ACTIVE)
 
     def budget_to_announce(self, now: datetime) -> ContractQuerySet:
-        """Contracts whose budget state the adapter doesn't know, and for which it is time for an attempt."""
+        """Contracts whose budget state the adapter hasn't been notified of, and whose next attempt is due."""
         waited = Q(next_announce_at=None) | Q(next_announce_at__lte=now)
         return self.exclude(budget_state=F("announced_budget_state")).filter(waited)
 
     def linked(self) -> ContractQuerySet:
-        """Contracts whose job is linked: OpenTrain answers for no others."""
+        """Contracts whose job is linked: OpenTrain serves no others."""
         return self.filter(Exists(ProjectLink.objects.live().filter(contracts=OuterRef("pk"))))
 
 
@@ -100,7 +100,7 @@ class Contract(TimestampedModel):
         related_name="contracts",
         help_text=_("The hired trainer"),
     )
-    # The newest event that was applied: a late delivery of an older one must not undo what it said.
+    # The newest event that was applied: a late delivery of an older one must not undo it.
     last_event_id = IdField(_("last event id"), blank=True, editable=False)
 
     participants_read_at = models.DateTimeField(

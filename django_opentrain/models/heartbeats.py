@@ -1,4 +1,4 @@
-"""When what has to run ran last."""
+"""Heartbeats: when scheduled work last ran."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of something that has to run again and again."""
+    """When one kind of scheduled work last ran, and where."""
 
     name = models.CharField(_("name"), max_length=50, unique=True, help_text=_("What ran"))
     beat_at = models.DateTimeField(_("beat at"))

@@ -1,4 +1,4 @@
-"""Installs: what each customer granted, and what OpenTrain's answers say about it."""
+"""Installs: each customer's connection, and what OpenTrain's responses say about it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from django_opentrain.platform.errors import (
     Unauthorized,
 )
 
-#: For how long OpenTrain may refuse an install before the access that it gave ends.
+#: How long OpenTrain may refuse an install before the access that it gave ends.
 REFUSAL_GRACE: Final = timedelta(days=1)
-#: How long an install rests after a 429 that doesn't say how long.
+#: How long an install is paused after a 429 without ``Retry-After``.
 DEFAULT_PAUSE_SECONDS: Final = 60
 LONGEST_PAUSE_SECONDS: Final = 3600
 
@@ -43,33 +43,33 @@ class InstallQuerySet(models.QuerySet["Install"]):
         return self.filter(status=Install.Status.ACTIVE)
 
     def live(self) -> InstallQuerySet:
-        """Installs whose grant stands, even if the token needs renewing."""
+        """Installs that have not ended, even if the token needs to be renewed."""
         return self.filter(status__in=Install.LIVE)
 
     def callable_at(self, now: datetime) -> InstallQuerySet:
-        """Usable installs that OpenTrain's rate limit doesn't hold back."""
+        """Usable installs that are not paused by OpenTrain's rate limit."""
         return self.usable().filter(Q(paused_until=None) | Q(paused_until__lte=now))
 
     def abandoned(self, now: datetime) -> InstallQuerySet:
-        """Installs that were revoked on OpenTrain, and whose customer did not come back in time.
+        """Installs that were revoked on OpenTrain, and whose customer did not reconnect in time.
 
         Their ``access_ends_at`` has passed.
         """
         revoked = self.filter(status=Install.Status.REVOKED, superseded_by=None)
         return revoked.filter(revoked_at__lte=now - _revoke_grace())
 
-    # What a call's outcome says of them -------------------------------------------------------
+    # Recording the outcome of a call ----------------------------------------------------------
 
     def clear_error(self) -> None:
         """A call succeeded."""
         self.exclude(last_error="").update(refused_at=None, **NO_REASON.columns("last_error"))
 
     def record_error(self, error: Unauthorized | Forbidden) -> None:
-        """OpenTrain refused a call. Whether it refuses all, this alone doesn't say."""
+        """OpenTrain refused a call, but perhaps not all calls."""
         self.update(**Reason.of(error).columns("last_error"))
 
     def record_refusal(self, error: Unauthorized | Forbidden) -> None:
-        """OpenTrain refuses all calls: the token or, where the app or the feature is inactive, the connection.
+        """OpenTrain refuses all calls: because of the token, or because the install, app or feature is inactive.
 
         A refusal without OpenTrain's code is a proxy's: it says nothing about the token or the install.
         """
@@ -84,12 +84,12 @@ class InstallQuerySet(models.QuerySet["Install"]):
         self.update(**columns)
 
     def pause_until(self, until: datetime) -> None:
-        """OpenTrain's rate limit holds calls back. Another worker may have met a longer one."""
+        """OpenTrain limits the calls until then. A later time that another worker recorded stays."""
         self.filter(Q(paused_until=None) | Q(paused_until__lt=until)).update(paused_until=until)
 
 
 class Install(TimestampedModel):
-    """One customer's grant to our platform app. Every token belongs to exactly one install."""
+    """One customer's connection to our platform app. Every token belongs to exactly one install."""
 
     class Status(models.TextChoices):
         PENDING = "PENDING", _("waiting for its token")
@@ -98,7 +98,7 @@ class Install(TimestampedModel):
         REVOKED = "REVOKED", _("revoked on OpenTrain")
         DISCONNECTED = "DISCONNECTED", _("disconnected here")
 
-    #: The customer's grant stands, even if its token needs renewing.
+    #: Not ended, even if the token needs to be renewed.
     LIVE = (Status.ACTIVE, Status.UNAUTHORIZED)
 
     tenant = IdField(_("customer"), db_index=True)
@@ -197,9 +197,9 @@ class Install(TimestampedModel):
 
     @property
     def access_ends_at(self) -> datetime | None:
-        """When the access that this install gave ends: it is revoked or refused, and its customer may come back.
+        """When the access that this install gave ends, unless its customer reconnects or OpenTrain accepts it again.
 
-        None while nothing ends it, and where it has ended at once.
+        None while it is neither revoked nor refused, and if access ended at once.
         """
         if self.is_live:
             return self.refused_at and self.refused_at + max(REFUSAL_GRACE, _revoke_grace())
@@ -209,7 +209,7 @@ class Install(TimestampedModel):
 
     @property
     def last_reconciliation(self) -> dict[str, list[str]]:
-        """What the last reconciliation came to (``changes``, ``held``, ``problems``), in the reader's language."""
+        """The last reconciliation's result (``changes``, ``held``, ``problems``), in the reader's language."""
         return {kind: [str(restored(each)) for each in kept] for kind, kept in self.reconcile_summary.items()}
 
     @property
@@ -219,7 +219,7 @@ class Install(TimestampedModel):
 
     @property
     def is_live(self) -> bool:
-        """Whether the customer's grant stands, even if its token needs renewing."""
+        """Whether it has not ended, even if the token needs to be renewed."""
         return self.status in self.LIVE
 
     def has_scope(self, scope: str) -> bool:

@@ -14,18 +14,18 @@ from django_opentrain.platform import catalog
 
 
 class ProjectLinkQuerySet(models.QuerySet["ProjectLink"]):
-    """Links by where they stand."""
+    """Links by their status."""
 
     def live(self) -> ProjectLinkQuerySet:
-        """Links that exist, or are about to."""
+        """Links that exist, or are being created."""
         return self.filter(live=True)
 
     def active(self) -> ProjectLinkQuerySet:
-        """Links that exist and that nobody asked to remove."""
+        """Links that exist and are not being removed."""
         return self.filter(status=ProjectLink.Status.ACTIVE, removal_requested_at=None)
 
     def unfinished(self) -> ProjectLinkQuerySet:
-        """Links whose creation or removal at OpenTrain is still owed."""
+        """Links whose creation or removal on OpenTrain is not finished."""
         return self.live().filter(
             Q(status=ProjectLink.Status.PENDING) | Q(removal_requested_at__isnull=False)
         )
@@ -60,8 +60,8 @@ class ProjectLink(TimestampedModel):
         default=ProvisioningMode.PARTNER_WEBHOOK,
     )
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
-    # True while the link stands, null afterwards. Null is distinct in a unique constraint on every database,
-    # and MySQL has no conditional ones: so a project has one live link and any number of removed ones.
+    # True while the link exists, null afterwards. In a unique constraint nulls are distinct on every database, and
+    # MySQL has no conditional constraints: so a project has one live link and any number of removed ones.
     live = models.BooleanField(_("live"), null=True, default=True, editable=False)
     removal_requested_at = models.DateTimeField(_("removal requested at"), null=True, blank=True)
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)

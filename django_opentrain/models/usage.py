@@ -1,4 +1,4 @@
-"""What was worked, by day."""
+"""Daily usage: the work of each day."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from django_opentrain.models.contracts import Contract
 
 
 class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
-    """Usage by what is left to report."""
+    """Usage by what remains to be reported."""
 
     def unreported(self, until: date) -> DailyUsageQuerySet:
-        """Totals that OpenTrain doesn't have and may take. It refuses days in the future: they wait."""
+        """Totals that OpenTrain doesn't have and may accept: no days in the future, which it refuses."""
         refused_early = Q(status=DailyUsage.Status.REFUSED, retry_at__isnull=False)
         return self.filter(Q(status=DailyUsage.Status.DUE) | refused_early, work_date__lte=until)
 
@@ -47,7 +47,7 @@ class DailyUsage(TimestampedModel):
     tasks_completed = models.PositiveIntegerField(_("tasks completed"), null=True, blank=True)
     labels_completed = models.PositiveIntegerField(_("labels completed"), null=True, blank=True)
     external_report_id = IdField(_("external report id"), blank=True)
-    # Each change makes a new revision; a report marks the one it carried. What changed meanwhile stays due.
+    # Each change increments the revision; a report marks the one that it sent. What changed since stays due.
     revision = models.PositiveIntegerField(_("revision"), default=1)
     reported_revision = models.PositiveIntegerField(_("reported revision"), default=0)
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.DUE)

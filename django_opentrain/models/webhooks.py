@@ -19,10 +19,10 @@ from django_opentrain.platform.payloads import parse_body
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
-    """Endpoints by where they stand."""
+    """Endpoints by their status."""
 
     def live(self) -> WebhookEndpointQuerySet:
-        """Endpoints that exist at OpenTrain, or are about to."""
+        """Endpoints that exist on OpenTrain, or are being created."""
         return self.exclude(status=WebhookEndpoint.Status.REMOVED)
 
 
@@ -73,22 +73,22 @@ class WebhookEndpoint(TimestampedModel):
 
     @property
     def expected_url(self) -> str:
-        """The URL at which this site receives the endpoint's deliveries now."""
+        """The URL at which this site currently receives the endpoint's deliveries."""
         return conf.view_url("webhook", key=self.key)
 
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
-    """Events by what is left to do for them."""
+    """Events by what remains to be done for them."""
 
     def due(self, now: datetime) -> WebhookEventQuerySet:
-        """Unprocessed events whose next attempt's time has come."""
+        """Unprocessed events whose next attempt is due."""
         return self.filter(status=WebhookEvent.Status.PENDING).filter(
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         )
 
 
 class WebhookEvent(SecretKeepingModel):
-    """One verified delivery, as it came. Written once by the receiver, then only marked."""
+    """One verified delivery, as received. Written once by the receiver; afterwards only its status changes."""
 
     class Status(models.TextChoices):
         PENDING = "PENDING", _("pending")
@@ -102,8 +102,8 @@ class WebhookEvent(SecretKeepingModel):
     delivery_id = IdField(
         _("delivery id"), blank=True, help_text=_("As the unsigned header says: a hint, for support")
     )
-    # Of what is signed. The delivery header is not, so a forged one must not make a real delivery look like a
-    # repeat.
+    # Of the signed body. The delivery header is not signed: a forged one must not make a real delivery look like a
+    # duplicate.
     digest = models.CharField(_("digest"), max_length=64, editable=False)
     event_id = IdField(_("event id"), blank=True, db_index=True)
     type = models.CharField(_("type"), max_length=100, blank=True)

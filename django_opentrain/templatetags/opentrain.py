@@ -18,10 +18,10 @@ register = template.Library()
 
 @register.inclusion_tag("opentrain/parts/project_status.html", takes_context=True)
 def opentrain_project_status(context: Context, project_id: object) -> dict[str, Any]:
-    """How a project stands with OpenTrain: its link, and the budget of each contract under way.
+    """A project's OpenTrain status: its link, and the budget of each active contract.
 
-    Shows nothing to visitors for whom the adapter knows no tenant, or who don't manage it. Needs the ``request``
-    context processor. Its markup has classes (``opentrain-status…``) and no style: the page is the host's.
+    Shows nothing to visitors who have no tenant or don't manage it. Needs the ``request`` context processor. Its
+    markup has classes (``opentrain-status…``) and no style: the page is the host's.
     """
     request: HttpRequest = context["request"]
     adapter = get_adapter()

@@ -1,4 +1,4 @@
-"""What our own pages are made with. Hosts use ``{% load opentrain %}``."""
+"""Tags and filters for our own pages. Hosts use ``{% load opentrain %}``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_opentrain.conf import conf
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.web.presenters import access, budgets, endpoints
-from django_opentrain.web.presenters.status import Statement
+from django_opentrain.web.presenters.status import Status
 from django_opentrain.web.views import assets
 
 register = template.Library()
@@ -29,7 +29,7 @@ _USAGE_TONES = {
 
 @register.simple_tag
 def asset(name: str) -> str:
-    """The URL of a file of ours."""
+    """The URL of one of our static files."""
     return assets.asset_url(name)
 
 
@@ -41,9 +41,9 @@ def opentrain_url() -> str:
 
 @register.filter
 def described(field: BoundField) -> str:
-    """A field that tells screen readers of its help and its errors: Django does so from 5.2 on."""
+    """A field that announces its help and errors to screen readers, as Django does itself from 5.2 on."""
     parts = [("helptext", field.help_text), ("error", field.errors)]
-    ids = [f"{field.auto_id}_{name}" for name, there in parts if there]
+    ids = [f"{field.auto_id}_{name}" for name, content in parts if content]
     attributes: dict[str, str | bool] = {"aria-describedby": " ".join(ids)} if ids else {}
     return field.as_widget(attrs={**attributes, "aria-invalid": "true"} if field.errors else attributes)
 
@@ -61,20 +61,20 @@ def host(url: str) -> str:
 
 
 @register.filter
-def budget(contract: Contract) -> budgets.BudgetWords:
+def budget(contract: Contract) -> budgets.BudgetStatus:
     """A contract's budget in words."""
     return budgets.describe(contract)
 
 
 @register.filter
-def access_state(grant: AccessGrant) -> Statement:
-    """How a trainer's access stands."""
+def access_state(grant: AccessGrant) -> Status:
+    """The status of a trainer's access."""
     return access.describe(grant)
 
 
 @register.filter
-def endpoint_state(endpoint: WebhookEndpoint) -> Statement:
-    """How a webhook endpoint stands."""
+def endpoint_state(endpoint: WebhookEndpoint) -> Status:
+    """The status of a webhook endpoint."""
     return endpoints.describe(endpoint)
 
 
@@ -86,13 +86,13 @@ def reason(row: Model, column: str) -> str:
 
 @register.filter
 def usage_tone(entry: DailyUsage) -> str:
-    """How an entry's status looks."""
+    """The tone of an entry's status."""
     return _USAGE_TONES[DailyUsage.Status(entry.status)]
 
 
 @register.filter
 def web_url(url: str) -> str:
-    """A link that OpenTrain sent; "" unless it leads to a web page. It could be ``javascript:…``."""
+    """A URL that OpenTrain sent; "" unless it is http(s). It could be ``javascript:…``."""
     return url if url.startswith(("https://", "http://")) else ""
 
 

@@ -1,6 +1,6 @@
-"""What stands around every page: who may see it, and what a browser may do with it.
+"""Decorators of every page: who may see it, and what a browser may do with it.
 
-Nothing here relies on the host's middleware: some platforms switch CSRF checks off for the whole site, and send
+Nothing here relies on the host's middleware: some platforms disable CSRF checks for the whole site, and send
 neither X-Frame-Options nor a content security policy.
 """
 
@@ -37,7 +37,7 @@ CustomerView = Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]
 
 
 def content_security_policy() -> str:
-    """Only what is ours, no inline code or style; forms may end at OpenTrain, where connecting leads."""
+    """Only our own files, no inline code or style; forms may redirect to OpenTrain, as connecting does."""
     origin = urlsplit(conf.base_url)
     return "; ".join(
         [
@@ -66,7 +66,7 @@ def protected(view: View) -> View:
         return response
 
     final = never_atomic(csrf_protect(never_cache(with_headers)))
-    # Label Studio's middleware switches CSRF checks off, except for views that say this.
+    # Label Studio's middleware disables CSRF checks, except for views that have this attribute.
     final.__dict__["_dont_enforce_csrf_checks"] = False
     return final
 

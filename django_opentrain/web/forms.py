@@ -15,7 +15,7 @@ from django_opentrain.services.connect import MAX_TOKEN
 
 
 class TokenForm(forms.Form):
-    """The one-time token. It is never written back into the page, and no browser is to remember it."""
+    """The one-time token. It is never rendered back into the page, and browsers are asked not to save it."""
 
     token = forms.CharField(
         label=_("Token"),

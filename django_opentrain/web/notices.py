@@ -1,7 +1,7 @@
-"""What was done, told on the next page.
+"""Notices: what was done, shown on the next page.
 
-A code in that page's URL says it: ``django.contrib.messages`` may not be installed, and a session may be a cookie
-that anybody can read. The vocabulary is closed, so that a forged link can't put words into the page.
+A code in that page's URL says it: ``django.contrib.messages`` may not be installed, and a session may be a readable
+cookie. The codes are a closed list, so that a forged link can't put text into the page.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ DONE: Final[dict[str, Promise]] = {
 
 
 def notice(request: HttpRequest) -> Promise | None:
-    """What the page is to say was done."""
+    """The text for this page's notice; None when there is none."""
     return DONE.get(request.GET.get("done", ""))
 
 
 def redirect_with_notice(done: str, to: str | None = None, **parameters: str | int) -> HttpResponse:
-    """Go to a page (the home page, if no other is named) that then says that this was done."""
+    """Redirect to a page (by default the home page) that shows the notice ``done``."""
     query = urlencode({"done": done, **parameters})
     return HttpResponseRedirect(f"{to or reverse('opentrain:home')}?{query}")

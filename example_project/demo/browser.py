@@ -18,7 +18,7 @@ _INLINE: Final = frozenset({"a", "b", "code", "em", "i", "small", "span", "stron
 
 
 class Unexpected(Exception):  # noqa: N818 - says what it is
-    """A page is not as it should be."""
+    """A page differs from what is expected."""
 
 
 @dataclass

@@ -53,7 +53,7 @@ class Story:
         self.labelling_url = ""
 
     def play(self) -> None:
-        """All of it. Raises ``Unexpected`` where something is not as it should be."""
+        """All of it. Raises ``Unexpected`` if something differs from what is expected."""
         install_id = self.connect()
         self.link(install_id)
         maria, jonas = self.hire()

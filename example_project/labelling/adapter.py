@@ -31,8 +31,8 @@ class LabellingAdapter(DjangoUsersAdapter):
             yield Project(id=str(project.pk), name=project.name, url=url)
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
-        mine = (project for project in self.list_projects(tenant) if project.id == external_project_id)
-        return next(mine, None)
+        matching = (project for project in self.list_projects(tenant) if project.id == external_project_id)
+        return next(matching, None)
 
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
         models.Seat.objects.get_or_create(project_id=int(grant.external_project_id), user_id=user.pk)

@@ -86,7 +86,7 @@ def test_what_is_no_spec_ends_with_3(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="nothing to compare with") as caught:
+    with pytest.raises(CommandError, match="no document to compare with") as caught:
         check("--file", str(tmp_path / "none.json"))
     assert caught.value.returncode == 3
 

@@ -75,8 +75,8 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
     for tenant, trainer in (("acme", "usr_maria"), ("globex", "usr_maria"), ("acme2", "usr_mari")):
         worked_for(tenant, trainer)
     out = command("--trainer", "usr_maria")
-    assert "Forgotten: people 2, event bodies 2." in out
-    assert "run this once more tomorrow" in out
+    assert "Erased: participants 2, event bodies 2." in out
+    assert "run this command again tomorrow" in out
     assert "stay: user-acme, user-globex." in out
     assert remembered() == ["usr_mari"]
     left = [row.payload for row in WebhookEvent.objects.filter(body__isnull=False)]
@@ -86,7 +86,7 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
 
 def test_an_unknown_trainer_is_no_error() -> None:
     out = command("--trainer", "usr_nobody")
-    assert out.startswith("Forgotten: people 0, event bodies 0.\nNobody here has this id.")
+    assert out.startswith("Erased: participants 0, event bodies 0.\nNo trainer here has this id.")
 
 
 def test_a_trainer_who_was_forgotten_before_is_known() -> None:
@@ -131,7 +131,7 @@ def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any,
     with pytest.raises(CommandError, match=f"{reason}.* Nothing was changed"):
         command("--trainer", "usr_maria")
     assert remembered() == ["usr_maria"]
-    assert "Forgotten: people 1, event bodies 1." in command("--trainer", "usr_maria", "--force")
+    assert "Erased: participants 1, event bodies 1." in command("--trainer", "usr_maria", "--force")
     assert remembered() == []
 
 
@@ -144,7 +144,7 @@ def test_a_contract_that_nobody_will_tell_the_end_of_is_no_reason_to_wait(gone: 
         Install.objects.update(status=Install.Status.REVOKED, token=None)
     else:
         ProjectLink.objects.update(status=ProjectLink.Status.REMOVED, live=None)
-    assert "Forgotten: people 1," in command("--trainer", "usr_maria")
+    assert "Erased: participants 1," in command("--trainer", "usr_maria")
 
 
 def test_what_others_need_is_no_reason_to_wait() -> None:

@@ -85,7 +85,7 @@ def test_the_times_it_lists_are_those_it_takes(zone: str, settings: Any) -> None
         "Events that would be replayed: 2.\n"
     )
     assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith(
-        "Events that would be replayed: 0. None whose body is still kept is like this.\n"
+        "Events that would be replayed: 0. No event whose body is still stored matches.\n"
     )
 
 
@@ -107,7 +107,7 @@ def test_what_became_of_each_is_said() -> None:
         printed = run("--now")
     assert printed.splitlines()[1:] == [
         f"{listed('e4')} PENDING contract.unheard e4, ctr_e4, globex: ValueError: still broken",
-        "1 processed, 0 ignored, 1 failed again and are tried later.",
+        "1 processed, 0 ignored, 1 failed again and will be retried.",
     ]
 
 
@@ -123,17 +123,17 @@ def listed(event_id: str) -> str:
 
 def test_nothing_chosen_is_said_with_what_was_looked_for() -> None:
     assert (
-        "Events that are due again: 0. Without --status or --event only those that failed are chosen."
+        "Events that are due again: 0. Without --status or --event only failed events are selected."
         in run("--resource", "ctr_e2")
     )
 
 
 def test_an_event_that_is_not_there_is_said() -> None:
     assert (
-        run("--event", "e9") == "Events that are due again: 0. None whose body is still kept is like this.\n"
+        run("--event", "e9") == "Events that are due again: 0. No event whose body is still stored matches.\n"
     )
     WebhookEvent.objects.filter(event_id="e2").update(body=None)
-    assert "None whose body is still kept" in run("--event", "e2")
+    assert "No event whose body is still stored" in run("--event", "e2")
 
 
 def test_now_processes_them_here() -> None:

@@ -51,7 +51,7 @@ def test_after_a_rotation_the_old_key_may_go(install: Install, settings: Any) ->
     [old] = settings.OPENTRAIN["ENCRYPTION_KEYS"]
     new = crypto.generate_key()
     use_keys(settings, new, old)
-    assert "the others may go" in run(verbosity=2)
+    assert "the other keys may be removed" in run(verbosity=2)
     use_keys(settings, new)
     assert Install.objects.get().token == "ot_ptk_secret"
     assert Participant.objects.get().work_email == "maria@opentrain.work"
@@ -103,9 +103,9 @@ def test_while_a_process_encrypts_with_the_old_key_it_must_stay(install: Install
     stubborn = mock.patch.object(
         key_rotation, "_rotate_row", side_effect=_and_then(key_rotation._rotate_row, stale.save)
     )
-    with stubborn, pytest.raises(CommandError, match="Some process still encrypts with an old key"):
+    with stubborn, pytest.raises(CommandError, match="A process still encrypts with an old key"):
         run()
-    assert "the others may go" in run()
+    assert "the other keys may be removed" in run()
 
 
 def _and_then(first: Callable[..., object], second: Callable[[], object]) -> Callable[..., None]:

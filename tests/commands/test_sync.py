@@ -39,7 +39,7 @@ def test_it_finds_what_no_webhook_told(opentrain: OpenTrain, install: Install) -
     out = sync()
     assert "[1/1] acme" in out
     assert "  + contract" in out
-    assert "Grants of access settled" in out
+    assert "Access grants converged" in out
     assert trainer.grant.state == "GRANTED"
 
 
@@ -151,15 +151,15 @@ def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
     monkeypatch.setattr(AnyProjectAdapter, "grant_access", refuse)
     trainer = opentrain.hire("Maria S.")
     assert (
-        "Grants of access settled or tried: 1.\nGrants that don't succeed: 1. manage.py opentrain_doctor says why"
+        "Access grants converged or tried: 1.\nAccess grants that keep failing: 1. Run: manage.py opentrain_doctor"
         in sync()
     )
     out = sync("--dry-run")
     assert "1 difference" in out
     who = f"trainer {trainer.opentrain_user_id} on project p1"
-    assert f"  ~ {who} is FAILED, and should be GRANTED: AdapterError: 403: no seats left\n" in out
+    assert f"  ~ {who} is FAILED, and should be GRANTED: 403: no seats left\n" in out
     monkeypatch.undo()
-    assert "Grants of access settled or tried: 1.\n" in sync(), (
+    assert "Access grants converged or tried: 1.\n" in sync(), (
         "whoever asks doesn't wait for the next attempt"
     )
     assert trainer.grant.state == "GRANTED"

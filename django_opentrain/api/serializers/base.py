@@ -15,19 +15,19 @@ MAX_CURSOR: Final = 200
 
 
 class CamelSerializer(serializers.Serializer[Any]):
-    """Declared in Python's names, spoken in OpenTrain's."""
+    """Declared with Python's names, serialized with OpenTrain's."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        spoken = {}
+        fields = {}
         for name, field in super().get_fields().items():
             if field.source is None and camel(name) != name:
                 field.source = name
-            spoken[camel(name)] = field
-        return spoken
+            fields[camel(name)] = field
+        return fields
 
 
 class StrictSerializer(CamelSerializer):
-    """Input: what isn't expected is refused, so that a misspelt field doesn't go unnoticed."""
+    """Input: unknown fields are refused, so that a misspelt one doesn't go unnoticed."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else set()
@@ -58,11 +58,11 @@ class PageQuery(StrictSerializer):
         max_length=MAX_CURSOR,
         default="",
         allow_blank=True,
-        help_text="Where to go on: `nextCursor` of the page before.",
+        help_text="Where to continue: `nextCursor` of the previous page.",
     )
     ordering = serializers.ChoiceField(["-id", "id"], default="-id")
 
     def filters(self) -> dict[str, Any]:
         """The validated filters as look-ups."""
-        given = self.validated_data
-        return {lookup: given[name] for name, lookup in self.lookups.items() if name in given}
+        values = self.validated_data
+        return {lookup: values[name] for name, lookup in self.lookups.items() if name in values}

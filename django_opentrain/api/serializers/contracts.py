@@ -1,4 +1,4 @@
-"""Contracts, their people, their access and their budgets."""
+"""Contracts, their participants, access grants and budgets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_opentrain.platform import catalog
 
 
 class ParticipantSerializer(CamelSerializer):
-    """An AI trainer. Their Work Email stays with the site: a manager doesn't need it."""
+    """An AI trainer. Their Work Email is not exposed: a manager doesn't need it."""
 
     opentrain_user_id = serializers.CharField()
     display_name = NullableCharField()
@@ -32,7 +32,7 @@ class ParticipantSerializer(CamelSerializer):
 
 
 class GrantSerializer(CamelSerializer):
-    """One trainer's access to one linked project: what it should be, and what it is."""
+    """One trainer's access to one linked project: the desired state and the actual one."""
 
     id = serializers.IntegerField()
     project_link_id = serializers.IntegerField(source="link_id")
@@ -50,7 +50,7 @@ class GrantSerializer(CamelSerializer):
 
 
 class MilestoneSerializer(CamelSerializer):
-    """What is being paid for now."""
+    """The milestone that is being paid for now."""
 
     id = serializers.CharField()
     name = NullableCharField()
@@ -58,7 +58,7 @@ class MilestoneSerializer(CamelSerializer):
 
 
 class BudgetSerializer(CamelSerializer):
-    """A contract's budget in OpenTrain's shape, as we heard of it last."""
+    """A contract's budget in OpenTrain's format, as last reported."""
 
     contract_id = serializers.CharField(source="opentrain_id", help_text="OpenTrain's id of the contract.")
     payment_type = NullableCharField()
@@ -102,7 +102,7 @@ class ContractSerializer(CamelSerializer):
 
 
 class ParticipantList(CamelSerializer):
-    """A contract's people, in OpenTrain's shape."""
+    """A contract's participants, in OpenTrain's format."""
 
     contract_id = serializers.CharField(help_text="OpenTrain's id of the contract.")
     participants = ParticipantSerializer(many=True)

@@ -1,4 +1,4 @@
-"""Fields that don't guess: a number is no text, and a date has one form."""
+"""Strict fields: a number is not a string, and a date has one format."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from django_opentrain.explanations import reason_for_customers
 from django_opentrain.fields import MAX_ID
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-#: Links that we show must lead to a page, not run a script.
+#: Links that we show must open a page, not run a script.
 WEB_URL: Final = RegexValidator(r"^https?://[^\s]+\Z", _("Enter a URL that begins with http:// or https://."))
 
 
 class StrictCharField(serializers.CharField):
-    """A string, as it is: JSON knows numbers from strings, and an id's spaces are part of it."""
+    """A string, unchanged: a JSON number is refused, and an id's spaces are part of it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # Said twice, since a schema shows no ``allow_blank``.
+        # Besides the default ``allow_blank=False``, which a schema doesn't show.
         super().__init__(trim_whitespace=False, min_length=1, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
@@ -41,7 +41,7 @@ class IdField(StrictCharField):
 
 
 class TokenField(StrictCharField):
-    """A secret: it is never sent back, and its ``repr`` is masked."""
+    """A secret: it is never returned, and its ``repr`` is masked."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(write_only=True, **kwargs)
@@ -90,7 +90,7 @@ class UTCDateTimeField(serializers.DateTimeField):
 
 
 class NullableCharField(serializers.CharField):
-    """A text that may be unknown: empty in the database, null in JSON, as OpenTrain has it."""
+    """A text that may be unknown: empty in the database, null in JSON, as in OpenTrain's API."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_null=True, **kwargs)
@@ -100,7 +100,7 @@ class NullableCharField(serializers.CharField):
 
 
 class FailureReasonField(NullableCharField):
-    """Why something failed, as far as it is for a customer; null when nothing did."""
+    """Why something failed, as customers may read it; null if nothing failed."""
 
     def get_attribute(self, instance: Any) -> str:
         return reason_for_customers(instance, str(self.source))

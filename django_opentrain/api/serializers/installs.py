@@ -1,4 +1,4 @@
-"""Installs, and the way to one."""
+"""Installs, and connecting."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ MAX_URL = 2048
 
 
 class InstallCounts(CamelSerializer):
-    """What hangs on an install."""
+    """What depends on an install."""
 
     project_links = serializers.IntegerField(
-        source="link_count", help_text="Links that exist or are about to."
+        source="link_count", help_text="Links that exist or are being created."
     )
     active_contracts = serializers.IntegerField(source="contract_count")
     unsettled_grants = serializers.IntegerField(
-        help_text="Trainers whose access is not yet what it should be."
+        help_text="Access grants that are not in their desired state."
     )
     usage_due = serializers.IntegerField(help_text="Days whose totals OpenTrain doesn't have yet.")
     usage_refused = serializers.IntegerField(help_text="Days whose totals OpenTrain refused.")
 
 
 class InstallSerializer(CamelSerializer):
-    """A customer's connection. Its token is never shown, nor a part of it."""
+    """A customer's connection. No part of its token is ever shown."""
 
     id = serializers.IntegerField()
     opentrain_id = NullableCharField(help_text="Null until the token has been given.")
@@ -45,9 +45,7 @@ class InstallSerializer(CamelSerializer):
     missing_scopes = serializers.SerializerMethodField(method_name="_missing_scopes")
     pii_consent = serializers.BooleanField()
     organization_id = NullableCharField()
-    requested_project_id = NullableCharField(
-        help_text="The project from which the customer set out to connect."
-    )
+    requested_project_id = NullableCharField(help_text="The project from which the customer connected.")
     superseded_by = serializers.IntegerField(
         source="superseded_by_id", allow_null=True, help_text="The install that took over after a reconnect."
     )
@@ -55,7 +53,7 @@ class InstallSerializer(CamelSerializer):
     verified_at = UTCDateTimeField(allow_null=True)
     revoked_at = UTCDateTimeField(allow_null=True)
     paused_until = UTCDateTimeField(
-        allow_null=True, help_text="OpenTrain's rate limit: no calls before this."
+        allow_null=True, help_text="OpenTrain's rate limit: no calls before this time."
     )
     reconcile_due_at = UTCDateTimeField(
         source="next_reconcile_at", allow_null=True, help_text="Set while a reconciliation is waiting."
@@ -71,16 +69,16 @@ class InstallSerializer(CamelSerializer):
         source="last_reconciliation.problems",
         default=list,
         child=serializers.CharField(),
-        help_text="What the last one could not see or do.",
+        help_text="What the last one could not compare or do.",
     )
     reconcile_held = serializers.ListField(
         source="last_reconciliation.held",
         default=list,
         child=serializers.CharField(),
-        help_text="Why access was to end, in the removals that wait to be confirmed.",
+        help_text="The reasons for the removals that wait to be confirmed.",
     )
     removals_held = serializers.IntegerField(help_text="Removals that wait to be confirmed.")
-    refused_at = UTCDateTimeField(allow_null=True, help_text="Since when OpenTrain refuses all calls.")
+    refused_at = UTCDateTimeField(allow_null=True, help_text="Since when OpenTrain has refused all calls.")
     last_error = FailureReasonField()
     last_error_code = NullableCharField()
     counts = InstallCounts(source="*")
@@ -97,7 +95,7 @@ class InstallQuery(PageQuery):
 
 
 class ConnectRequest(StrictSerializer):
-    """Where the way to OpenTrain begins and where it is to end."""
+    """The project to connect for, and where to go afterwards."""
 
     external_project_id = IdField(
         required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_ID, help_text="Connect for this project."
@@ -105,7 +103,7 @@ class ConnectRequest(StrictSerializer):
     next_url = StrictCharField(
         required=False,
         max_length=MAX_URL,
-        help_text="A page of this site, to go to after all is done; another site's is ignored.",
+        help_text="A page of this site to go to afterwards; another site's is ignored.",
     )
 
 
@@ -116,7 +114,7 @@ class ConsentUrl(CamelSerializer):
 
 
 class TokenRequest(StrictSerializer):
-    """The token that OpenTrain has shown to the customer, once."""
+    """The token that OpenTrain showed the customer once."""
 
     token = TokenField(max_length=MAX_TOKEN)
     install_id = StrictPrimaryKeyField(

@@ -19,7 +19,7 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform import catalog
 
-#: A link that was removed is not there any more.
+#: A removed link is not listed.
 LIVE_STATUSES = [choice for choice in ProjectLink.Status.choices if choice[0] != ProjectLink.Status.REMOVED]
 
 
@@ -37,7 +37,7 @@ class LinkSerializer(CamelSerializer):
     status = serializers.ChoiceField(ProjectLink.Status.choices)
     created_at = UTCDateTimeField()
     removal_requested_at = UTCDateTimeField(
-        allow_null=True, help_text="Set once the link is to go: the access that it gave has ended."
+        allow_null=True, help_text="Set once the link is being removed: the access that it gave has ended."
     )
     last_error = FailureReasonField()
     last_error_code = NullableCharField()
@@ -62,7 +62,7 @@ class LinkRequest(StrictSerializer):
     """A project and the job whose trainers are to work in it. Link before hiring."""
 
     install_id = StrictPrimaryKeyField(
-        required=False, help_text="Needed only by a customer who has several live connections."
+        required=False, help_text="Needed only by a customer with several active connections."
     )
     external_project_id = IdField(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
     job_id = IdField(required=False)

@@ -1,4 +1,4 @@
-"""Usage, in the shape of OpenTrain's own POST /contracts/{id}/usage: cumulative totals per worker and day."""
+"""Usage, in the format of OpenTrain's own POST /contracts/{id}/usage: cumulative totals per worker and day."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from django_opentrain.services import usage
 
 
 class UsageEntrySerializer(StrictSerializer):
-    """One worker's totals of one day. Each replaces what was there; what is left out keeps its value."""
+    """One worker's totals of one day. Each replaces the previous one; an omitted total keeps its value."""
 
     work_date = StrictDateField(help_text="In the site's USAGE_TIME_ZONE; not in the future.")
     total_seconds, tasks_completed, labels_completed = (
         StrictIntegerField(required=False, min_value=0, max_value=most) for most in MAX_TOTALS.values()
     )
     worker_opentrain_user_id = IdField(
-        required=False, help_text="A participant of the contract; the hired trainer when left out."
+        required=False, help_text="A participant of the contract; the hired trainer if omitted."
     )
     external_report_id = IdField(required=False)
 
@@ -42,9 +42,9 @@ class UsageEntrySerializer(StrictSerializer):
         return day
 
     def validate_workerOpentrainUserId(self, worker: str) -> str:  # noqa: N802 - REST framework's way to name it
-        known = self.context["workers"]
-        # Without the scope to list participants we know of none; then OpenTrain judges.
-        if known and worker not in known:
+        participants = self.context["workers"]
+        # Without the scope to list participants there are none here; then OpenTrain validates the id.
+        if participants and worker not in participants:
             raise serializers.ValidationError(_("This worker is not a participant of the contract."))
         return worker
 
@@ -54,7 +54,7 @@ class UsageEntrySerializer(StrictSerializer):
 
 
 class UsageRequest(StrictSerializer):
-    """Up to 100 totals; one that is wrong refuses them all."""
+    """Up to 100 totals; one invalid entry rejects all."""
 
     entries = serializers.ListField(
         child=UsageEntrySerializer(), min_length=1, max_length=catalog.MAX_USAGE_ENTRIES
@@ -62,10 +62,10 @@ class UsageRequest(StrictSerializer):
 
 
 class UsageAccepted(CamelSerializer):
-    """What was written down. The workers report it to OpenTrain."""
+    """What was recorded. The workers report it to OpenTrain."""
 
     contract_id = serializers.CharField(help_text="OpenTrain's id of the contract.")
-    accepted = serializers.IntegerField(help_text="Entries that were written down.")
+    accepted = serializers.IntegerField(help_text="Entries that were recorded.")
     due = serializers.IntegerField(help_text="Days of the contract whose totals OpenTrain doesn't have yet.")
 
 
@@ -99,7 +99,7 @@ class UsageQuery(PageQuery):
 
 
 class UsagePage(CamelSerializer):
-    """A part of a contract's days, the newest first."""
+    """One page of a contract's days, the newest first."""
 
     contract_id = serializers.CharField(help_text="OpenTrain's id of the contract.")
     entries = DaySerializer(many=True)

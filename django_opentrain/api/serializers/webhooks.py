@@ -1,4 +1,4 @@
-"""Webhook endpoints and the events that came through them."""
+"""Webhook endpoints and their events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_TYPE = 100
 
 
 class EndpointSerializer(CamelSerializer):
-    """Where OpenTrain sends events. Neither its secret nor its URL, which only OpenTrain needs to know, is shown."""
+    """Where OpenTrain sends events. Neither its secret nor its URL, which only OpenTrain needs, is shown."""
 
     id = serializers.IntegerField()
     install_id = serializers.IntegerField()
@@ -48,7 +48,7 @@ class EndpointQuery(PageQuery):
 
 
 class RedeliverRequest(StrictSerializer):
-    """Which deliveries are to be sent again: all that failed, if none is named."""
+    """Which delivery to send again; if omitted, all that failed."""
 
     delivery_id = IdField(required=False)
 
@@ -60,7 +60,7 @@ class Redelivered(CamelSerializer):
 
 
 class EventSerializer(CamelSerializer):
-    """An event that came in and what became of it. Its body, which may hold a Work Email, is not shown."""
+    """A received event and its status. Its body, which may hold a Work Email, is not shown."""
 
     id = serializers.IntegerField()
     endpoint_id = serializers.IntegerField()
@@ -75,7 +75,7 @@ class EventSerializer(CamelSerializer):
     processed_at = UTCDateTimeField(allow_null=True)
     error = FailureReasonField(help_text="Why it failed or was ignored.")
     error_code = NullableCharField()
-    replayable = serializers.BooleanField(help_text="False once its body's retention is over.")
+    replayable = serializers.BooleanField(help_text="False once its body has been deleted.")
 
 
 class EventQuery(PageQuery):

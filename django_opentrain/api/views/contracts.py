@@ -1,4 +1,4 @@
-"""Contracts: their people, access and budgets."""
+"""Contracts: their participants, access grants and budgets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
 from django_opentrain.services.access import grants, invitations
 
-#: Where contracts whose start isn't known are sorted. MySQL knows no earlier date.
+#: The sort key of contracts without a start date: MySQL's earliest date.
 NO_DATE: Final = datetime.date(1000, 1, 1)
 KEYS: Final[Mapping[str, Expression | F]] = {
     "id": F("pk"),
@@ -32,10 +32,10 @@ KEYS: Final[Mapping[str, Expression | F]] = {
 
 
 class ContractViewSet(TenantViewSet):
-    """The hires under the tenant's connections, as we know them."""
+    """The hires under the tenant's connections."""
 
     def list(self, request: Request) -> Response:
-        """Contracts, those that ended too."""
+        """Contracts, including ended ones."""
         query = self.query(ContractQuery)
         return self.listing(self.page(_under(self._rows(), query), query, KEYS), ContractSerializer)
 
@@ -44,18 +44,18 @@ class ContractViewSet(TenantViewSet):
         return Response(ContractSerializer(self.own(self._rows(), pk)).data)
 
     def participants(self, request: Request, pk: int) -> Response:
-        """Who was hired."""
+        """The contract's participants."""
         contract = self.own(self.contracts(), pk)
-        people = participants_of(contract).order_by("pk")
-        shown = {"contract_id": contract.opentrain_id, "participants": people}
+        participants = participants_of(contract).order_by("pk")
+        shown = {"contract_id": contract.opentrain_id, "participants": participants}
         return Response(ParticipantList(shown).data)
 
     def budget(self, request: Request, pk: int) -> Response:
-        """What is paid for and what is used up, as OpenTrain told us last."""
+        """What is funded and what is used, as OpenTrain last reported it."""
         return Response(BudgetSerializer(self.own(self.contracts(), pk)).data)
 
     def contracts(self) -> QuerySet[Contract]:
-        """The tenant's."""
+        """The tenant's contracts."""
         return Contract.objects.filter(install__tenant=self.tenant)
 
     def _rows(self) -> QuerySet[Contract]:
@@ -71,15 +71,15 @@ class ContractViewSet(TenantViewSet):
 def _under(rows: QuerySet[Contract], query: ContractQuery) -> QuerySet[Contract]:
     """Those under the link or project that the query names."""
     names = {"project_link_id": "pk", "external_project_id": "external_project_id"}
-    given = query.validated_data
-    wanted = {lookup: given[name] for name, lookup in names.items() if name in given}
-    if not wanted:
+    values = query.validated_data
+    lookups = {lookup: values[name] for name, lookup in names.items() if name in values}
+    if not lookups:
         return rows
-    return rows.filter(Exists(ProjectLink.objects.filter(contracts=OuterRef("pk"), **wanted)))
+    return rows.filter(Exists(ProjectLink.objects.filter(contracts=OuterRef("pk"), **lookups)))
 
 
 def participants_of(contract: Contract) -> QuerySet[Participant]:
-    """The hired trainer, and whoever has or had access under the contract."""
+    """The hired trainer, and each participant who has or had access under the contract."""
     return Participant.objects.filter(
         Q(pk=contract.trainer_id)
         | Exists(AccessGrant.objects.filter(contract=contract, participant=OuterRef("pk")))
@@ -87,12 +87,12 @@ def participants_of(contract: Contract) -> QuerySet[Participant]:
 
 
 class GrantViewSet(TenantViewSet):
-    """Trainers' access."""
+    """Access grants."""
 
     def retry(self, request: Request, pk: int) -> Response:
-        """Try at once what would be tried later."""
+        """Retry the access grant now."""
         self.no_body()
-        grant = self._mine(pk)
+        grant = self._grant(pk)
         grants.retry_now(AccessGrant.objects.filter(pk=grant.pk))
         grant.refresh_from_db()
         return Response(GrantSerializer(grant).data, status=202)
@@ -100,10 +100,10 @@ class GrantViewSet(TenantViewSet):
     def invite(self, request: Request, pk: int) -> Response:
         """Send the trainer the link for their first login again."""
         self.no_body()
-        grant = self._mine(pk)
+        grant = self._grant(pk)
         invitations.resend(grant)
         return Response(GrantSerializer(grant).data)
 
-    def _mine(self, pk: int) -> AccessGrant:
-        mine = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
-        return self.own(mine.select_related("participant", "link__install"), pk)
+    def _grant(self, pk: int) -> AccessGrant:
+        rows = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
+        return self.own(rows.select_related("participant", "link__install"), pk)

@@ -1,4 +1,4 @@
-"""Installs: connecting, and how a connection stands."""
+"""Installs: connecting, and a connection's status."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class InstallViewSet(TenantViewSet):
     """The tenant's connections to OpenTrain."""
 
     def list(self, request: Request) -> Response:
-        """All of them, those that ended too."""
+        """All connections, including ended ones."""
         query = self.query(InstallQuery)
         return self.listing(self.page(self._rows(), query), InstallSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        """One connection: its state, and how the last reconciliation went."""
+        """One connection: its status, and the result of the last reconciliation."""
         return self._shown(pk)
 
     def connect(self, request: Request) -> Response:
-        """Where to send the customer's browser, to approve the connection on OpenTrain."""
+        """The URL to which to send the customer's browser, to approve the connection on OpenTrain."""
         given = self.body(ConnectRequest)
         url = connect.begin(django_request(request), given.get("external_project_id"), given.get("next_url"))
         return Response({"consentUrl": url})
 
     def token(self, request: Request) -> Response:
-        """Give the token that OpenTrain has shown to the customer. Answers with the connected install."""
+        """Submit the token that OpenTrain showed the customer. Returns the connected install."""
         given = self.body(TokenRequest)
         waiting = self._waiting(given.get("install_id"))
         return self._shown(connect.capture_token(waiting, given["token"]).pk)
 
     def verify(self, request: Request, pk: int) -> Response:
-        """Ask OpenTrain whether the connection works; a yes heals one that was refused."""
+        """Ask OpenTrain whether the connection works; if so, one that was refused becomes active again."""
         self.no_body()
         connect.verify(self._mine(pk))
         return self._shown(pk)
@@ -62,13 +62,13 @@ class InstallViewSet(TenantViewSet):
         return self._shown(pk)
 
     def reconcile(self, request: Request, pk: int) -> Response:
-        """Compare with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
+        """Sync with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
         self.no_body()
         retries.request_reconcile(still_live(self._mine(pk)))
         return self._shown(pk, status=202)
 
     def confirm_removals(self, request: Request, pk: int) -> Response:
-        """Let the removals go on that were so many at once that they were held."""
+        """Confirm the removals that were held because they are unusually many."""
         self.no_body()
         reconcile.confirm_removals(still_live(self._mine(pk)))
         return self._shown(pk, status=202)
@@ -94,7 +94,7 @@ class InstallViewSet(TenantViewSet):
 
 
 def with_counts(installs: QuerySet[Install]) -> QuerySet[Install]:
-    """With what ``InstallCounts`` shows, in the same query."""
+    """With the counts that ``InstallCounts`` shows, in the same query."""
     usage = DailyUsage.objects.all()
     return installs.annotate(
         link_count=count(ProjectLink.objects.live(), "install"),

@@ -17,7 +17,7 @@ class ProjectLinkViewSet(TenantViewSet):
     """The tenant's projects that are linked to jobs."""
 
     def list(self, request: Request) -> Response:
-        """Links that exist or are about to."""
+        """Links that exist or are being created."""
         return self.listing(self.page(self._rows(), self.query(LinkQuery)), LinkSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -25,7 +25,7 @@ class ProjectLinkViewSet(TenantViewSet):
         return Response(LinkSerializer(self.own(self._rows(), pk)).data)
 
     def create(self, request: Request) -> Response:
-        """Link a project to a job. 202: OpenTrain hasn't confirmed it yet, the workers go on."""
+        """Link a project to a job. 202: OpenTrain hasn't confirmed it yet; the workers retry."""
         given = self.body(LinkRequest)
         link = linking.link(
             self.live_install(given.get("install_id")),
@@ -40,12 +40,12 @@ class ProjectLinkViewSet(TenantViewSet):
         return Response(LinkSerializer(link).data, status=201 if done else 202, headers=headers)
 
     def destroy(self, request: Request, pk: int) -> Response:
-        """Unlink: the access that the link gave ends now. 202: OpenTrain couldn't be told yet, the workers go on."""
+        """Unlink: its access ends now. 202: OpenTrain couldn't be notified yet; the workers retry."""
         link = self.own(self._rows(), pk)
         try:
             linking.unlink(link)
         except OpenTrainError:
-            # The service has kept it as the link's last_error, which the answer shows.
+            # The service has stored it as the link's last_error, which the response shows.
             link.refresh_from_db()
         done = link.status == ProjectLink.Status.REMOVED
         return Response(LinkSerializer(link).data, status=200 if done else 202)

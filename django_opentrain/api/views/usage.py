@@ -1,4 +1,4 @@
-"""What was worked, by day: read, and written by hosts whose front end does the counting."""
+"""Daily usage: read, and written by hosts whose front end measures it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class UsageViewSet(TenantViewSet):
         """The days, the newest first."""
         contract = self._contract(pk)
         query = self.query(UsageQuery)
-        found = self.page(DailyUsage.objects.filter(contract=contract), query, {"workDate": F("work_date")})
+        part = self.page(DailyUsage.objects.filter(contract=contract), query, {"workDate": F("work_date")})
         shown = {
             "contract_id": contract.opentrain_id,
-            "entries": found.rows,
-            "next_cursor": found.next_cursor,
+            "entries": part.rows,
+            "next_cursor": part.next_cursor,
         }
         return Response(UsagePage(shown).data)
 
     def create(self, request: Request, pk: int) -> Response:
-        """Set days' totals; the workers report them to OpenTrain. All entries or none are written down."""
+        """Set days' totals; the workers report them to OpenTrain. All entries or none are recorded."""
         contract = self._contract(pk)
         workers = set(participants_of(contract).values_list("opentrain_user_id", flat=True))
         entries = self.body(UsageRequest, workers=workers)["entries"]

@@ -25,7 +25,7 @@ class WebhookEndpointViewSet(TenantViewSet):
     """Where OpenTrain sends the tenant's events."""
 
     def list(self, request: Request) -> Response:
-        """Endpoints that exist or are about to."""
+        """Endpoints that exist or are being created."""
         return self.listing(self.page(self._rows(), self.query(EndpointQuery)), EndpointSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -43,7 +43,7 @@ class WebhookEndpointViewSet(TenantViewSet):
         return self._shown(endpoints.pause(self._live(pk)))
 
     def rotate(self, request: Request, pk: int) -> Response:
-        """Replace it by one with a new secret: the answer. Both work until the old one's retries are over."""
+        """Replace it by one with a new secret, which is returned. Both work until the old one's retries are over."""
         self.no_body()
         return self._shown(endpoints.rotate_secret(self._live(pk)), status=201)
 
@@ -67,18 +67,18 @@ class WebhookEndpointViewSet(TenantViewSet):
 
 
 class EventViewSet(TenantViewSet):
-    """The events that came in."""
+    """The received events."""
 
     def list(self, request: Request) -> Response:
         """Events, the newest first."""
         return self.listing(self.page(self._rows(), self.query(EventQuery)), EventSerializer)
 
     def retrieve(self, request: Request, pk: int) -> Response:
-        """One event and what became of it."""
+        """One event and its status."""
         return Response(EventSerializer(self.own(self._rows(), pk)).data)
 
     def replay(self, request: Request, pk: int) -> Response:
-        """Let it take effect once more."""
+        """Process it again."""
         self.no_body()
         event = self.own(self._rows(), pk)
         if not inbox.replay(WebhookEvent.objects.filter(pk=event.pk)):

@@ -1,4 +1,4 @@
-"""``manage.py opentrain_doctor``: does this site work, what is broken, what to do."""
+"""``manage.py opentrain_doctor``: whether this site works, what is broken, what to do."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from django_opentrain.services import doctor
 
-#: Findings of one kind that people are shown.
+#: Findings of one kind that are printed.
 SHOWN = 10
 
 
 class Command(BaseCommand):
-    """Exit status for monitors: 0 all is well, 1 something wants looking at, 2 something is broken."""
+    """Exit status for monitors: 0 all is well, 1 something needs attention, 2 something is broken."""
 
     help = (
-        "Examine this site: settings, database, workers, OpenTrain, and everything that waits."
+        "Examine this site: settings, database, workers, OpenTrain, and queued work."
         " Exit status: 0 all is well, 1 warnings, 2 errors."
     )
     requires_system_checks: list[str] = []  # they are part of the examination
@@ -29,31 +29,31 @@ class Command(BaseCommand):
         parser.add_argument("--offline", action="store_true", help="don't ask OpenTrain")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Ends with ``SystemExit`` where something was found."""
-        talkative = options["verbosity"] > 1 and not options["json"]
-        found = doctor.examine(offline=options["offline"], progress=self._progress if talkative else _quiet)
+        """Raises ``SystemExit`` if there are findings."""
+        verbose = options["verbosity"] > 1 and not options["json"]
+        findings = doctor.examine(offline=options["offline"], progress=self._progress if verbose else _quiet)
         if options["json"]:
-            self.stdout.write(json.dumps([_as_json(each) for each in found], indent=2, default=str))
+            self.stdout.write(json.dumps([_as_json(each) for each in findings], indent=2, default=str))
         else:
-            self._show(found)
-        worst = max((each.severity for each in found), default=0)
+            self._show(findings)
+        worst = max((each.severity for each in findings), default=0)
         if worst:
             raise SystemExit(int(worst))
 
     def _progress(self, part: str) -> None:
         self.stdout.write(f"… {part}")
 
-    def _show(self, found: list[doctor.Finding]) -> None:
-        for _same, group in groupby(found, key=lambda each: (each.severity, each.id, each.advice)):
-            findings = list(group)
-            for each in findings[:SHOWN]:
+    def _show(self, findings: list[doctor.Finding]) -> None:
+        for _same, group in groupby(findings, key=lambda each: (each.severity, each.id, each.advice)):
+            alike = list(group)
+            for each in alike[:SHOWN]:
                 self._show_one(each)
-            if len(findings) > SHOWN:
-                self.stdout.write(f"    and {len(findings) - SHOWN} more like these: see --json")
-            self.stdout.write(f"    → {findings[0].advice}")
-        counts = Counter(each.severity for each in found)
+            if len(alike) > SHOWN:
+                self.stdout.write(f"    and {len(alike) - SHOWN} more like these: see --json")
+            self.stdout.write(f"    → {alike[0].advice}")
+        counts = Counter(each.severity for each in findings)
         totals = f"errors {counts[doctor.Severity.ERROR]}, warnings {counts[doctor.Severity.WARNING]}."
-        self.stdout.write(totals if found else self.style.SUCCESS("All is well."))
+        self.stdout.write(totals if findings else self.style.SUCCESS("All is well."))
 
     def _show_one(self, finding: doctor.Finding) -> None:
         serious = finding.severity == doctor.Severity.ERROR
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _quiet(_part: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _as_json(each: doctor.Finding) -> dict[str, Any]:

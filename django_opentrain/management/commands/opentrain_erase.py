@@ -1,4 +1,4 @@
-"""``manage.py opentrain_erase``: forget one trainer, because they asked for it."""
+"""``manage.py opentrain_erase``: erase one trainer's personal data, at their request."""
 
 from __future__ import annotations
 
@@ -11,34 +11,38 @@ from django_opentrain.services.purge import erasure
 
 
 class Command(BaseCommand):
-    """For requests under the GDPR and its like. See docs/operations.md, Personal data."""
+    """For requests under the GDPR and similar laws. See docs/operations.md, Personal data."""
 
-    help = "Forget a trainer's name, country, profile, Work Email, and the events that name them, everywhere."
+    help = (
+        "Erase a trainer's name, country, profile, Work Email, and the bodies of the events that name them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--trainer", required=True, metavar="ID", help="OpenTrain's user id")
         parser.add_argument(
             "--force",
             action="store_true",
-            help="also while their data is still needed: access may then wait until OpenTrain tells it again",
+            help="even if their data is still needed: access may then wait until OpenTrain sends it again",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Raises ``CommandError`` while their data is still needed."""
+        """Raises ``CommandError`` if their data is still needed."""
         try:
             done = erasure.erase(options["trainer"], force=options["force"])
         except StillNeededError as error:
             raise CommandError(f"Their data is still needed ({error}). Nothing was changed.") from error
-        self.stdout.write(f"Forgotten: people {done.people}, event bodies {done.event_bodies}.")
+        self.stdout.write(f"Erased: participants {done.people}, event bodies {done.event_bodies}.")
         if done.unreadable_bodies:
-            text = f"Event bodies that can't be decrypted: {done.unreadable_bodies}. Whom they name can't be seen."
+            text = (
+                f"Event bodies that can't be decrypted: {done.unreadable_bodies}. They may name this trainer."
+            )
             self.stdout.write(self.style.WARNING(text))
         if done.people or done.event_bodies:
             self.stdout.write(
-                "The body of a delivery that is still on its way may name them: run this once more tomorrow."
+                "A delivery that is still on its way may name them: run this command again tomorrow."
             )
         else:
-            text = "Nobody here has this id. It is the OpenTrain user id that a participant has in the admin."
+            text = "No trainer here has this id. Use the OpenTrain user id that the admin shows for a participant."
             self.stdout.write(self.style.WARNING(text))
         if done.accounts:
-            self.stdout.write(f"Accounts of this site that are theirs, and stay: {', '.join(done.accounts)}.")
+            self.stdout.write(f"Their accounts on this site, which stay: {', '.join(done.accounts)}.")

@@ -1,4 +1,4 @@
-"""``manage.py opentrain_replay``: let stored events take effect again."""
+"""``manage.py opentrain_replay``: process stored events again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 
-#: Each option that names rows, with the lookup it stands for.
+#: Each option that selects rows, with its lookup.
 LOOKUPS = {
     "event": "event_id__in",
     "resource": "resource_id__in",
@@ -29,10 +29,10 @@ LOOKUPS = {
 class Command(BaseCommand):
     """Selects events and makes them due; the workers, or ``opentrain_work``, process them."""
 
-    help = "Let stored webhook events take effect again. Without --status or --event: those that failed."
+    help = "Process stored webhook events again. Without --status or --event: those that failed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Options of one kind are alternatives; kinds narrow each other."""
+        """Values of one option are alternatives; different options must all match."""
         parser.add_argument("--event", action="append", metavar="ID", help="OpenTrain's event id")
         parser.add_argument("--resource", action="append", metavar="ID", help="contract, link, install … id")
         parser.add_argument("--type", action="append", choices=catalog.EVENT_TYPES)
@@ -40,11 +40,11 @@ class Command(BaseCommand):
         parser.add_argument("--install", action="append", metavar="ID", help="OpenTrain's install id")
         parser.add_argument("--since", metavar="TIME", help="received at or after, e.g. 2026-11-23T08:00")
         parser.add_argument("--until", metavar="TIME", help="received before")
-        parser.add_argument("--now", action="store_true", help="process them here, instead of by the workers")
+        parser.add_argument("--now", action="store_true", help="process them here, not in the workers")
         parser.add_argument("--dry-run", action="store_true", help="only list them")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Raises ``CommandError`` for a time that can't be read."""
+        """Raises ``CommandError`` for a time that can't be parsed."""
         rows = self._selected(options)
         if options["dry_run"]:
             listed = rows.select_related("endpoint__install").defer("body").order_by("received_at", "pk")
@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 self._show(row)
         self.stdout.write(
             f"{outcome[WebhookEvent.Status.PROCESSED]} processed, {outcome[WebhookEvent.Status.IGNORED]} ignored,"
-            f" {outcome[WebhookEvent.Status.PENDING]} failed again and are tried later."
+            f" {outcome[WebhookEvent.Status.PENDING]} failed again and will be retried."
         )
 
     def _show(self, row: WebhookEvent) -> None:
@@ -93,8 +93,8 @@ def _advice(count: int, options: dict[str, Any]) -> str:
     if count:
         return ""
     if not options["status"] and not options["event"]:
-        return " Without --status or --event only those that failed are chosen."
-    return " None whose body is still kept is like this."
+        return " Without --status or --event only failed events are selected."
+    return " No event whose body is still stored matches."
 
 
 def _moment(text: str | None) -> datetime | None:

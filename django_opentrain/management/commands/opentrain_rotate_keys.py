@@ -25,15 +25,15 @@ class Command(BaseCommand):
         if result.undecryptable:
             raise CommandError(
                 f"{result.undecryptable} can't be decrypted with any key. Put the key that encrypted them back"
-                " at the end of OPENTRAIN['ENCRYPTION_KEYS'] and run this again, or have those customers reconnect."
+                " at the end of OPENTRAIN['ENCRYPTION_KEYS'] and run this again, or let those customers reconnect."
             )
         if result.returning:
             raise CommandError(
-                "Some process still encrypts with an old key. Restart all of them with the new key first in"
-                " OPENTRAIN['ENCRYPTION_KEYS'], and run this again. Until then no key may go."
+                "A process still encrypts with an old key. Restart all processes with the new key first in"
+                " OPENTRAIN['ENCRYPTION_KEYS'], and run this again. Remove no key until then."
             )
         self.stdout.write(self.style.SUCCESS("Everything is encrypted with the first key."))
-        self.stdout.write("Once every process has been restarted with it, the others may go.")
+        self.stdout.write("Once every process has been restarted with it, the other keys may be removed.")
 
     def _progress(self, column: str, rows: int) -> None:
         self.stdout.write(f"{column}: {rows} rows".ljust(60), ending="\r" if self.stdout.isatty() else "\n")

@@ -1,4 +1,4 @@
-"""``manage.py opentrain_sync``: compare with OpenTrain now, and mend what differs."""
+"""``manage.py opentrain_sync``: compare with OpenTrain now, and restore what differs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django_opentrain.services.reconcile.diff import Change
 
 
 class Command(BaseCommand):
-    help = "Reconcile with OpenTrain now: everything that a missed webhook would have told."
+    help = "Reconcile with OpenTrain now: finds everything that a missed webhook would have said."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--install", metavar="ID", help="only this one: its id here, or OpenTrain's")
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--confirm-removals",
             action="store_true",
-            help="make also those removals that were held before because they are so many at once",
+            help="also make the removals that were held because they are unusually many",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -87,22 +87,24 @@ class Command(BaseCommand):
             self.stdout.write(self.style.WARNING(f"  ! {problem}"))
 
     def _unsettled(self, row: Install) -> Iterator[str]:
-        """Access that was to be given or taken before, and that the workers, or this command, are still to."""
-        mine = AccessGrant.objects.unsettled().filter(contract__install=row)
-        for each in mine.select_related("participant", "link").order_by("pk"):
+        """Grants that are not in their desired state, which the workers or this command still have to converge."""
+        grants_of_row = AccessGrant.objects.unsettled().filter(contract__install=row)
+        for each in grants_of_row.select_related("participant", "link").order_by("pk"):
             who = f"trainer {each.participant.opentrain_user_id} on project {each.external_project_id}"
             error = " ".join(each.last_error.split())
             yield f"{who} is {each.state}, and should be {each.desired}{f': {error}' if error else ''}"
 
     def _converge(self, rows: list[Install]) -> None:
-        """Give and take away what the comparison showed, and what failed before, now."""
+        """Grant and revoke now what the comparison showed, and what failed before."""
         grants.retry_now(AccessGrant.objects.filter(contract__install__in=rows))
         tried = access.converge_due()
         if tried:
-            self.stdout.write(f"Grants of access settled or tried: {tried}.")
+            self.stdout.write(f"Access grants converged or tried: {tried}.")
         if failed := AccessGrant.objects.unsettled().filter(state=AccessGrant.State.FAILED).count():
             self.stdout.write(
-                self.style.ERROR(f"Grants that don't succeed: {failed}. manage.py opentrain_doctor says why.")
+                self.style.ERROR(
+                    f"Access grants that keep failing: {failed}. Run: manage.py opentrain_doctor"
+                )
             )
 
 

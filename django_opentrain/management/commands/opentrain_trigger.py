@@ -1,4 +1,4 @@
-"""``manage.py opentrain_trigger contract.started``: an event on order, from a sandbox to this site."""
+"""``manage.py opentrain_trigger contract.started``: have a sandbox send this site an event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_opentrain.platform.catalog import EVENT_TYPES
 
 CONTROL: Final = "/control/api/"
 POLL_SECONDS: Final = 0.2
-#: OpenTrain itself, and whatever else there is under its domain.
+#: OpenTrain itself, and every host under its domain.
 REAL_HOST: Final = "opentrain.ai"
 
 EPILOG: Final = """\
@@ -30,7 +30,7 @@ Examples:
 
 
 class Command(BaseCommand):
-    help = "Let a local OpenTrain (opentrain_sandbox) send this site any event, with fields of your choice."
+    help = "Have a local OpenTrain (opentrain_sandbox) send this site any event, with fields of your choice."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             "--endpoint",
             type=UUID,
             metavar="KEY",
-            help="the key of a webhook endpoint (in its URL): the install's it belongs to",
+            help="the key of a webhook endpoint (in its URL), to select its install",
         )
         parser.add_argument(
             "--contract", metavar="ID", help="OpenTrain's id of the contract that it is about"
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="PATH=VALUE",
-            help="a field of the event's data; the value is JSON if it can be, else text. May be repeated",
+            help="a field of the event's data; the value is parsed as JSON if possible, else text. May be repeated",
         )
         parser.add_argument("--sandbox", metavar="URL", help="default: OPENTRAIN['BASE_URL']")
         parser.add_argument(
@@ -64,7 +64,7 @@ class Command(BaseCommand):
             type=float,
             default=10,
             metavar="SECONDS",
-            help="for the site's answer; 0: don't (default: 10)",
+            help="how long to wait for the site's response; 0: don't wait (default: 10)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         self._report(sandbox, event["id"], options["wait"])
 
     def _report(self, sandbox: SandboxControl, event_id: str, seconds: float) -> None:
-        """Say how the site answered. Raises ``CommandError`` unless it took every delivery."""
+        """Print how the site answered. Raises ``CommandError`` unless it accepted every delivery."""
         deliveries = sandbox.deliveries(event_id)
         if not deliveries:
             raise CommandError("Not sent: the install has no active webhook endpoint for this event.")
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         for each in deliveries:
             self.stdout.write(f"{each['url']} → {_outcome(each)}")
         if any(each["status"] != "DELIVERED" for each in deliveries):
-            raise CommandError("Not every delivery was taken.")
+            raise CommandError("Not every delivery was accepted.")
 
 
 class SandboxControl:
@@ -119,11 +119,11 @@ class SandboxControl:
         return self._call("POST", verb, json=body)
 
     def deliveries(self, event_id: str) -> list[dict[str, Any]]:
-        """What became of an event's deliveries so far, each with its endpoint's ``url``."""
+        """An event's deliveries and their attempts so far, each with its endpoint's ``url``."""
         state = self._call("GET", "state")
         urls = {endpoint["id"]: endpoint["url"] for endpoint in state["endpoints"]}
-        mine = (each for each in state["deliveries"] if each["eventId"] == event_id)
-        return [{**each, "url": urls.get(each["endpointId"], "")} for each in mine]
+        of_event = (each for each in state["deliveries"] if each["eventId"] == event_id)
+        return [{**each, "url": urls.get(each["endpointId"], "")} for each in of_event]
 
     def _call(self, method: str, verb: str, **arguments: Any) -> dict[str, Any]:
         try:
@@ -173,7 +173,7 @@ def _value(text: str) -> Any:
 
 
 def _install_id(install: str | None, endpoint: UUID | None) -> str:
-    """OpenTrain's id of the install meant; "" leaves it to the sandbox: the newest."""
+    """OpenTrain's id of the chosen install; "" leaves it to the sandbox, which takes the newest."""
     if endpoint:
         row = WebhookEndpoint.objects.filter(key=endpoint).select_related("install").first()
         if row is None:
@@ -181,8 +181,8 @@ def _install_id(install: str | None, endpoint: UUID | None) -> str:
         return row.install.opentrain_id or ""
     if not install:
         return ""
-    mine = Install.objects.live().filter(tenant=install).order_by("-pk").first()
-    return install if mine is None else mine.opentrain_id or ""
+    of_tenant = Install.objects.live().filter(tenant=install).order_by("-pk").first()
+    return install if of_tenant is None else of_tenant.opentrain_id or ""
 
 
 def _outcome(delivery: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``manage.py opentrain_work``: what Celery's worker and beat do, for a site that has neither."""
+"""``manage.py opentrain_work``: what Celery's worker and beat do, for a site without Celery."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from django.db import close_old_connections
 from django_opentrain.services import purge, reconcile, sweep
 from django_opentrain.services.workers import heartbeat
 
-#: As often as Celery beat asks for it; see ``schedule.py``.
+#: As often as Celery beat does; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
-#: Seconds. It looks through all events, which there may be many of.
-FORGET_EVERY: Final = 3600.0
+#: Seconds. The purge reads all events, which may be many.
+PURGE_EVERY: Final = 3600.0
 DEFAULT_PAUSE: Final = 15.0
 
 
 class Command(BaseCommand):
-    help = "Do everything that is due, once: from cron, each minute. Or go on with --forever."
+    help = "Do everything that is due, once: from cron, every minute. Or loop with --forever."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--forever", action="store_true", help="go on until SIGTERM or SIGINT")
+        parser.add_argument("--forever", action="store_true", help="loop until SIGTERM or SIGINT")
         parser.add_argument(
             "--pause",
             type=float,
             default=DEFAULT_PAUSE,
             metavar="SECONDS",
-            help=f"between two rounds of --forever (default {DEFAULT_PAUSE:g})",
+            help=f"pause between two rounds of --forever (default {DEFAULT_PAUSE:g})",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,23 +42,23 @@ class Command(BaseCommand):
             self._forever(options["pause"])
         else:
             self._round(bool)
-            self._forget()
+            self._purge()
 
     def _forever(self, pause: float) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        forget_at = time.monotonic()
+        purge_at = time.monotonic()
         while not stop.is_set():
             close_old_connections()
             try:
                 self._round(stop.is_set)
-                if time.monotonic() >= forget_at:
-                    self._forget()
-                    forget_at = time.monotonic() + FORGET_EVERY
+                if time.monotonic() >= purge_at:
+                    self._purge()
+                    purge_at = time.monotonic() + PURGE_EVERY
             except DatabaseError as error:
-                # What was under way is rolled back and still due: the next round finds it.
-                self.stderr.write(f"The database failed ({type(error).__name__}); next try in {pause:g} s.")
+                # What was being done is rolled back and still due: the next round finds it.
+                self.stderr.write(f"The database failed ({type(error).__name__}); retrying in {pause:g} s.")
             stop.wait(pause)
 
     def _round(self, stopping: Callable[[], bool]) -> None:
@@ -72,10 +72,10 @@ class Command(BaseCommand):
                 f" first-login mails {done.mails}"
             )
 
-    def _forget(self) -> None:
-        forgotten = purge.run()
-        if any(astuple(forgotten)):
+    def _purge(self) -> None:
+        purged = purge.run()
+        if any(astuple(purged)):
             self.stdout.write(
-                f"forgotten: event bodies {forgotten.event_bodies}, people {forgotten.people},"
-                f" unfinished connections {forgotten.consent_requests + forgotten.pending_installs}"
+                f"purged: event bodies {purged.event_bodies}, trainers {purged.people},"
+                f" unfinished connections {purged.consent_requests + purged.pending_installs}"
             )

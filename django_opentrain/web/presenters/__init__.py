@@ -1,1 +1,1 @@
-"""What the pages say: each turns rows into words for the customer."""
+"""Presenters: each turns rows into the words that a page shows to the customer."""

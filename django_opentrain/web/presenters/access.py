@@ -1,4 +1,4 @@
-"""How a trainer's access stands, in words for the customer."""
+"""The status of a trainer's access, in words for the customer."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant
-from django_opentrain.web.presenters.status import Statement, moment
+from django_opentrain.web.presenters.status import Status, moment
 
 State = AccessGrant.State
 
 
-def describe(grant: AccessGrant) -> Statement:
+def describe(grant: AccessGrant) -> Status:
     """What is, what should be, and what happens next."""
     if grant.state == grant.desired:
         return _settled(grant)
     removal = grant.desired == AccessGrant.Desired.REVOKED
     if grant.state == State.FAILED:
-        return Statement(
+        return Status(
             tone="bad",
             title=_("Access could not be revoked") if removal else _("Access could not be granted"),
             text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant),
         )
     if removal:
-        return Statement(tone="wait", title=_("Access is being revoked"))
+        return Status(tone="wait", title=_("Access is being revoked"))
     if grant.state == State.WAITING_FOR_EMAIL:
-        return Statement(
+        return Status(
             tone="warn",
             title=_("Waiting for a Work Email"),
             text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant),
         )
-    return Statement(tone="wait", title=_("Access is being granted"))
+    return Status(tone="wait", title=_("Access is being granted"))
 
 
-def _settled(grant: AccessGrant) -> Statement:
+def _settled(grant: AccessGrant) -> Status:
     if grant.state == State.GRANTED:
-        return Statement(tone="ok", title=_("Has access"), text=_since(grant.granted_at))
-    return Statement(tone="off", title=_("Access ended"), text=_since(grant.revoked_at))
+        return Status(tone="ok", title=_("Has access"), text=_since(grant.granted_at))
+    return Status(tone="off", title=_("Access ended"), text=_since(grant.revoked_at))
 
 
 def _since(at: datetime | None) -> str:

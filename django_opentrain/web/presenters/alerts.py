@@ -1,4 +1,4 @@
-"""What can't wait, told at the top of a customer's page with the way to where it is settled."""
+"""Alerts: what can't wait, at the top of a customer's page, each with a link to where it is resolved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ACTIVE = Q(status=Contract.Status.ACTIVE)
 _LOW = _ACTIVE & Q(budget_state=Contract.BudgetState.LOW)
 _DEPLETED = _ACTIVE & Q(budget_state=Contract.BudgetState.DEPLETED)
 
-#: What is counted: the rows, how bad it is, and the words.
+#: What is counted: the rows, the tone, and the text.
 Kinds = tuple[tuple[Q, str, Promise], ...]
 
 _GRANTS: Final[Kinds] = (
@@ -80,9 +80,9 @@ _CONTRACTS: Final[Kinds] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One thing for the customer to look at.
+    """One thing that needs the customer's attention.
 
-    :param action: the words of the link to ``url``.
+    :param action: the text of the link to ``url``.
     """
 
     tone: str
@@ -98,7 +98,7 @@ def contracts_in_need() -> Q:
 
 
 def alerts(found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
-    """What the customer should look at, the worst first."""
+    """What needs the customer's attention, the worst first."""
     rows = [*_of_install(found.current, endpoints)] if found.current else []
     if found.unfinished:
         rows.append(
@@ -109,7 +109,7 @@ def alerts(found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Ale
                 url=reverse("opentrain:token", kwargs={"pk": found.unfinished.pk}),
             )
         )
-    return sorted(rows, key=lambda call: ("bad", "warn", "wait").index(call.tone))
+    return sorted(rows, key=lambda alert: ("bad", "warn", "wait").index(alert.tone))
 
 
 def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Iterator[Alert]:
@@ -131,7 +131,7 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
 
 
 def _counted(rows: QuerySet[Any], what: str, kinds: Kinds) -> Iterator[Alert]:
-    """A call for each kind that there are rows of. One query."""
+    """An alert for each kind that there are rows of. One query."""
     columns = {
         f"kind{number}": Count(what, distinct=True, filter=kind[0]) for number, kind in enumerate(kinds)
     }

@@ -19,7 +19,7 @@ _TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class BudgetWords:
+class BudgetStatus:
     """What to show of a budget.
 
     :param fraction: of the bar, as HTML writes numbers, from 0 to 1; "" where a bar would say nothing.
@@ -31,27 +31,27 @@ class BudgetWords:
     fraction: str = ""
 
 
-def describe(contract: Contract) -> BudgetWords:
-    """The budget as OpenTrain last told it."""
+def describe(contract: Contract) -> BudgetStatus:
+    """The budget as OpenTrain last reported it."""
     if contract.payment_type == catalog.FIXED_PRICE:
-        return BudgetWords(
+        return BudgetStatus(
             tone="off", label=_("Fixed price"), text=_("The price doesn't depend on the work done.")
         )
     if contract.budget_updated_at is None:
-        return BudgetWords(
+        return BudgetStatus(
             tone="off", label=_("Not known yet"), text=_("OpenTrain hasn't reported this budget yet.")
         )
     if not contract.funded_volume:
-        return BudgetWords(tone="off", label=_("Not funded"), text=_("No milestone is funded yet."))
+        return BudgetStatus(tone="off", label=_("Not funded"), text=_("No milestone is funded yet."))
     fraction = contract.consumed_fraction or Decimal(0)
-    return BudgetWords(
+    return BudgetStatus(
         tone=_TONES[Contract.BudgetState(contract.budget_state)],
         label=contract.get_budget_state_display().capitalize(),
         text=_volume_text(contract)
         % {
             "used": _amount(contract.consumed_volume),
             "funded": _amount(contract.funded_volume),
-            # Here, as no escape may be in a text that is translated: xgettext keeps it as it is written.
+            # Not in the translated text: xgettext would keep the escape as it is written.
             "percent": f"{number_format(int(fraction * 100))}\u00a0%",
         },
         fraction=f"{min(max(fraction, Decimal(0)), Decimal(1)):.4f}",
@@ -67,7 +67,7 @@ def _volume_text(contract: Contract) -> str:
 
 
 def _amount(volume: Decimal | None) -> str:
-    """At most one decimal, and none where there is nothing behind the point. Never more than there is."""
+    """At most one decimal, none for a whole number, and rounded down: never more than there is."""
     rounded = (volume or Decimal(0)).quantize(Decimal("0.1"), ROUND_DOWN)
     whole = rounded.to_integral_value()
     return number_format(int(whole) if whole == rounded else rounded, force_grouping=True)

@@ -1,4 +1,4 @@
-"""How a connection stands, in words for the customer."""
+"""The status of a connection, in words for the customer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, reason_for_custom
 from django_opentrain.models import Install
 from django_opentrain.platform import catalog
 from django_opentrain.services.connect import missing_scopes
-from django_opentrain.web.presenters.status import Statement, moment
+from django_opentrain.web.presenters.status import Status, moment
 
-#: For how long an unfinished connection is offered to be finished.
+#: How long the customer is reminded of an unfinished connection.
 UNFINISHED: timedelta = timedelta(days=1)
 
 #: What each permission is for.
@@ -35,10 +35,10 @@ SCOPE_USES: Final[Mapping[str, Promise]] = {
 }
 
 
-def describe(install: Install | None) -> Statement:
-    """The state of a tenant's connection; None: they have none."""
+def describe(install: Install | None) -> Status:
+    """The status of a tenant's connection; ``install`` is None if they have none."""
     if install is None:
-        return Statement(
+        return Status(
             tone="off",
             title=_("Not connected"),
             text=_("Connect your OpenTrain organization to hire AI trainers for your projects."),
@@ -53,9 +53,9 @@ def describe(install: Install | None) -> Statement:
     }[Install.Status(install.status)](install)
 
 
-def _active(install: Install) -> Statement:
+def _active(install: Install) -> Status:
     if not _is_readable(install):
-        return Statement(
+        return Status(
             tone="bad",
             title=_("This site can't read the connection's token"),
             text=_(
@@ -65,7 +65,7 @@ def _active(install: Install) -> Statement:
             reconnect=True,
         )
     if install.last_error_code == OPENTRAIN_FORBIDDEN:
-        return Statement(
+        return Status(
             tone="bad",
             title=_("OpenTrain is refusing this connection"),
             text=" ".join(filter(None, [reason_for_customers(install, "last_error"), _until(install)])),
@@ -76,14 +76,14 @@ def _active(install: Install) -> Statement:
             reconnect=True,
         )
     if install.paused_until and install.paused_until > timezone.now():
-        return Statement(
+        return Status(
             tone="wait",
             title=_("Connected, rate limited by OpenTrain"),
             text=_("OpenTrain limits this site's calls. They resume at %(time)s; nothing is lost.")
             % {"time": moment(install.paused_until)},
         )
     if install.last_error:
-        return Statement(
+        return Status(
             tone="warn",
             title=_("Connected"),
             text=_("The last call to OpenTrain failed: %(error)s")
@@ -91,13 +91,13 @@ def _active(install: Install) -> Statement:
             advice=_("It will be retried automatically."),
         )
     if missing_permissions(install):
-        return Statement(
+        return Status(
             tone="warn",
             title=_("Connected, but something is missing"),
             text=_("Some features can't work with what was approved on OpenTrain."),
             reconnect=True,
         )
-    return Statement(
+    return Status(
         tone="ok",
         title=_("Connected"),
         text=_("Trainers you hire get access when their contract starts, and lose it when it ends."),
@@ -111,16 +111,16 @@ def _is_readable(install: Install) -> bool:
         return False
 
 
-def _pending(_install: Install) -> Statement:
-    return Statement(
+def _pending(_install: Install) -> Status:
+    return Status(
         tone="wait",
         title=_("Almost connected"),
         text=_("One step is left: paste the token that OpenTrain shows you."),
     )
 
 
-def _unauthorized(install: Install) -> Statement:
-    return Statement(
+def _unauthorized(install: Install) -> Status:
+    return Status(
         tone="bad",
         title=_("OpenTrain no longer accepts this connection"),
         text=reason_for_customers(install, "last_error") or _("Its token has been revoked."),
@@ -135,7 +135,7 @@ def _unauthorized(install: Install) -> Statement:
 
 
 def _until(install: Install) -> str:
-    """What becomes of the trainers of an install that OpenTrain refuses."""
+    """When the trainers of an install that OpenTrain refuses lose their access."""
     ends_at = install.access_ends_at
     if ends_at is None:
         return ""
@@ -144,17 +144,17 @@ def _until(install: Install) -> str:
     return _("Because this has lasted so long, the trainers' access ends now.")
 
 
-def _revoked(install: Install) -> Statement:
+def _revoked(install: Install) -> Status:
     deadline = install.access_ends_at
     if deadline and deadline > timezone.now():
-        return Statement(
+        return Status(
             tone="bad",
             title=_("The connection was ended on OpenTrain"),
             text=_("The trainers you hired lose their access at %(time)s.") % {"time": moment(deadline)},
             advice=_("Connect again before then and they keep it."),
             reconnect=True,
         )
-    return Statement(
+    return Status(
         tone="off",
         title=_("The connection was ended on OpenTrain"),
         text=_("The access of the trainers you hired has ended with it."),
@@ -163,8 +163,8 @@ def _revoked(install: Install) -> Statement:
     )
 
 
-def _disconnected(_install: Install) -> Statement:
-    return Statement(
+def _disconnected(_install: Install) -> Status:
+    return Status(
         tone="off",
         title=_("Disconnected"),
         text=_("You disconnected this site from OpenTrain. The trainers' access has ended."),
@@ -173,14 +173,14 @@ def _disconnected(_install: Install) -> Statement:
     )
 
 
-def missing_permissions(install: Install) -> list[Statement]:
+def missing_permissions(install: Install) -> list[Status]:
     """What a working connection can't do, because the customer didn't grant it."""
     if not install.is_live:
         return []
     lacks = []
     if missing := missing_scopes(install):
         lacks.append(
-            Statement(
+            Status(
                 tone="warn",
                 title=_("Some permissions are missing"),
                 text=_("You didn't grant: %(scopes)s.")
@@ -191,7 +191,7 @@ def missing_permissions(install: Install) -> list[Statement]:
         )
     if not install.pii_consent and catalog.PARTICIPANTS_EMAIL in conf.scopes:
         lacks.append(
-            Statement(
+            Status(
                 tone="warn",
                 title=_("Work Emails are not shared"),
                 text=_("Without a trainer's Work Email this site can't give them an account."),

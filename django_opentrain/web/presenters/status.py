@@ -1,4 +1,4 @@
-"""What the pages say about the state of something."""
+"""A status as the pages show it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.utils.formats import date_format
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement:
-    """Where something stands, and what to do about it.
+class Status:
+    """A status, and what to do about it.
 
     :param tone: ``ok``, ``wait``, ``warn``, ``bad`` or ``off``: how it looks.
     """
@@ -20,11 +20,11 @@ class Statement:
     title: str
     text: str = ""
     advice: str = ""
-    #: Whether connecting again is what helps.
+    #: Whether connecting again helps.
     reconnect: bool = False
 
 
 def moment(at: datetime) -> str:
-    """A time in the reader's language, with the zone in which it is: it may not be theirs."""
+    """A time in the reader's language, with its zone, which may not be theirs."""
     local = timezone.localtime(at)
     return f"{date_format(local, 'DATETIME_FORMAT')} {date_format(local, 'T')}"

@@ -1,4 +1,4 @@
-"""What a customer can do on their pages. Each action is a POST; those that take something away ask first."""
+"""What a customer can do on their pages. Each action is a POST; those that remove something ask first."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from django_opentrain.web.views.home import page, project_rows
 
 def _attempt(
     request: HttpRequest,
-    deed: Callable[[], object],
+    action: Callable[[], object],
     done: str,
     *,
     to: str | None = None,
     install: int | None = None,
 ) -> HttpResponse:
-    """Do it, and go to the page that says so; or say why it could not be done."""
+    """Do it, and redirect to the page that says so; or show why it could not be done."""
     try:
-        deed()
+        action()
     except EXPECTED as error:
         return error_page(request, error, back=to)
     return redirect_with_notice(done, to, **({} if install is None else {"install": install}))
@@ -62,7 +62,7 @@ def disconnect(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 @customer_page("GET", "POST")
 def confirm_removals(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
-    """Let the removals go on that were so many at once that they were held."""
+    """Confirm the removals that were held because they are unusually many."""
     install = owned(Install.objects.all(), tenant, pk, by="tenant")
     if request.method == "POST":
         return _attempt(
@@ -113,7 +113,7 @@ def unlink(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 
 def _unlink(request: HttpRequest, row: ProjectLink) -> HttpResponse:
-    """Access ends in any case; telling OpenTrain may have to wait."""
+    """Access ends in any case; notifying OpenTrain may have to wait."""
     try:
         linking.unlink(row)
     except OpenTrainError:
@@ -132,14 +132,14 @@ def _endpoint(tenant: str, pk: int) -> WebhookEndpoint:
 
 @customer_page("POST")
 def recover(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
-    """Turn an endpoint on again."""
+    """Re-enable an endpoint."""
     endpoint = _endpoint(tenant, pk)
     return _attempt(request, lambda: endpoints.recover(endpoint), "recovered", install=endpoint.install.pk)
 
 
 @customer_page("POST")
 def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
-    """Give an endpoint's place to one with a new secret."""
+    """Replace an endpoint by one with a new secret."""
     endpoint = _endpoint(tenant, pk)
     return _attempt(
         request, lambda: endpoints.rotate_secret(endpoint), "rotated", install=endpoint.install.pk
@@ -148,10 +148,10 @@ def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 @customer_page("POST")
 def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
-    """Try at once what would be tried later."""
+    """Retry an access grant now."""
     grant = _grant(tenant, pk)
-    mine = AccessGrant.objects.filter(pk=grant.pk)
-    return _attempt(request, lambda: grants.retry_now(mine), "retried", to=_contract_page(grant))
+    rows = AccessGrant.objects.filter(pk=grant.pk)
+    return _attempt(request, lambda: grants.retry_now(rows), "retried", to=_contract_page(grant))
 
 
 @customer_page("POST")

@@ -1,7 +1,7 @@
 """Our few static files, served from the package itself.
 
-Hosts may never have run ``collectstatic``, and pages of ours would then have no style. The content's hash is in the
-URL, so that a browser keeps a file for a year and never shows an old one.
+If a host has not run ``collectstatic``, our pages would have no style. The content's hash is in the URL, so that a
+browser caches a file for a year and never uses an old one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Asset:
 
 @lru_cache(maxsize=1)
 def all_assets() -> dict[str, Asset]:
-    """Every file that we serve, by name. There are few and they are small: they are kept in memory."""
+    """Every file that we serve, by name. They are few and small, so they are kept in memory."""
     return {
         path.name: _load(path)
         for path in sorted(ROOT.iterdir())
@@ -54,7 +54,7 @@ def _load(path: Path) -> Asset:
 
 
 def asset_url(name: str) -> str:
-    """The path of a file of ours. Raises ``KeyError`` when there is none with this name."""
+    """The URL path of one of our files. Raises ``KeyError`` for an unknown name."""
     return reverse("opentrain:asset", kwargs={"digest": all_assets()[name].digest, "name": name})
 
 
@@ -62,7 +62,7 @@ def asset_url(name: str) -> str:
 @never_atomic
 @require_safe
 def serve(_request: HttpRequest, digest: str, name: str) -> HttpResponse:
-    """One file. While a new version is rolled out, a request may name another version's hash: not to be kept."""
+    """One file. During a deployment a request may have another version's hash: that response isn't cached."""
     asset = all_assets().get(name)
     if asset is None:
         raise Http404

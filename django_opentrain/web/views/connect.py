@@ -1,4 +1,4 @@
-"""Connecting: to OpenTrain's consent screen, back from it, and the token that is pasted here."""
+"""Connecting: the way to OpenTrain's consent screen, the return from it, and the token that is pasted here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.notices import redirect_with_notice
 
-#: Marks a callback that our own page has asked for once more.
+#: Marks a callback that our own page has reloaded.
 AGAIN = "again"
 
 
@@ -31,7 +31,7 @@ AGAIN = "again"
 def connect(request: HttpRequest, _tenant: str) -> HttpResponse:
     """Send the customer to OpenTrain's consent screen.
 
-    A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go after all is done).
+    A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go afterwards).
     """
     return HttpResponseRedirect(service.begin(request, request.POST.get("project"), request.POST.get("next")))
 
@@ -44,15 +44,15 @@ def start(request: HttpRequest, tenant: str) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> AbstractBaseUser:
-    """Whoever ``customer_page`` let in is logged in."""
+    """The user, who is logged in: ``customer_page`` saw to that."""
     return cast("AbstractBaseUser", request.user)
 
 
 def _bounce(request: HttpRequest) -> HttpResponse | None:
-    """Ask for the same page once more, from a page of our own.
+    """Reload the callback from a page of our own.
 
-    A session cookie with SameSite=Strict doesn't come along when OpenTrain sends the browser back to us; it does
-    when we do. Once: without a session there is no cookie then either, and the way goes on to the login page.
+    A session cookie with SameSite=Strict isn't sent when OpenTrain redirects the browser to us; it is when we do.
+    Only once: without a session there is no cookie then either, and the visitor is sent to the login page.
     """
     if settings.SESSION_COOKIE_NAME in request.COOKIES or AGAIN in request.GET:
         return None
@@ -74,9 +74,9 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:
             opentrain_install_id=install_id,
         )
     except StateError as error:
-        if not install_id:  # a decline: OpenTrain doesn't say whether those bring the state back
+        if not install_id:  # declined: whether the state comes back then is not documented
             return render(request, "opentrain/declined.html")
-        return _come_back(tenant, install_id) or render(
+        return _repeated(tenant, install_id) or render(
             request, "opentrain/return_refused.html", {"reason": str(error)}, status=400
         )
     if returned.install is None:
@@ -85,16 +85,16 @@ def callback(request: HttpRequest, tenant: str) -> HttpResponse:
     return _to_token_page(returned.install, returned.next_url)
 
 
-def _come_back(tenant: str, named: str) -> HttpResponse | None:
-    """A callback that is reloaded, or gone back to, leads to where it led before."""
-    install_id = as_id(named)
-    mine = Install.objects.filter(tenant=tenant)
+def _repeated(tenant: str, returned_id: str) -> HttpResponse | None:
+    """A callback that is reloaded, or reached by the back button, redirects to where it did before."""
+    install_id = as_id(returned_id)
+    installs = Install.objects.filter(tenant=tenant)
     pending = (
-        mine.filter(status=Install.Status.PENDING, expected_id=install_id).first() if install_id else None
+        installs.filter(status=Install.Status.PENDING, expected_id=install_id).first() if install_id else None
     )
     if pending is not None:
         return _to_token_page(pending, "")
-    if install_id and mine.filter(opentrain_id=install_id).exists():
+    if install_id and installs.filter(opentrain_id=install_id).exists():
         return redirect("opentrain:home")
     return None
 
@@ -124,7 +124,7 @@ def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 
 def _capture(install: Install, form: TokenForm) -> Install | None:
-    """The connected install; None when the form now says why not."""
+    """The connected install; None if it failed and the form has the error."""
     try:
         return service.capture_token(install, form.cleaned_data["token"])
     except TokenRefused as error:

@@ -1,4 +1,4 @@
-"""Contracts, the people in them and what they worked."""
+"""Contracts, their trainers, and the work done."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ DAYS_PER_PAGE: Final = 31
 SUMMARY_DAYS: Final = 30
 
 
-def with_people(contracts: ContractQuerySet) -> ContractQuerySet:
-    """What showing a contract takes, in a fixed number of queries."""
+def with_trainers(contracts: ContractQuerySet) -> ContractQuerySet:
+    """With everything that is shown of a contract, in a fixed number of queries."""
     grants = AccessGrant.objects.select_related("participant", "link__install").order_by("pk")
     return contracts.select_related("trainer", "install").prefetch_related(Prefetch("grants", grants))
 
 
 @customer_page("GET")
 def index(request: HttpRequest, tenant: str) -> HttpResponse:
-    """All contracts, newest first; ``?status=active``, ``ended`` or ``attention`` narrows them down."""
+    """All contracts, newest first; ``?status=active``, ``ended`` or ``attention`` filters them."""
     rows = Contract.objects.filter(install__tenant=tenant).order_by("-pk")
     status = request.GET.get("status", "")
     if status in Contract.Status.values:
@@ -41,14 +41,14 @@ def index(request: HttpRequest, tenant: str) -> HttpResponse:
         rows = rows.filter(contracts_in_need())
     else:
         status = ""
-    page = Paginator(with_people(rows), PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(with_trainers(rows), PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "opentrain/contracts.html", {"page": page, "status": status})
 
 
 @customer_page("GET")
 def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """One contract: its trainer's access, its budget, and each day's work."""
-    contract = owned(with_people(Contract.objects.all()), tenant, pk)
+    contract = owned(with_trainers(Contract.objects.all()), tenant, pk)
     days = contract.usage.order_by("-work_date", "worker_id")
     page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -61,7 +61,7 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 
 def usage_summary(install: Install) -> dict[str, int]:
-    """The last days' totals, and how many entries are where on their way to OpenTrain. One query."""
+    """The last days' totals, and how many entries are due, refused, and in all. One query."""
     since = timezone.now().date() - timedelta(days=SUMMARY_DAYS)
     recent = Q(work_date__gte=since)
     rows = DailyUsage.objects.filter(contract__install=install)

@@ -1,4 +1,4 @@
-"""Health, for a load balancer or a monitor: cheap, and open to anybody."""
+"""Health, for a load balancer or a monitor: cheap, and without a login."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """200 while this process can store deliveries; ``status`` says whether they are worked off, too.
+    """200 while this process can store deliveries; ``status`` says whether they are processed, too.
 
-    No workers is "degraded" and still 200: a load balancer that then took the web processes out would lose the
-    events that now only wait. 503 when the database can't be asked.
+    Without workers it is "degraded" and still 200: if a load balancer removed the web processes, deliveries would be
+    lost that are now only delayed. 503 if the database can't be queried.
     """
     try:
         pulse = heartbeat.pulse()

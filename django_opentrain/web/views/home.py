@@ -1,4 +1,4 @@
-"""The customer's page: everything about their connection at one glance."""
+"""The customer's home page: everything about their connection at a glance."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import alerts
 from django_opentrain.web.presenters.connection import connections, describe, missing_permissions
-from django_opentrain.web.views.contracts import SUMMARY_DAYS, usage_summary, with_people
+from django_opentrain.web.views.contracts import SUMMARY_DAYS, usage_summary, with_trainers
 
 PROJECTS_PER_PAGE: Final = 20
-#: What the page shows of a list that has a page of its own, or whose rest is told by a number.
+#: How many rows the page shows of a list that has its own page, or of which it shows the count.
 CONTRACTS_SHOWN: Final = 10
 REFUSALS_SHOWN: Final = 10
 
@@ -35,12 +35,12 @@ class ProjectRow:
 
 @customer_page("GET")
 def home(request: HttpRequest, tenant: str) -> HttpResponse:
-    """The page as it opens."""
+    """The page, without a submitted form."""
     return page(request, tenant)
 
 
 def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status: int = 200) -> HttpResponse:
-    """The page, with ``form`` when what was filled in could not be done."""
+    """The page; with ``form`` if it was submitted and refused."""
     found = connections(tenant, request.GET.get("install"))
     install = found.current
     projects = list(get_adapter().list_projects(tenant))
@@ -84,7 +84,7 @@ def _link_form(linkable: list[Project], wanted: str) -> LinkForm:
 def _contracts(install: Install) -> dict[str, Any]:
     active = Contract.objects.active().filter(install=install).order_by("-pk")
     return {
-        "contracts": list(with_people(active)[:CONTRACTS_SHOWN]),
+        "contracts": list(with_trainers(active)[:CONTRACTS_SHOWN]),
         "contract_count": Contract.objects.filter(install=install).count(),
     }
 

@@ -24,7 +24,7 @@ class SetPasswordView(PasswordResetConfirmView):
     success_url = reverse_lazy("opentrain:set-password-done")
 
     def get_user(self, uidb64: str) -> Any:
-        """The trainer's account; None, as for a link that is wrong, for everybody else and once access has ended."""
+        """The trainer's account; None, as for an invalid link, for any other user and once access has ended."""
         user: AbstractBaseUser | None = super().get_user(uidb64)
         if user is None or not user.is_active or not TrainerAccount.objects.filter(user_id=user.pk).exists():
             return None
@@ -38,5 +38,5 @@ set_password = open_to_anonymous(protected(SetPasswordView.as_view()))
 @protected
 @require_safe
 def done(request: HttpRequest) -> HttpResponse:
-    """The password is set: the way to the login page."""
+    """The password is set: a link to the login page."""
     return render(request, "opentrain/set_password_done.html", {"login_url": resolve_url(settings.LOGIN_URL)})

@@ -1,7 +1,7 @@
 """The receiver: where OpenTrain delivers its events.
 
-It reads a bounded body, lets the inbox verify and store it, and answers. A plain Django view: a REST framework's
-parsers, renderers and exception handlers, whatever the host made them do, are not in the way.
+It reads a bounded body, has the inbox verify and store it, and answers. A plain Django view: a host's REST framework
+defaults for parsers, renderers and exception handlers don't apply.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _META_KEYS = {
     for name in (catalog.SIGNATURE_HEADER, catalog.DELIVERY_HEADER)
 }
 
-#: Seconds after which a delivery that we could not store is worth another attempt. OpenTrain has its own schedule.
+#: Seconds after which to retry a delivery that we could not store. OpenTrain has its own schedule.
 RETRY_AFTER = "60"
 
 
@@ -57,9 +57,9 @@ class Unacceptable(Exception):  # noqa: N818 - says the condition
 @open_to_anonymous
 @never_atomic
 def receive(request: HttpRequest, key: UUID) -> HttpResponse:
-    """Take one delivery: 200 once it is stored, or was before.
+    """Receive one delivery: 200 once it is stored, or was before.
 
-    Anything but a 2xx is a failed delivery for OpenTrain, which it repeats and which counts towards disabling the
+    Anything but a 2xx is a failed delivery for OpenTrain, which retries it and counts it towards disabling the
     endpoint; so only what is not from OpenTrain, and what we could not store, is answered otherwise.
     """
     if request.method != "POST":
@@ -97,7 +97,7 @@ def _bounded_body(request: HttpRequest) -> SecretBytes:
     declared = request.META.get("CONTENT_LENGTH") or ""
     if declared and not (declared.isascii() and declared.isdigit()):
         raise Unacceptable(400, "the Content-Length is not a number.")
-    # Leading zeros aside, a longer number than the limit's is a greater one: no int() of 5,000 digits.
+    # Without leading zeros, a number with more digits than the limit is greater: no int() of 5,000 digits.
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
     stream: Readable = request
