@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -196,7 +197,7 @@ class PlatformClient:
         limits.check_entries(entries)
         return self._call(
             operations.REPORT_USAGE,
-            envelopes.whole(UsageResult.from_json),
+            _usage_result,
             ids={"contract_id": contract_id},
             body={"entries": [entry.as_json() for entry in entries]},
         )
@@ -325,6 +326,10 @@ class PlatformClient:
 def _given(members: Mapping[str, Any]) -> dict[str, Any]:
     """Left out, not null: whether OpenTrain takes null for an optional field is not documented."""
     return {name: value for name, value in members.items() if value is not None and value != ""}
+
+
+def _usage_result(response: Success) -> UsageResult:
+    return replace(UsageResult.from_json(response.document), outcome_unknown=response.outcome_unknown)
 
 
 def _spec(document: object) -> dict[str, Any]:

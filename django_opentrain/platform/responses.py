@@ -57,12 +57,17 @@ _SUMMARIES: Final = {
 
 @dataclass(frozen=True)
 class Success:
-    """A 2xx response: its JSON, or None for a 204. ``gone``: a retried DELETE found nothing left to delete."""
+    """A 2xx response: its JSON, or None for a 204.
+
+    ``gone``: a retried DELETE found nothing left to delete. ``outcome_unknown``: an earlier attempt of the call got
+    no response, and may still take effect.
+    """
 
     status: int
     request_id: str = ""
     document: object = field(default=None, repr=False)
     gone: bool = False
+    outcome_unknown: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -91,7 +91,7 @@ class Transport:
         while True:
             outcome = self._send_once(call, latest)
             if isinstance(outcome, Success):
-                return outcome
+                return replace(outcome, outcome_unknown=outcome_unknown)
             error = outcome.error
             if outcome_unknown and _deleted_before(call.operation, error):
                 return Success(404, gone=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django_opentrain.platform.errors import (
     RateLimited,
     ServerError,
 )
+from django_opentrain.platform.resources import UsageEntry
 from tests.platform.cases import FAULTS, REPEATED, SENT_ONCE, Act, caught_from, every_fault
 from tests.platform.conftest import ClientFactory
 from tests.platform.scripted_server import ScriptedServer
@@ -36,6 +38,22 @@ def test_what_is_repeatable_survives_faults(
     assert len(server.received) == 4
     assert len({(request.target, request.body) for request in server.received}) == 1
     assert len(pauses) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "unknown"), list(zip(FAULTS, [True, True, True, True, False], strict=True))
+)
+def test_a_retried_report_may_still_take_effect_twice(
+    client: PlatformClient, server: ScriptedServer, fault: Callable[[ScriptedServer], None], unknown: bool
+) -> None:
+    """The first attempt, late, would overwrite what a newer report has said since."""
+    answer = {"contractId": "ctr_1", "accepted": 1}
+    entries = [UsageEntry(work_date=date(2026, 11, 22), total_seconds=60)]
+    server.answers(200, answer)
+    assert not client.report_usage("ctr_1", entries).outcome_unknown
+    fault(server)
+    server.answers(200, answer)
+    assert client.report_usage("ctr_1", entries).outcome_unknown is unknown
 
 
 @every_fault

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from django_opentrain.conf import OpenTrainSettings
 from django_opentrain.models import DailyUsage, Install
 from django_opentrain.platform.errors import OpenTrainConnectionError
 from django_opentrain.sandbox.models import Usage
@@ -213,6 +214,24 @@ def test_a_process_that_ends_during_a_report_leaves_its_outcome_open(
     assert runs.run_due() == 0
     opentrain.travel(seconds=reporting.LATEST_EFFECT.total_seconds())
     assert runs.run_due() == 1
+
+
+def test_a_report_that_was_retried_at_once_may_take_effect_late(
+    opentrain: OpenTrain, maria: Hire, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own retry was answered, its first attempt was not."""
+    day = usage.today()
+    monkeypatch.setattr(OpenTrainSettings, "max_retries", 1)
+    usage.record(maria.contract, day, total_seconds=60)
+    wire.hold_up()
+    assert usage.report(maria.contract).unconfirmed
+    assert DailyUsage.objects.get().status == REPORTED
+    usage.record(maria.contract, day, total_seconds=90)
+    assert runs.run_due() == 0
+    wire.arrive()
+    opentrain.travel(minutes=15)
+    assert runs.run_due() == 1
+    assert stored(opentrain) == {day.isoformat(): 90}
 
 
 def test_an_answer_leaves_nothing_open(opentrain: OpenTrain, maria: Hire) -> None:

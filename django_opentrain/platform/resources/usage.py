@@ -23,11 +23,15 @@ MAX_TOTALS: Final[Mapping[str, int]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageResult(Resource):
-    """The answer to a usage report: how many entries were accepted, and the budget after them."""
+    """The answer to a usage report: how many entries were accepted, and the budget after them.
+
+    ``outcome_unknown``: it answers a retry, and the first attempt may still take effect, after newer reports.
+    """
 
     contract_id: str = member(ID, essential=True)
     accepted: int | None = member(COUNT)
     budget: BudgetInfo | None = nested(BudgetInfo)
+    outcome_unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

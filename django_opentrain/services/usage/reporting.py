@@ -43,6 +43,8 @@ class Report:
     #: Totals that wait: days in the future, which OpenTrain refuses, and all that are newer than a report which may
     #: still take effect.
     held: int = 0
+    #: Whether an attempt that got no response may still take effect: what is newer waits until it no longer can.
+    unconfirmed: bool = False
     errors: list[str] = field(default_factory=list)
 
 
@@ -71,16 +73,22 @@ def report_now(contract: Contract, *, until: date) -> Report:
 
 
 def _send_all(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
-    """Send the rows in batches. Only when each was answered, newer totals may follow at once."""
-    stored = Contract.objects.filter(pk=contract.pk)
+    """Send the rows in batches. Only when each attempt was answered, newer totals may follow at once."""
     try:
         for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
             _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
     except OpenTrainError as error:
-        if not error.outcome_unknown:
-            stored.update(report_unconfirmed_until=None)
+        result.unconfirmed = result.unconfirmed or error.outcome_unknown
+        _note_answered(contract, result)
         raise
-    stored.update(report_unconfirmed_until=None, usage_reported_at=timezone.now())
+    _note_answered(contract, result, usage_reported_at=timezone.now())
+
+
+def _note_answered(contract: Contract, result: Report, **changes: datetime | None) -> None:
+    if not result.unconfirmed:
+        changes["report_unconfirmed_until"] = None
+    if changes:
+        Contract.objects.filter(pk=contract.pk).update(**changes)
 
 
 def report_again(rows: DailyUsageQuerySet) -> int:
@@ -116,6 +124,7 @@ def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> Non
         return
     _mark_reported(rows)
     result.accepted += len(rows)
+    result.unconfirmed = result.unconfirmed or answer.outcome_unknown
     if answer.budget is not None:
         contracts.save_budget(contract, answer.budget, asked_at=asked_at)
 
