@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
 
-from django_opentrain.adapters.base import DayUsage, OpenTrainAdapter, Project, get_adapter
+from django_opentrain.adapters.base import DayUsage, OpenTrainAdapter, Project, day_bounds, get_adapter
 from django_opentrain.conf import conf
 from django_opentrain.errors import AdapterError
 
@@ -20,6 +20,7 @@ __all__ = [
     "OpenTrainAdapter",
     "Project",
     "conf",
+    "day_bounds",
     "get_adapter",
 ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -38,6 +39,17 @@ class DayUsage:
     labels_completed: int | None = None
     #: OpenTrain's user id; empty: the contract's hired trainer.
     worker_id: str = ""
+
+
+def day_bounds(since: date, until: date) -> tuple[datetime, datetime]:
+    """When ``since`` begins and when ``until`` has ended in ``USAGE_TIME_ZONE``, to filter a column of times by.
+
+    A filter by the day that the database makes of a time finds nothing, without an error, on a MySQL or MariaDB
+    that lacks the time zone tables.
+    """
+    zone = ZoneInfo(conf.usage_time_zone)
+    begin, end = (datetime.combine(day, time.min, zone) for day in (since, until + timedelta(days=1)))
+    return begin, end
 
 
 class OpenTrainAdapter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 
-from django_opentrain.adapters.base import DayUsage, Project
+from django_opentrain.adapters.base import DayUsage, Project, day_bounds
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract
@@ -76,18 +76,18 @@ class DoccanoAdapter(DjangoUsersAdapter):
             (grant.external_project_id, grant.host_user_ref)
             for grant in contract.grants.exclude(host_user_ref="").select_related("link")
         }
-        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted)
+        span = day_bounds(since, until)
+        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted, span)
         labels: Counter[tuple[str, date]] = Counter()
         for kind in _LABELS:
-            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted))
+            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted, span))
         for worker, day in {*tasks, *labels}:
-            if since <= day <= until:
-                yield DayUsage(
-                    work_date=day,
-                    worker_id=worker,
-                    tasks_completed=tasks[worker, day],
-                    labels_completed=labels[worker, day],
-                )
+            yield DayUsage(
+                work_date=day,
+                worker_id=worker,
+                tasks_completed=tasks[worker, day],
+                labels_completed=labels[worker, day],
+            )
 
 
 def _role(setting: str) -> str:
@@ -105,14 +105,18 @@ def _members(user: AbstractUser, grant: AccessGrant) -> Any:
     return model("projects.Member").objects.filter(user=user.pk, project=int(grant.external_project_id))
 
 
-def _per_day(kind: str, who: str, when: str, granted: Iterable[tuple[str, str]]) -> Counter[tuple[str, date]]:
-    """How many rows of ``kind`` each trainer created on each day, in the projects to which they have access."""
+def _per_day(
+    kind: str, who: str, when: str, granted: Iterable[tuple[str, str]], span: tuple[datetime, datetime]
+) -> Counter[tuple[str, date]]:
+    """How many rows of ``kind`` each trainer created on each day of ``span``, in the projects of ``granted``."""
     by_trainers = Q(pk__in=())
     for project, user in granted:
         by_trainers |= Q(**{"example__project": project, who: user})
+    created = Q(**{f"{when}__gte": span[0], f"{when}__lt": span[1]})
     worker = f"{who}__opentrain_account__opentrain_user_id"
     day = TruncDate(when, tzinfo=ZoneInfo(conf.usage_time_zone))
-    rows = model(kind).objects.filter(by_trainers).annotate(day=day).order_by("day").values("day", worker)
+    work = model(kind).objects.filter(by_trainers, created)
+    rows = work.annotate(day=day).order_by("day").values("day", worker)
     return Counter(
         {(row[worker] or "", row["day"]): row["count"] for row in rows.annotate(count=Count("pk"))}
     )

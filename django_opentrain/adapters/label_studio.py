@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
 
-from django_opentrain.adapters.base import DayUsage, Project
+from django_opentrain.adapters.base import DayUsage, Project, day_bounds
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract
@@ -104,8 +104,11 @@ class LabelStudioAdapter(DjangoUsersAdapter):
             by_trainers |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
         day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
         worker = "completed_by__opentrain_account__opentrain_user_id"
-        work = model("tasks.Annotation").objects.filter(by_trainers, was_cancelled=False).annotate(day=day)
-        totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day", worker)
+        begin, end = day_bounds(since, until)
+        work = model("tasks.Annotation").objects.filter(
+            by_trainers, was_cancelled=False, created_at__gte=begin, created_at__lt=end
+        )
+        totals = work.annotate(day=day).order_by("day").values("day", worker)
         # The browser measures the time: it may be missing, or anything.
         plausible = Q(lead_time__range=(0, _A_DAY))
         for row in totals.annotate(

@@ -11,7 +11,7 @@ from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 
-from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf
+from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf, day_bounds
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling import models
 
@@ -46,8 +46,9 @@ class LabellingAdapter(DjangoUsersAdapter):
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
         worker = F("user__opentrain_account__opentrain_user_id")
-        work = models.Annotation.objects.filter(contract=contract).annotate(day=day, worker=worker)
-        totals = work.filter(day__gte=since, day__lte=until).order_by("day").values("day", "worker")
+        begin, end = day_bounds(since, until)
+        work = models.Annotation.objects.filter(contract=contract, created_at__gte=begin, created_at__lt=end)
+        totals = work.annotate(day=day, worker=worker).order_by("day").values("day", "worker")
         for row in totals.annotate(
             seconds=Sum("seconds"), tasks=Count("task", distinct=True), labels=Count("pk")
         ):

@@ -13,6 +13,7 @@ from celery import Celery
 from cryptography.fernet import Fernet
 from django.contrib.auth.decorators import login_required
 from django.core.checks import CheckMessage, run_checks
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 
@@ -254,6 +255,30 @@ def test_a_schedule_that_is_kept_elsewhere_is_not_judged(monkeypatch: pytest.Mon
     assert ids() == []
 
 
+@pytest.mark.django_db
+def test_days_that_the_database_can_not_tell(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names(**databases: Any) -> list[str]:
+        return [str(message.id) for message in run_checks(tags=["opentrain"], **databases)]
+
+    monkeypatch.setattr(connection.features, "has_zoneinfo_database", False)
+    assert names(databases=["default"]) == []
+    use(settings, "USAGE_TIME_ZONE", "Europe/Berlin")
+    assert (names(databases=["default"]), names()) == (["opentrain.W012"], [])
+    monkeypatch.setattr(connection.features, "has_zoneinfo_database", True)
+    assert names(databases=["default"]) == []
+
+
+def test_a_database_that_can_not_be_reached_has_no_time_zones(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_features: object) -> bool:
+        raise OperationalError("no connection")
+
+    use(settings, "USAGE_TIME_ZONE", "Europe/Berlin")
+    monkeypatch.setattr(type(connection.features), "has_zoneinfo_database", property(fail))
+    assert run_checks(tags=["opentrain"], databases=["default"]) == []
+
+
 SSL = "HTTP_X_FORWARDED_PROTO"
 
 
@@ -347,7 +372,7 @@ def ids_in_code() -> set[str]:
 
 
 def test_every_id_is_tried_here() -> None:
-    elsewhere = {"W005", "W006", "W007", "W008"}
+    elsewhere = {"W005", "W006", "W007", "W008", "W012"}
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
 

@@ -178,7 +178,7 @@ def test_a_report_that_takes_effect_late_overwrites_no_newer_total(
     usage.record(maria.contract, day, total_seconds=60)
     wire.hold_up()
     runs.run_due()
-    assert maria.contract.report_error.startswith("OpenTrainConnectionError")
+    assert maria.contract.report_error_code == "OPENTRAIN_UNAVAILABLE"
     usage.record(maria.contract, day, total_seconds=90)
     for minute in range(16):
         if minute == minutes:

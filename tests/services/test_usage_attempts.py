@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from django_opentrain.adapters import DayUsage
+from django_opentrain.adapters import DayUsage, day_bounds
 from django_opentrain.models import Contract, DailyUsage, Install
-from django_opentrain.services import usage
+from django_opentrain.services import doctor, usage
 from django_opentrain.services.usage import reporting, runs
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.testing.hires import Hire
@@ -143,6 +146,27 @@ def test_retries_are_less_and_less_often(
     assert 10 < collected.count(crew[0].id) < 20
     assert collected.count(crew[1].id) == 4 * 12
     assert crew[0].contract.next_collect_at is not None
+
+
+def test_work_of_which_the_database_can_not_tell_the_day_is_never_dropped_silently(
+    opentrain: OpenTrain, crew: list[Hire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MySQL and MariaDB without time zone tables: each day is NULL."""
+
+    def collect(_adapter: RecordingAdapter, contract: Contract, since: date, until: date) -> list[DayUsage]:
+        begin, end = day_bounds(since, until)
+        rows = Contract.objects.filter(pk=contract.pk, created_at__gte=begin, created_at__lt=end)
+        day = TruncDate("created_at", tzinfo=ZoneInfo("Europe/Berlin"))
+        days = rows.annotate(day=day).values_list("day", flat=True)
+        return [DayUsage(work_date=day, total_seconds=60) for day in days]
+
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", collect)
+    runs.run_due()
+    if connection.features.has_zoneinfo_database:
+        assert reported() == {hire.id for hire in crew}
+    else:
+        assert "must be a date without a time, not None" in crew[0].contract.collect_error
+        assert {"usage-uncollected"} <= {found.id for found in doctor.examine(offline=True)}
 
 
 def test_two_workers_do_not_ask_for_one_contract_at_once(crew: list[Hire], collected: Collected) -> None:

@@ -19,8 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
+from django_opentrain.errors import AdapterError
 from django_opentrain.explanations import Reason
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.conftest import Visitor
@@ -354,6 +355,32 @@ def test_access_in_words(boss: Client, values: dict[str, Any], words: list[str])
     AccessGrant.objects.filter(pk=scene.grant.pk).update(**values)
     text = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
     assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (AdapterError("the ledger is closed"), "could not be collected: the ledger is closed"),
+        (RuntimeError("no such table: ledger"), "could not be collected: Ask this site's administrators"),
+    ],
+)
+def test_work_that_can_not_be_collected_is_shown(boss: Client, error: Exception, shown: str) -> None:
+    scene = full_scene()
+    page = reverse("opentrain:contract", args=[scene.contract.pk])
+    assert "could not be collected" not in text_of(boss.get(page))
+    Contract.objects.filter(pk=scene.contract.pk).update(**Reason.of(error).columns("collect_error"))
+    text = text_of(boss.get(page))
+    assert shown in text
+    assert "no such table" not in text
+
+
+def test_a_day_that_is_reported_again_says_when(boss: Client) -> None:
+    scene = full_scene()
+    page = reverse("opentrain:contract", args=[scene.contract.pk])
+    assert "retried after" not in text_of(boss.get(page))
+    time = timezone.now().replace(year=2031, month=7, day=9, hour=9, minute=5)
+    scene.contract.usage.filter(status=DailyUsage.Status.REFUSED).update(retry_at=time)
+    assert "It will be retried after July 9, 2031, 9:05 a.m." in text_of(boss.get(page))
 
 
 def test_a_home_row_says_which_project_each_access_is_for(boss: Client) -> None:

@@ -45,7 +45,9 @@ def database() -> Iterator[Finding]:
 
 def system_checks() -> Iterator[Finding]:
     """What ``check --deploy`` reports about our settings."""
-    for message in checks.run_checks(tags=["opentrain"], include_deployment_checks=True):
+    for message in checks.run_checks(
+        tags=["opentrain"], include_deployment_checks=True, databases=list(connections)
+    ):
         if not message.is_silenced():
             report = error if message.is_serious() else warning
             title = f"{message.id}: {message.msg}"
