@@ -90,6 +90,8 @@ class OpenTrainAdapter:
     def revoke_access(self, grant: AccessGrant) -> None:
         """End the access of ``grant.participant`` to ``grant.external_project_id``; keep their work.
 
+        That is the project for which ``grant_access`` was called, whatever has become of the link.
+
         Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was
         never granted, or when that was never recorded.
         """

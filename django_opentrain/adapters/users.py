@@ -108,9 +108,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         others = (
             AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer).exclude(pk=grant.pk)
         )
-        same = others.filter(
-            link__install__tenant=grant.tenant, link__external_project_id=grant.external_project_id
-        )
+        same = others.of_project(grant.tenant, grant.external_project_id)
         if not same.exists() and self._can_have_opened(grant):
             self.close_project(account.user, grant)
         if account.created_by_us and not others.exists():

@@ -15,6 +15,7 @@ from django_opentrain.fields import IdField
 from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.contracts import Contract, Participant
 from django_opentrain.models.links import ProjectLink
+from django_opentrain.platform import catalog
 
 
 class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
@@ -33,6 +34,12 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         """Unsettled grants whose next attempt is due, and whose trainer no other worker has leased."""
         free = Q(participant__leased_until=None) | Q(participant__leased_until__lte=now)
         return self.unsettled().filter(free, Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+
+    def of_project(self, tenant: str, external_project_id: str) -> AccessGrantQuerySet:
+        """Grants that open this project of the tenant's, or have opened it."""
+        unopened = Q(opened_project_id="", link__external_project_id=external_project_id)
+        opened = Q(opened_project_id=external_project_id)
+        return self.filter(unopened | opened, link__install__tenant=tenant)
 
     def wanted(self) -> AccessGrantQuerySet:
         """Grants that should give access."""
@@ -66,6 +73,13 @@ class AccessGrant(TimestampedModel):
     state = models.CharField(_("state"), max_length=20, choices=State.choices, default=State.PENDING)
     host_user_ref = IdField(
         _("account on this site"), blank=True, db_index=True, help_text=_("The host's id of the account")
+    )
+    opened_project_id = IdField(
+        _("opened project id"),
+        max_length=catalog.MAX_EXTERNAL_PROJECT_ID,
+        blank=True,
+        editable=False,
+        help_text=_("The project to which access was given, or was about to be: that is the one to close"),
     )
     cause = models.CharField(_("cause"), max_length=300, blank=True, help_text=_("What made it desired"))
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -103,8 +117,8 @@ class AccessGrant(TimestampedModel):
 
     @property
     def external_project_id(self) -> str:
-        """The host's id of the project this opens."""
-        return str(self.link.external_project_id)
+        """The host's id of the project this opens; once it may be open, of that one, whatever the link says."""
+        return str(self.opened_project_id or self.link.external_project_id)
 
 
 class TrainerAccountQuerySet(models.QuerySet["TrainerAccount"]):

@@ -93,11 +93,8 @@ def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
     """The other grants that want the same access: a trainer loses a project with the last of them."""
     return (
         AccessGrant.objects.wanted()
-        .filter(
-            participant__opentrain_user_id=grant.participant.opentrain_user_id,
-            link__install__tenant=grant.tenant,
-            link__external_project_id=grant.external_project_id,
-        )
+        .of_project(grant.tenant, grant.external_project_id)
+        .filter(participant__opentrain_user_id=grant.participant.opentrain_user_id)
         .exclude(pk=grant.pk)
     )
 

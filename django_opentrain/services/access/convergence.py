@@ -149,6 +149,8 @@ def _count(claim: Claim) -> None:
         }
         logger.error("Access grant %s: attempt %d did not finish, its process ended.", row.pk, row.attempts)
     row.attempts += 1
+    if row.desired == AccessGrant.Desired.GRANTED and not row.opened_project_id:
+        changes["opened_project_id"] = row.opened_project_id = row.external_project_id
     AccessGrant.objects.filter(pk=row.pk).update(
         attempts=row.attempts,
         attempt_began_at=claim.began_at,

@@ -25,6 +25,8 @@ PART_OF_RECONNECT: Final = timedelta(minutes=1)
 
 def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
     """A link row in the new install, to be created at OpenTrain; the grants go on without a break."""
+    # A link's job can be chosen later, on OpenTrain, and no event says so: its contracts know.
+    hires = Contract.objects.filter(links=link).exclude(job_id="").order_by("-pk")
     successor, _created = ProjectLink.objects.get_or_create(
         install=new,
         external_project_id=link.external_project_id,
@@ -32,7 +34,7 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
         defaults={
             "external_project_name": link.external_project_name,
             "external_project_url": link.external_project_url,
-            "job_id": link.job_id,
+            "job_id": link.job_id or hires.values_list("job_id", flat=True).first() or "",
             "provisioning_mode": link.provisioning_mode,
             "removal_requested_at": link.removal_requested_at,
         },

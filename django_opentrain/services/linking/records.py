@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
+import logging
 
+from django.utils import timezone
+from django.utils.translation import gettext_noop as _
+
+from django_opentrain.explanations import Reason
+from django_opentrain.lazy_messages import Phrase
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.access import grants
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
+
+logger = logging.getLogger(__name__)
 
 
 def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
@@ -22,11 +29,38 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     with install_lock(install):
         link = _row_for(install, info)
         if link is not None and link.live:
-            _fill(link, info)
-            link.status = ProjectLink.Status.ACTIVE
-            link.last_error = link.last_error_code = ""
+            contradiction = contradicts(link, info)
+            if contradiction:
+                logger.error("Project link %s: %s", link.opentrain_id, contradiction)
+            else:
+                _fill(link, info)
+                link.status = ProjectLink.Status.ACTIVE
+            Reason.note(str(contradiction or "")).put(link, "last_error")
             link.save()
     return link
+
+
+def contradicts(link: ProjectLink, info: ProjectLinkInfo) -> Phrase | None:
+    """What is said of a link and can't be: OpenTrain has no call that gives a link another project.
+
+    Trainers have access through it, which would end in the one project and was given in the other.
+    """
+    if not link.opentrain_id or info.external_project_id in ("", link.external_project_id):
+        return None
+    return Phrase(
+        _("OpenTrain says that link %(link)s is of project %(other)s. It stays with project %(project)s."),
+        {
+            "link": link.opentrain_id,
+            "other": info.external_project_id,
+            "project": link.external_project_id,
+        },
+    )
+
+
+def adopt_job(link: ProjectLink, job_id: str) -> None:
+    """OpenTrain lists the link with this job: the customer chose it there, which no event says."""
+    with install_lock(link.install):
+        ProjectLink.objects.live().filter(pk=link.pk).update(job_id=job_id, updated_at=timezone.now())
 
 
 def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
@@ -49,10 +83,11 @@ def same_job(link: ProjectLink, job_id: str) -> bool:
 
 def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:
     link.opentrain_id = info.id
-    link.external_project_id = info.external_project_id or link.external_project_id
+    link.external_project_id = link.external_project_id or info.external_project_id
     link.external_project_name = info.external_project_name or link.external_project_name
     link.external_project_url = info.external_project_url or link.external_project_url
-    link.job_id = info.job_id or link.job_id
+    # Of two jobs the older news may have come last: the list says which it is.
+    link.job_id = link.job_id or info.job_id
     if info.provisioning_mode:
         # A mode that OpenTrain adds one day may mean that it provisions the accounts: then we must not.
         ours = info.provisioning_mode == catalog.PARTNER_WEBHOOK

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as _
 
 from django_opentrain.lazy_messages import Phrase
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
-from django_opentrain.platform.resources import ContractInfo
+from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
 from django_opentrain.services import linking
 from django_opentrain.services.access import contracts, grants, participants
 from django_opentrain.services.linking import records
@@ -53,14 +53,16 @@ class Change:
 def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
     """What to do about links: removals first, since a project has one link at a time."""
     listed = install.project_links.filter(opentrain_id__in=[info.id for info in seen.links])
-    known = set(listed.values_list("opentrain_id", flat=True))
+    known = {row.opentrain_id: row for row in listed.select_related("install")}
     gone = ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links)
     for row in gone.select_related("install"):
         yield _gone_link(row, seen)
     for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
         yield _unfinished_link(row, seen)
     for info in seen.links:
-        if info.id not in known:
+        if info.id in known:
+            yield from _known_link(known[info.id], info, seen)
+        else:
             yield Change(
                 sign="+",
                 text=Phrase(
@@ -69,6 +71,23 @@ def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
                 ),
                 make=partial(records.save, install, info),
             )
+
+
+def _known_link(row: ProjectLink, info: ProjectLinkInfo, seen: Snapshot) -> Iterator[Change]:
+    if not row.live:
+        return
+    contradiction = records.contradicts(row, info)
+    if contradiction:
+        seen.unseen.append(contradiction)
+    elif info.job_id not in ("", row.job_id):
+        yield Change(
+            sign="~",
+            text=Phrase(
+                _("link %(link)s of project %(project)s is to job %(job)s by now"),
+                {"link": info.id, "project": row.external_project_id, "job": info.job_id},
+            ),
+            make=partial(records.adopt_job, row, info.job_id),
+        )
 
 
 def _gone_link(row: ProjectLink, seen: Snapshot) -> Change:

@@ -27,7 +27,7 @@ class Snapshot:
     gone_links: set[str] = field(default_factory=set)
     active: dict[str, ContractInfo] = field(default_factory=dict)
     ended: dict[str, ContractInfo] = field(default_factory=dict)
-    #: What could not be seen, in words: lists that were cut, scopes that are missing.
+    #: What could not be seen or believed, in words: lists that were cut, scopes that are missing, contradictions.
     unseen: list[Phrase] = field(default_factory=list)
 
 
