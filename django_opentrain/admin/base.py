@@ -7,15 +7,14 @@ disabled (deleting would lose the record of who has access), and operators use a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth import get_permission_codename
-from django.db import connections, models, transaction
+from django.db import models
 from django.db.models import Q, QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin.columns import EMPTY
 from django_opentrain.models import Install
+from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 
 if TYPE_CHECKING:
     from django_opentrain.admin.columns import Label
@@ -36,21 +36,6 @@ STYLESHEET: Final = "opentrain/admin.css"
 INLINE_ROWS: Final = 20
 #: More than a primary key can have.
 MAX_DIGITS: Final = 19
-
-
-V = TypeVar("V", bound=Callable[..., HttpResponse])
-
-
-def guarded(view: V) -> V:
-    """CSRF checks even if the host disables them (Label Studio does, for views without this attribute).
-
-    And no transaction of ``ATOMIC_REQUESTS`` around a view that calls OpenTrain: what was done there has to be stored
-    here even if the request fails afterwards.
-    """
-    view.__dict__["_dont_enforce_csrf_checks"] = False
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    return view
 
 
 class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
@@ -91,14 +76,16 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
-    @guarded
+    @keep_csrf_checks
+    @never_atomic
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list; it also runs the actions."""
         return super().changelist_view(request, extra_context)
 
-    @guarded
+    @keep_csrf_checks
+    @never_atomic
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -39,7 +39,7 @@ from django_opentrain.api.serializers.base import (
 )
 from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import Install
-from django_opentrain.view_decorators import never_atomic, open_to_anonymous
+from django_opentrain.view_decorators import keep_csrf_checks, never_atomic, open_to_anonymous
 
 M = TypeVar("M", bound=Model)
 Q = TypeVar("Q", bound=PageQuery)
@@ -59,10 +59,7 @@ class TenantViewSet(ViewSetMixin, APIView):
 
     @classonlymethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:  # noqa: N805 - a class method
-        view = never_atomic(open_to_anonymous(super().as_view(actions, **initkwargs)))
-        # Label Studio's middleware disables CSRF checks, except for views that have this attribute.
-        view.__dict__["_dont_enforce_csrf_checks"] = False
-        return view
+        return keep_csrf_checks(never_atomic(open_to_anonymous(super().as_view(actions, **initkwargs))))
 
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response | None]:
         """Ours: a host's may send clients ``str(exc)``, or call the view again."""

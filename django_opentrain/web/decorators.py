@@ -25,7 +25,7 @@ from django.views.decorators.http import require_http_methods
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED
-from django_opentrain.view_decorators import never_atomic
+from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 from django_opentrain.web.error_pages import error_page
 
 P = ParamSpec("P")
@@ -65,10 +65,7 @@ def protected(view: View) -> View:
         response["Referrer-Policy"] = "same-origin"
         return response
 
-    final = never_atomic(csrf_protect(never_cache(with_headers)))
-    # Label Studio's middleware disables CSRF checks, except for views that have this attribute.
-    final.__dict__["_dont_enforce_csrf_checks"] = False
-    return final
+    return keep_csrf_checks(never_atomic(csrf_protect(never_cache(with_headers))))
 
 
 def customer_page(
