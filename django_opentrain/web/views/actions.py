@@ -20,7 +20,8 @@ from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import error_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import redirect_with_notice
-from django_opentrain.web.views.home import page, project_rows
+from django_opentrain.web.presenters.projects import project_rows
+from django_opentrain.web.views.home import page
 
 
 def _attempt(

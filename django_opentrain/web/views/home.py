@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.paginator import Paginator
@@ -10,27 +9,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
-from django_opentrain.models import Contract, DailyUsage, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
 from django_opentrain.web.decorators import customer_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import alerts
 from django_opentrain.web.presenters.connection import connections, describe, missing_permissions
-from django_opentrain.web.views.contracts import SUMMARY_DAYS, usage_summary, with_trainers
+from django_opentrain.web.presenters.contracts import SUMMARY_DAYS, usage_summary, with_trainers
+from django_opentrain.web.presenters.projects import project_rows
 
 PROJECTS_PER_PAGE: Final = 20
 #: How many rows the page shows of a list that has its own page, or of which it shows the count.
 CONTRACTS_SHOWN: Final = 10
 REFUSALS_SHOWN: Final = 10
-
-
-@dataclass(frozen=True)
-class ProjectRow:
-    """A project and its link. The project is None when the host no longer has it, or never had."""
-
-    project: Project | None
-    link: ProjectLink | None
 
 
 @customer_page("GET")
@@ -67,14 +59,6 @@ def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status
             "endpoints": endpoints,
         }
     return render(request, "opentrain/home.html", context, status=status)
-
-
-def project_rows(install: Install, projects: list[Project]) -> list[ProjectRow]:
-    """The host's projects, linked ones first, and the links whose project the host doesn't have."""
-    links = {link.external_project_id: link for link in ProjectLink.objects.live().filter(install=install)}
-    rows = [ProjectRow(project, links.pop(project.id, None)) for project in projects]
-    rows.sort(key=lambda row: row.link is None)
-    return [ProjectRow(None, link) for link in links.values()] + rows
 
 
 def _link_form(linkable: list[Project], wanted: str) -> LinkForm:
