@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 #: Attempts after which an event is FAILED and waits for a person (about ten hours).
 MAX_ATTEMPTS: Final = 20
 #: Events of one customer that are processed before the next customer's turn.
-BATCH_PER_CUSTOMER: Final = 50
+BATCH_PER_CUSTOMER: Final = 20
 
 
 def process(event: WebhookEvent) -> WebhookEvent:
