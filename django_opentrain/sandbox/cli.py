@@ -14,8 +14,7 @@ from django_opentrain.sandbox.consent import SLUG, is_base_uri
 from django_opentrain.sandbox.journal import JournalError
 from django_opentrain.sandbox.readings import Readings, described, parse
 from django_opentrain.sandbox.runner import DeliveryRunner
-from django_opentrain.sandbox.sandbox import Sandbox
-from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
+from django_opentrain.sandbox.sandbox import DEFAULT_APP_SLUG, Sandbox
 from django_opentrain.sandbox.server import SandboxServer
 
 #: What a reading can be, for the end of ``--help``.

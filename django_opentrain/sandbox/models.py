@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django_opentrain.platform.catalog import (
     CONTRACT_ACTIVE,
@@ -36,25 +36,25 @@ def new_id(prefix: str) -> str:
 
 
 class Entity:
-    """What the store keeps: found by its key, and listed under its owner if it has one."""
+    """What the store keeps, found by the field ``key`` and listed under the field ``owner``, if it has one."""
 
-    KEY: ClassVar[str] = "id"
-    OWNER: ClassVar[str | None] = None
+    _fields: ClassVar[tuple[str, str]]
+
+    def __init_subclass__(cls, key: str = "id", owner: str = "") -> None:
+        cls._fields = key, owner
 
     @property
     def key(self) -> str:
-        return str(getattr(self, self.KEY))
+        return str(getattr(self, self._fields[0]))
 
     @property
     def owner(self) -> str:
-        return str(getattr(self, self.OWNER)) if self.OWNER else ""
+        return str(getattr(self, self._fields[1], ""))
 
 
 @dataclass(kw_only=True)
-class App(Entity):
+class App(Entity, key="slug"):
     """A platform app, as registered under Settings → Developer."""
-
-    KEY = "slug"
 
     slug: str
     name: str
@@ -75,20 +75,16 @@ class Organization(Entity):
 
 
 @dataclass(kw_only=True)
-class Job(Entity):
+class Job(Entity, owner="organization_id"):
     id: str
     organization_id: str
     title: str
     payment_type: str | None = PAY_PER_HOUR
 
-    OWNER = "organization_id"
-
 
 @dataclass(kw_only=True)
-class Freelancer(Entity):
+class Freelancer(Entity, key="opentrain_user_id"):
     """An AI trainer. Their Work Email shows once ``email_release_at`` has come (None: never)."""
-
-    KEY = "opentrain_user_id"
 
     opentrain_user_id: str
     display_name: str
@@ -99,10 +95,8 @@ class Freelancer(Entity):
 
 
 @dataclass(kw_only=True)
-class Install(Entity):
+class Install(Entity, owner="organization_id"):
     """One organization's grant to one app."""
-
-    OWNER = "organization_id"
 
     id: str
     app_slug: str
@@ -117,10 +111,8 @@ class Install(Entity):
 
 
 @dataclass(kw_only=True)
-class Token(Entity):
+class Token(Entity, owner="install_id"):
     """The one key of an install. Only its SHA-256 is kept: it can't be shown again."""
-
-    OWNER = "install_id"
 
     id: str
     install_id: str
@@ -131,9 +123,7 @@ class Token(Entity):
 
 
 @dataclass(kw_only=True)
-class Link(Entity):
-    OWNER = "install_id"
-
+class Link(Entity, owner="install_id"):
     id: str
     install_id: str
     external_project_id: str
@@ -145,10 +135,8 @@ class Link(Entity):
 
 
 @dataclass(kw_only=True)
-class Contract(Entity):
+class Contract(Entity, owner="job_id"):
     """A trainer at work on a job. ``freelancer_id`` is None until a trainer is hired."""
-
-    OWNER = "job_id"
 
     id: str
     job_id: str
@@ -166,9 +154,7 @@ class Contract(Entity):
 
 
 @dataclass(kw_only=True)
-class Milestone(Entity):
-    OWNER = "contract_id"
-
+class Milestone(Entity, owner="contract_id"):
     id: str
     contract_id: str
     name: str
@@ -178,10 +164,8 @@ class Milestone(Entity):
 
 
 @dataclass(kw_only=True)
-class Usage(Entity):
+class Usage(Entity, owner="contract_id"):
     """One worker's totals of one day: each report replaces the figures that it names."""
-
-    OWNER = "contract_id"
 
     id: str
     contract_id: str
@@ -194,10 +178,8 @@ class Usage(Entity):
 
 
 @dataclass(kw_only=True)
-class Endpoint(Entity):
+class Endpoint(Entity, owner="install_id"):
     """A webhook endpoint. It gets events with a sequence above its ``high_water_mark``: no backfill."""
-
-    OWNER = "install_id"
 
     id: str
     install_id: str
@@ -213,10 +195,8 @@ class Endpoint(Entity):
 
 
 @dataclass(kw_only=True)
-class Event(Entity):
+class Event(Entity, owner="install_id"):
     """Something that happened, with the exact text that its deliveries carry."""
-
-    OWNER = "install_id"
 
     id: str
     sequence: int
@@ -237,13 +217,11 @@ class Attempt:
 
 
 @dataclass(kw_only=True)
-class Delivery(Entity):
+class Delivery(Entity, owner="endpoint_id"):
     """One event on its way to one endpoint.
 
     ``tries`` counts since the delivery was (re)queued, ``attempts`` keeps them all.
     """
-
-    OWNER = "endpoint_id"
 
     id: str
     endpoint_id: str
@@ -272,11 +250,3 @@ class Fault(Entity):
 
 _ALL = (App, Organization, Job, Freelancer, Install, Token, Link, Contract, Milestone, Usage)
 KINDS: dict[str, type[Entity]] = {kind.__name__: kind for kind in (*_ALL, Endpoint, Event, Delivery, Fault)}
-
-
-def restore(kind: str, document: dict[str, Any]) -> Entity:
-    """The entity that was written down as ``document``."""
-    if kind == Delivery.__name__:
-        document = {**document, "attempts": [Attempt(**each) for each in document["attempts"]]}
-    entity: Entity = KINDS[kind](**document)
-    return entity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from decimal import Decimal
 
 from django_opentrain.platform.catalog import (
@@ -17,27 +16,13 @@ from django_opentrain.sandbox import models
 from django_opentrain.sandbox.budget import budget_of
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.errors import bad_request
-from django_opentrain.sandbox.models import App, Contract, Freelancer, Job, Milestone, Organization, new_id
+from django_opentrain.sandbox.models import Contract, Freelancer, Job, Milestone, Organization, new_id
 from django_opentrain.sandbox.store import Store
 
 PAYMENT_TYPES = (PAY_PER_HOUR, PAY_PER_LABEL, FIXED_PRICE)
 
 #: When a new trainer's Work Email comes out; an address instead means: this one, now.
 NOW, LATER, NEVER = "now", "later", "never"
-
-
-def new_app(store: Store, slug: str, name: str, redirect_uris: Sequence[str]) -> App:
-    """A platform app with all scopes."""
-    app = App(slug=slug, name=name, client_id=new_id("ptnapp"), redirect_uris=[*redirect_uris])
-    store.put(app)
-    return app
-
-
-def new_organization(store: Store, name: str) -> Organization:
-    """A customer, with the annotation-platform feature on."""
-    organization = Organization(id=new_id("org"), name=name)
-    store.put(organization)
-    return organization
 
 
 def new_job(store: Store, organization: Organization, title: str, payment_type: str | None) -> Job:

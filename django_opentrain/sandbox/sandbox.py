@@ -8,14 +8,17 @@ from pathlib import Path
 
 import requests
 
+from django_opentrain.platform.catalog import PAY_PER_HOUR, PAY_PER_LABEL
 from django_opentrain.sandbox.app import ApiCall, SandboxApp
 from django_opentrain.sandbox.clock import Clock
 from django_opentrain.sandbox.delivery import DeliveryEngine, HttpSender, Sender
 from django_opentrain.sandbox.marketplace import Marketplace
+from django_opentrain.sandbox.models import App, Organization
 from django_opentrain.sandbox.readings import Readings
-from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG, seed
 from django_opentrain.sandbox.store import Store
 from django_opentrain.sandbox.transport import SandboxAdapter
+
+DEFAULT_APP_SLUG = "annotation-demo"
 
 
 class Sandbox(Marketplace):
@@ -45,10 +48,23 @@ class Sandbox(Marketplace):
         own_clock = Clock(speed=speed) if clock is None else clock
         store = Store(own_clock, None if state_file is None else Path(state_file), readings)
         super().__init__(store, base_url.rstrip("/"), app_slug)
-        seed(store, app_slug, redirect_uris)
+        self._seed(redirect_uris)
         self._http_sender = HttpSender()
         self.engine = DeliveryEngine(store, self._http_sender if sender is None else sender)
         self.app = SandboxApp(self)
+
+    def _seed(self, redirect_uris: Sequence[str]) -> None:
+        """Make sure of the app, and of a customer with jobs if there is none yet."""
+        app = self.store.get(App, self.app_slug)
+        if app is None:
+            app = self.create_app(self.app_slug, name=self.app_slug.replace("-", " ").title())
+        with self.store.transaction():
+            app.redirect_uris = list(dict.fromkeys([*app.redirect_uris, *redirect_uris]))
+            self.store.put(app)
+        if not self.store.all(Organization):
+            self.create_organization("Acme Robotics")
+            self.create_job("Invoice entity labelling", payment_type=PAY_PER_HOUR)
+            self.create_job("Street scene boxes", payment_type=PAY_PER_LABEL)
 
     @property
     def calls(self) -> deque[ApiCall]:

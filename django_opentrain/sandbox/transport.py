@@ -14,6 +14,8 @@ from urllib3.response import HTTPResponse
 from django_opentrain.sandbox.app import SandboxApp
 from django_opentrain.sandbox.http import Response
 
+Timeout = float | tuple[float, float] | tuple[float, None] | None
+
 
 class SandboxAdapter(BaseAdapter):
     """Mount it on a session at the sandbox's base URL.
@@ -31,7 +33,7 @@ class SandboxAdapter(BaseAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        timeout: Timeout = None,
         verify: bool | str = True,
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -53,12 +55,7 @@ class SandboxAdapter(BaseAdapter):
         """Nothing stays open."""
         self._builder.close()
 
-    def _wait(
-        self,
-        response: Response,
-        timeout: float | tuple[float, float] | tuple[float, None] | None,
-        request: requests.PreparedRequest,
-    ) -> None:
+    def _wait(self, response: Response, timeout: Timeout, request: requests.PreparedRequest) -> None:
         read_timeout = timeout[1] if isinstance(timeout, tuple) else timeout
         if read_timeout is not None and response.delay_seconds >= read_timeout:
             raise requests.ReadTimeout("Read timed out.", request=request)

@@ -23,7 +23,7 @@ from django_opentrain.management.commands import opentrain_sandbox
 from django_opentrain.platform.catalog import API_PATH
 from django_opentrain.sandbox import cli
 from django_opentrain.sandbox.readings import described
-from django_opentrain.sandbox.seed import DEFAULT_APP_SLUG
+from django_opentrain.sandbox.sandbox import DEFAULT_APP_SLUG
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from django_opentrain.sandbox.errors import ApiError, not_found
-from django_opentrain.sandbox.http import Request
+from django_opentrain.sandbox.http import JSON, Request
 from django_opentrain.sandbox.models import App, Install, Token
 from django_opentrain.sandbox.payloads import Json, without_nulls
 from django_opentrain.sandbox.readings import Readings
@@ -43,7 +43,8 @@ class Operation:
     scope: str | None
     #: Of success.
     status: int
-    query: Schema
+    #: The schema of each parameter.
+    query: Mapping[str, Schema]
     #: None where no body is expected.
     body: Schema | None
     run: Callable[[Call], Json]
@@ -83,8 +84,8 @@ def described(handlers: Mapping[str, Callable[[Call], Json]]) -> Iterator[Operat
                     path=path,
                     scope=next(iter(way["installToken"]), None),
                     status=status,
-                    query=_query_schema(node.get("parameters", ())),
-                    body=_body_schema(node.get("requestBody")),
+                    query={each["name"]: each["schema"] for each in node.get("parameters", ())},
+                    body=node["requestBody"]["content"][JSON]["schema"] if "requestBody" in node else None,
                     run=handlers[node["operationId"]],
                 )
 
@@ -102,22 +103,13 @@ def match(operations: tuple[Operation, ...], method: str, path: str) -> tuple[Op
     raise ApiError("BAD_REQUEST", f"Use {' or '.join(allowed)}", status=405, headers=headers)
 
 
-def _query_schema(parameters: list[dict[str, Any]]) -> Schema:
-    return {"type": "object", "properties": {each["name"]: each["schema"] for each in parameters}}
-
-
-def _body_schema(body: dict[str, Any] | None) -> Schema | None:
-    schema: Schema | None = None if body is None else body["content"]["application/json"]["schema"]
-    return schema
-
-
-def _read_query(query: str, schema: Schema) -> tuple[dict[str, Any], list[Issue]]:
+def _read_query(query: str, parameters: Mapping[str, Schema]) -> tuple[dict[str, Any], list[Issue]]:
     """The parameters, each at most once, numbers as numbers; and what is wrong with them."""
     values: dict[str, Any] = {}
     issues = []
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key in values:
             issues.append(issue((key,), "Given more than once"))
-        numeric = schema["properties"].get(key, {}).get("type") == "integer"
+        numeric = parameters.get(key, {}).get("type") == "integer"
         values[key] = int(text) if numeric and _DIGITS.fullmatch(text) else text
-    return values, [*issues, *issues_of(values, schema)]
+    return values, [*issues, *issues_of(values, {"type": "object", "properties": parameters})]

@@ -30,14 +30,7 @@ def page(
         tag("header", brand, tag("p", note), class_="top"),
         tag("main", *content, class_="wide" if wide else "narrow"),
     )
-    return html_response(
-        join(Markup("<!doctype html>"), tag("html", head, body, lang="en")),
-        status=status,
-        form_target=form_target,
-    )
-
-
-def html_response(html: Markup, *, status: int = 200, form_target: str = "") -> Response:
+    html = join(Markup("<!doctype html>"), tag("html", head, body, lang="en"))
     # Chromium applies form-action to where a form's answer redirects to, so a decline needs it.
     policy = (
         "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
