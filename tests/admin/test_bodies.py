@@ -39,3 +39,18 @@ def test_the_longest_bodies_are_shown_at_once(body: str) -> None:
     shown = readable_body(body.encode())
     assert time.thread_time() - began < 2
     assert len(shown) <= MAX_MASKED + 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x", "@", "maria@opentrain.work ", "bearer ", "authorization:", "ot_ptk_", "%40", "v1=0", "\\u0040"],
+)
+@pytest.mark.parametrize("shape", ['{{"a":"{}"}}', "{}"], ids=["JSON", "no JSON"])
+def test_four_times_the_text_takes_about_four_times_as_long(piece: str, shape: str) -> None:
+    def seconds(length: int) -> float:
+        body = shape.format(piece * (length // len(piece))).encode()
+        began = time.thread_time()
+        readable_body(body)
+        return time.thread_time() - began
+
+    assert min(seconds(250_000) for _ in range(3)) < 10 * max(seconds(62_500), 0.004)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -49,6 +52,24 @@ def worked_for(tenant: str, trainer: str) -> Participant:
     data = {"freelancer": {"opentrainUserId": trainer, "displayName": "Maria S."}}
     factories.make_event(factories.make_endpoint(install), data=data, status=WebhookEvent.Status.PROCESSED)
     return person
+
+
+def lines_run(call: Callable[[], object]) -> int:
+    """How many lines of Python are run."""
+    count = 0
+
+    def trace(_frame: object, event: str, _argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def remembered() -> list[str]:
@@ -182,6 +203,28 @@ def test_bodies_that_are_no_json_are_searched_and_lost_ones_counted(settings: An
     assert erasure.erase("usr_maria").event_bodies == 1
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
     assert "Event bodies that can't be decrypted: 1." in command("--trainer", "usr_maria")
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_an_event_that_is_nested_deep_holds_up_no_erasure(depth: int) -> None:
+    """900 can still be parsed, 100,000 can't: then it is searched as it is."""
+    endpoint = factories.make_endpoint(factories.make_install())
+    for inner in ('"usr_maria"', '{"usr_maria": 1}', '"usr_mario"'):
+        body = '{"data":' + "[" * depth + inner + "]" * depth + "}"
+        factories.make_event(endpoint, body=body.encode(), status=WebhookEvent.Status.PROCESSED)
+    assert erasure.erase("usr_maria").event_bodies == 2
+
+
+@pytest.mark.parametrize("shape", ["[{}]", '{{"a":{}}}', "[0,{}]", '[[],{{"a":0}},{}]'])
+def test_twice_the_body_takes_twice_the_steps(shape: str) -> None:
+    before, after = shape.format("|").split("|")
+
+    def steps(depth: int) -> int:
+        payload = json.loads(before * depth + "0" + after * depth)
+        return lines_run(lambda: erasure._holds(payload, "usr_maria"))
+
+    assert steps(200) < 2.2 * steps(100)
+    assert steps(800) < 2.2 * steps(400)
 
 
 def test_many_bodies_are_looked_into_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from django_opentrain.models import (
     TrainerAccount,
     WebhookEvent,
 )
+from django_opentrain.platform.values import as_id
 from django_opentrain.services.purge import retention
 from django_opentrain.services.usage import totals
 
@@ -138,9 +139,15 @@ def _names(row: WebhookEvent, wanted: str) -> bool | None:
     return _holds(payload, wanted) if payload else wanted.encode() in bytes(body or b"")
 
 
-def _holds(value: Any, wanted: str) -> bool:
-    if isinstance(value, dict):
-        return any(_holds(each, wanted) for each in value.values())
-    if isinstance(value, list):
-        return any(_holds(each, wanted) for each in value)
-    return isinstance(value, (str, int)) and str(value) == wanted
+def _holds(payload: Any, wanted: str) -> bool:
+    """Whether a value in ``payload``, or a key, is this id. Without recursion: a payload may be nested deep."""
+    unseen = [payload]
+    while unseen:
+        value = unseen.pop()
+        if isinstance(value, dict):
+            unseen += [*value, *value.values()]
+        elif isinstance(value, list):
+            unseen += value
+        elif as_id(value) == wanted:
+            return True
+    return False
