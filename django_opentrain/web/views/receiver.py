@@ -64,10 +64,11 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
     """
     if request.method != "POST":
         return _answer(405, Allow="POST")
+    stream = _taken_body(request)
     try:
         headers = _headers(request)
         inbox.check_headers(key, headers)
-        inbox.receive(key, headers, _bounded_body(request))
+        inbox.receive(key, headers, _bounded_body(request, stream))
     except Unacceptable as error:
         logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
         return _answer(error.status)
@@ -91,7 +92,24 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     return {name: request.META.get(key, "") for name, key in _META_KEYS.items()}
 
 
-def _bounded_body(request: HttpRequest) -> SecretBytes:
+def _taken_body(request: HttpRequest) -> Readable:
+    """What the body can be read from. ``request`` has none from here on.
+
+    A body holds a Work Email, and error reporters such as Sentry add ``request.body`` to what is logged or raised.
+    """
+    stream: Readable = request._stream  # noqa: SLF001 - set by Django's handlers
+    if not request.META.get("CONTENT_LENGTH") and request.META.get("wsgi.input_terminated"):
+        # A chunked request. Django reads none of it, though the server says where it ends.
+        stream = request.META["wsgi.input"]
+    elif hasattr(request, "_body"):
+        # A middleware has read it, and may have used up what can be read again (Label Studio's does).
+        stream = BytesIO(request.body)
+    request._body = b""  # noqa: SLF001 - so a middleware that looks at request.body on the way out still can
+    request._stream = BytesIO()  # noqa: SLF001
+    return stream
+
+
+def _bounded_body(request: HttpRequest, stream: Readable) -> SecretBytes:
     """The raw body, of which no more than ``MAX_WEBHOOK_BYTES`` is ever read. Raises ``Unacceptable``."""
     limit = conf.max_webhook_bytes
     declared = request.META.get("CONTENT_LENGTH") or ""
@@ -100,13 +118,6 @@ def _bounded_body(request: HttpRequest) -> SecretBytes:
     # Without leading zeros, a number with more digits than the limit is greater: no int() of 5,000 digits.
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
-    stream: Readable = request
-    if not declared and request.META.get("wsgi.input_terminated"):
-        # A chunked request. Django reads none of it, though the server says where it ends.
-        stream = request.META["wsgi.input"]
-    elif hasattr(request, "_body"):
-        # A middleware has read it, and may have used up what can be read again (Label Studio's does).
-        stream = BytesIO(request.body)
     try:
         body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
     except Exception:  # noqa: BLE001 - each server has errors of its own for a client that breaks off or frames badly
@@ -116,7 +127,6 @@ def _bounded_body(request: HttpRequest) -> SecretBytes:
     if not body and not declared:
         # Not every WSGI server passes chunked requests on.
         raise Unacceptable(411, "it has no Content-Length.")
-    request._body = body  # noqa: SLF001 - a middleware that looks at request.body on the way out finds it
     return body
 
 
