@@ -22,6 +22,7 @@ from django_opentrain.admin.columns import (
     age,
     age_column,
     badge,
+    badge_column,
     column,
     masked_column,
     problem_column,
@@ -41,6 +42,13 @@ GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.WAITING_FOR_EMAIL: "warn",
     State.GRANTED: "good",
     State.FAILED: "bad",
+}
+
+LOGIN_TONES: Final[Mapping[str, Tone]] = {
+    TrainerAccount.Invitation.PENDING: "busy",
+    TrainerAccount.Invitation.SENT: "busy",
+    TrainerAccount.Invitation.FAILED: "bad",
+    TrainerAccount.Invitation.LOGGED_IN: "good",
 }
 
 
@@ -169,14 +177,43 @@ class AccessGrantAdmin(OpenTrainAdmin):
 class TrainerAccountAdmin(OpenTrainAdmin):
     """Which of the site's users is which trainer."""
 
-    list_display = ("opentrain_user_id", "account", "made_here", "deactivated")
+    list_display = (
+        "opentrain_user_id",
+        "account",
+        "made_here",
+        "first_login",
+        "trouble",
+        "next_mail",
+        "deactivated",
+    )
     list_select_related = ("user",)
-    list_filter = ("created_by_us",)
+    list_filter = ("invitation", "created_by_us")
     ordering = ("-pk",)
     # Deleting one, or its user, is an erasure: possible once no record of access is lost with it.
     deletable = True
-    fields = ("opentrain_user_id", "account", "created_by_us", "created_at", "deactivated_at")
+    fieldsets = (
+        (None, {"fields": ("opentrain_user_id", "account", "created_by_us", "created_at", "deactivated_at")}),
+        (
+            gettext_lazy("First login"),
+            {
+                "fields": (
+                    "first_login",
+                    "invitation_requested_at",
+                    "invitation_sent_at",
+                    "invitation_count",
+                    "invitation_attempts",
+                    "next_mail",
+                    "invitation_error_code",
+                    "error_shown",
+                )
+            },
+        ),
+    )
 
+    first_login = badge_column("invitation", gettext_lazy("first login"), LOGIN_TONES)
+    next_mail = age_column("next_invitation_at", gettext_lazy("next mail"))
+    trouble = problem_column("invitation_error")
+    error_shown = whole_problem_column("invitation_error", gettext_lazy("problem"))
     deactivated = column(gettext_lazy("deactivated"), lambda row: age(row.deactivated_at))
 
     @admin.display(

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.explanations import MAX_CODE
@@ -16,6 +16,16 @@ from django_opentrain.models.base import TimestampedModel
 from django_opentrain.models.contracts import Contract, Participant
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.platform import catalog
+
+#: What a grant says of its trainer's account, see ``with_invitation()``.
+INVITATION_COLUMNS: Final = (
+    "invitation",
+    "invitation_sent_at",
+    "invitation_attempts",
+    "next_invitation_at",
+    "invitation_error",
+    "invitation_error_code",
+)
 
 
 class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
@@ -40,6 +50,13 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         unopened = Q(opened_project_id="", link__external_project_id=external_project_id)
         opened = Q(opened_project_id=external_project_id)
         return self.filter(unopened | opened, link__install__tenant=tenant)
+
+    def with_invitation(self) -> AccessGrantQuerySet:
+        """With what the trainer's account says of their first login, under the names of its columns."""
+        accounts = TrainerAccount.objects.filter(
+            opentrain_user_id=OuterRef("participant__opentrain_user_id")
+        ).order_by()
+        return self.annotate(**{name: Subquery(accounts.values(name)) for name in INVITATION_COLUMNS})
 
     def wanted(self) -> AccessGrantQuerySet:
         """Grants that should give access."""
@@ -97,6 +114,14 @@ class AccessGrant(TimestampedModel):
     granted_at = models.DateTimeField(_("granted at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
+    # There with with_invitation(); None and "" where the trainer has no account of this site's user model.
+    invitation: str | None = None
+    invitation_sent_at: datetime | None = None
+    invitation_attempts: int | None = None
+    next_invitation_at: datetime | None = None
+    invitation_error: str | None = None
+    invitation_error_code: str | None = None
+
     objects = AccessGrantQuerySet.as_manager()
 
     class Meta:
@@ -109,6 +134,16 @@ class AccessGrant(TimestampedModel):
 
     def __str__(self) -> str:
         return f"{self.participant} → {self.link}"
+
+    @property
+    def invited_account(self) -> AccessGrant | None:
+        """The grant itself where it says how far its trainer's first login is; else None."""
+        return self if self.invitation else None
+
+    @property
+    def login_link_expires_at(self) -> datetime | None:
+        """Until when the last link for the first login works."""
+        return link_expires_at(self.invitation_sent_at)
 
     @property
     def tenant(self) -> str:
@@ -135,6 +170,17 @@ class TrainerAccountQuerySet(models.QuerySet["TrainerAccount"]):
     def invited(self) -> TrainerAccountQuerySet:
         """Accounts with which the trainer has still to log in for the first time."""
         return self.filter(invitation__in=TrainerAccount.OPEN_INVITATIONS)
+
+    def invitation_overdue(self, before: datetime) -> TrainerAccountQuerySet:
+        """Accounts with access whose mail fails, or was requested before that and is not sent."""
+        unsent = Q(invitation=TrainerAccount.Invitation.PENDING, invitation_requested_at__lte=before)
+        return self.with_access().filter(Q(invitation=TrainerAccount.Invitation.FAILED) | unsent)
+
+    def invitation_expired(self, before: datetime) -> TrainerAccountQuerySet:
+        """Accounts with access whose last link expired unused, and that are sent no other automatically."""
+        return self.with_access().filter(
+            invitation=TrainerAccount.Invitation.SENT, next_invitation_at=None, invitation_sent_at__lte=before
+        )
 
     def invitation_due(self, now: datetime) -> TrainerAccountQuerySet:
         """Accounts with access whose first-login mail is to be sent now, for the first time or again."""
@@ -212,6 +258,9 @@ class TrainerAccount(models.Model):
     @property
     def link_expires_at(self) -> datetime | None:
         """Until when the last link works that was sent; None before one was."""
-        if self.invitation_sent_at is None:
-            return None
-        return self.invitation_sent_at + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+        return link_expires_at(self.invitation_sent_at)
+
+
+def link_expires_at(sent_at: datetime | None) -> datetime | None:
+    """Until when a link for a first login works that was sent then."""
+    return None if sent_at is None else sent_at + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)

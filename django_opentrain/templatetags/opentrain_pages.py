@@ -73,6 +73,12 @@ def access_state(grant: AccessGrant) -> Status:
 
 
 @register.filter
+def login_state(grant: AccessGrant) -> Status | None:
+    """How far a trainer's first login is; None where none is waited for."""
+    return access.describe_login(grant)
+
+
+@register.filter
 def endpoint_state(endpoint: WebhookEndpoint) -> Status:
     """The status of a webhook endpoint."""
     return endpoints.describe(endpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -130,6 +130,31 @@ def test_the_login_link_is_sent_again(
     assert response.status_code == status
     code = "MAIL_REFUSED" if mail is False else "CONFLICT"
     assert response.json().get("code") == (None if status == 200 else code)
+
+
+def test_a_grant_says_how_far_the_first_login_is(boss: APIClient, contract: Contract) -> None:
+    AccessGrant.objects.update(state="GRANTED")
+    assert boss.get(url("contract-detail", contract.pk)).json()["grants"][0]["firstLogin"] is None
+    factories.make_trainer_account(
+        factories.make_user("maria"),
+        opentrain_user_id=contract.grants.get().participant.opentrain_user_id,
+        invitation="FAILED",
+        invitation_attempts=3,
+        invitation_sent_at=datetime(2026, 11, 2, tzinfo=timezone.utc),
+        invitation_error="at db1",
+        invitation_error_code="INTERNAL_ERROR",
+    )
+    (grant,) = boss.get(url("contract-detail", contract.pk)).json()["grants"]
+    error = grant["firstLogin"].pop("error")
+    assert "db1" not in error
+    assert grant["firstLogin"] == {
+        "state": "FAILED",
+        "attempts": 3,
+        "sentAt": "2026-11-02T00:00:00Z",
+        "expiresAt": "2026-11-05T00:00:00Z",
+        "nextAttemptAt": None,
+    }
+    assert boss.post(url("grant-retry", grant["id"])).json()["firstLogin"]["state"] == "FAILED"
 
 
 # Usage ----------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from django_opentrain.models import (
     Install,
     Participant,
     ProjectLink,
+    TrainerAccount,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -45,6 +46,7 @@ from django_opentrain.services.doctor.findings import Finding, Severity, error
 from django_opentrain.services.workers import heartbeat, wakeup
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.mail_servers import closed_port, send_by
 from tests.platform.scripted_server import serving
 from tests.services.conftest import Host, RecordingAdapter, host
 
@@ -147,6 +149,39 @@ def broken_cache(_opentrain: OpenTrain, _install: Install, settings: Any) -> Non
 @scene("receiver-unreachable", ERROR)
 def login_wall(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.wall"]
+
+
+class Mailing(Canary):
+    """A site that sends mails for first logins."""
+
+    sends_first_login = True
+
+
+@scene("mail-unreachable", ERROR)
+def mail_server_that_is_not_there(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Mailing"}
+    send_by(settings, closed_port())
+
+
+def _account(**values: Any) -> None:
+    trainer = grant().participant.opentrain_user_id
+    factories.make_trainer_account(factories.make_user("maria"), opentrain_user_id=trainer, **values)
+
+
+@scene("mail-failing", ERROR)
+def mail_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _account(invitation=TrainerAccount.Invitation.FAILED)
+
+
+@scene("mail-failing", ERROR)
+def mail_that_no_worker_sends(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    requested = timezone.now() - HOURS
+    _account(invitation=TrainerAccount.Invitation.PENDING, invitation_requested_at=requested)
+
+
+@scene("login-expired", WARNING)
+def links_that_are_not_used(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    _account(invitation=TrainerAccount.Invitation.SENT, invitation_sent_at=timezone.now() - DAYS)
 
 
 @scene("beat-silent", ERROR)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 from django.conf import settings
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.errors import BusyError, ServiceError
 from django_opentrain.explanations import explain
-from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform import errors
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
@@ -271,6 +274,47 @@ def test_the_login_link_is_sent_again(
     page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
     assert "Send the login link again" in text_of(page)
     expect(boss, "invite", scene.grant, answer=answer)
+
+
+NOW = timezone.now()
+
+
+@pytest.mark.parametrize(
+    ("invitation", "words"),
+    [
+        ({"invitation": "PENDING"}, ["The login link is being sent"]),
+        (
+            {"invitation": "FAILED", "invitation_error": "No.", "invitation_error_code": "MAIL_REFUSED"},
+            ["The login link could not be sent", "No."],
+        ),
+        (
+            {"invitation": "FAILED", "invitation_error": "at db1", "invitation_error_code": "INTERNAL_ERROR"},
+            ["The login link could not be sent", "administrators"],
+        ),
+        ({"invitation": "SENT", "invitation_sent_at": NOW}, ["Has not logged in yet", "link sent"]),
+        ({"invitation": "SENT", "invitation_sent_at": NOW - timedelta(days=4)}, ["expired unused"]),
+        ({"invitation": "LOGGED_IN"}, ["Has logged in"]),
+    ],
+)
+def test_the_page_says_how_far_the_first_login_is(
+    invitation: dict[str, Any], words: list[str], boss: Client
+) -> None:
+    scene = full_scene()
+    page = reverse("opentrain:contract", args=[scene.contract.pk])
+    trainer = scene.grant.participant.opentrain_user_id
+    factories.make_trainer_account(factories.make_user("maria"), opentrain_user_id=trainer, **invitation)
+    assert words[0] not in text_of(boss.get(page)), "has no access yet"
+    AccessGrant.objects.update(state=AccessGrant.State.GRANTED)
+    Contract.objects.update(budget_state=Contract.BudgetState.OK)
+    text = text_of(boss.get(page))
+    assert [each for each in words if each not in text] == []
+    assert "db1" not in text
+    alert = "1 trainer could not be sent a login link."
+    home, contracts = reverse("opentrain:home"), reverse("opentrain:contracts")
+    failed = invitation["invitation"] == "FAILED"
+    assert (alert in text_of(boss.get(home))) == failed
+    attention = text_of(boss.get(contracts, {"status": "attention"}))
+    assert (scene.contract.title in attention) == failed
 
 
 def test_no_login_link_where_there_is_none_to_send(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from django_opentrain.api.serializers.fields import (
     UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
-from django_opentrain.models import AccessGrant, Contract, Participant
+from django_opentrain.models import AccessGrant, Contract, Participant, TrainerAccount
 from django_opentrain.platform import catalog
 
 
@@ -31,6 +31,21 @@ class ParticipantSerializer(CamelSerializer):
         return Participant._meta.get_field("work_email").value_from_object(participant) is not None
 
 
+class InvitationSerializer(CamelSerializer):
+    """How far a trainer's first login is: the mail with the link for it, until they have logged in."""
+
+    state = serializers.ChoiceField(TrainerAccount.Invitation.choices, source="invitation")
+    attempts = serializers.IntegerField(
+        source="invitation_attempts", help_text="Since the last mail that was sent."
+    )
+    sent_at = UTCDateTimeField(source="invitation_sent_at", allow_null=True)
+    expires_at = UTCDateTimeField(
+        source="login_link_expires_at", allow_null=True, help_text="Until when the link works that was sent."
+    )
+    next_attempt_at = UTCDateTimeField(source="next_invitation_at", allow_null=True)
+    error = FailureReasonField(source="invitation_error")
+
+
 class GrantSerializer(CamelSerializer):
     """One trainer's access to one linked project: the desired state and the actual one."""
 
@@ -46,6 +61,11 @@ class GrantSerializer(CamelSerializer):
     granted_at = UTCDateTimeField(allow_null=True)
     revoked_at = UTCDateTimeField(allow_null=True)
     last_error = FailureReasonField()
+    first_login = InvitationSerializer(
+        source="invited_account",
+        allow_null=True,
+        help_text="Null where no mail is sent for it: the trainer had an account before.",
+    )
     last_error_code = NullableCharField()
 
 

@@ -59,7 +59,7 @@ class ContractViewSet(TenantViewSet):
         return Contract.objects.filter(install__tenant=self.tenant)
 
     def _rows(self) -> QuerySet[Contract]:
-        access = AccessGrant.objects.select_related("participant", "link").order_by("pk")
+        access = AccessGrant.objects.with_invitation().select_related("participant", "link").order_by("pk")
         rows = self.contracts().select_related("trainer")
         usage = DailyUsage.objects.all()
         return rows.prefetch_related("links", Prefetch("grants", access)).annotate(
@@ -94,16 +94,15 @@ class GrantViewSet(TenantViewSet):
         self.no_body()
         grant = self._grant(pk)
         grants.retry_now(AccessGrant.objects.filter(pk=grant.pk))
-        grant.refresh_from_db()
-        return Response(GrantSerializer(grant).data, status=202)
+        return Response(GrantSerializer(self._grant(pk)).data, status=202)
 
     def invite(self, request: Request, pk: int) -> Response:
         """Send the trainer the link for their first login again."""
         self.no_body()
         grant = self._grant(pk)
         invitations.resend(grant)
-        return Response(GrantSerializer(grant).data)
+        return Response(GrantSerializer(self._grant(pk)).data)
 
     def _grant(self, pk: int) -> AccessGrant:
-        rows = AccessGrant.objects.filter(contract__install__tenant=self.tenant)
+        rows = AccessGrant.objects.with_invitation().filter(contract__install__tenant=self.tenant)
         return self.own(rows.select_related("participant", "link__install"), pk)

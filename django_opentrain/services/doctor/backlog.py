@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Min, Q
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    ProjectLink,
+    TrainerAccount,
+    WebhookEvent,
+)
 from django_opentrain.services import usage
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import customer, format_duration, in_one_line
@@ -18,6 +27,7 @@ from django_opentrain.services.workers import heartbeat
 
 #: A removal that fails is reported soon; a Work Email may take its time.
 REMOVAL_LATE: Final = timedelta(minutes=10)
+MAIL_LATE: Final = timedelta(minutes=10)
 EMAIL_LATE: Final = timedelta(days=1)
 REPORT_LATE: Final = timedelta(days=1)
 #: The schedule reconciles each hour.
@@ -63,6 +73,24 @@ def grants() -> Iterator[Finding]:
     since = Q(desired_at=None) | Q(desired_at__lte=now - EMAIL_LATE)
     without_email = unsettled.filter(~leaving & waiting & since)
     yield from _some(warning, "grant-waiting", "Trainers without a Work Email", without_email, _grant)
+
+
+def first_logins() -> Iterator[Finding]:
+    """Trainers who have access and can't log in."""
+    now = timezone.now()
+    accounts = TrainerAccount.objects.all()
+    unsent = accounts.invitation_overdue(now - MAIL_LATE)
+    yield from _some(error, "mail-failing", "First-login mails that are not sent", unsent, _account)
+    expired = accounts.invitation_expired(now - timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
+    yield from _some(
+        warning, "login-expired", "Trainers whose login links all expired unused", expired, _account
+    )
+
+
+def _account(row: TrainerAccount) -> str:
+    attempts = f"{row.invitation_attempts} attempts, {row.invitation_error or 'not tried yet'}"
+    said = f"sent {row.invitation_sent_at:%Y-%m-%d}" if row.invitation == row.Invitation.SENT else attempts
+    return f"trainer {row.opentrain_user_id} (account {row.user_id}): {said}"
 
 
 def _grant(row: AccessGrant) -> str:

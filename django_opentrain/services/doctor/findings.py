@@ -23,6 +23,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "check-failed": "See docs/checks.md for this id.",
     "cache-failing": "Fix the cache that CACHES['default'] names. Sessions may depend on it; this package doesn't.",
     "receiver-unreachable": "Let POSTs through to the URL name opentrain:webhook: no login, CSRF token or redirect.",
+    "mail-unreachable": "Start the mail server, or correct EMAIL_HOST and the settings beside it (or MAILERS).",
     # Workers
     "broker-unreachable": "Start the broker, or correct its URL. Until then run: manage.py opentrain_work",
     "worker-silent": "Start a worker: celery --app <yours> worker. Until then run: manage.py opentrain_work",
@@ -45,6 +46,8 @@ ADVICE: Final[Mapping[str, str]] = {
     " then run: manage.py opentrain_sync",
     "grant-failing": "A trainer waits for access. Fix the error, then run: manage.py opentrain_sync",
     "grant-waiting": "OpenTrain shares no Work Email: check the customer's PII consent and participants:email.",
+    "mail-failing": "These trainers have access and can't log in. Fix the error; it is retried automatically.",
+    "login-expired": "Find out whether mails reach these trainers. A contract's page can send another link.",
     "usage-uncollected": "Fix the error; it is retried automatically, at most an hour later.",
     "usage-unreported": "Fix the error; it is retried automatically. OpenTrain pays only for reported work.",
     "usage-refused": "Correct these days: a correction is reported automatically.",

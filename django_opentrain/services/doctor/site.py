@@ -18,7 +18,9 @@ from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
+from django_opentrain.adapters import get_adapter, mail
 from django_opentrain.conf import conf
+from django_opentrain.errors import MailServerError
 from django_opentrain.models import Install
 from django_opentrain.services.doctor.findings import Finding, error, warning
 
@@ -62,6 +64,16 @@ def cache() -> Iterator[Finding]:
         default_cache.delete(key)
     except Exception as problem:  # noqa: BLE001 - each cache has its own errors
         yield warning("cache-failing", f"The default cache fails ({type(problem).__name__}).")
+
+
+def mail_server() -> Iterator[Finding]:
+    """Can mails for a first login be sent? Nothing is sent."""
+    if not get_adapter().sends_first_login:
+        return
+    try:
+        mail.check_server()
+    except MailServerError as problem:
+        yield error("mail-unreachable", f"No mail can be sent. {problem}", code=problem.code)
 
 
 def receiver() -> Iterator[Finding]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.explanations import reason_for_customers
-from django_opentrain.models import AccessGrant
+from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.models.access import link_expires_at
 from django_opentrain.web.presenters.status import Status, moment
 
-State = AccessGrant.State
+State, Invitation = AccessGrant.State, TrainerAccount.Invitation
 
 
 def describe(grant: AccessGrant) -> Status:
@@ -24,7 +27,7 @@ def describe(grant: AccessGrant) -> Status:
             tone="bad",
             title=_("Access could not be revoked") if removal else _("Access could not be granted"),
             text=reason_for_customers(grant, "last_error"),
-            advice=_next_attempt(grant),
+            advice=_next_attempt(grant.next_attempt_at),
         )
     if removal:
         return Status(tone="wait", title=_("Access is being revoked"))
@@ -33,9 +36,51 @@ def describe(grant: AccessGrant) -> Status:
             tone="warn",
             title=_("Waiting for a Work Email"),
             text=reason_for_customers(grant, "last_error"),
-            advice=_next_attempt(grant),
+            advice=_next_attempt(grant.next_attempt_at),
         )
     return Status(tone="wait", title=_("Access is being granted"))
+
+
+def describe_login(grant: AccessGrant) -> Status | None:
+    """How far the first login is of a trainer who has access; None where no mail is sent for it."""
+    if grant.state != State.GRANTED or grant.desired != State.GRANTED:
+        return None
+    return _LOGINS[grant.invitation](grant) if grant.invitation else None
+
+
+def _login_pending(_grant: AccessGrant) -> Status:
+    return Status(tone="wait", title=_("The login link is being sent"))
+
+
+def _login_failed(grant: AccessGrant) -> Status:
+    return Status(
+        tone="bad",
+        title=_("The login link could not be sent"),
+        text=reason_for_customers(grant, "invitation_error"),
+        advice=_next_attempt(grant.next_invitation_at),
+    )
+
+
+def _login_sent(grant: AccessGrant) -> Status:
+    until = link_expires_at(grant.invitation_sent_at)
+    if until and until <= timezone.now():
+        return Status(tone="warn", title=_("The login link expired unused"))
+    sent = moment(grant.invitation_sent_at) if grant.invitation_sent_at else ""
+    return Status(
+        tone="wait", title=_("Has not logged in yet"), text=_("link sent %(time)s") % {"time": sent}
+    )
+
+
+def _logged_in(_grant: AccessGrant) -> Status:
+    return Status(tone="ok", title=_("Has logged in"))
+
+
+_LOGINS: Final[Mapping[str, Callable[[AccessGrant], Status]]] = {
+    Invitation.PENDING: _login_pending,
+    Invitation.FAILED: _login_failed,
+    Invitation.SENT: _login_sent,
+    Invitation.LOGGED_IN: _logged_in,
+}
 
 
 def _settled(grant: AccessGrant) -> Status:
@@ -48,8 +93,7 @@ def _since(at: datetime | None) -> str:
     return _("since %(time)s") % {"time": moment(at)} if at else ""
 
 
-def _next_attempt(grant: AccessGrant) -> str:
-    at = grant.next_attempt_at
+def _next_attempt(at: datetime | None) -> str:
     if at is None or at <= timezone.now():
         return _("It is being retried now.")
     return _("Next attempt: %(time)s") % {"time": moment(at)}

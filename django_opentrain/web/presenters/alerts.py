@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
-from django_opentrain.models import AccessGrant, Contract, Install, WebhookEndpoint
+from django_opentrain.models import AccessGrant, Contract, Install, TrainerAccount, WebhookEndpoint
 from django_opentrain.web.presenters.connection import Connections
 
 #: The list of contracts takes this as a status.
@@ -21,6 +21,17 @@ ATTENTION: Final = "attention"
 _REMOVAL = Q(desired=AccessGrant.Desired.REVOKED)
 _FAILING = ~Q(state=F("desired")) & Q(state=AccessGrant.State.FAILED)
 _WAITING = Q(desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.WAITING_FOR_EMAIL)
+
+_NO_MAIL = Q(
+    Exists(
+        TrainerAccount.objects.filter(
+            opentrain_user_id=OuterRef("participant__opentrain_user_id"),
+            invitation=TrainerAccount.Invitation.FAILED,
+        )
+    ),
+    desired=AccessGrant.Desired.GRANTED,
+    state=AccessGrant.State.GRANTED,
+)
 
 _ACTIVE = Q(status=Contract.Status.ACTIVE)
 _LOW = _ACTIVE & Q(budget_state=Contract.BudgetState.LOW)
@@ -45,6 +56,15 @@ _GRANTS: Final[Kinds] = (
         ngettext_lazy(
             "%(count)d trainer could not be given access.",
             "%(count)d trainers could not be given access.",
+            "count",
+        ),
+    ),
+    (
+        _NO_MAIL,
+        "bad",
+        ngettext_lazy(
+            "%(count)d trainer could not be sent a login link.",
+            "%(count)d trainers could not be sent a login link.",
             "count",
         ),
     ),
@@ -93,7 +113,7 @@ class Alert:
 
 def contracts_in_need() -> Q:
     """The contracts that the alerts are about."""
-    grants = AccessGrant.objects.filter(_FAILING | _WAITING)
+    grants = AccessGrant.objects.filter(_FAILING | _WAITING | _NO_MAIL)
     return _LOW | _DEPLETED | Q(pk__in=grants.values("contract"))
 
 

@@ -17,7 +17,9 @@ SUMMARY_DAYS: Final = 30
 
 def with_trainers(contracts: ContractQuerySet) -> ContractQuerySet:
     """With everything that is shown of a contract, in a fixed number of queries."""
-    grants = AccessGrant.objects.select_related("participant", "link__install").order_by("pk")
+    grants = (
+        AccessGrant.objects.with_invitation().select_related("participant", "link__install").order_by("pk")
+    )
     return contracts.select_related("trainer", "install").prefetch_related(Prefetch("grants", grants))
 
 
