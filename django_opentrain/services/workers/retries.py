@@ -13,8 +13,7 @@ from django.utils import timezone
 from django_opentrain.models import Install
 from django_opentrain.models.installs import pause_after
 from django_opentrain.platform.errors import RateLimited
-from django_opentrain.services.workers import wakeup
-from django_opentrain.services.workers.locks import LEASE
+from django_opentrain.services.workers import locks, wakeup
 
 FIRST_RETRY_SECONDS: Final = 15
 LONGEST_RETRY_SECONDS: Final = 3600
@@ -47,19 +46,20 @@ def claim_attempt(
     *,
     attempts: str = "attempts",
     next_at: str = "next_attempt_at",
-    hold: timedelta = LEASE,
+    hold: timedelta | None = None,
     **changes: Any,
 ) -> bool:
     """Record one more attempt, before code that isn't ours is called; False when it is another worker's, or not due.
 
     Call it outside of any transaction: an attempt that ends its process (out of memory, a time limit) then has been
-    counted, and backs off as one that fails. No other begins before ``hold`` and the backoff have passed. What
-    became of it, the caller writes to the same columns: named ``attempts`` and ``next_at``, loaded with ``row``.
-    ``changes`` are written with them.
+    counted, and backs off as one that fails. No other begins before ``hold`` (by default that of a lease) and the
+    backoff have passed. What became of it, the caller writes to the same columns: named ``attempts`` and ``next_at``,
+    loaded with ``row``. ``changes`` are written with them.
     """
     now, before = timezone.now(), getattr(row, attempts)
     due = Q(**{next_at: None}) | Q(**{f"{next_at}__lte": now})
-    claimed = {attempts: before + 1, next_at: now + hold + backoff(before + 1), **changes}
+    pause = (locks.LEASE if hold is None else hold) + backoff(before + 1)
+    claimed = {attempts: before + 1, next_at: now + pause, **changes}
     rows = type(row)._default_manager.filter(due, pk=row.pk, **{attempts: before})
     if not rows.update(**claimed):
         return False

@@ -26,6 +26,7 @@ def _shortened() -> list[tuple[ModuleType, str, object]]:
     from django_opentrain.models import installs
     from django_opentrain.services import endpoints
     from django_opentrain.services.access import attempts
+    from django_opentrain.services.usage import reporting
     from django_opentrain.services.workers import locks, retries
 
     return [
@@ -39,6 +40,7 @@ def _shortened() -> list[tuple[ModuleType, str, object]]:
         # Longer than the longest call, as in earnest: there are fewer and shorter attempts here (settings.py).
         (locks, "LEASE", timedelta(seconds=20)),
         (locks, "CALL_LEASE", timedelta(seconds=4)),
+        (reporting, "LATEST_EFFECT", timedelta(seconds=6)),
     ]
 
 
