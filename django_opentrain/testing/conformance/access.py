@@ -107,7 +107,7 @@ class AccessConformance(AdapterHooks):
         maria, joao = linked.hire("Maria S.", job=DEFAULT_JOB), linked.hire("João P.", job="Another job")
         linked.run()
         elsewhere = maria.grant
-        elsewhere.link = joao.grant.link
+        elsewhere.link, elsewhere.opened_project_id = joao.grant.link, ""
         assert self.can_enter(maria.grant)
         assert not self.can_enter(elsewhere)
 
