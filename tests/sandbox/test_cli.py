@@ -162,7 +162,7 @@ def test_it_says_why_it_can_not_start(
     assert "can't start" in capsys.readouterr().err
     damaged = tmp_path / "state"
     damaged.write_text("x\n")
-    assert cli.main(["--state", str(damaged)]) == 1
+    assert cli.main(["--port", "0", "--state", str(damaged)]) == 1
     assert "not a sandbox's state" in capsys.readouterr().err
 
 
