@@ -10,8 +10,7 @@ from unittest import mock
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_opentrain.models import Contract, Install, WebhookEvent
-from django_opentrain.platform.payloads import Event
+from django_opentrain.models import Contract, WebhookEvent
 from django_opentrain.services.inbox import handlers
 from tests.factories import make_endpoint, make_event, make_install
 
@@ -111,8 +110,8 @@ def test_what_became_of_each_is_said() -> None:
     ]
 
 
-def _fail_for_globex(install: Install, _event: Event) -> str:
-    if install.tenant == "globex":
+def _fail_for_globex(news: handlers.News) -> str:
+    if news.install.tenant == "globex":
         raise ValueError("still\nbroken")
     return ""
 
