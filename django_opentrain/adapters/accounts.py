@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.errors import AdapterError
@@ -31,8 +35,12 @@ def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
     return rows.select_related("user").first()
 
 
-def bind(opentrain_user_id: str, email: str, *, adopt: bool) -> tuple[TrainerAccount, bool]:
+def bind(
+    opentrain_user_id: str, email: str, *, adopt: bool, prepare: Callable[[User], None]
+) -> tuple[TrainerAccount, bool]:
     """Give a trainer an account: the one that has this Work Email, if it may be adopted, else a new one.
+
+    ``prepare`` fills in what the site's user model wants besides.
 
     Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """
@@ -40,23 +48,45 @@ def bind(opentrain_user_id: str, email: str, *, adopt: bool) -> tuple[TrainerAcc
     created = user is None
     try:
         with transaction.atomic():
-            owner = user or create_user(email, opentrain_user_id)
+            owner = user or create_user(email, opentrain_user_id, prepare)
             account = TrainerAccount.objects.create(
                 opentrain_user_id=opentrain_user_id, user=owner, created_by_us=created
             )
     except IntegrityError:
-        # Another worker was faster: with this trainer, or with this account.
-        return _concurrently_bound(opentrain_user_id), False
+        # Another worker may have been faster: with this trainer, or with this account.
+        faster = bound_account(opentrain_user_id)
+        if faster is None:
+            raise _not_created(email) from None
+        return faster, False
     return account, created
 
 
-def _concurrently_bound(opentrain_user_id: str) -> TrainerAccount:
-    account = bound_account(opentrain_user_id)
-    if account is None:
-        raise AdapterError(
+def _not_created(email: str) -> AdapterError:
+    """Why the database takes no new account for this trainer."""
+    model = get_user_model()
+    names = {model.get_email_field_name(), model.USERNAME_FIELD}
+    same = [Q(**{f"{name}__iexact": email}) for name in names]
+    if _users().filter(reduce(or_, same)).exists():
+        return AdapterError(
             _("No account can be created for this trainer: another account has their Work Email or username.")
         )
-    return account
+    return AdapterError(
+        _(
+            "No account can be created for this trainer: this site's user model requires more than an e-mail"
+            " address (%(columns)s). The adapter's prepare_user() has to fill it in."
+        )
+        % {"columns": ", ".join(_required_columns()) or "?"}
+    )
+
+
+def _required_columns() -> list[str]:
+    """The columns of the user model that are empty in a new account, and may not be."""
+    user = _new_user("")
+    return [
+        field.name
+        for field in get_user_model()._meta.concrete_fields
+        if not (field.null or field.primary_key) and getattr(user, field.attname) is None
+    ]
 
 
 def adoptable_user(email: str) -> User | None:
@@ -84,7 +114,10 @@ def adoptable_user(email: str) -> User | None:
 def deactivated(user: AbstractUser) -> AdapterError:
     """The trainer's account was deactivated on this site, which only this site's staff may undo."""
     return AdapterError(
-        _("Account %(id)s of this trainer was deactivated on this site. Activate it, then retry.")
+        _(
+            "Account %(id)s of this trainer is inactive: it was deactivated on this site, or never activated."
+            " Activate it, then retry."
+        )
         % {"id": user.pk}
     )
 
@@ -109,16 +142,62 @@ def _users() -> QuerySet[User]:
     return get_user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
 
 
-def create_user(email: str, opentrain_user_id: str) -> User:
-    """A new account with this e-mail, no usable password and no privileges, whatever the model's defaults are."""
+def create_user(email: str, opentrain_user_id: str, prepare: Callable[[User], None]) -> User:
+    """A new active account with no usable password and no privileges, whatever the model's defaults are."""
+    user = _new_user(email)
+    if user.get_email_field_name() != user.USERNAME_FIELD:
+        setattr(user, user.USERNAME_FIELD, free_username(email, opentrain_user_id))
+    prepare(user)
+    user.save()
+    return user
+
+
+def _new_user(email: str) -> User:
     model = get_user_model()
     fields = {field.name for field in model._meta.get_fields()}
     user = model(**{model.get_email_field_name(): email}, **dict.fromkeys(PRIVILEGES & fields, False))
-    if model.get_email_field_name() != model.USERNAME_FIELD:
-        setattr(user, model.USERNAME_FIELD, free_username(email, opentrain_user_id))
+    if has_active_column():
+        user.is_active = True
     user.set_unusable_password()
-    user.save()
     return user
+
+
+def has_active_column() -> bool:
+    """Whether accounts of the site's user model can be deactivated: Django asks for no such column."""
+    return any(field.name == "is_active" for field in get_user_model()._meta.concrete_fields)
+
+
+def is_locked_out(account: TrainerAccount) -> bool:
+    """Whether the account is deactivated. What we deactivated may have been activated by hand since."""
+    return not account.user.is_active if has_active_column() else account.deactivated_at is not None
+
+
+def lock_out(account: TrainerAccount) -> None:
+    """Deactivate the account; where the user model has no column for that, end its password, and so its sessions."""
+    user = account.user
+    if has_active_column():
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+    else:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    account.deactivated_at = timezone.now()
+    account.save(update_fields=["deactivated_at"])
+
+
+def let_in(account: TrainerAccount) -> bool:
+    """Undo a deactivation of ours; returns whether there was one. Raises ``AdapterError`` for any other."""
+    user, ours = account.user, account.deactivated_at is not None
+    if not user.is_active and not ours:
+        raise deactivated(user)
+    returned = is_locked_out(account)
+    if returned and has_active_column():
+        user.is_active = True
+        user.save(update_fields=["is_active"])
+    if ours:
+        account.deactivated_at = None
+        account.save(update_fields=["deactivated_at"])
+    return returned
 
 
 def free_username(email: str, opentrain_user_id: str) -> str:

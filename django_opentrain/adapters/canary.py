@@ -14,6 +14,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from django_opentrain.adapters import accounts
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.models import TrainerAccount as Account
 from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
@@ -65,6 +66,9 @@ def _try(adapter: AccountsAdapter, grant: AccessGrant) -> str | None:
 def _what_is_left(adapter: AccountsAdapter, user: AbstractUser, grant: AccessGrant) -> str | None:
     if adapter.has_project(user, grant):
         return _("A removed trainer still has access to the project.")
+    if not accounts.has_active_column():
+        # Its sessions end with its password; what else opens the site there, only the site can test.
+        return _("A removed trainer's password still works.") if user.has_usable_password() else None
     if user.is_active:
         return _("A removed trainer's account is still active: its sessions and API tokens still work.")
     backends = _logins(user)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts, canary, first_login
@@ -16,6 +16,7 @@ from django_opentrain.adapters.base import OpenTrainAdapter, Project
 from django_opentrain.adapters.naming import group_name
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.models.access import AccessGrantQuerySet
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -88,7 +89,12 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             raise AdapterError(_("This trainer has no Work Email yet."))
         account, created = accounts.bound_account(trainer), False
         if account is None:
-            account, created = accounts.bind(trainer, email, adopt=self.adopt_existing_accounts)
+            account, created = accounts.bind(
+                trainer,
+                email,
+                adopt=self.adopt_existing_accounts,
+                prepare=partial(self.prepare_user, grant=grant),
+            )
         returned = self._reactivate(account)
         moved = accounts.follow_email(account, grant.participant)
         self.open_project(account.user, grant)
@@ -97,21 +103,40 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             first_login.request(account)
         return str(account.user.pk)
 
-    @transaction.atomic
+    def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
+        """Fill in what the site's user model requires of a new account, before it is saved. Optional."""
+
     def revoke_access(self, grant: AccessGrant) -> None:
-        """End the access, and with the last grant deactivate an account that was created for the trainer."""
-        trainer = grant.participant.opentrain_user_id
-        account = accounts.bound_account(trainer)
-        if account is None:
-            return
+        """End the access, and with the last grant deactivate an account that was created for the trainer.
+
+        Each is done in a transaction of its own, whatever becomes of the other. What failed is raised, so that the
+        removal is retried.
+        """
+        unclosed = _error_of(self._close, grant)
+        still_active = _error_of(self._end_account, grant)
+        if unclosed is not None:
+            raise unclosed
+        if still_active is not None:
+            raise AdapterError(
+                _("The project is closed. The trainer's account could not be deactivated (%(error)s).")
+                % {"error": type(still_active).__name__}
+            ) from still_active
+
+    @transaction.atomic
+    def _close(self, grant: AccessGrant) -> None:
+        """The essential step: this grant's project is closed, unless another grant gives it."""
+        account = accounts.bound_account(grant.participant.opentrain_user_id)
         # Checked again under the account's lock: another worker may have granted the same access since.
-        others = (
-            AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer).exclude(pk=grant.pk)
-        )
-        same = others.of_project(grant.tenant, grant.external_project_id)
-        if not same.exists() and self._can_have_opened(grant):
-            self.close_project(account.user, grant)
-        if account.created_by_us and not others.exists():
+        if account is not None and self._can_have_opened(grant):
+            same = _others_wanted(grant).of_project(grant.tenant, grant.external_project_id)
+            if not same.exists():
+                self.close_project(account.user, grant)
+
+    @transaction.atomic
+    def _end_account(self, grant: AccessGrant) -> None:
+        account = accounts.bound_account(grant.participant.opentrain_user_id)
+        if account is not None and account.created_by_us and not _others_wanted(grant).exists():
+            first_login.cancel(account)
             self._deactivate(account)
 
     def _can_have_opened(self, grant: AccessGrant) -> bool:
@@ -120,28 +145,12 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     def _reactivate(self, account: TrainerAccount) -> bool:
         """Undo a deactivation of ours; returns whether there was one."""
-        user = account.user
-        if not user.is_active and account.deactivated_at is None:
-            raise accounts.deactivated(user)
-        returned = not user.is_active
-        if returned:
-            user.is_active = True
-            user.save(update_fields=["is_active"])
-        if account.deactivated_at is not None:
-            account.deactivated_at = None
-            account.save(update_fields=["deactivated_at"])
-        return returned
+        return accounts.let_in(account)
 
     def _deactivate(self, account: TrainerAccount) -> None:
-        user = account.user
         # The site may have given it privileges since: then it is not ours to deactivate.
-        if not user.is_active or accounts.is_privileged(user):
-            return
-        user.is_active = False
-        user.save(update_fields=["is_active"])
-        account.deactivated_at = timezone.now()
-        account.save(update_fields=["deactivated_at"])
-        first_login.cancel(account)
+        if not accounts.is_locked_out(account) and not accounts.is_privileged(account.user):
+            accounts.lock_out(account)
 
     # The first login ----------------------------------------------------------------------------
 
@@ -162,9 +171,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     def resend_first_login(self, grant: AccessGrant) -> bool:
         """Resend the set-password link. Raises ``AdapterError`` for accounts that weren't created for trainers."""
         trainer = grant.participant.opentrain_user_id
-        created = TrainerAccount.objects.filter(
-            opentrain_user_id=trainer, created_by_us=True, user__is_active=True
-        )
+        created = TrainerAccount.objects.filter(opentrain_user_id=trainer, created_by_us=True)
         account = created.select_related("user").first()
         if account is None:
             raise AdapterError(_("This trainer signs in with an account that they had before."))
@@ -178,3 +185,20 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """
         any_project_will_do = type(self).open_project is DjangoUsersAdapter.open_project
         return canary.check(self, any_project_will_do=any_project_will_do)
+
+
+def _others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
+    """The other grants of this trainer that should give access, whoever hired them."""
+    wanted = AccessGrant.objects.wanted()
+    return wanted.filter(participant__opentrain_user_id=grant.participant.opentrain_user_id).exclude(
+        pk=grant.pk
+    )
+
+
+def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Exception | None:
+    """Take a step of a removal; what it raised, so that the next one is taken all the same."""
+    try:
+        step(grant)
+    except Exception as error:  # noqa: BLE001 - host code may raise anything
+        return error
+    return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
@@ -46,10 +47,21 @@ def _missing_methods(adapter: type[OpenTrainAdapter]) -> list[CheckMessage]:
         text = f"{adapter.__qualname__} lacks {', '.join(missing)}."
         return [error(10, text, "Implement these methods: only the host can.")]
     default = import_string(SETTINGS["ADAPTER"].default)
-    if issubclass(adapter, default) and (silent := _inherited(adapter, default, PROJECT_METHODS)):
+    return [*_projects(adapter, default), *_user_model()] if issubclass(adapter, default) else []
+
+
+def _projects(adapter: type[OpenTrainAdapter], default: type) -> Iterator[CheckMessage]:
+    if silent := _inherited(adapter, default, PROJECT_METHODS):
         text = f"{adapter.__qualname__} lists no projects, so none can be linked."
-        return [warning(3, text, f"Subclass it and implement {' and '.join(silent)}.")]
-    return []
+        yield warning(3, text, f"Subclass it and implement {' and '.join(silent)}.")
+
+
+def _user_model() -> Iterator[CheckMessage]:
+    """Accounts can be deactivated only where there is a column for it."""
+    if all(field.name != "is_active" for field in get_user_model()._meta.concrete_fields):
+        text = "The user model has no is_active column, so accounts of trainers can't be deactivated."
+        hint = "Add one, or revoke API tokens in close_project(): projects are closed and passwords ended without it."
+        yield warning(13, text, hint)
 
 
 def _inherited(adapter: type, base: type, names: Iterable[str]) -> list[str]:

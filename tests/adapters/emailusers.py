@@ -45,7 +45,7 @@ def main() -> None:
 
     # Taken by the staff: not adopted, and no second account is possible.
     users.create(address="jonas@opentrain.work", is_staff=True)
-    with pytest.raises(AdapterError, match="another one has their Work Email"):
+    with pytest.raises(AdapterError, match="another account has their Work Email"):
         adapter.grant_access(make_grant("usr_jonas", "jonas@opentrain.work"))
     assert not TrainerAccount.objects.filter(opentrain_user_id="usr_jonas").exists()
 

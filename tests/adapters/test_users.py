@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractUser, AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models.signals import pre_save
 from django.test import RequestFactory
 
 from django_opentrain.adapters import AdapterError, Project, get_adapter
@@ -432,13 +434,83 @@ def test_the_trainers_id_decides_and_not_the_email(
     assert user_of().username != "impostor"
 
 
+def fail_to_save(sender: type[User], instance: User, **_: Any) -> None:
+    if not instance.is_active:
+        raise RuntimeError("the directory says no, at ldap.internal")
+
+
+def test_a_project_is_closed_although_the_account_can_not_be_deactivated(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    pre_save.connect(fail_to_save, sender=User)
+    try:
+        with pytest.raises(
+            AdapterError, match=r"is closed.*could not be deactivated \(RuntimeError\)"
+        ) as caught:
+            withdraw(adapter, grant)
+    finally:
+        pre_save.disconnect(fail_to_save, sender=User)
+    assert "internal" not in str(caught.value)
+    assert groups_of(user_of()) == set()
+    assert user_of().is_active
+    adapter.revoke_access(grant)
+    assert not user_of().is_active
+
+
+def test_an_account_is_deactivated_although_its_project_can_not_be_closed(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("the project service is down")
+
+    monkeypatch.setattr(adapter, "close_project", fail)
+    with pytest.raises(RuntimeError):
+        withdraw(adapter, grant)
+    assert not user_of().is_active
+
+
+def test_new_accounts_are_active_whatever_the_models_default(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(User._meta.get_field("is_active"), "_get_default", lambda: False)
+    assert not User().is_active
+    adapter.grant_access(make_grant())
+    assert user_of().is_active
+
+
+def test_what_the_user_model_requires_is_named(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget(user: User, **_: Any) -> None:
+        user.first_name = None  # type: ignore[assignment] # what a required column is by default
+
+    monkeypatch.setattr(adapter, "prepare_user", forget)
+    with pytest.raises(AdapterError, match="requires more than an e-mail address"):
+        adapter.grant_access(make_grant())
+
+
 # Other user models ----------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_users_without_usernames() -> None:
     """A user model can't be swapped within a process: the checks are in ``emailusers.py``."""
-    command = [sys.executable, "-W", "error", "-m", "tests.adapters.emailusers"]
+    run("tests.adapters.emailusers")
+
+
+@pytest.mark.slow
+def test_users_that_can_not_be_deactivated() -> None:
+    """The checks are in ``bareusers``."""
+    run("tests.adapters.bareusers")
+
+
+def run(module: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", module]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "as it should be" in done.stdout
