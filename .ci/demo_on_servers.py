@@ -21,7 +21,7 @@ SERVER = "postgres://postgres@127.0.0.1:5432"
 
 @contextmanager
 def database(name: str) -> Iterator[str]:
-    """The URL of a new database, which is dropped at the end, whoever is still connected to it."""
+    """The URL of a new database, which is dropped at the end, even if it has connections."""
     with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:

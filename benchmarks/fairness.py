@@ -4,8 +4,8 @@
 
     python -m benchmarks.fairness [--events 50000]
 
-One sweep processes the flood; meanwhile the other customer's ``contract.ended`` comes in. What is told are the
-seconds from then until the adapter has taken the access away, and how much of the flood was still waiting.
+While one sweep processes the flood, the other customer's ``contract.ended`` arrives. Printed are the seconds from
+then until the adapter has revoked the access, and how much of the flood was still waiting.
 """
 
 from __future__ import annotations

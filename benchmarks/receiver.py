@@ -5,7 +5,7 @@
     python -m benchmarks.receiver [--requests 2000] [--rounds 7]
 
 Both views get the same requests through Django's WSGI handler, in alternating rounds; the ratio of each round is
-taken, and the median told: noise that lasts longer than a round hits both. 1.00 would be as fast as the floor.
+computed, and the median printed: noise that lasts longer than a round hits both. 1.00 would be as fast as the floor.
 """
 
 from __future__ import annotations

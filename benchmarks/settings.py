@@ -18,5 +18,5 @@ DATABASES = {
     }
 }
 LOGGING_CONFIG = None
-# Each forged request is logged: that is measured, too, but nobody wants to read it.
+# Each forged request is logged: that is measured, too, but not printed.
 logging.getLogger().addHandler(logging.NullHandler())

@@ -1,9 +1,9 @@
-"""Make a virtual environment for one command, once, and go on inside it: standard library only.
+"""Create a virtual environment for one command, once, and continue inside it: standard library only.
 
 ``python3 -m example_project`` and ``python3 -m tests`` have to work on a machine that has Python and nothing
 else, also where the system's Python refuses ``pip install`` (PEP 668). So each gets an environment of its
-own below ``.cache/``. Its name carries the Python's version and a digest of what goes into it: an unchanged
-one is reused at once, and a half-made one, which lacks its stamp, is made again.
+own below ``.cache/``. Its name has the Python's version and a digest of what is installed: an unchanged
+one is reused at once, and an incomplete one, which lacks its stamp, is created again.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STAMP = "complete"
 
 
 class BootstrapError(Exception):
-    """The environment can't be made; the message says what to do."""
+    """The environment can't be created; the message says what to do."""
 
 
 def run_module(module: str, arguments: Sequence[str], *, name: str, groups: Sequence[str]) -> None:
     """Replace this process by ``python -m module arguments`` in the environment ``name``.
 
-    ``groups`` are dependency groups of ``pyproject.toml``, installed besides the package itself (editable).
-    Exits with a sentence on stderr when the environment can't be made.
+    ``groups`` are dependency groups of ``pyproject.toml``, installed together with the package itself (editable).
+    Exits with a sentence on stderr when the environment can't be created.
     """
     try:
         python = ensure_environment(name, groups)
@@ -45,7 +45,7 @@ def run_module(module: str, arguments: Sequence[str], *, name: str, groups: Sequ
 
 
 def ensure_environment(name: str, groups: Sequence[str]) -> Path:
-    """The Python of the environment ``name``, which is made first when it isn't there or isn't whole.
+    """The Python of the environment ``name``, which is created first if it is missing or incomplete.
 
     Raises:
         BootstrapError: this Python is too old or lacks ``venv``, or an installation failed twice.
@@ -55,7 +55,7 @@ def ensure_environment(name: str, groups: Sequence[str]) -> Path:
     family = f"venv-{name}-{sys.version_info[0]}.{sys.version_info[1]}"
     environment = CACHE / f"{family}-{fingerprint(groups)}"
     with exclusive(CACHE / f"{family}.lock"):
-        if not is_whole(environment):
+        if not is_complete(environment):
             print(f"Preparing {environment.relative_to(ROOT)}: once, a minute or two …", flush=True)
             remove_family(family)
             make(environment, groups)
@@ -63,7 +63,7 @@ def ensure_environment(name: str, groups: Sequence[str]) -> Path:
 
 
 def check_python() -> None:
-    """Raise ``BootstrapError`` unless this Python is new enough and can make virtual environments."""
+    """Raise ``BootstrapError`` unless this Python is new enough and can create virtual environments."""
     if sys.version_info < OLDEST_PYTHON:
         raise BootstrapError(
             f"This is Python {sys.version.split()[0]}, and Python 3.10 or newer is needed. "
@@ -71,13 +71,13 @@ def check_python() -> None:
         )
     if any(importlib.util.find_spec(needed) is None for needed in ("venv", "ensurepip")):
         raise BootstrapError(
-            "This Python can't make virtual environments: its venv or ensurepip module is missing. "
+            "This Python can't create virtual environments: its venv or ensurepip module is missing. "
             "On Debian and Ubuntu: apt install python3-venv"
         )
 
 
 def fingerprint(groups: Sequence[str]) -> str:
-    """A short digest of all that decides what an environment holds."""
+    """A short digest of everything that determines an environment's content."""
     parts = [
         (ROOT / "pyproject.toml").read_bytes(),
         ",".join(groups).encode(),
@@ -89,13 +89,13 @@ def fingerprint(groups: Sequence[str]) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def is_whole(environment: Path) -> bool:
-    """Whether ``environment`` was made to its end and its Python is still there."""
+def is_complete(environment: Path) -> bool:
+    """Whether ``environment`` is complete and its Python still exists."""
     return (environment / STAMP).exists() and python_of(environment).exists()
 
 
 def remove_family(family: str) -> None:
-    """Drop the environments that ``family`` had before ``pyproject.toml`` changed, and half-made ones."""
+    """Remove the environments that ``family`` had before ``pyproject.toml`` changed, and incomplete ones."""
     for outdated in CACHE.glob(f"{family}-*"):
         shutil.rmtree(outdated)
 
@@ -104,7 +104,7 @@ def make(environment: Path, groups: Sequence[str]) -> None:
     """Create ``environment`` and install the package and ``groups`` in it; the stamp comes last."""
     run([sys.executable, "-m", "venv", "--clear", str(environment)])
     pip = [str(python_of(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # Dependency groups came with pip 25.1, and a Python brings the pip of its own day.
+    # Dependency groups need pip 25.1, and an older Python comes with an older pip.
     run([*pip, "--upgrade", "pip>=25.1"], attempts=2)
     named = [argument for group in groups for argument in ("--group", group)]
     run([*pip, "--editable", ".", *named], attempts=2)
@@ -112,12 +112,12 @@ def make(environment: Path, groups: Sequence[str]) -> None:
 
 
 def run(command: Sequence[str], *, attempts: int = 1) -> None:
-    """Run ``command`` in the checkout; again after a failure, since package indexes have bad moments.
+    """Run ``command`` in the checkout; retry after a failure, since package indexes fail now and then.
 
     Raises:
         BootstrapError: the last of the ``attempts`` failed; its output has been printed by then.
     """
-    # A user's pip configuration may ask for --user installs, which no virtual environment allows.
+    # A user's pip configuration may require --user installs, which no virtual environment allows.
     surroundings = {**os.environ, "PIP_USER": "0", "PYTHONNOUSERSITE": "1"}
     for _ in range(attempts):
         status = subprocess.run(command, cwd=ROOT, env=surroundings, check=False).returncode
@@ -133,7 +133,7 @@ def python_of(environment: Path) -> Path:
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Hold ``lock`` against other processes, so that two commands at once make one environment."""
+    """Hold ``lock`` against other processes, so that two commands at once create one environment."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

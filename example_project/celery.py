@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
-# Kombu's own loses its head over a message that is still being written.
+# Kombu's own transport fails on a message that is still being written.
 TRANSPORT_ALIASES["filesystem"] = "example_project.filesystem:Transport"
 
 app = Celery("example_project")

@@ -1,4 +1,4 @@
-"""Celery's messages as files, written so that no reader sees half of one.
+"""Celery's messages as files, written atomically.
 
 Kombu's own transport creates a message's file first and fills it then. A worker that looks in between takes an empty
 file, and ends: https://github.com/celery/kombu/issues/1551. Here each file gets its name when it is whole.
@@ -39,7 +39,7 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """``filesystem://``, once ``celery.py`` has told kombu."""
+    """``filesystem://``, once ``celery.py`` has registered it with kombu."""
 
     Channel = Channel
 

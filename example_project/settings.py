@@ -19,17 +19,17 @@ from django_opentrain.schedule import BEAT_SCHEDULE
 HERE = Path(__file__).resolve().parent
 env = environ.Env()
 
-#: What this site writes: its database, its broker's messages, its mail, its keys.
+#: Where this site keeps its database, its broker's messages, its mail and its keys.
 DATA = Path(env("DATA_DIR", default=str(HERE / ".data"))).resolve()
 
 
 def kept(name: str, make: Callable[[], str]) -> str:
-    """A secret of this site: made once, kept in a file that only its owner can read."""
+    """A secret of this site: generated once, kept in a file that only its owner can read."""
     path, draft = DATA / name, DATA / f"{name}.{os.getpid()}"
     if not path.exists():
         draft.touch(mode=0o600)
         draft.write_text(make(), encoding="utf-8")
-        # Another process may be starting, too: whose file is there first is kept.
+        # Another process may be starting, too: the first file is kept.
         with suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()
@@ -37,7 +37,7 @@ def kept(name: str, make: Callable[[], str]) -> str:
 
 
 def folder(name: str) -> str:
-    """A folder below ``DATA``, which is made when it isn't there."""
+    """A folder below ``DATA``; created if it doesn't exist."""
     path = DATA / name
     path.mkdir(parents=True, exist_ok=True)
     return str(path)

@@ -28,5 +28,7 @@ def _time_zones(alias: str) -> Iterator[CheckMessage]:
         return  # it can't be reached, as whatever runs this says itself
     if not known:
         text = f"The database '{alias}' has no time zone tables: days in USAGE_TIME_ZONE are NULL in its queries."
-        hint = "Load them with mysql_tzinfo_to_sql, or the adapter can't tell on which day work was done."
+        hint = (
+            "Load them with mysql_tzinfo_to_sql: without them the adapter doesn't know the day of the work."
+        )
         yield warning(12, text, hint)

@@ -71,7 +71,7 @@ def protected(view: View) -> View:
 def customer_page(
     *methods: str, on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None
 ) -> Callable[[CustomerView[P]], View]:
-    """A page for whoever manages a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
+    """A page for users who manage a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
 
     :param methods: the HTTP methods that it answers; HEAD comes with GET.
     :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.

@@ -22,7 +22,7 @@ from example_project.demo.stage import Stage, environment, set_up, show_logs
 from example_project.demo.story import Story
 
 ROLES = """
-Everything goes on running. Play every role yourself:
+Everything keeps running. Play every role yourself:
 
   The customer     {site}/  (customer / customer): open a project, then OpenTrain, then Connect.
   OpenTrain        {sandbox}/  hire, fund, end, disconnect, and watch the webhooks.
@@ -84,7 +84,7 @@ def _play(folder: Path, *, serve: bool) -> bool:
 
 
 def _serve(where: Stage, processes: Processes) -> None:
-    """Go on until Ctrl-C or SIGTERM, which raise ``KeyboardInterrupt``. ``ProcessFailed`` when a process ends."""
+    """Run until Ctrl-C or SIGTERM, which raise ``KeyboardInterrupt``. ``ProcessFailed`` if a process ends."""
     print(ROLES.format(site=where.site, sandbox=where.sandbox, mail=where.mail, logs=where.logs), flush=True)
     processes.watch()
 

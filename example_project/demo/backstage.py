@@ -1,4 +1,4 @@
-"""Databases and queues of one run's own, so that two runs never meet. They are removed at its end."""
+"""A database and a queue for each run, so that two runs don't interfere. They are removed at its end."""
 
 from __future__ import annotations
 

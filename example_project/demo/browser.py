@@ -23,7 +23,7 @@ class Unexpected(Exception):  # noqa: N818 - says what it is
 
 @dataclass
 class Form:
-    """A form as it came: where it goes, what is filled in already, and its buttons."""
+    """A form as it was received: its action, its values, and its buttons."""
 
     action: str
     method: str
@@ -37,7 +37,7 @@ class Form:
 
 @dataclass
 class Page:
-    """What a browser shows, as far as the demo looks at it."""
+    """What a browser shows, as far as the demo needs it."""
 
     url: str
     status: int
@@ -46,7 +46,7 @@ class Page:
     #: By id: the text of an element, and its href.
     elements: dict[str, str] = field(default_factory=dict)
     hrefs: dict[str, str] = field(default_factory=dict)
-    #: By the text of a link: where it leads.
+    #: By the text of a link: its href.
     links: dict[str, str] = field(default_factory=dict)
 
     def form(self, *names: str, action: str = "") -> Form:
@@ -57,7 +57,7 @@ class Page:
         raise Unexpected(f"{self.url} has no form with {names or action}: {self.text[:300]}")
 
     def expect(self, *texts: str) -> Page:
-        """The page itself, if it says all this. Raises ``Unexpected``."""
+        """The page itself, if it has all these texts. Raises ``Unexpected``."""
         for text in texts:
             if text not in self.text:
                 raise Unexpected(f"{self.url} ({self.status}) doesn't say {text!r}: {self.text[:300]}")
@@ -142,7 +142,7 @@ class _Reader(HTMLParser):
 
 
 def read(page: Page, html: str) -> Page:
-    """The page, with what ``html`` says."""
+    """The page that ``html`` describes."""
     reader = _Reader(page)
     reader.feed(html)
     return reader.finish()
@@ -153,7 +153,7 @@ class Browser:
 
     def __init__(self) -> None:
         self._session = requests.Session()
-        # A server may close a connection that waits just as it is used again: browsers repeat such a request.
+        # A server may close an idle connection just as it is reused: browsers retry such a request.
         self._session.headers["Connection"] = "close"
         # The environment's proxies are not for 127.0.0.1.
         self._session.trust_env = False

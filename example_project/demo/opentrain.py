@@ -1,4 +1,4 @@
-"""OpenTrain's side: what the sandbox's control API does and tells."""
+"""OpenTrain's side: the sandbox's control API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 class Hired(NamedTuple):
-    """Somebody who was hired."""
+    """A hired trainer."""
 
     name: str
     contract_id: str
@@ -20,7 +20,7 @@ class Hired(NamedTuple):
 
 
 class OpenTrain:
-    """The sandbox, as those see it who pull its strings."""
+    """The sandbox, through its control API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,7 +39,7 @@ class OpenTrain:
         return answer
 
     def state(self) -> Json:
-        """Everything that OpenTrain knows, by kind."""
+        """Everything that the sandbox has, by kind."""
         response = self._session.get(f"{self.url}/control/api/state", timeout=TIMEOUT)
         response.raise_for_status()
         answer: Json = response.json()

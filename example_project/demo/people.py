@@ -1,4 +1,4 @@
-"""The people of the demo. All they do goes through the pages that people see."""
+"""The people of the demo. They do everything through the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from example_project.demo.opentrain import Hired
 
 
 class Person(Browser):
-    """Somebody at the site."""
+    """A user of the site."""
 
     def __init__(self, site: str) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Person(Browser):
 
 
 class Customer(Person):
-    """Who hires."""
+    """The customer, who hires."""
 
     def ask_to_connect(self) -> Page:
         """From the OpenTrain page of the site to OpenTrain's consent screen."""
@@ -37,7 +37,7 @@ class Customer(Person):
         return self.page.expect("Approve", "Decline")
 
     def approve(self) -> str:
-        """Approve on OpenTrain, Work Emails included; the token that is shown there, once."""
+        """Approve on OpenTrain, Work Emails included; returns the token that is shown there once."""
         self.submit(self.page.form("pii_consent"), button="approve", pii_consent="on")
         token = self.page.elements.get("opentrain-token", "")
         if not token.startswith("ot_ptk_"):
@@ -69,7 +69,7 @@ class Customer(Person):
         return self.open(href.group())
 
     def disconnect(self) -> Page:
-        """Disconnect on the site, after its question."""
+        """Disconnect on the site, and confirm."""
         self.open(f"{self.site}/opentrain/")
         self.open(self.page.links["Disconnect"])
         self.submit(self.page.form(action="/disconnect/"))
@@ -77,7 +77,7 @@ class Customer(Person):
 
 
 class Trainer(Person):
-    """Who was hired."""
+    """A trainer, who was hired."""
 
     def __init__(self, site: str, hired: Hired, mail: Path) -> None:
         super().__init__(site)
@@ -120,7 +120,7 @@ class Trainer(Person):
             self.submit(form, button=form.buttons[number % len(form.buttons)][1])
 
     def is_shut_out(self, labelling_url: str) -> bool:
-        """Whether neither the session nor the password opens anything any more."""
+        """Whether neither the session nor the password gives access any more."""
         self.open(labelling_url)
         if self.page.status == 200 and "/login/" not in self.page.url:
             return False

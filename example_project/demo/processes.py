@@ -1,4 +1,4 @@
-"""The processes of a demo: started with their logs in files, and stopped without leaving any behind."""
+"""The processes of a demo: started with their logs in files, and all stopped at the end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-#: Seconds that a process gets to end by itself.
+#: Seconds in which a process may end after SIGTERM.
 TIMEOUT: Final = 10.0
 _STEP: Final = 0.1
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessFailed(Exception):  # noqa: N818 - says what happened
-    """A process ended that should not have, or never got ready."""
+    """A process ended unexpectedly, or was never ready."""
 
 
 class Process:
@@ -55,7 +55,7 @@ class Process:
             raise ProcessFailed(f"{self.name} ended with status {self._process.returncode}.")
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end. Raises ``ProcessFailed`` when it doesn't end in time, or not well."""
+        """Wait for its end. Raises ``ProcessFailed`` if it doesn't end in time, or with an error."""
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -80,12 +80,12 @@ class Process:
         return "\n".join(text.splitlines()[-lines:])
 
     def ask_to_end(self) -> None:
-        """Politely: it may finish what it is at. Its children are its own to end."""
+        """Send SIGTERM: it may finish its work, and ends its children itself."""
         with suppress(ProcessLookupError):
             self._process.terminate()
 
     def end(self, deadline: float) -> None:
-        """See to it that neither it nor any of its children is left after ``deadline`` (monotonic seconds)."""
+        """Kill it and its children if any is left after ``deadline`` (monotonic seconds)."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(deadline - time.monotonic(), 0))
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
@@ -115,14 +115,14 @@ class Processes:
         self.running.remove(process)
 
     def watch(self) -> NoReturn:
-        """Wait until one ends that nobody asked to. Raises ``ProcessFailed``."""
+        """Wait until one ends unexpectedly. Raises ``ProcessFailed``."""
         while True:
             for process in self.running:
                 process.check()
             time.sleep(_STEP)
 
     def to_blame(self) -> list[Process]:
-        """Those that have ended, or all when none has: whose logs tell what went wrong."""
+        """Those that have ended, or all if none has: their logs show what went wrong."""
         return [process for process in self.running if process.has_ended] or self.running
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on."""
+    """A free port on 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -17,7 +17,7 @@ from example_project.demo.browser import TIMEOUT
 from example_project.demo.processes import Process, Processes, ProcessFailed, free_port
 from example_project.demo.story import eventually, step
 
-#: Beat's tasks run this much more often: the loop is to be seen within a minute.
+#: Beat's tasks run this many times as often, so that the loop takes less than a minute.
 PACE: Final = "400"
 START: Final = 120.0
 
@@ -33,7 +33,7 @@ class Stage:
 
 
 def environment(folder: Path, stack: ExitStack) -> dict[str, str]:
-    """What the processes are told: this process's environment, and what is this run's own."""
+    """The processes' environment: this process's, with what belongs to this run."""
     run = f"opentrain_demo_{uuid.uuid4().hex[:10]}"
     given = dict(os.environ)
     broker_url = given.get("CELERY_BROKER_URL", "filesystem://")
@@ -112,6 +112,6 @@ def _start_worker(processes: Processes, folder: Path) -> None:
 
 
 def show_logs(processes: Processes) -> None:
-    """Print the end of the logs that tell what went wrong."""
+    """Print the end of the logs that show what went wrong."""
     for process in processes.to_blame():
         print(f"\n─── {process.name} ({process.log}) ───\n{process.tail()}", flush=True)

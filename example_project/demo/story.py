@@ -1,4 +1,4 @@
-"""What happens in the demo, step by step. A step is over when its outcome was seen, not when it was asked for."""
+"""What happens in the demo, step by step. A step is over when its outcome was observed, not when it was requested."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from example_project.demo.people import Customer, Trainer
 
 PROJECT: Final = "Customer feedback"
 JOB: Final = "Sentiment of reviews"
-#: Seconds within which what was set off has to be seen.
+#: Seconds within which an outcome has to be observed.
 TIMEOUT: Final = 90.0
 _LOOK_AGAIN: Final = 0.3
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Print a tick and the time it took once the block is through, or a cross."""
+    """Print a tick and the time it took when the block has ended, or a cross if it failed."""
     started = time.monotonic()
     try:
         yield
@@ -32,7 +32,7 @@ def step(title: str) -> Iterator[None]:
 
 
 def eventually(is_so: Callable[[], object], what: str, seconds: float = TIMEOUT) -> None:
-    """Look until it is so. Raises ``Unexpected`` when it isn't in time."""
+    """Check until it is true. Raises ``Unexpected`` if it doesn't become true in time."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
@@ -108,7 +108,7 @@ class Story:
                 self.labelling_url = person.open_task(PROJECT).url
 
     def spend(self, maria: Trainer, jonas: Trainer) -> None:
-        """Through a budget, over 80 % and 100 %, and on with new funding."""
+        """Use a budget, over 80 % and 100 %, and continue with new funding."""
         with step("the customer funds 5 labels for Maria and 20 for Jonas; the project page shows it"):
             self.fund(maria, 5)
             self.fund(jonas, 20)
@@ -128,7 +128,7 @@ class Story:
                 lambda: "paused" in maria.open(self.labelling_url).elements,
                 "the page that says she is paused",
             )
-        with step("the customer funds 5 more: she goes on, and it is reported"):
+        with step("the customer funds 5 more: she continues, and it is reported"):
             self.fund(maria, 5)
             eventually(lambda: "task" in maria.open(self.labelling_url).elements, "her next text")
             maria.label(PROJECT, 1)
@@ -151,10 +151,10 @@ class Story:
         )
 
     def end(self, maria: Trainer, jonas: Trainer) -> None:
-        with step("Maria's contract ends: her session and her password open nothing any more"):
+        with step("Maria's contract ends: her session and her password no longer work"):
             self.opentrain.do("end", contractId=maria.hired.contract_id)
             eventually(lambda: maria.is_shut_out(self.labelling_url), "Maria locked out")
-        with step("Jonas goes on as before, and Maria's labels are still there"):
+        with step("Jonas continues as before, and Maria's labels are still there"):
             jonas.label(PROJECT, 1)
             self.customer.look_at(PROJECT).expect(f"{maria.hired.work_email} 6")
 
@@ -165,7 +165,7 @@ class Story:
         ):
             self.opentrain.do("disconnect", installId=old_install)
             eventually(self.warns_of_the_end, "the warning on the site")
-        with step("Jonas goes on meanwhile, and the customer connects again"):
+        with step("Jonas continues, and the customer connects again"):
             jonas.label(PROJECT, 1)
             self.customer.ask_to_connect()
             token = self.customer.approve()
@@ -173,7 +173,7 @@ class Story:
             (install,) = self.opentrain.active_installs()
             if install["id"] == old_install:
                 raise Unexpected("OpenTrain made no new connection.")
-        with step("the new one takes over: the link and the webhooks are made again, Jonas keeps his access"):
+        with step("the new one takes over: link and webhooks are created again, Jonas keeps his access"):
             eventually(lambda: self.has_taken_over(install["id"], jonas), "its link and its webhook endpoint")
         with step("his work is reported through the new connection"):
             jonas.label(PROJECT, 1)

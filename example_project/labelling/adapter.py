@@ -17,7 +17,7 @@ from example_project.labelling import models
 
 
 class LabellingAdapter(DjangoUsersAdapter):
-    """A team is a customer, a seat is access, an annotation is work. Accounts are left to the base class."""
+    """A team is a customer, a seat is access, an annotation is work. The base class manages the accounts."""
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         if not request.user.is_authenticated:
@@ -61,7 +61,7 @@ class LabellingAdapter(DjangoUsersAdapter):
             )
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
-        """Tasks wait while the funded work is used up."""
+        """Pause the seats while the funded work is used up."""
         used_up = contract.budget_state == Contract.BudgetState.DEPLETED
         for grant in contract.grants.wanted():
             seats = models.Seat.objects.filter(project=int(grant.external_project_id))

@@ -13,7 +13,7 @@ from django_opentrain.adapters import conf
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Only what is ours, nothing inline. A form may end at OpenTrain: connecting leads there."""
+    """Only our own files, nothing inline. A form may redirect to OpenTrain, as connecting does."""
     opentrain = urlsplit(conf.base_url)
     policy = "; ".join(
         [

@@ -36,7 +36,7 @@ class Project(models.Model):
 
 
 class Seat(models.Model):
-    """One person's place in a project: without it nobody labels there."""
+    """One user's place in a project, needed to label there."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="seats")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="seats")
@@ -63,7 +63,7 @@ class TextTask(models.Model):
 
 
 class Annotation(models.Model):
-    """One person's label for one text, how long it took, and under which contract it was done."""
+    """One user's label for one text, the time it took, and its contract."""
 
     task = models.ForeignKey(TextTask, on_delete=models.CASCADE, related_name="annotations")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="annotations")

@@ -1,4 +1,4 @@
-"""Does this platform's adapter keep its promises?"""
+"""This platform's adapter keeps the kit's promises."""
 
 from __future__ import annotations
 

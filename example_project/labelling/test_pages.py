@@ -35,7 +35,7 @@ def project() -> Project:
 
 @pytest.fixture
 def trainer(project: Project) -> Client:
-    """The browser of somebody with a seat."""
+    """The browser of a user with a seat."""
     user = User.objects.create_user("maria")
     Seat.objects.create(project=project, user=user)
     return browser_of(user)
@@ -169,7 +169,7 @@ def test_the_style_sheet_is_served(client: Client) -> None:
 
 
 def test_each_persons_work_is_theirs(opentrain: OpenTrain, project: Project) -> None:
-    """A contract can have more people than the trainer who was hired."""
+    """A contract can have more participants than the hired trainer."""
     opentrain.connect(str(project.team_id))
     opentrain.link(str(project.pk))
     hire = opentrain.hire()

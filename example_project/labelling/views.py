@@ -1,4 +1,4 @@
-"""The pages: projects, one project for its team, and labelling for whoever has a seat."""
+"""The pages: projects, one project for its team, and labelling for users with a seat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling.models import Annotation, Project, Seat, TextTask
 
-#: The longest time that one label counts for: who goes for lunch isn't at work.
+#: The longest time that one label counts for: a break isn't work.
 LONGEST_SECONDS: Final = 600
 _SALT: Final = "example_project.labelling"
 
@@ -26,7 +26,7 @@ _SALT: Final = "example_project.labelling"
 @login_required
 @require_safe
 def projects(request: HttpRequest) -> HttpResponse:
-    """What this user manages, and where they may label."""
+    """The projects that this user manages, and those where they may label."""
     mine = Project.objects.filter(team__managers=request.user.pk).annotate(
         tasks_count=Count("tasks", distinct=True), labels_count=Count("tasks__annotations", distinct=True)
     )
@@ -40,7 +40,7 @@ def projects(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def project(request: HttpRequest, pk: int) -> HttpResponse:
-    """One project, for its team: how far it is, who works in it, and how it stands with OpenTrain."""
+    """One project, for its team: its progress, its seats, and its OpenTrain status."""
     found = get_object_or_404(Project, pk=pk, team__managers=request.user.pk)
     annotations = Annotation.objects.filter(task__project=found)
     work = annotations.order_by("user__username").values("user__username")
@@ -59,7 +59,7 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def label(request: HttpRequest, pk: int) -> HttpResponse:
-    """One text after the other. Without a seat there is nothing to see."""
+    """One text after the other, for users with a seat."""
     seat = Seat.objects.select_related("project").filter(project=pk, user=request.user.pk).first()
     if seat is None:
         raise PermissionDenied
@@ -79,7 +79,7 @@ def label(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def open_tasks(seat: Seat) -> QuerySet[TextTask]:
-    """The texts that whoever has this seat has not labelled yet."""
+    """The texts that this seat's user has not labelled yet."""
     return TextTask.objects.filter(project=seat.project).exclude(annotations__user=seat.user_id)
 
 

@@ -24,7 +24,7 @@ class StrictCharField(serializers.CharField):
     """A string, unchanged: a JSON number is refused, and an id's spaces are part of it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # Besides the default ``allow_blank=False``, which a schema doesn't show.
+        # In addition to the default ``allow_blank=False``, which a schema doesn't show.
         super().__init__(trim_whitespace=False, min_length=1, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:

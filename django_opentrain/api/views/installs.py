@@ -79,7 +79,7 @@ class InstallViewSet(TenantViewSet):
     def _waiting(self, pk: int | None) -> Install:
         """The install that the token is for."""
         if pk is None:
-            # Whoever may call is logged in.
+            # The permission class requires a login.
             return connect.unsaved_install(cast("AbstractBaseUser", self.request.user), self.tenant)
         pending = Install.objects.filter(tenant=self.tenant, status=Install.Status.PENDING, pk=pk).first()
         if pending is None:

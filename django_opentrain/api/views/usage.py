@@ -54,5 +54,5 @@ class UsageViewSet(TenantViewSet):
 
 
 def _row(contract: Contract, entry: UsageEntry) -> tuple[datetime.date, str]:
-    """What tells the row that an entry is written to; of two for the same row the later one counts."""
+    """The key of the row that an entry is written to; of two for the same row the later one counts."""
     return entry.work_date, usage.normal_worker(contract, entry.worker_opentrain_user_id)
