@@ -36,7 +36,7 @@ _STEADY: Final = Q(collect_attempts=0)
 def run_due() -> int:
     """Collect and report the usage of every install whose turn it is; returns how many totals were accepted.
 
-    Contracts whose last collection failed come after everybody else's: it may have ended the process.
+    Contracts whose last collection failed come after all others: it may have ended the process.
     """
     now = timezone.now()
     installs = Install.objects.callable_at(now).order_by("pk")
