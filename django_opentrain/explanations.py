@@ -115,7 +115,7 @@ _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
         Forbidden,
         _Words(
             code=OPENTRAIN_FORBIDDEN,
-            title=_("OpenTrain refuses this for now"),
+            title=_("OpenTrain is refusing this"),
             advice=_(
                 "The connection, this site's app or your OpenTrain account's feature is not active. Look at your"
                 " OpenTrain settings, or ask OpenTrain's support."

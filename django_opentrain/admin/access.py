@@ -123,7 +123,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         "contract__install__tenant",
     )
     ordering = ("-pk",)
-    actions = ("retry_now", "withdraw", "restore")
+    actions = ("retry_now", "revoke", "restore")
     fieldsets = (
         (None, {"fields": ("participant", "link", "contract", "customer", "account")}),
         (gettext_lazy("Access"), {"fields": ("access", "desired", "state", "cause_shown")}),
@@ -159,8 +159,8 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=Q(desired=Desired.GRANTED),
         asks_reason=True,
     )
-    def withdraw(self, selection: Selection[AccessGrant]) -> int:
-        return selection.in_bulk(lambda rows: grants.withdraw(rows, selection.cause))
+    def revoke(self, selection: Selection[AccessGrant]) -> int:
+        return selection.in_bulk(lambda rows: grants.revoke(rows, selection.cause))
 
     @operation(
         gettext_lazy("Restore access"),

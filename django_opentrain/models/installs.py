@@ -255,7 +255,7 @@ class InstallObserver:
         now = timezone.now()
         if paused_until is not None and paused_until > now:
             raise RateLimited(
-                gettext("OpenTrain limits the calls for this customer."),
+                gettext("OpenTrain is limiting the calls for this customer."),
                 status=429,
                 code=RateLimited.code,
                 retry_after=(paused_until - now).total_seconds(),

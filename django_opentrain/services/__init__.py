@@ -1,3 +1,3 @@
-"""The verbs of the core loop. Those of ``__all__`` are for a host's own code; the rest is what they need."""
+"""The services: what this package does. Those in ``__all__`` are public; the others are used by them."""
 
 __all__ = ["access", "connect", "endpoints", "inbox", "linking", "purge", "reconcile", "usage"]

@@ -118,7 +118,7 @@ def ensure(install: Install) -> WebhookEndpoint:
     for endpoint in WebhookEndpoint.objects.live().filter(install=install).order_by("pk"):
         info = remote.get(endpoint.opentrain_id)
         if info is None:
-            _mark_removed(endpoint, _("It was gone at OpenTrain."))
+            _mark_removed(endpoint, _("It no longer existed on OpenTrain."))
         elif endpoint.status == Status.RETIRING:
             _finish_retirement(endpoint)
         elif not _has_secret(endpoint):
@@ -160,7 +160,7 @@ def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) 
         if info.id not in own and info.url.startswith(ours):
             install.client.delete_webhook_endpoint(info.id)
     for endpoint in waiting:
-        _mark_removed(endpoint, _("Its creation was not answered."))
+        _mark_removed(endpoint, _("OpenTrain didn't answer its creation."))
 
 
 def _receiver_prefix() -> str:

@@ -63,7 +63,7 @@ def user_of(trainer: str = TRAINER) -> User:
     return User.objects.get(opentrain_account__opentrain_user_id=trainer)
 
 
-def withdraw(adapter: DjangoUsersAdapter, grant: AccessGrant) -> None:
+def revoke(adapter: DjangoUsersAdapter, grant: AccessGrant) -> None:
     """What convergence does when a grant isn't wanted any more."""
     AccessGrant.objects.filter(pk=grant.pk).update(desired=AccessGrant.Desired.REVOKED)
     grant.refresh_from_db()

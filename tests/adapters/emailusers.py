@@ -18,7 +18,7 @@ def main() -> None:
     from django_opentrain.adapters.users import DjangoUsersAdapter
     from django_opentrain.models import TrainerAccount
     from tests import factories
-    from tests.adapters.conftest import withdraw
+    from tests.adapters.conftest import revoke
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     adapter = DjangoUsersAdapter()
@@ -39,7 +39,7 @@ def main() -> None:
     assert adapter.grant_access(grant) == str(made.pk)
     made.refresh_from_db()
     assert made.address == "maria.silva@opentrain.work"
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     made.refresh_from_db()
     assert not made.is_active
 

@@ -17,7 +17,7 @@ from django_opentrain.errors import MailServerError
 from django_opentrain.models import TrainerAccount
 from django_opentrain.services.access import invitations
 from tests import factories
-from tests.adapters.conftest import EMAIL, MakeGrant, user_of, withdraw
+from tests.adapters.conftest import EMAIL, MakeGrant, revoke, user_of
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def test_a_trainer_who_comes_back_gets_a_link_again(
 ) -> None:
     grant = make_grant()
     adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     adapter.grant_access(make_grant(email="new@opentrain.work"))
     invitations.send_due()
     assert [message.to for message in mail.outbox] == [["new@opentrain.work"]]

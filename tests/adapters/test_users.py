@@ -18,7 +18,7 @@ from django_opentrain.adapters import AdapterError, Project, get_adapter
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.models import AccessGrant, TrainerAccount
 from tests import factories
-from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, user_of, withdraw
+from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, revoke, user_of
 
 pytestmark = pytest.mark.django_db
 
@@ -260,7 +260,7 @@ def test_a_project_goes_and_the_others_stay(adapter: DjangoUsersAdapter, make_gr
     first, second = make_grant("acme", "1"), make_grant("acme", "2")
     adapter.grant_access(first)
     adapter.grant_access(second)
-    withdraw(adapter, first)
+    revoke(adapter, first)
     assert groups_of(user_of()) == {"opentrain:acme:2"}
     assert user_of().is_active
 
@@ -271,7 +271,7 @@ def test_the_account_goes_with_the_last_grant(adapter: DjangoUsersAdapter, make_
         adapter.grant_access(grant)
     for grant in grants:
         assert user_of().is_active
-        withdraw(adapter, grant)
+        revoke(adapter, grant)
     assert not user_of().is_active
     assert groups_of(user_of()) == set()
     assert account_of().deactivated_at is not None
@@ -280,9 +280,9 @@ def test_the_account_goes_with_the_last_grant(adapter: DjangoUsersAdapter, make_
 def test_removing_again_changes_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
     grant = make_grant()
     adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     before = account_of().deactivated_at
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     assert account_of().deactivated_at == before
     assert User.objects.count() == 1
 
@@ -291,7 +291,7 @@ def test_nobody_elses_access_keeps_a_trainer_in(adapter: DjangoUsersAdapter, mak
     marias, kens = make_grant(), make_grant(trainer="usr_ken", email="ken@opentrain.work")
     for grant in (marias, kens):
         adapter.grant_access(grant)
-    withdraw(adapter, marias)
+    revoke(adapter, marias)
     assert (groups_of(user_of()), user_of().is_active) == (set(), False)
     assert (groups_of(user_of("usr_ken")), user_of("usr_ken").is_active) == ({"opentrain:acme:1"}, True)
 
@@ -302,12 +302,12 @@ def test_the_same_project_id_of_another_customer_is_another_project(
     gone, stays = make_grant("acme", "1"), make_grant("zeta", "1")
     for grant in (gone, stays):
         adapter.grant_access(grant)
-    withdraw(adapter, gone)
+    revoke(adapter, gone)
     assert (groups_of(user_of()), user_of().is_active) == ({"opentrain:zeta:1"}, True)
 
 
 def test_removing_before_giving_is_nothing(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
-    withdraw(adapter, make_grant())
+    revoke(adapter, make_grant())
     assert not User.objects.exists()
 
 
@@ -329,16 +329,16 @@ def test_nobody_is_shut_out_of_what_they_were_never_let_into(make_grant: MakeGra
     """A link can be made on OpenTrain, with another customer's project id in it, or with anything else."""
     given, refused = make_grant("acme", "1"), make_grant("zeta", project, host_user_ref="")
     Seats().grant_access(given)
-    withdraw(Seats(), refused)
+    revoke(Seats(), refused)
     assert groups_of(user_of()) == {"opentrain::1"}
 
 
 def test_the_account_goes_also_when_the_last_grant_was_never_given(make_grant: MakeGrant) -> None:
     given, refused = make_grant("acme", "1"), make_grant("zeta", "no number", host_user_ref="")
     Seats().grant_access(given)
-    withdraw(Seats(), given)
+    revoke(Seats(), given)
     assert user_of().is_active
-    withdraw(Seats(), refused)
+    revoke(Seats(), refused)
     assert not user_of().is_active
 
 
@@ -348,9 +348,9 @@ def test_the_same_access_by_two_contracts_goes_with_the_second(
     grants = [make_grant("acme", "1"), make_grant("acme", "1")]
     for grant in grants:
         adapter.grant_access(grant)
-    withdraw(adapter, grants[0])
+    revoke(adapter, grants[0])
     assert groups_of(user_of()) == {"opentrain:acme:1"}
-    withdraw(adapter, grants[1])
+    revoke(adapter, grants[1])
     assert groups_of(user_of()) == set()
 
 
@@ -358,7 +358,7 @@ def test_a_grant_that_waits_keeps_the_account(adapter: DjangoUsersAdapter, make_
     grant = make_grant("acme", "1")
     make_grant("acme", "2", state="PENDING")
     adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     assert user_of().is_active
 
 
@@ -366,7 +366,7 @@ def test_an_adopted_account_stays_active(adapter: DjangoUsersAdapter, make_grant
     factories.make_user("maria", email=EMAIL)
     grant = make_grant()
     adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     assert user_of().is_active
     assert groups_of(user_of()) == set()
 
@@ -377,7 +377,7 @@ def test_an_account_that_got_rights_since_stays_active(
     grant = make_grant()
     adapter.grant_access(grant)
     User.objects.update(is_staff=True)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     assert user_of().is_active
     assert groups_of(user_of()) == set()
 
@@ -390,7 +390,7 @@ def test_a_trainer_who_comes_back_gets_the_old_account(
 ) -> None:
     grant = make_grant()
     reference = adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     assert adapter.grant_access(make_grant("zeta", "9")) == reference
     assert user_of().is_active
     assert account_of().deactivated_at is None
@@ -409,7 +409,7 @@ def test_it_stands_also_after_the_last_grant_went(adapter: DjangoUsersAdapter, m
     grant = make_grant()
     adapter.grant_access(grant)
     User.objects.update(is_active=False)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     with pytest.raises(AdapterError, match="was deactivated on this site"):
         adapter.grant_access(make_grant())
 
@@ -419,7 +419,7 @@ def test_an_account_that_was_activated_by_hand_is_taken_as_it_is(
 ) -> None:
     grant = make_grant()
     adapter.grant_access(grant)
-    withdraw(adapter, grant)
+    revoke(adapter, grant)
     User.objects.update(is_active=True)
     adapter.grant_access(make_grant())
     assert account_of().deactivated_at is None
@@ -449,7 +449,7 @@ def test_a_project_is_closed_although_the_account_can_not_be_deactivated(
         with pytest.raises(
             AdapterError, match=r"is closed.*could not be deactivated \(RuntimeError\)"
         ) as caught:
-            withdraw(adapter, grant)
+            revoke(adapter, grant)
     finally:
         pre_save.disconnect(fail_to_save, sender=User)
     assert "internal" not in str(caught.value)
@@ -470,7 +470,7 @@ def test_an_account_is_deactivated_although_its_project_can_not_be_closed(
 
     monkeypatch.setattr(adapter, "close_project", fail)
     with pytest.raises(RuntimeError):
-        withdraw(adapter, grant)
+        revoke(adapter, grant)
     assert not user_of().is_active
 
 

@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.models import AccessGrant, TrainerAccount
-from tests.adapters.conftest import MakeGrant, user_of, withdraw
+from tests.adapters.conftest import MakeGrant, revoke, user_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -58,7 +58,7 @@ def test_the_last_two_grants_go_at_once(adapter: DjangoUsersAdapter, make_grant:
     def remove(grant: AccessGrant) -> None:
         with transaction.atomic():
             together.wait()
-            withdraw(adapter, grant)
+            revoke(adapter, grant)
 
     in_threads(*[lambda grant=grant: remove(grant) for grant in grants])
     assert not user_of().is_active
@@ -84,7 +84,7 @@ def test_a_removal_sees_the_access_that_another_worker_gives(
         assert given.wait(10)
         with transaction.atomic():
             removing.set()
-            withdraw(adapter, old)
+            revoke(adapter, old)
 
     in_threads(give, remove)
     assert user_of().is_active

@@ -86,7 +86,7 @@ def retry_now(opentrain: OpenTrain, hire: Hire) -> Case:
     return hire.grant, settled
 
 
-def withdraw(opentrain: OpenTrain, hire: Hire) -> Case:
+def revoke(opentrain: OpenTrain, hire: Hire) -> Case:
     def gone() -> bool:
         opentrain.run()
         return hire.grant.state == AccessGrant.State.REVOKED and hire.grant.cause == CAUSE
@@ -182,7 +182,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "disconnect"): disconnect,
     (ProjectLink, "unlink"): unlink,
     (AccessGrant, "retry_now"): retry_now,
-    (AccessGrant, "withdraw"): withdraw,
+    (AccessGrant, "revoke"): revoke,
     (AccessGrant, "restore"): restore,
     (WebhookEndpoint, "recover"): recover,
     (WebhookEndpoint, "pause"): pause,

@@ -82,7 +82,7 @@ def test_where_there_is_nothing_to_do_that_is_said(action: str, scene: Scene, op
         (Install, {"status": "REVOKED"}, {"verify", "reconcile_now", "confirm_held_removals"}),
         (ProjectLink, {"live": None}, set()),
         (AccessGrant, {"desired": "REVOKED", "state": "REVOKED"}, {"restore"}),
-        (AccessGrant, {"desired": "GRANTED", "state": "FAILED"}, {"retry_now", "withdraw"}),
+        (AccessGrant, {"desired": "GRANTED", "state": "FAILED"}, {"retry_now", "revoke"}),
         (WebhookEndpoint, {"status": "RETIRING"}, set()),
         (WebhookEvent, {"status": "PROCESSED"}, {"replay"}),
     ],
@@ -140,7 +140,7 @@ def test_all_rows_of_a_filter_can_be_chosen(
         link = factories.make_link(scene[Install])
         factories.make_grant(scene[Contract], link, scene[AccessGrant].participant)
     client, address = logged_in(operator), url(AccessGrant, "changelist") + "?desired__exact=GRANTED"
-    chosen = {"action": "withdraw", "_selected_action": str(AccessGrant.objects.latest("pk").pk)}
+    chosen = {"action": "revoke", "_selected_action": str(AccessGrant.objects.latest("pk").pk)}
     page = text_of(client.post(address, {**chosen, "select_across": "1", "index": "0"}))
     assert "4 rows" in page
     assert page.count('name="_selected_action"') == 1
@@ -174,7 +174,7 @@ def test_what_is_held_can_be_read_before_it_is_confirmed(scene: Scene, operator:
 def test_a_reason_is_cleaned_and_cut(scene: Scene, operator: User) -> None:
     AccessGrant.objects.update(desired=AccessGrant.Desired.GRANTED)
     client, row = logged_in(operator), scene[AccessGrant]
-    act(client, row, "withdraw", confirmed="yes", reason=" nul\x00" + HOSTILE + "x" * 500)
+    act(client, row, "revoke", confirmed="yes", reason=" nul\x00" + HOSTILE + "x" * 500)
     cause = fresh(row).cause
     assert cause.startswith(f"operator ada: nul�{HOSTILE}x")
     assert len(cause) <= 300

@@ -189,7 +189,7 @@ def test_a_call_that_outlasts_its_lease_undoes_no_removal(linked: OpenTrain, sit
 
     def ended_and_removed(grant: AccessGrant) -> None:
         linked.travel(seconds=locks.CALL_LEASE.total_seconds() + 1)
-        grants.withdraw(AccessGrant.objects.filter(pk=grant.pk), "operator")
+        grants.revoke(AccessGrant.objects.filter(pk=grant.pk), "operator")
         assert access.converge_due() == 1
         assert maria.grant.state == State.REVOKED
 

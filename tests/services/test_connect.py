@@ -152,7 +152,7 @@ def test_a_state_serves_once_one_user_one_tenant_one_hour(
         connect.complete_return(user=customer, tenant="acme", state=state, opentrain_install_id="ins_1")
     late = state_in(connect.begin(request_of))
     ConsentRequest.objects.filter(used_at=None).update(expires_at=timezone.now())
-    with pytest.raises(StateError, match="too old"):
+    with pytest.raises(StateError, match="has expired"):
         connect.complete_return(user=customer, tenant="acme", state=late, opentrain_install_id="ins_1")
 
 
@@ -696,7 +696,7 @@ def test_a_refusal_of_who_has_left_changes_nothing(working: OpenTrain) -> None:
 
 
 def test_there_is_nothing_to_verify_without_a_token() -> None:
-    with pytest.raises(ConnectError, match="reconnect"):
+    with pytest.raises(ConnectError, match="connect again"):
         connect.verify(make_install(token=None))
 
 

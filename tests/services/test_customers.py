@@ -133,7 +133,7 @@ def come_back(opentrain: OpenTrain, maria: Hire) -> None:
 
 
 def be_reconciled(opentrain: OpenTrain, maria: Hire) -> None:
-    contracts.ask_budget(maria.contract)
+    contracts.fetch_budget(maria.contract)
     reconcile.confirm_removals(maria.contract.install)
 
 
@@ -170,7 +170,7 @@ def pause(opentrain: OpenTrain, maria: Hire) -> None:
 
 
 def operate(opentrain: OpenTrain, maria: Hire) -> None:
-    grants.withdraw(maria.grants, "operator ann")
+    grants.revoke(maria.grants, "operator ann")
     sweep.run(usage=False)
     grants.restore(maria.grant, "operator ann")
     grants.retry_now(maria.grants)
@@ -185,7 +185,7 @@ def wait_for_a_work_email(opentrain: OpenTrain, maria: Hire) -> None:
 
 def fail(opentrain: OpenTrain, maria: Hire) -> None:
     host.failing["revoke_access"] = RuntimeError("a bad day")
-    grants.withdraw(maria.grants, "operator ann")
+    grants.revoke(maria.grants, "operator ann")
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_too_many_to_be_believed_are_not_advised_for_removal(
         reconcile.install(current())
     install = current()
     assert install.removals_held == 0
-    assert "it is made again" in install.last_reconciliation["changes"][0]
+    assert "it is created again" in install.last_reconciliation["changes"][0]
     assert "8 of 8 grants" in caplog.text
     assert AccessGrant.objects.wanted().count() == 8
     assert len(install.client.list_project_links()) == 1

@@ -340,7 +340,7 @@ def test_an_event_counts_for_whoever_has_taken_over_by_then(endpoint: WebhookEnd
 @pytest.mark.parametrize("body", [None, b"[]"])
 def test_what_has_no_body_any_more_has_no_effect(endpoint: WebhookEndpoint, body: bytes | None) -> None:
     row = inbox.process(make_event(endpoint, type="contract.ended", resource_id="ctr_1", body=body))
-    assert (row.status, row.error) == (IGNORED, "The body is gone or is not a JSON object.")
+    assert (row.status, row.error) == (IGNORED, "The body was deleted, or is not a JSON object.")
     assert not endpoint.install.contracts.exists()
 
 

@@ -149,7 +149,7 @@ def test_a_job_that_was_chosen_later_is_adopted(jobless: OpenTrain) -> None:
     [there] = install().client.list_project_links()
     assert ProjectLink.objects.get().job_id == there.job_id != ""
     assert install().last_reconciliation["changes"] == [
-        f"~ link {there.id} of project p1 is to job {there.job_id} by now"
+        f"~ link {there.id} of project p1 is now to job {there.job_id}"
     ]
     choose(jobless, other := jobless.sandbox.create_job("More", organization_id=install().organization_id).id)
     hourly(jobless)

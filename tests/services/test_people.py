@@ -76,7 +76,7 @@ def test_asking_again_opens_no_other_project(linked: OpenTrain, site: Host) -> N
 def test_asking_again_gives_nothing_back_that_was_taken_away(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
-    grants.withdraw(AccessGrant.objects.all(), "operator ann")
+    grants.revoke(AccessGrant.objects.all(), "operator ann")
     hourly(linked)
     assert site.inside == set()
     assert maria.contract.participants_read_at is not None

@@ -460,8 +460,8 @@ def test_a_list_that_stays_cut_is_said_loudly(
         linked.hire(f"Trainer {number}")
     with caplog.at_level(logging.ERROR, "django_opentrain"):
         hourly(linked)
-    assert "Only the newest 3 active contracts" in caplog.text
-    assert "Only the newest 3 active contracts" in install().last_reconciliation["problems"][0]
+    assert "only the newest 3 active contracts" in caplog.text
+    assert "only the newest 3 active contracts" in install().last_reconciliation["problems"][0]
 
 
 # When OpenTrain fails -------------------------------------------------------------------------
@@ -677,7 +677,7 @@ def test_what_can_not_be_asked_keeps_nothing_else_from_being_mended(
     def refuse(_contract: Contract) -> None:
         raise error
 
-    monkeypatch.setattr(contracts, "ask_budget", refuse)
+    monkeypatch.setattr(contracts, "fetch_budget", refuse)
     outcome = reconcile.install(install())
     assert (len(outcome.problems), outcome.unfinished) == (1, False)
     assert site.inside == {(maria.opentrain_user_id, "p1")}

@@ -152,7 +152,7 @@ def test_a_connection_is_checked(boss: Client, install: Install) -> None:
     ("code", "status", "words"),
     [
         (401, 409, "Connect again: your projects"),
-        (403, 403, "OpenTrain refuses this for now"),
+        (403, 403, "OpenTrain is refusing this"),
         (429, 429, "Try again in"),
         (500, 503, "Try again in a minute"),
     ],

@@ -1,4 +1,4 @@
-"""Who has access: what should be true (grants), and the step that makes it so (convergence)."""
+"""Access: desired grants, and convergence, the step that makes them true."""
 
 from django_opentrain.services.access.convergence import converge, converge_due, each_due
 

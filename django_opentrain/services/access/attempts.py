@@ -1,6 +1,6 @@
-"""One attempt at the host: give the access, or take it away, and say what became of it.
+"""One attempt at the host: grant or revoke access, and return the outcome.
 
-Called with the trainer claimed and no transaction open; writes nothing about the grant itself.
+Called with the trainer's lease held and no transaction open; doesn't write the grant itself.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from django_opentrain.services.workers.retries import backoff, next_attempt
 
 logger = logging.getLogger(__name__)
 
-#: Minutes between questions for a missing Work Email; then hourly.
+#: Minutes between requests for a missing Work Email; then hourly.
 EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
 LATER_EMAIL_RETRY_MINUTES: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of an attempt: the grant's columns as they are to be saved."""
+    """The outcome of an attempt: the grant's columns to save."""
 
     state: str
     host_user_ref: str
@@ -45,21 +45,21 @@ class Outcome:
 
 
 def perform(grant: AccessGrant) -> Outcome:
-    """Make what is desired true. ``grant.attempts`` counts this attempt already."""
+    """Make the desired state true. ``grant.attempts`` includes this attempt."""
     if grant.desired == AccessGrant.Desired.REVOKED:
-        return _call(grant, _remove)
+        return _call(grant, _revoke)
     reason = NO_REASON
     if not participants.readable_email(grant.participant):
-        # The first time it may still be on its way: an event can come before the Work Email is there.
+        # Not at the first attempt: an event can arrive before the Work Email exists.
         if grant.state == AccessGrant.State.WAITING_FOR_EMAIL:
             try:
-                reason = _ask_for_email(grant)
+                reason = _fetch_email(grant)
             except RateLimited as error:
                 return _wait_for_pause(grant, error)
             grant.participant.refresh_from_db()
         if not participants.readable_email(grant.participant):
             return _wait_for_email(grant, reason)
-    return _call(grant, _give)
+    return _call(grant, _grant)
 
 
 def failed(grant: AccessGrant, error: BaseException) -> Outcome:
@@ -83,10 +83,10 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
     return outcome
 
 
-def next_question(attempts: int, now: datetime) -> datetime:
-    """When to ask for a Work Email that was missing this many times before."""
-    known = attempts < len(EMAIL_RETRY_MINUTES)
-    return now + timedelta(minutes=EMAIL_RETRY_MINUTES[attempts] if known else LATER_EMAIL_RETRY_MINUTES)
+def next_email_request(attempts: int, now: datetime) -> datetime:
+    """When to request a Work Email again that was missing this many times."""
+    early = attempts < len(EMAIL_RETRY_MINUTES)
+    return now + timedelta(minutes=EMAIL_RETRY_MINUTES[attempts] if early else LATER_EMAIL_RETRY_MINUTES)
 
 
 def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
@@ -106,7 +106,7 @@ def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome
         return failed(grant, error)
 
 
-def _give(grant: AccessGrant) -> Outcome:
+def _grant(grant: AccessGrant) -> Outcome:
     adapter = get_adapter()
     if adapter.get_project(grant.tenant, grant.external_project_id) is None:
         # A link can be made on OpenTrain, with any project id in it.
@@ -115,18 +115,18 @@ def _give(grant: AccessGrant) -> Outcome:
         )
     key = str(adapter.grant_access(grant))
     if as_id(key) != key:
-        raise AdapterError(_("The adapter's key of the account is too long, or is no text that can be kept."))
+        raise AdapterError(_("The account id that the adapter returned is too long, or can't be stored."))
     return Outcome(state=AccessGrant.State.GRANTED, host_user_ref=key)
 
 
-def _remove(grant: AccessGrant) -> Outcome:
-    if not others_wanted(grant).exists() and not _given_by_opentrain(grant):
+def _revoke(grant: AccessGrant) -> Outcome:
+    if not others_wanted(grant).exists() and not _granted_by_opentrain(grant):
         get_adapter().revoke_access(grant)
     return Outcome(state=AccessGrant.State.REVOKED, host_user_ref=grant.host_user_ref)
 
 
-def _given_by_opentrain(grant: AccessGrant) -> bool:
-    """Whether OpenTrain itself gives the same access by now: through a link whose accounts it provisions."""
+def _granted_by_opentrain(grant: AccessGrant) -> bool:
+    """Whether OpenTrain itself gives the same access, through a link whose accounts it provisions."""
     links = ProjectLink.objects.active().filter(
         install__tenant=grant.tenant,
         external_project_id=grant.external_project_id,
@@ -136,11 +136,14 @@ def _given_by_opentrain(grant: AccessGrant) -> bool:
     return Contract.objects.active().filter(links__in=links, trainer__opentrain_user_id=trainer).exists()
 
 
-def _ask_for_email(grant: AccessGrant) -> Reason:
-    """Ask OpenTrain for the Work Email; why there is none, should there be none. Raises ``RateLimited``."""
-    if not participants.can_learn_emails(grant.contract.install):
+def _fetch_email(grant: AccessGrant) -> Reason:
+    """Request the Work Email from OpenTrain; returns the reason to show if there is none. Raises ``RateLimited``."""
+    if not participants.can_fetch_emails(grant.contract.install):
         return Reason.note(
-            _("OpenTrain tells no Work Emails: reconnect with the PII consent and participants:email.")
+            _(
+                "OpenTrain doesn't share Work Emails with this site: connect again with the PII consent"
+                " and participants:email."
+            )
         )
     try:
         participants.fetch(grant.contract)
@@ -156,13 +159,13 @@ def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
         state=AccessGrant.State.WAITING_FOR_EMAIL,
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
-        next_attempt_at=next_question(grant.attempts - 1, timezone.now()),
+        next_attempt_at=next_email_request(grant.attempts - 1, timezone.now()),
         reason=reason,
     )
 
 
 def _wait_for_pause(grant: AccessGrant, error: RateLimited) -> Outcome:
-    """The question wasn't answered, so that it doesn't count as one."""
+    """OpenTrain didn't answer, so the attempt doesn't count."""
     attempts, again = next_attempt(grant.attempts, error)
     return Outcome(
         state=AccessGrant.State.WAITING_FOR_EMAIL,

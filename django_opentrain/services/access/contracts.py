@@ -1,4 +1,4 @@
-"""Writing down what OpenTrain says of contracts, their people and their budgets."""
+"""Recording contracts, their trainers and their budgets as OpenTrain reports them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from django_opentrain.services.workers.retries import backoff, claim_attempt
 
 logger = logging.getLogger(__name__)
 
-#: What OpenTrain tells of a contract besides its status.
+#: What OpenTrain reports about a contract, except its status.
 DETAILS: Final = ("job_id", "title", "start_date", "end_date")
 
 _SCALE: Final = Decimal("0.0001")
@@ -37,16 +37,16 @@ _CLOCK_SLACK: Final = timedelta(minutes=5)
 
 
 def save(install: Install, info: ContractInfo, *, event: Event | None = None) -> Contract:
-    """Remember a contract. ``ended`` is terminal: nothing makes it active again.
+    """Save a contract. ``ended`` is terminal: nothing makes it active again.
 
-    With ``event``, older news than what was applied before only fills in what is not known yet.
+    With ``event``: if it is older than the newest one that was applied, it only fills in what is missing.
     """
     with install_lock(install):
         contract, created = Contract.objects.get_or_create(install=install, opentrain_id=info.id)
         stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
         for name in DETAILS:
-            news, known = getattr(info, name), getattr(contract, name)
-            setattr(contract, name, (known or news) if stale else (news or known))
+            reported, stored = getattr(info, name), getattr(contract, name)
+            setattr(contract, name, (stored or reported) if stale else (reported or stored))
         if event is not None and not stale:
             contract.last_event_id = event.id
         contract.save(update_fields=[*DETAILS, "last_event_id", "updated_at"])
@@ -56,7 +56,7 @@ def save(install: Install, info: ContractInfo, *, event: Event | None = None) ->
 
 
 def set_trainer(contract: Contract, trainer: Participant) -> None:
-    """Remember who was hired. What was counted under their id is the hired trainer's now, whose id is ""."""
+    """Save who was hired. Usage under their id becomes the hired trainer's, whose id is ""."""
     if contract.trainer_id == trainer.pk:
         return
     with install_lock(contract.install):
@@ -69,24 +69,24 @@ def set_trainer(contract: Contract, trainer: Participant) -> None:
 
 
 def end(contract: Contract, cause: str) -> int:
-    """The contract is over, for good: every grant under it is to be removed. Returns how many were not yet."""
+    """The contract has ended, for good: every grant under it is revoked. Returns how many were still wanted."""
     now = timezone.now()
     with install_lock(contract.install):
         ended = Contract.objects.filter(pk=contract.pk).exclude(status=Contract.Status.ENDED)
         if ended.update(status=Contract.Status.ENDED, ended_at=now, updated_at=now):
             contract.status, contract.ended_at = Contract.Status.ENDED, now
             signals.send_on_commit(signals.contract_ended, Contract, contract=contract)
-        return grants.withdraw(AccessGrant.objects.filter(contract=contract), cause)
+        return grants.revoke(AccessGrant.objects.filter(contract=contract), cause)
 
 
 def save_budget(
     contract: Contract, budget: BudgetInfo, *, event: Event | None = None, asked_at: datetime | None = None
 ) -> None:
-    """Remember a budget, unless it is older than the one that is known.
+    """Save a budget, unless the stored one is newer.
 
-    It was told by ``event``, or is the answer to a call made at ``asked_at``: what was learned since is newer.
+    It is from ``event``, or from the response to a call made at ``asked_at``: what was saved since is newer.
     """
-    if event is not None and _is_old_news(contract, event):
+    if event is not None and _is_outdated(contract, event):
         return
     state = budget.state if budget.state in catalog.BUDGET_STATES else catalog.BUDGET_OK
     milestone = budget.active_milestone
@@ -112,14 +112,14 @@ def save_budget(
         setattr(contract, name, value)
 
 
-def ask_budget(contract: Contract) -> None:
-    """Ask OpenTrain for a contract's budget and remember it. Raises ``OpenTrainError``."""
+def fetch_budget(contract: Contract) -> None:
+    """Fetch a contract's budget from OpenTrain and save it. Raises ``OpenTrainError``."""
     asked_at = timezone.now()
     save_budget(contract, contract.install.client.get_budget(contract.opentrain_id), asked_at=asked_at)
 
 
-def _is_old_news(contract: Contract, event: Event) -> bool:
-    """A retry can be two hours late: by then a newer event, or our own question, has told more."""
+def _is_outdated(contract: Contract, event: Event) -> bool:
+    """A delivery's retry can be two hours late: by then a newer event or our own call may have been saved."""
     if contract.budget_event_id and order_key(event.id) <= order_key(contract.budget_event_id):
         return True
     read_at = contract.budget_updated_at
@@ -131,12 +131,12 @@ def _rounded(number: Decimal | None) -> Decimal | None:
 
 
 def announce_budgets() -> int:
-    """Tell the adapter each budget state it doesn't know yet; returns how many. A failure is retried."""
+    """Notify the adapter of each changed budget state; returns how many succeeded. A failure is retried."""
     return sum(each_budget_announced())
 
 
 def each_budget_announced() -> Iterator[bool]:
-    """Do what ``announce_budgets`` does, and yield after each whether the adapter took it."""
+    """Do what ``announce_budgets`` does, and yield after each whether it succeeded."""
     due = Contract.objects.active().budget_to_announce(timezone.now())
     for pk in list(due.order_by("announce_attempts", "pk").values_list("pk", flat=True)[:500]):
         yield _announce_budget(pk)

@@ -1,8 +1,8 @@
 """Convergence: the one step that makes desired access true.
 
-It is idempotent and repeated until it succeeds, so that the order of events, repeats and crashes can not matter.
-Three short transactions never hold the host's code: the attempt is claimed and counted, then made, then its outcome
-is recorded. An attempt that ends its process has left its trace before.
+It is idempotent and retried until it succeeds, so the order of events, repeats and crashes can't matter. No
+transaction is open while the host's code runs: the attempt is claimed and counted, then made, then its outcome is
+recorded. So an attempt that ends its process has been recorded before.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ BATCH_PER_CUSTOMER: Final = 20
 
 
 def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
-    """Make what is desired true, if that is still to do, and return the grant as it now is.
+    """Make the desired state true, if it isn't yet, and return the refreshed grant.
 
-    Of one trainer's grants at one customer, one is attempted at a time, so that each sees what became of the others;
+    Of one trainer's grants at one customer, one is attempted at a time, so that each sees the outcome of the others;
     while another worker has one of them, nothing is done. With ``reassert`` the adapter is called even if the state
     is right already: the host may have been changed by hand.
     """
@@ -55,9 +55,9 @@ def converge_due() -> int:
 
 
 def each_due() -> Iterator[bool]:
-    """Converge the grants that are due now, the customers in turn: removals first, and last what may end the process.
+    """Converge the grants that are due now, the customers in turn: removals first, last those that ended a process.
 
-    Yields after each, whether it was tried: another worker may have been faster.
+    Yields after each whether it was tried: another worker may have been faster.
     """
     finished = Q(attempt_began_at=None)
     removals = Q(desired=AccessGrant.Desired.REVOKED)
@@ -78,14 +78,14 @@ def _try(row: AccessGrant) -> bool:
 
 
 def _converge(grant: AccessGrant, rows: AccessGrantQuerySet) -> bool:
-    """Make one attempt, if the grant is among ``rows`` and its trainer is free; whether it was made."""
+    """Make one attempt, if the grant is among ``rows`` and its trainer isn't leased; returns whether it was made."""
     claim = _claim(grant, rows)
     if claim is None:
         return False
     try:
         outcome = attempts.perform(claim.grant)
     except BaseException as error:
-        # The process is about to end, or our own code is at fault: the trainer is released all the same.
+        # The process is about to end, or there is a bug of ours: the trainer is released in any case.
         _record(claim, attempts.failed(claim.grant, error))
         raise
     _record(claim, outcome)
@@ -97,9 +97,9 @@ def _converge(grant: AccessGrant, rows: AccessGrantQuerySet) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The right to make one attempt: until it is recorded, no other worker calls the host about this trainer."""
+    """The right to make one attempt: until it is recorded, no other worker calls the host for this trainer."""
 
-    #: As it was when it was claimed; ``attempts`` counts this one.
+    #: As it was when it was claimed; ``attempts`` includes this one.
     grant: AccessGrant
     began_at: datetime
     lease: uuid.UUID
@@ -108,12 +108,12 @@ class Claim:
 def _claim(grant: AccessGrant, rows: AccessGrantQuerySet) -> Claim | None:
     """Count an attempt and take the trainer's lease, in one short transaction.
 
-    Two installs can have linked one project: a removal through one and a grant through the other open the same door.
-    So the lease is on the trainer as each of the customer's installs knows them.
+    Two installs can have linked one project: a removal through one and a grant through the other concern the same
+    access. So the lease is on the trainer's rows of all the customer's installs.
     """
     keys = _same_trainer(grant)
     with transaction.atomic():
-        # The first read, so that what follows sees all that was committed before the locks (REPEATABLE READ).
+        # The first read, so that the next ones see everything that was committed before the locks (REPEATABLE READ).
         trainers = locks.lock_all(Participant.objects.filter(pk__in=keys))
         now = timezone.now()
         if any(each.leased_until and each.leased_until > now for each in trainers):
@@ -139,7 +139,7 @@ def _same_trainer(grant: AccessGrant) -> list[int]:
 
 
 def _count(claim: Claim) -> None:
-    """Write the attempt down before it is made. One that ends its process so backs off like any failure."""
+    """Record the attempt before it is made, so that one that ends its process backs off like any failure."""
     row = claim.grant
     changes: dict[str, Any] = {}
     if row.attempt_began_at is not None:
@@ -164,47 +164,49 @@ def _count(claim: Claim) -> None:
 
 def _record(claim: Claim, outcome: Outcome) -> None:
     row, now = claim.grant, timezone.now()
-    is_so: dict[str, Any] = {"state": outcome.state, "host_user_ref": outcome.host_user_ref}
+    actual: dict[str, Any] = {"state": outcome.state, "host_user_ref": outcome.host_user_ref}
     if (outcome.state, outcome.host_user_ref) != (row.state, row.host_user_ref) or outcome.reason.text:
-        is_so["updated_at"] = now
+        actual["updated_at"] = now
     if outcome.state == AccessGrant.State.GRANTED:
-        is_so["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
-        is_so["revoked_at"] = None
+        actual["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
+        actual["revoked_at"] = None
     elif outcome.state == AccessGrant.State.REVOKED:
-        is_so["revoked_at"] = row.revoked_at or now
+        actual["revoked_at"] = row.revoked_at or now
     schedule = {
         "attempts": outcome.attempts,
         "attempt_began_at": None,
         "next_attempt_at": outcome.next_attempt_at,
         **outcome.reason.columns("last_error"),
     }
-    # A Work Email that came while the host was at work is not what was given.
+    # If the Work Email has changed during the call, the host was given the old one.
     same_email = Participant.objects.filter(
         pk=OuterRef("participant"), email_changed_at=row.participant.email_changed_at
     )
     with transaction.atomic():
-        # First, so that whoever writes news of this trainer waits until this is committed.
+        # First, so that processes that record changes of this trainer wait until this is committed.
         released = Participant.objects.filter(lease=claim.lease).update(lease=None, leased_until=None)
-        ours = AccessGrant.objects.filter(pk=row.pk, desired=row.desired, attempt_began_at=claim.began_at)
-        if not released or not ours.filter(Exists(same_email)).update(**is_so, **schedule):
-            _record_late(row, is_so, released=bool(released))
+        unchanged = AccessGrant.objects.filter(
+            pk=row.pk, desired=row.desired, attempt_began_at=claim.began_at
+        )
+        if not released or not unchanged.filter(Exists(same_email)).update(**actual, **schedule):
+            _record_late(row, actual, released=bool(released))
         _announce(row, outcome)
 
 
-def _record_late(row: AccessGrant, is_so: dict[str, Any], *, released: bool) -> None:
-    """Something was decided while the host was at work: what is so is kept, and the next attempt is due at once.
+def _record_late(row: AccessGrant, actual: dict[str, Any], *, released: bool) -> None:
+    """The grant has changed during the call: the actual state is saved, and the next attempt is due at once.
 
-    A worker that lost its lease may have called the host beside another one, in either order: nothing that was done
-    for this trainer in the meantime is certain.
+    A worker that lost its lease may have called the host at the same time as another one, in either order: the state
+    of none of this trainer's grants is certain.
     """
     rows = AccessGrant.objects.filter(pk=row.pk)
-    rows.update(**is_so)
-    unsure = rows if released else AccessGrant.objects.filter(participant=row.participant_id)
+    rows.update(**actual)
+    uncertain = rows if released else AccessGrant.objects.filter(participant=row.participant_id)
     for desired in AccessGrant.Desired.values:
-        unsure.filter(desired=desired, state=desired).update(
+        uncertain.filter(desired=desired, state=desired).update(
             state=AccessGrant.State.PENDING, next_attempt_at=None, attempt_began_at=None
         )
-    logger.warning("Access grant %s: its attempt was overtaken; it is made again.", row.pk)
+    logger.warning("Access grant %s changed during its attempt; it will be retried.", row.pk)
 
 
 def _announce(row: AccessGrant, outcome: Outcome) -> None:
@@ -214,6 +216,6 @@ def _announce(row: AccessGrant, outcome: Outcome) -> None:
         signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=outcome.reason.text)
     elif outcome.state != before and outcome.state in AccessGrant.Desired.values:
         row.refresh_from_db()
-        given = outcome.state == AccessGrant.State.GRANTED
-        signal = signals.access_granted if given else signals.access_revoked
+        granted = outcome.state == AccessGrant.State.GRANTED
+        signal = signals.access_granted if granted else signals.access_revoked
         signals.send_on_commit(signal, AccessGrant, grant=row)

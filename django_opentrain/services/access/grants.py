@@ -1,6 +1,6 @@
-"""Desired access: who should be let in, who should not, and why.
+"""Desired access: who should have access, who should not, and why.
 
-Events, reconciliation and operators only write here what should be; ``services.access`` makes it true.
+Events, reconciliation and operators only record the desired state here; convergence makes it true.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import install_lock
 
-#: How the causes of those removals begin that a new install of the same customer undoes.
+#: The prefix of the causes of removals that a new install of the same customer undoes.
 INSTALL_CAUSE: Final = "install"
 
 _CAUSE_LENGTH: Final = 300
 
 
 def grant(contract: Contract, link: ProjectLink, participant: Participant, cause: str) -> AccessGrant:
-    """This trainer should have access to this project. What an explicit removal took away stays away."""
+    """This trainer should have access to this project. An explicit removal stays in effect."""
     row, created = AccessGrant.objects.get_or_create(
         contract=contract,
         link=link,
@@ -46,12 +46,12 @@ def remember(contract: Contract, link: ProjectLink, participant: Participant, ca
 
 
 def is_revivable(row: AccessGrant) -> bool:
-    """Whether the grant was removed only because its install went, so that a new install brings it back."""
+    """Whether the grant was revoked only because its install ended, so that a new install restores it."""
     return row.desired == AccessGrant.Desired.REVOKED and row.cause.startswith(INSTALL_CAUSE)
 
 
-def withdraw(grants: AccessGrantQuerySet, cause: str) -> int:
-    """These grants should go; returns how many of them were wanted until now."""
+def revoke(grants: AccessGrantQuerySet, cause: str) -> int:
+    """These grants should be revoked; returns how many of them were wanted until now."""
     changed = _desire(grants.wanted(), AccessGrant.Desired.REVOKED, cause)
     if changed:
         wakeup.wake_workers_on_commit()
@@ -59,28 +59,28 @@ def withdraw(grants: AccessGrantQuerySet, cause: str) -> int:
 
 
 def restore(row: AccessGrant, cause: str) -> None:
-    """An operator gives back what was taken away. Raises ``OperationRefused`` where there is nothing to return to."""
+    """An operator restores access. Raises ``OperationRefused`` if contract, connection or link has ended."""
     with install_lock(row.contract.install):
         fresh = AccessGrant.objects.select_related("contract__install", "link").get(pk=row.pk)
         if fresh.contract.status == Contract.Status.ENDED:
-            raise OperationRefused(_("The contract has ended: access can't be given back."))
+            raise OperationRefused(_("The contract has ended: access can't be restored."))
         if not fresh.contract.install.is_live:
-            raise OperationRefused(_("The customer is not connected any more: access can't be given back."))
+            raise OperationRefused(_("The customer is no longer connected: access can't be restored."))
         if not fresh.link.grants_access:
-            raise OperationRefused(_("The project is not linked any more: access can't be given back."))
+            raise OperationRefused(_("The project is no longer linked: access can't be restored."))
         _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
     wakeup.wake_workers_on_commit()
 
 
 def retry_now(grants: AccessGrantQuerySet) -> int:
-    """Make the next attempt of these grants due at once; returns for how many there is something to do."""
+    """Make the next attempt of these grants due at once; returns how many are not in their desired state."""
     changed = grants.unsettled().update(next_attempt_at=None, updated_at=timezone.now())
     wakeup.wake_workers_on_commit()
     return changed
 
 
 def email_arrived(participant: Participant) -> None:
-    """A trainer's Work Email is new or has changed: give access with it."""
+    """A trainer's Work Email is new or has changed: grant access with it."""
     wanted = AccessGrant.objects.filter(participant=participant).wanted()
     wanted.update(
         state=AccessGrant.State.PENDING, attempts=0, next_attempt_at=None, updated_at=timezone.now()
@@ -90,11 +90,11 @@ def email_arrived(participant: Participant) -> None:
 
 def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
     now = timezone.now()
-    # A state that seems right already: a worker may have been killed on its way to the other one, so make sure.
-    unsure = When(state=desired, then=Value(AccessGrant.State.PENDING))
+    # Even a state that seems right is converged again: a worker may have been killed while it changed the host.
+    uncertain = When(state=desired, then=Value(AccessGrant.State.PENDING))
     return grants.exclude(desired=desired).update(
         desired=desired,
-        state=Case(unsure, default=F("state")),
+        state=Case(uncertain, default=F("state")),
         cause=cause[:_CAUSE_LENGTH],
         desired_at=now,
         attempts=0,

@@ -1,7 +1,7 @@
-"""The mail with the link for a trainer's first login: sent until the mail server has taken it.
+"""The mail with the link for a trainer's first login: retried until the mail server has accepted it.
 
-Each account says how far it is. No transaction is open while the mail server is asked, and the attempt is recorded
-before: one that ends its process, or is never answered, backs off as one that fails, and holds up no other trainer.
+Each account has its status. No transaction is open during the call to the mail server, and the attempt is recorded
+before: one that ends its process, or hangs, backs off like one that fails, and delays no other trainer.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 Invitation = TrainerAccount.Invitation
 
-#: Mails of one customer that are sent before each_due() looks again.
+#: Mails of one customer that are sent before each_due() queries again.
 BATCH_PER_CUSTOMER: Final = 20
-#: How many links a trainer who never logs in is sent. More are sent when a person asks for one.
+#: How many links a trainer who never logs in is sent automatically.
 MAX_LINKS: Final = 5
 
 
@@ -46,9 +46,9 @@ def send_due() -> int:
 
 
 def each_due() -> Iterator[bool]:
-    """Send the mails that are due now, a customer's after another's, and yield after each whether it was tried.
+    """Send the mails that are due now, the customers in turn, and yield after each whether it was tried.
 
-    A mail server that can't be reached is not asked again for the next: those that are due wait with this one.
+    If the mail server can't be reached, all due mails are postponed.
     """
     adapter = get_adapter()
     if not adapter.sends_first_login:
@@ -68,19 +68,19 @@ def each_due() -> Iterator[bool]:
         yield True
 
 
-# Asked for by people ----------------------------------------------------------------------------
+# On request -------------------------------------------------------------------------------------
 
 
 def can_resend(grant: AccessGrant) -> bool:
-    """Whether this site sends such links, and the grant's trainer has something to log in for."""
+    """Whether this site sends such links, and the grant's trainer has access."""
     return get_adapter().sends_first_login and grant.state == AccessGrant.State.GRANTED
 
 
 def resend(grant: AccessGrant) -> None:
     """Send it now, whatever was sent before.
 
-    Raises ``OperationRefused`` where there is none to send, ``AdapterError`` when it doesn't go out: it is retried
-    automatically then.
+    Raises ``OperationRefused`` if there is none to send, ``AdapterError`` if it could not be sent: then it is retried
+    automatically.
     """
     if not can_resend(grant):
         raise OperationRefused(_("There is no link for a first login to send."))
@@ -95,12 +95,12 @@ def resend(grant: AccessGrant) -> None:
     if isinstance(error, ServiceError):
         raise error
     if error is not None:
-        # A host's own, whose text is for its operators.
+        # A host's own exception, whose text is for its operators.
         raise MailError from error
 
 
 def _made_account(grant: AccessGrant) -> TrainerAccount | None:
-    """The account that was made for the grant's trainer; None where they had theirs before, or have none here."""
+    """The account that was created for the grant's trainer; None if theirs was adopted, or they have none here."""
     accounts = TrainerAccount.objects.filter(created_by_us=True).select_related("user")
     return accounts.filter(opentrain_user_id=grant.participant.opentrain_user_id).first()
 
@@ -119,7 +119,7 @@ def _claim(account: TrainerAccount) -> bool:
 
 
 def _send(account: TrainerAccount, send: Callable[[], bool]) -> Exception | None:
-    """Make the attempt that was claimed and record what became of it; the error, if there was one."""
+    """Make the claimed attempt and record its outcome; returns the error, if there was one."""
     error = _outcome(send)
     if error is None:
         _record(account, **_sent(account))
@@ -138,7 +138,7 @@ def _outcome(send: Callable[[], bool]) -> Exception | None:
 
 def _sent(account: TrainerAccount) -> dict[str, Any]:
     now, count = timezone.now(), account.invitation_count + 1
-    # Who has a password can sign in with it, should the link expire.
+    # With a password they can sign in even if the link has expired.
     is_last = count >= MAX_LINKS or account.user.has_usable_password()
     return {
         "invitation": Invitation.SENT,
@@ -162,7 +162,7 @@ def _failed(account: TrainerAccount, error: Exception) -> dict[str, Any]:
 
 
 def _record(account: TrainerAccount, **changes: Any) -> None:
-    """Unless the invitation was begun anew, or cancelled, in the meantime: then another mail is due, or none."""
+    """Unless the invitation was restarted or cancelled since: then another mail is due, or none."""
     TrainerAccount.objects.invited().filter(
         pk=account.pk,
         invitation_requested_at=account.invitation_requested_at,
@@ -185,27 +185,27 @@ def _postpone_others(error: MailServerError, until: datetime) -> None:
 
 
 def _note_logins() -> None:
-    """Who has logged in since the mail was requested, or has chosen a password since it was sent, needs no other."""
+    """Trainers who have logged in since the mail was requested, or chosen a password since, need no other mail."""
     invited = TrainerAccount.objects.invited()
     sent = Q(invitation_sent_at=None) | Q(invitation_sent_at__gte=F("invitation_requested_at"))
-    here = sent & ~Q(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
-    # A user model may be without it.
+    logged_in = sent & ~Q(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    # A user model may lack this field.
     if any(field.name == "last_login" for field in get_user_model()._meta.get_fields()):
-        here |= Q(user__last_login__gte=F("invitation_requested_at"))
-    invited.filter(here).update(invitation=Invitation.LOGGED_IN, next_invitation_at=None)
+        logged_in |= Q(user__last_login__gte=F("invitation_requested_at"))
+    invited.filter(logged_in).update(invitation=Invitation.LOGGED_IN, next_invitation_at=None)
 
 
 def _due_in_turn() -> list[int]:
-    """The accounts whose mail is due, one of each customer's after the other."""
+    """The accounts whose mail is due, the customers in turn."""
     due = TrainerAccount.objects.invitation_due(timezone.now()).order_by("invitation_attempts", "pk")
-    given = AccessGrant.objects.wanted().filter(state=AccessGrant.State.GRANTED)
-    waiting = given.filter(participant__opentrain_user_id__in=due.order_by().values("opentrain_user_id"))
+    granted = AccessGrant.objects.wanted().filter(state=AccessGrant.State.GRANTED)
+    waiting = granted.filter(participant__opentrain_user_id__in=due.order_by().values("opentrain_user_id"))
     tenants = list(waiting.order_by().values_list("contract__install__tenant", flat=True).distinct())
     batches = []
     for tenant in tenants:
-        trainers = given.filter(contract__install__tenant=tenant).values("participant__opentrain_user_id")
-        mine = due.filter(opentrain_user_id__in=trainers)
-        batches.append(list(mine.values_list("pk", flat=True)[:BATCH_PER_CUSTOMER]))
+        trainers = granted.filter(contract__install__tenant=tenant).values("participant__opentrain_user_id")
+        due_of_tenant = due.filter(opentrain_user_id__in=trainers)
+        batches.append(list(due_of_tenant.values_list("pk", flat=True)[:BATCH_PER_CUSTOMER]))
     turns = chain.from_iterable(zip_longest(*batches))
     # A trainer may work for several customers.
     return list(dict.fromkeys(pk for pk in turns if pk is not None))

@@ -1,4 +1,4 @@
-"""The people that contracts hire, and their Work Emails."""
+"""Participants of contracts, and their Work Emails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_opentrain.services.workers.locks import install_lock
 
 
 def readable_email(participant: Participant) -> str | None:
-    """The Work Email; None when there is none, or its key is lost: then OpenTrain is asked again."""
+    """The Work Email; None if there is none, or its key is lost: then it is fetched again."""
     try:
         email: str | None = participant.work_email
     except UndecryptableError:
@@ -22,10 +22,9 @@ def readable_email(participant: Participant) -> str | None:
 
 
 def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Participant:
-    """Remember a trainer; what OpenTrain leaves out stays as it is. A new Work Email wakes their grants.
+    """Save a trainer; what OpenTrain omits keeps its value. A new Work Email makes their grants due.
 
-    What was forgotten about somebody is remembered again only while they are ``at_work``: a late delivery brings none
-    of it back.
+    Erased personal data is saved again only while the trainer is ``at_work``: a late delivery restores none of it.
     """
     with install_lock(install):
         participant, _created = Participant.objects.get_or_create(
@@ -47,16 +46,16 @@ def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Pa
 
 
 def fetch(contract: Contract, *, at_work: bool = True) -> list[Participant]:
-    """Ask OpenTrain for a contract's participants and remember them, as ``save`` does. Raises ``OpenTrainError``."""
+    """Fetch a contract's participants from OpenTrain and save them, as ``save`` does. Raises ``OpenTrainError``."""
     infos = contract.install.client.list_participants(contract.opentrain_id)
-    # After a reconnect meanwhile, they are people of the install that took over.
+    # If the customer has reconnected during the call, they belong to the install that took over.
     contract.refresh_from_db(fields=["install"])
-    people = [save(contract.install, info, at_work=at_work) for info in infos]
-    if contract.trainer_id is None and len(people) == 1:
-        contracts.set_trainer(contract, people[0])
-    return people
+    participants = [save(contract.install, info, at_work=at_work) for info in infos]
+    if contract.trainer_id is None and len(participants) == 1:
+        contracts.set_trainer(contract, participants[0])
+    return participants
 
 
-def can_learn_emails(install: Install) -> bool:
-    """Whether OpenTrain will ever tell this install a Work Email: it takes the scope and the PII consent."""
+def can_fetch_emails(install: Install) -> bool:
+    """Whether OpenTrain shares Work Emails with this install: it needs the scope and the PII consent."""
     return install.pii_consent and install.has_scope(catalog.PARTICIPANTS_EMAIL)

@@ -80,7 +80,7 @@ def complete_return(
     with transaction.atomic():
         if not mine.filter(used_at=None, expires_at__gt=now).update(used_at=now):
             raise StateError(
-                _("This return from OpenTrain was used before or is too old. Please connect again.")
+                _("This return from OpenTrain was used before, or has expired. Please connect again.")
             )
         consent = mine.get()
         install = None

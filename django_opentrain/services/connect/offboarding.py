@@ -36,7 +36,7 @@ def disconnect(install: Install) -> Install:
         live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
         if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now()):
             mine = AccessGrant.objects.filter(contract__install=install)
-            grants.withdraw(mine, f"{grants.INSTALL_CAUSE} disconnected")
+            grants.revoke(mine, f"{grants.INSTALL_CAUSE} disconnected")
             retries.request_reconcile(install)
             signals.send_on_commit(signals.install_revoked, Install, install=install)
     install.refresh_from_db()

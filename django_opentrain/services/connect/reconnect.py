@@ -61,5 +61,5 @@ def end_abandoned() -> int:
             if lock(installs.filter(pk=key)) is None:
                 continue  # its customer came back a moment ago
             mine = AccessGrant.objects.filter(contract__install=key)
-            total += grants.withdraw(mine, f"{grants.INSTALL_CAUSE} revoked")
+            total += grants.revoke(mine, f"{grants.INSTALL_CAUSE} revoked")
     return total

@@ -43,7 +43,7 @@ def end_access(install: Install) -> int:
                 held,
             )
             return 0
-        return grants.withdraw(
+        return grants.revoke(
             given, f"{grants.INSTALL_CAUSE} refused since {install.refused_at:%Y-%m-%d %H:%M}"
         )
 

@@ -65,7 +65,7 @@ def _respect_pause(install: Install) -> None:
     ).first()
     if waiting is not None and waiting.paused_until is not None:
         raise RateLimited(
-            _("OpenTrain limits the calls for this customer."),
+            _("OpenTrain is limiting the calls for this customer."),
             status=429,
             code=RateLimited.code,
             retry_after=(waiting.paused_until - now).total_seconds(),
@@ -89,9 +89,7 @@ def _fetch_install_for_token(token: str) -> InstallInfo:
         if not error.from_opentrain:
             raise  # a proxy's: the token may be a good one
         if isinstance(error, Forbidden):
-            raise TokenRefused(
-                _("OpenTrain refuses this token for now: %(error)s") % {"error": error}
-            ) from None
+            raise TokenRefused(_("OpenTrain is refusing this token: %(error)s") % {"error": error}) from None
         text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
         raise TokenRefused(f"{text} ({error.request_id})" if error.request_id else text) from None
 
@@ -170,7 +168,7 @@ def verify(install: Install) -> Install:
     ``ReconnectRequired`` when there is no token, ``BusyError`` when another install took over meanwhile.
     """
     if not install.token:
-        raise ReconnectRequired(_("There is no token any more: reconnect."))
+        raise ReconnectRequired(_("There is no token any more: connect again."))
     try:
         info = build_client(install.token).get_install()
     except (Unauthorized, Forbidden) as error:

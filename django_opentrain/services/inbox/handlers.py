@@ -61,16 +61,16 @@ def apply(origin: Install, install: Install, event: Event) -> str:
         return _install_revoked(origin, event)
     refused_installs.note_event_received(origin, event)
     if event.type in _GIVING and not install.is_live:
-        return _("The install is no longer connected.")
+        return _("The connection has ended.")
     return HANDLERS[event.type](News(origin=origin, install=install, event=event))
 
 
 def _install_revoked(origin: Install, event: Event) -> str:
     # Never the successor's: a late delivery about the old grant must not end the new one.
     if Install.objects.filter(opentrain_id=event.resource_id).exclude(pk=origin.pk).exists():
-        return _("It is about another install.")
+        return _("It is about another connection.")
     if origin.status in (Install.Status.REVOKED, Install.Status.DISCONNECTED):
-        return _("The install had ended already.")
+        return _("The connection had already ended.")
     Install.objects.filter(pk=origin.pk).update(
         status=Install.Status.REVOKED,
         revoked_at=timezone.now(),
@@ -134,7 +134,7 @@ def _project_link_removed(news: News) -> str:
         records.mark_removed(link, _cause(event))
         return ""
     if not generations.was_meant(link, event.created_at):
-        return _("It is about a link of the connection before: the new connection has its own.")
+        return _("It is about a link of the previous connection: the new connection has its own.")
     if (successor := generations.current(link)).live:
         records.request_removal(successor, _cause(event))
     return ""

@@ -64,9 +64,9 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
         return _apply(pk, handlers.subject(install), rows)
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
-        ignored = _("The body is gone or is not a JSON object.")
+        ignored = _("The body was deleted, or is not a JSON object.")
     elif _took_effect_already(row):
-        ignored = _("The same event took effect already.")
+        ignored = _("This event was already processed.")
     else:
         ignored = handlers.apply(row.endpoint.install, install, event)
     row.status = WebhookEvent.Status.IGNORED if ignored else WebhookEvent.Status.PROCESSED

@@ -149,7 +149,9 @@ def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
     with transaction.atomic():
         adopted = records.save(row.install, info)
     if adopted is None or adopted.pk != row.pk:
-        raise LinkConflict(_("Another link of this project is in the way. It will be looked into."))
+        raise LinkConflict(
+            _("Another link of this project exists on OpenTrain. This will be resolved automatically.")
+        )
     row.refresh_from_db()
 
 

@@ -112,7 +112,7 @@ def request_removal(link: ProjectLink, cause: str) -> None:
         ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
             removal_requested_at=timezone.now()
         )
-        grants.withdraw(AccessGrant.objects.filter(link=link), cause)
+        grants.revoke(AccessGrant.objects.filter(link=link), cause)
         retries.request_reconcile(link.install)
 
 
@@ -131,4 +131,4 @@ def mark_removed(link: ProjectLink, cause: str) -> int:
         standing = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
         standing.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
         link.refresh_from_db()
-        return grants.withdraw(AccessGrant.objects.filter(link=link), cause)
+        return grants.revoke(AccessGrant.objects.filter(link=link), cause)

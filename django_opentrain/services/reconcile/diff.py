@@ -83,7 +83,7 @@ def _known_link(row: ProjectLink, info: ProjectLinkInfo, seen: Snapshot) -> Iter
         yield Change(
             sign="~",
             text=Phrase(
-                _("link %(link)s of project %(project)s is to job %(job)s by now"),
+                _("link %(link)s of project %(project)s is now to job %(job)s"),
                 {"link": info.id, "project": row.external_project_id, "job": info.job_id},
             ),
             make=partial(records.adopt_job, row, info.job_id),
@@ -97,8 +97,8 @@ def _gone_link(row: ProjectLink, seen: Snapshot) -> Change:
         sign="~",
         text=Phrase(
             _(
-                "link %(link)s of project %(project)s is gone at OpenTrain while trainers work there:"
-                " it is made again (unlink the project here if that is not wanted)"
+                "link %(link)s of project %(project)s no longer exists on OpenTrain, but trainers work"
+                " there: it is created again (if you don't want that, unlink the project here)"
             ),
             about,
         ),
@@ -110,7 +110,7 @@ def _gone_link(row: ProjectLink, seen: Snapshot) -> Change:
         return again
     return Change(
         sign="-",
-        text=Phrase(_("link %(link)s of project %(project)s is gone at OpenTrain"), about),
+        text=Phrase(_("link %(link)s of project %(project)s no longer exists on OpenTrain"), about),
         make=partial(records.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
         removes=AccessGrant.objects.wanted().filter(link=row).count(),
         instead=again,
@@ -127,14 +127,14 @@ def _unfinished_link(row: ProjectLink, seen: Snapshot) -> Change:
         return Change(
             sign="~",
             text=Phrase(
-                _("project %(project)s is still to be unlinked"), {"project": row.external_project_id}
+                _("project %(project)s still has to be unlinked"), {"project": row.external_project_id}
             ),
             make=partial(linking.finish_removal, row),
         )
     return Change(
         sign="~",
         text=Phrase(
-            _("project %(project)s is still to be linked to job %(job)s"),
+            _("project %(project)s still has to be linked to job %(job)s"),
             {"project": row.external_project_id, "job": row.job_id or "-"},
         ),
         make=partial(linking.complete, row, seen.links),

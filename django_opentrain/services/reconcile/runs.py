@@ -213,7 +213,7 @@ def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
         old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
         for contract in _unasked(row, "budget_updated_at", old):
             what = Phrase(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
-            _try(what, partial(contracts.ask_budget, contract), held, outcome)
+            _try(what, partial(contracts.fetch_budget, contract), held, outcome)
     if row.has_scope(catalog.PARTICIPANTS_READ):
         for contract in _unasked(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
             what = Phrase(_("participants of contract %(id)s"), {"id": contract.opentrain_id})

@@ -83,7 +83,7 @@ def _list_contracts(
         found.update({info.id: info for info in contracts})
         if len(contracts) >= limit:
             text = Phrase(
-                _("Only the newest %(limit)d %(status)s contracts of project %(project)s can be seen."),
+                _("OpenTrain lists only the newest %(limit)d %(status)s contracts of project %(project)s."),
                 {"limit": limit, "status": status, "project": link.external_project_id},
             )
             logger.error("Install %s: %s", install.opentrain_id, text)

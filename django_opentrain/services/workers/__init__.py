@@ -1,1 +1,1 @@
-"""What all background work needs: waking it, locks and leases, retries, signs of life, failures."""
+"""What all background work needs: wake-ups, locks and leases, retries, heartbeats, failures."""

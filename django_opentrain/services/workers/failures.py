@@ -1,4 +1,4 @@
-"""What goes wrong for one customer: it is told, and keeps no other customer waiting."""
+"""Failures for one customer: they are logged, and don't keep other customers waiting."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from django_opentrain.platform.redaction import describe
 
 
 def log_failure(logger: logging.Logger, doing: str, install: Install, error: Exception) -> None:
-    """Log ``error``. One that is not to be expected is the host's fault or ours: with the place where it came from.
+    """Log ``error``. An unexpected one is a bug of the host's or ours: it is logged with its place in the code.
 
-    Not its traceback, which error reporters send with everything that the functions held.
+    Not with a traceback, which error reporters send with the values of all local variables.
     """
     if isinstance(error, EXPECTED):
         logger.warning("%s install %s failed: %s", doing, install.opentrain_id, describe(error))

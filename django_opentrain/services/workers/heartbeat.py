@@ -1,4 +1,4 @@
-"""Signs of life: what runs on a schedule writes down that it ran, so that others can tell when it stops."""
+"""Heartbeats: scheduled work records that it ran, so that monitors notice when it stops."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.utils import timezone
 
 from django_opentrain.models import Heartbeat, WebhookEvent
 
-#: Beat's sweep: it takes both beat and a worker. Or a round of ``opentrain_work``, where there is no Celery.
+#: Beat's sweep, which needs both beat and a worker; or a round of ``opentrain_work``, without Celery.
 SWEEP: Final = "sweep"
-#: The longest pause that is normal: cron runs once a minute, and a round may take a while.
+#: The longest normal pause: cron runs once a minute, and a round may take a while.
 SWEEP_OVERDUE: Final = timedelta(minutes=5)
-#: A due event that waits longer than this waits for a worker.
+#: If a due event waits longer than this, no worker processes events.
 BACKLOG_OVERDUE: Final = timedelta(minutes=5)
 
 
 def beat(name: str = SWEEP) -> None:
-    """``name`` ran just now, on this machine."""
+    """Record that ``name`` ran just now, on this machine."""
     Heartbeat.objects.update_or_create(
         name=name, defaults={"beat_at": timezone.now(), "host": socket.gethostname()[:255]}
     )
@@ -38,11 +38,11 @@ def beat_within(seconds: float, name: str = SWEEP) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
-    """Whether work gets done, as one query tells it. Ages in seconds; None where there is nothing to be old."""
+    """Whether work is done, from one query. Ages in seconds."""
 
     #: Since the last sweep; None: there has never been one.
     sweep_age: float | None
-    #: Since the oldest event that is due came in, or was to be tried again.
+    #: Since the oldest due event was received, or its retry was due; None: no event is due.
     backlog_age: float | None
 
     @property
@@ -58,7 +58,7 @@ class Pulse:
 
 
 def pulse() -> Pulse:
-    """One query. An event that waits for its next attempt is not late before that attempt is."""
+    """One query. An event that waits for its next attempt is not late before that attempt is due."""
     now = timezone.now()
     since = Coalesce("next_attempt_at", "received_at")
     oldest = WebhookEvent.objects.due(now).order_by(since).values_list(since)[:1]

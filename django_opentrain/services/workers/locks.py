@@ -1,8 +1,8 @@
-"""Row locks for what happens in this database, leases for what happens at OpenTrain.
+"""Row locks for changes in this database, leases for calls to OpenTrain.
 
-A row lock ends with its transaction, so with the process that held it. A call to OpenTrain can take a minute, too
-long to keep a transaction open: those are serialised per install by a lease in the install's row, which ends by
-itself when its holder dies.
+A row lock ends with its transaction, so with the process that holds it. A call to OpenTrain can take minutes, too
+long for an open transaction: such calls are serialised per install by a lease in the install's row, which expires if
+its holder dies.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ M = TypeVar("M", bound=models.Model)
 
 #: Longer than the longest single call (``transport.MAX_CALL_SECONDS``), so that a live holder never loses it in one.
 LEASE = timedelta(minutes=5)
-#: For how long a call of the host keeps other workers from the same trainer or budget, should its process have ended.
-#: A call that takes longer may overlap with another one: what it did is then made sure of again.
+#: How long a call to the host keeps other workers from the same trainer or budget, even if its process has ended.
+#: A longer call may overlap with another one: its result is then checked again.
 CALL_LEASE = timedelta(minutes=1)
 
 
@@ -33,13 +33,13 @@ def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None
     """The one row of ``queryset``, locked until the transaction ends; None when there is none.
 
     With ``skip_locked``, also None when another worker holds it (waits on databases that can't skip). SQLite has no
-    row locks: there the first writer takes the whole database, so a write that changes nothing stands in.
+    row locks: there the first writer locks the whole database, so a write that changes nothing is used instead.
     """
     return _locking(queryset, skip_locked=skip_locked).first()
 
 
 def lock_all(queryset: models.QuerySet[M]) -> list[M]:
-    """All rows of ``queryset``, locked in the order of their keys: of two that do so none waits for the other."""
+    """All rows of ``queryset``, locked in the order of their keys, so that two callers don't deadlock."""
     return list(_locking(queryset.order_by("pk")))
 
 
@@ -55,10 +55,10 @@ def _locking(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> mode
 
 @contextmanager
 def install_lock(install: Install) -> Iterator[None]:
-    """A transaction in which nobody else writes down news of this install.
+    """A transaction in which no other process records changes of this install's data.
 
-    What an event says and what a poll has found are then applied one after the other, each to what the other left.
-    Raises ``BusyError`` after a reconnect: what is written down for an install that was taken over stays unseen.
+    So an event and a poll are applied one after the other, the second to the result of the first. Raises
+    ``BusyError`` after a reconnect: what is recorded for an install that was taken over has no effect.
     """
     with transaction.atomic():
         row = lock(Install.objects.filter(pk=install.pk))
@@ -75,15 +75,15 @@ class Lease:
         self.token = token
 
     def renew(self) -> None:
-        """Before each call of a long run. Raises ``LeaseLostError``."""
-        mine = Install.objects.filter(pk=self.install_id, lease=self.token)
-        if not mine.update(leased_until=timezone.now() + LEASE):
+        """Extend it, before each call of a long run. Raises ``LeaseLostError``."""
+        held = Install.objects.filter(pk=self.install_id, lease=self.token)
+        if not held.update(leased_until=timezone.now() + LEASE):
             raise LeaseLostError
 
 
 @contextmanager
 def lease(install_id: int) -> Iterator[Lease | None]:
-    """Hold the install's lease for the block; None when somebody else holds it."""
+    """Hold the install's lease for the block; None when another process holds it."""
     now, token = timezone.now(), uuid.uuid4()
     free = Install.objects.filter(pk=install_id).filter(Q(leased_until=None) | Q(leased_until__lte=now))
     if not free.update(lease=token, leased_until=now + LEASE):
@@ -97,10 +97,10 @@ def lease(install_id: int) -> Iterator[Lease | None]:
 
 @contextmanager
 def exclusive_lease(install: Install) -> Iterator[Lease]:
-    """Hold the lease of an install, which is read again: it may have been loaded long before.
+    """Hold the lease of an install, which is refreshed first: it may have been loaded long before.
 
-    Raises ``BusyError`` while another worker is at it, and when its customer has disconnected here: then the last
-    things are done for it, and nothing may be made at OpenTrain that they would not find.
+    Raises ``BusyError`` while another process holds it, and after the customer has disconnected here: during
+    offboarding nothing may be created on OpenTrain that it would not find.
     """
     with lease(install.pk) as held:
         if held is None:

@@ -1,4 +1,4 @@
-"""When something is tried, or tried again. All of it is columns: no message carries state."""
+"""When work is tried and retried. All of it is in columns: no message carries state."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def claim_attempt(
     hold: timedelta | None = None,
     **changes: Any,
 ) -> bool:
-    """Record one more attempt, before code that isn't ours is called; False when it is another worker's, or not due.
+    """Record one more attempt, before the host's code is called; False if another worker has it, or it isn't due.
 
-    Call it outside of any transaction: an attempt that ends its process (out of memory, a time limit) then has been
-    counted, and backs off as one that fails. No other begins before ``hold`` (by default that of a lease) and the
-    backoff have passed. What became of it, the caller writes to the same columns: named ``attempts`` and ``next_at``,
-    loaded with ``row``. ``changes`` are written with them.
+    Call it outside of any transaction: so an attempt that ends its process (out of memory, a time limit) is counted,
+    and backs off like one that fails. No other attempt begins before ``hold`` (by default that of a lease) and the
+    backoff have passed. The caller writes the outcome to the same columns: named ``attempts`` and ``next_at``, loaded
+    with ``row``. ``changes`` are written with them.
     """
     now, before = timezone.now(), getattr(row, attempts)
     due = Q(**{next_at: None}) | Q(**{f"{next_at}__lte": now})

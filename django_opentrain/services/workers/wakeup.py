@@ -1,7 +1,7 @@
-"""Waking the workers: one coalesced nudge for many events, never waited for.
+"""Waking the workers: one coalesced message for many events, never waited for.
 
 Publishing to a broker that accepts connections and never answers blocks for minutes even with ``retry=False``, so
-a thread of its own publishes. Work is found by the sweep when no nudge arrives: a nudge saves time, nothing else.
+a thread of its own publishes. If no wake-up arrives, the sweep finds the work: a wake-up only saves time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DRAIN_TASK: Final = "django_opentrain.drain"
 
 #: Wake-ups within this many seconds become one message.
 COALESCE_SECONDS: Final = 0.1
-#: After a failure the broker is left alone for this long.
+#: After a failure nothing is published for this long.
 COOL_DOWN_SECONDS: Final = 15.0
-#: A nudge that no worker took by then is worth nothing: the sweep has been by.
+#: A wake-up that no worker took by then is dropped: a sweep has found the work.
 EXPIRES_SECONDS: Final = 60
 
 _host_app: Celery | None = None
@@ -59,7 +59,7 @@ class Waker:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="opentrain-nudge", daemon=True)
+                    self._thread = threading.Thread(target=self._run, name="opentrain-wakeup", daemon=True)
                     self._thread.start()
 
     def _run(self) -> None:
@@ -70,17 +70,17 @@ class Waker:
 
 
 def publish() -> bool:
-    """Send one drain message; whether the broker took it."""
+    """Send one drain message; returns whether the broker accepted it."""
     app = celery_app()
     if app is None:
         return False
     failure = _send(app)
     if failure is not None:
-        # A connection that died while it was idle is noticed by its next use only: a second try gets a new one.
+        # A connection that died while idle is only noticed when it is used: a second attempt opens a new one.
         failure = _send(app)
     if failure is not None:
         logger.warning(
-            "Could not wake the workers (%s); the sweep will find the work. Next try in %d s.",
+            "Could not wake the workers (%s); the sweep will find the work. Retrying in %d s.",
             type(failure).__name__,
             COOL_DOWN_SECONDS,
         )
@@ -99,7 +99,7 @@ _waker = Waker()
 
 
 def _forget_thread() -> None:
-    """A forked child has its parent's waker, but not its thread."""
+    """A forked child has a copy of its parent's waker, but not its thread."""
     global _waker
     _waker = Waker()
 

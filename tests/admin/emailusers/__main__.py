@@ -46,7 +46,7 @@ def main() -> None:
 
     client.post(
         reverse("admin:django_opentrain_accessgrant_changelist"),
-        {"action": "withdraw", "_selected_action": str(grant.pk), "confirmed": "yes"},
+        {"action": "revoke", "_selected_action": str(grant.pk), "confirmed": "yes"},
     )
     assert AccessGrant.objects.get().cause == "operator root@site.example"
     print("all pages open")  # noqa: T201 - what the test looks for
