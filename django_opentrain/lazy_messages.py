@@ -9,7 +9,7 @@ from django.utils import translation
 
 
 @dataclass(frozen=True)
-class Phrase:
+class LazyMessage:
     """A message with its values, which may be messages, too. ``str()`` gives it in the current language."""
 
     #: Marked for translation where the message is created.
@@ -22,7 +22,8 @@ class Phrase:
     def stored(self) -> list[object]:
         """The message as JSON."""
         values = {
-            name: each.stored() if isinstance(each, Phrase) else each for name, each in self.values.items()
+            name: each.stored() if isinstance(each, LazyMessage) else each
+            for name, each in self.values.items()
         }
         return [self.template, values]
 
@@ -32,4 +33,4 @@ def restored(stored: object) -> object:
     if not isinstance(stored, list):
         return stored
     template, values = stored
-    return Phrase(template, {name: restored(each) for name, each in values.items()})
+    return LazyMessage(template, {name: restored(each) for name, each in values.items()})

@@ -1,7 +1,7 @@
-"""Webhook endpoints: one that works per install, whatever happened to it.
+"""Webhook endpoints: one that works for each install.
 
-Source: OpenTrain's documentation, "Webhook endpoints". The secret is told once, in the answer to the creation: an
-endpoint whose answer was lost is deleted and made again. All of it is done with the install's lease held.
+Source: OpenTrain's documentation, "Webhook endpoints". Only the response to the creation has the secret: an endpoint
+whose response was lost is deleted and created again. All of this happens with the install's lease held.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 
 Status = WebhookEndpoint.Status
 
-#: How long a replaced endpoint lives on, and a removed one's deliveries are taken: OpenTrain's last retry comes 156
+#: How long a replaced endpoint is kept, and a removed one's deliveries are accepted: OpenTrain's last retry comes 156
 #: minutes after the first attempt.
 RETIREMENT: Final = timedelta(hours=3)
 
 
-# What people ask for --------------------------------------------------------------------------
+# On request -----------------------------------------------------------------------------------
 
 
 def subscribe(install: Install) -> WebhookEndpoint:
-    """See to it that the install has an endpoint that works. Raises ``BusyError`` or ``OpenTrainError``."""
+    """Ensure that the install has a working endpoint. Raises ``BusyError`` or ``OpenTrainError``."""
     with exclusive_lease(install):
         return ensure(install)
 
@@ -59,7 +59,7 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """Enable an endpoint again, have its failed deliveries sent again, and look for what was missed.
+    """Re-enable an endpoint, have its failed deliveries sent again, and reconcile to find what was missed.
 
     Raises ``BusyError`` or ``OpenTrainError``.
     """
@@ -69,7 +69,7 @@ def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """An operator stops an endpoint on purpose: it is not recovered by itself.
+    """An operator disables an endpoint on purpose: it is not re-enabled automatically.
 
     Raises ``BusyError`` or ``OpenTrainError``.
     """
@@ -107,11 +107,11 @@ def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
         yield
 
 
-# What keeps one working -----------------------------------------------------------------------
+# Keeping one working --------------------------------------------------------------------------
 
 
 def ensure(install: Install) -> WebhookEndpoint:
-    """Compare with OpenTrain's list and mend what differs. Raises ``OpenTrainError``."""
+    """Compare with OpenTrain's list and fix what differs. Raises ``OpenTrainError``."""
     remote = _listed(install)
     _remove_strays(install, remote)
     working = None
@@ -125,14 +125,14 @@ def ensure(install: Install) -> WebhookEndpoint:
             _delete(endpoint)
         elif working is None:
             working = endpoint
-            _mend(endpoint, info)
+            _repair(endpoint, info)
         else:
             _retire(endpoint)
     return working or _create(install)
 
 
 def check_all() -> int:
-    """Mend the endpoints of every install that can be called; returns how many were looked at."""
+    """Check and repair the endpoints of every callable install; returns how many installs were checked."""
     checked = 0
     for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
         if not install.has_scope(catalog.WEBHOOKS_MANAGE):
@@ -141,7 +141,7 @@ def check_all() -> int:
             subscribe(install)
         except BusyError:
             continue
-        except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
+        except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Checking the endpoints of", install, error)
         checked += 1
     return checked
@@ -152,7 +152,7 @@ def _listed(install: Install) -> dict[str, WebhookEndpointInfo]:
 
 
 def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
-    """Delete endpoints of ours that nothing here is for: most often, their creation was never answered."""
+    """Delete endpoints of ours without a row here: usually the response to their creation was lost."""
     waiting = WebhookEndpoint.objects.filter(install=install, status=Status.PENDING)
     own = set(WebhookEndpoint.objects.live().filter(install=install).values_list("opentrain_id", flat=True))
     ours = _receiver_prefix()
@@ -195,7 +195,7 @@ def _create(install: Install) -> WebhookEndpoint:
     return endpoint
 
 
-def _mend(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
+def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
     client = endpoint.install.client
     wanted_url, wanted_types = endpoint.expected_url, conf.event_types
     if info.url != wanted_url or set(info.event_types) != set(wanted_types):
@@ -205,14 +205,14 @@ def _mend(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
         logger.error("OpenTrain disabled webhook endpoint %s: recovering it.", endpoint.key)
         _remember(endpoint, info, Status.DISABLED)
     if endpoint.status == Status.DISABLED:
-        # Also one that is active again: its recovery was cut short before the failed deliveries were sent again.
+        # Even if it is active again: its recovery was interrupted before the failed deliveries were sent again.
         _recover(endpoint)
     else:
         _remember(endpoint, info, Status.PAUSED if disabled else Status.ACTIVE)
 
 
 def _was_disabled_by_opentrain(info: WebhookEndpointInfo) -> bool:
-    """Or by somebody on purpose. The form of ``disabledReason`` is not documented; the count of failures is."""
+    """And not on purpose. The form of ``disabledReason`` is not documented; the count of failures is."""
     return info.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
 
 
@@ -226,7 +226,7 @@ def _recover(endpoint: WebhookEndpoint) -> None:
 
 
 def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str, **more: object) -> None:
-    """Write down how OpenTrain has it. One that is being replaced stays so."""
+    """Save the endpoint as OpenTrain has it. One that is being replaced stays so."""
     values = {
         "opentrain_id": info.id,
         "url": info.url or endpoint.url,
@@ -240,7 +240,7 @@ def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str,
         "updated_at": timezone.now(),
         **more,
     }
-    # A reconnect waits for no lease: an endpoint that it has given up stays so.
+    # A reconnect waits for no lease: an endpoint that it has removed stays removed.
     WebhookEndpoint.objects.live().filter(pk=endpoint.pk).update(**values)
     endpoint.refresh_from_db(fields=list(values))
 
@@ -263,12 +263,12 @@ def _delete(endpoint: WebhookEndpoint) -> None:
     except NotFound as error:
         if not error.from_opentrain:
             raise
-        logger.info("Webhook endpoint %s was gone at OpenTrain already.", endpoint.key)
+        logger.info("Webhook endpoint %s no longer existed on OpenTrain.", endpoint.key)
     _mark_removed(endpoint, "")
 
 
 def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
-    # The row stays, with its secret: its events hang on it, and deliveries that are on their way are still taken.
+    # The row stays, with its secret: its events refer to it, and deliveries that are on their way are still accepted.
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         status=Status.REMOVED, **Reason.note(reason).columns("last_error"), updated_at=timezone.now()
     )

@@ -1,4 +1,4 @@
-"""Everything that is due, once: what the sweep, ``opentrain_work`` and the test kit run."""
+"""Everything that is due, once: run by the sweep, ``opentrain_work`` and the test kit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from django_opentrain.services.access import contracts, invitations
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.usage import runs
 
-#: Seconds after which a scheduled sweep stops: the next one goes on.
+#: Seconds after which a scheduled sweep stops: the next one continues.
 MAX_SWEEP_SECONDS: Final = 120
-#: Seconds after which one kind of work lets the others have their turn.
+#: Seconds after which the next kind of work has its turn.
 SLICE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkReport:
-    """How much there was to do."""
+    """How much was done."""
 
     events: int
     grants: int
@@ -36,34 +36,34 @@ class WorkReport:
 
 
 class Stage:
-    """One kind of work, done in slices: a flood of it keeps no other kind waiting for long.
+    """One kind of work, done in slices, so that a flood of it doesn't delay the others.
 
     :param each_due: does what is due, and yields after each item how much was done.
     """
 
     def __init__(self, each_due: Callable[[], Iterator[int]]) -> None:
         self._each_due = each_due
-        self._under_way: Iterator[int] | None = None
+        self._running: Iterator[int] | None = None
         self.done = 0
 
     def take_turn(self, stopping: Callable[[], bool]) -> bool:
-        """Work for a slice of time, or until the item after which ``stopping()``; whether there may be more to do."""
+        """Work for a slice of time, or until ``stopping()`` is true; returns whether there may be more to do."""
         until, before = time.monotonic() + SLICE_SECONDS, self.done
-        resumed = self._under_way is not None
-        self._under_way = self._under_way or self._each_due()
-        for done in self._under_way:
+        resumed = self._running is not None
+        self._running = self._running or self._each_due()
+        for done in self._running:
             self.done += done
             if stopping() or time.monotonic() >= until:
                 return True
-        self._under_way = None
-        # What was due when the turn before this one began is done: more may be due by now.
+        self._running = None
+        # What was due when the work was started is done: more may be due by now.
         return resumed or self.done > before
 
 
 def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] = bool) -> WorkReport:
-    """What an event or a person has set off: events, access, reconciliations, budget news and mails, in fair rounds.
+    """Process due events, grants, reconciliations, budget changes and mails, in fair rounds.
 
-    Stops with the item in hand after ``max_seconds``, or once ``stopping()`` is true: what is left stays due.
+    Stops after the current item when ``max_seconds`` have passed, or ``stopping()`` is true: what is left stays due.
     """
     until = time.monotonic() + max_seconds
 
@@ -75,7 +75,7 @@ def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] =
     installs, budgets = Stage(reconcile.each_due), Stage(contracts.each_budget_announced)
     mails = Stage(invitations.each_due)
     while True:
-        # Not a generator: each of them has its turn.
+        # Not a generator: each kind has to have its turn.
         more = [stage.take_turn(ends) for stage in (events, grants, installs, budgets, mails)]
         if ends() or not any(more):
             break
@@ -89,7 +89,7 @@ def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] =
 
 
 def run(*, usage: bool = True, stopping: Callable[[], bool] = bool) -> WorkReport:
-    """All of it, with the usage that is to be collected and reported unless that has a schedule of its own."""
+    """All of it, with usage unless that has a schedule of its own."""
     done = process_due(stopping=stopping)
     if not usage or stopping():
         return done

@@ -139,11 +139,11 @@ def _pending() -> None:
 @pytest.mark.parametrize(
     ("need", "reason"),
     [
-        (_running, "contracts that run: 1"),
-        (_running_without_a_trainer, "contracts that run: 1"),
-        (_access, "grants of access that are not removed: 1"),
-        (_unreported, "days of work that are not reported: 1"),
-        (_pending, "events that name them and are not processed: 1"),
+        (_running, "active contracts: 1"),
+        (_running_without_a_trainer, "active contracts: 1"),
+        (_access, "access grants that are not revoked: 1"),
+        (_unreported, "unreported days of work: 1"),
+        (_pending, "unprocessed events that name them: 1"),
     ],
 )
 def test_nobody_is_forgotten_while_their_data_is_needed_unless_forced(need: Any, reason: str) -> None:

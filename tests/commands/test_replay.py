@@ -110,8 +110,8 @@ def test_what_became_of_each_is_said() -> None:
     ]
 
 
-def _fail_for_globex(news: handlers.News) -> str:
-    if news.install.tenant == "globex":
+def _fail_for_globex(context: handlers.Context) -> str:
+    if context.install.tenant == "globex":
         raise ValueError("still\nbroken")
     return ""
 

@@ -49,7 +49,7 @@ def test_many_removals_at_once_wait_for_somebody(
     assert len(site.inside) == 8
     assert install().removals_held == 7
     assert len(install().reconcile_summary["held"]) == 7
-    assert "Nothing is removed until it is confirmed" in caplog.text
+    assert "Nothing is revoked until it is confirmed" in caplog.text
     reconcile.confirm_removals(install())
     linked.run()
     assert len(site.inside) == 1

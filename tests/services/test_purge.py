@@ -266,7 +266,7 @@ def test_an_end_that_is_found_again_brings_nothing_back(
     opentrain.run()
     opentrain.end(maria)
     opentrain.run()
-    retention.forget(Participant.objects.all())
+    retention.anonymize(Participant.objects.all())
     Contract.objects.all().delete()
     reconcile.request_all()
     opentrain.run()

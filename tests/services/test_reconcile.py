@@ -85,7 +85,7 @@ def test_a_removed_link_is_believed_once_it_answers_404(linked: OpenTrain, site:
     hourly(linked)
     assert site.inside == set()
     assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
-    assert "gone at OpenTrain" in maria.grant.cause
+    assert "no longer exists on OpenTrain" in maria.grant.cause
 
 
 def test_a_proxys_404_says_nothing_of_a_link(

@@ -1,4 +1,4 @@
-"""A customer's connection: consent, token, reconnect, refused installs, and the way out."""
+"""A customer's connection: consent, tokens, reconnect, refused installs, offboarding."""
 
 from django_opentrain.services.connect.consent import (
     Return,

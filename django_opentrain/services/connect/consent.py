@@ -1,7 +1,7 @@
-"""Connecting a customer: the way to OpenTrain's consent screen, the way back, and the token.
+"""Connecting a customer: the way to OpenTrain's consent screen and back.
 
 Source: OpenTrain's documentation, "Consent". The token is shown once, on OpenTrain's own screen, and pasted here:
-it never travels in a redirect. What the return does say is a hint: only ``GET /installs/current`` proves it.
+it is never in a redirect. The install id in the return is a hint: only ``GET /installs/current`` proves it.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Return:
 
 
 def begin(request: HttpRequest, external_project_id: str | None = None, next_url: str | None = None) -> str:
-    """The URL of OpenTrain's consent screen, to which the customer is to be sent.
+    """The URL of OpenTrain's consent screen, to which to send the customer.
 
-    Raises ``PermissionDenied`` when the user may not connect, ``ConnectError`` for a project that isn't the
-    tenant's. ``next_url`` (on this site) is where the customer goes after all is done.
+    Raises ``PermissionDenied`` if the user may not connect, ``ConnectError`` for a project that isn't the
+    tenant's. ``next_url`` (on this site) is where the customer goes afterwards.
     """
     adapter, user = get_adapter(), request.user
     tenant = adapter.get_tenant(request)
@@ -71,18 +71,18 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
 def complete_return(
     *, user: AbstractBaseUser, tenant: str, state: str, opentrain_install_id: str = ""
 ) -> Return:
-    """Take a return from the consent screen; without an install id the customer declined.
+    """Handle a return from the consent screen; without an install id the customer declined.
 
     Raises ``StateError`` for a state that is unknown, expired, used, or another user's or tenant's.
     """
     now = timezone.now()
-    mine = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk, tenant=tenant)
+    matching = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk, tenant=tenant)
     with transaction.atomic():
-        if not mine.filter(used_at=None, expires_at__gt=now).update(used_at=now):
+        if not matching.filter(used_at=None, expires_at__gt=now).update(used_at=now):
             raise StateError(
                 _("This return from OpenTrain was used before, or has expired. Please connect again.")
             )
-        consent = mine.get()
+        consent = matching.get()
         install = None
         if expected_id := as_id(opentrain_install_id):
             install = _pending_install(user, tenant, expected_id, consent.external_project_id)
@@ -95,7 +95,7 @@ def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:
 
 
 def unsaved_install(user: AbstractBaseUser, tenant: str) -> Install:
-    """The same for whoever has the token already: ``capture_token`` saves it, unless it refuses the token."""
+    """The same for a customer who already has the token: ``capture_token`` saves it, unless it refuses the token."""
     return Install(tenant=tenant, connected_by_id=user.pk, app_slug=conf.app_slug)
 
 
@@ -114,7 +114,7 @@ def _digest(state: str) -> str:
 
 
 def local_url(url: str | None) -> str:
-    """A URL on this site, as it is; anything else becomes ""."""
+    """A URL on this site, unchanged; anything else becomes ""."""
     host = urlsplit(conf.public_url).netloc
     fits = url and len(url) <= MAX_NEXT_URL and url.isprintable()
     return url if url and fits and url_has_allowed_host_and_scheme(url, {host}) else ""

@@ -1,4 +1,4 @@
-"""The last things after a customer has disconnected here: nobody's hours are lost with the token."""
+"""Offboarding after a customer has disconnected here: the last usage is reported before the token is deleted."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from django_opentrain.services.workers.retries import next_attempt
 
 logger = logging.getLogger(__name__)
 
-#: Tries (over about a day) after which a customer's token is forgotten although something is left.
+#: Attempts (over about a day) after which a customer's token is deleted although something is left to do.
 MAX_ATTEMPTS = 30
 
 
 def disconnect(install: Install) -> Install:
-    """The customer leaves: access ends now; what is still owed to OpenTrain is done by the workers.
+    """The customer leaves: access ends now; the workers do the rest.
 
-    That is the last usage and the removal of the webhook endpoints; then the token is forgotten. Ending the grant
-    itself is for the customer to do on OpenTrain: the API has no call for it.
+    They report the last usage and remove the webhook endpoints; then the token is deleted. The customer has to
+    remove the connection itself on OpenTrain: the API has no call for it.
     """
     with transaction.atomic():
         live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
         if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now()):
-            mine = AccessGrant.objects.filter(contract__install=install)
-            grants.revoke(mine, f"{grants.INSTALL_CAUSE} disconnected")
+            given = AccessGrant.objects.filter(contract__install=install)
+            grants.revoke(given, f"{grants.INSTALL_CAUSE} disconnected")
             retries.request_reconcile(install)
             signals.send_on_commit(signals.install_revoked, Install, install=install)
     install.refresh_from_db()
@@ -45,13 +45,13 @@ def disconnect(install: Install) -> Install:
 
 
 def finish(install: Install) -> None:
-    """Report what is left, remove the endpoints, forget the token. Raises ``BusyError`` or ``OpenTrainError``."""
+    """Report what is left, remove the endpoints, delete the token. Raises ``BusyError`` or ``OpenTrainError``."""
     with lease(install.pk) as held:
         if held is None:
             raise BusyError
         install.refresh_from_db()
         if install.status != Install.Status.DISCONNECTED:
-            return  # the customer came back
+            return  # the customer has reconnected
         try:
             runs.report_install(install, held)
             endpoints.remove_all(install)
@@ -61,29 +61,29 @@ def finish(install: Install) -> None:
                 raise
             logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
         else:
-            if _owed(install) and install.reconcile_attempts < MAX_ATTEMPTS:
+            if _unreported(install) and install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install, None)
                 return
-        _forget_token(install)
+        _delete_token(install)
 
 
-def _owed(install: Install) -> int:
+def _unreported(install: Install) -> int:
     """Days of usage that OpenTrain doesn't have."""
     return DailyUsage.objects.filter(contract__install=install).unreported(totals.today()).count()
 
 
 def _postpone(install: Install, error: Exception | None) -> None:
-    """Retry later, also after a refusal: the app may be deactivated for an hour, and the hours are still owed."""
+    """Retry later, even after a refusal: the app may be deactivated for an hour only."""
     attempts, again = next_attempt(install.reconcile_attempts + 1, error)
     _leaving(install).update(reconcile_attempts=attempts, next_reconcile_at=again)
 
 
-def _forget_token(install: Install) -> None:
-    if owed := _owed(install):
-        logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, owed)
+def _delete_token(install: Install) -> None:
+    if days := _unreported(install):
+        logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, days)
     _leaving(install).update(token=None, next_reconcile_at=None, reconcile_attempts=0)
 
 
 def _leaving(install: Install) -> InstallQuerySet:
-    """The install, unless its customer came back meanwhile."""
+    """The install, unless its customer has reconnected since."""
     return Install.objects.filter(pk=install.pk, status=Install.Status.DISCONNECTED)

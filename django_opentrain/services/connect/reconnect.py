@@ -1,7 +1,7 @@
-"""After a reconnect: the new install takes over what the old one of the same customer had.
+"""Reconnect: the new install takes over what the old one of the same customer had.
 
-OpenTrain revokes the old install and starts the new one empty, while the contracts go on. So the contracts, the
-people, the grants and the usage move over, and each link is created again.
+OpenTrain revokes the old install and starts the new one empty, while the contracts continue. So the contracts,
+participants, grants and usage move over, and each link is created again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from django_opentrain.services.workers.locks import lock
 
 
 def from_predecessors(install: Install, *, since: datetime | None = None) -> None:
-    """Take over from every other install of this tenant at the same organization. They are locked by the caller.
+    """Take over from every other install of this tenant at the same organization. The caller has locked them.
 
-    ``since`` is when OpenTrain made the new one, by its own clock: that is when the old one ended.
+    ``since`` is when OpenTrain created the new one, by its own clock: that is when the old one ended.
     """
     generations.begin_again(install)
     others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
     predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
     for old in predecessors.filter(superseded_by=None).order_by("pk"):
         _retire(old, install, since or timezone.now())
-        # People before their grants: whoever gives access locks them in this order, too.
+        # Participants before their grants: convergence locks them in this order, too.
         Participant.objects.filter(install=old).update(install=install)
         for link in ProjectLink.objects.live().filter(install=old):
             generations.carry_over(link, install)
-        # The new install starts empty, so nothing of its own can be in the way.
+        # The new install starts empty, so it has no contracts of its own.
         Contract.objects.filter(install=old).update(install=install)
 
 
@@ -42,7 +42,7 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
         status=Install.Status.REVOKED if was_live else old.status,
         revoked_at=min(old.revoked_at or ended_at, ended_at),
         token=None,
-        # A worker that is at the old install has seen what is no longer so: it stops before its next change.
+        # A worker that works on the old install has outdated data: it stops before its next change.
         lease=None,
         leased_until=None,
     )
@@ -52,14 +52,14 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
 
 
 def end_abandoned() -> int:
-    """Withdraw the access that abandoned installs gave; returns how many grants that were."""
+    """Revoke the access that abandoned installs gave; returns how many grants that were."""
     total = 0
     installs = Install.objects.abandoned(timezone.now())
     wanted = AccessGrant.objects.wanted().values("contract__install")
     for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
         with transaction.atomic():
             if lock(installs.filter(pk=key)) is None:
-                continue  # its customer came back a moment ago
-            mine = AccessGrant.objects.filter(contract__install=key)
-            total += grants.revoke(mine, f"{grants.INSTALL_CAUSE} revoked")
+                continue  # its customer has just reconnected
+            given = AccessGrant.objects.filter(contract__install=key)
+            total += grants.revoke(given, f"{grants.INSTALL_CAUSE} revoked")
     return total

@@ -1,8 +1,8 @@
-"""An install that OpenTrain refuses: when that has lasted for a day, it is taken for revoked.
+"""Installs that OpenTrain refuses: after a day they are treated as revoked.
 
-``install.revoked`` can be lost for good: OpenTrain gives a delivery up after some hours, and a dead token can't ask
-for another one. But a refusal alone may mean other things, a deactivated app for one (OpenTrain's documentation,
-"Platform app"). So access stays for a day, ends then for a reason that a good answer undoes, and when no customer's
+``install.revoked`` can be lost for good: OpenTrain gives up a delivery after some hours, and a revoked token can't
+request another one. But a refusal may also mean something else, such as a deactivated app (OpenTrain's documentation,
+"Platform app"). So access stays for a day; then it ends with a cause that a successful call undoes. If no customer's
 calls are accepted, a person is asked first.
 """
 
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 def end_access(install: Install) -> int:
-    """Withdraw what a refused install gave, once its time is over; returns how many grants that were.
+    """Revoke the access that a refused install gave, after a day; returns how many grants that were.
 
-    Call it when OpenTrain has just refused the install again, not for what was known before: this site may have
-    been down for longer than the refusal lasted.
+    Call it only when OpenTrain has just refused the install again: this site may have been down for longer than the
+    refusal lasted.
     """
     with install_lock(install):
         install.refresh_from_db()
@@ -33,7 +33,7 @@ def end_access(install: Install) -> int:
         if not install.is_live or ends_at is None or ends_at > timezone.now():
             return 0
         given = AccessGrant.objects.wanted().filter(contract__install=install)
-        held = 0 if install.removals_confirmed or not _everybody_is_refused(install) else given.count()
+        held = 0 if install.removals_confirmed or not _all_are_refused(install) else given.count()
         Install.objects.filter(pk=install.pk).update(removals_held=held, removals_confirmed=False)
         if held:
             logger.error(
@@ -48,8 +48,8 @@ def end_access(install: Install) -> int:
         )
 
 
-def _everybody_is_refused(install: Install) -> bool:
-    """Whether all customers share the fate, since about the same time: then it is about us, the app or its calls."""
+def _all_are_refused(install: Install) -> bool:
+    """Whether all customers are refused, since about the same time: then the reason is our app or its calls."""
     others = Install.objects.live().exclude(pk=install.pk)
     if install.refused_at is None or others.filter(refused_at=None).exists():
         return False
@@ -57,11 +57,11 @@ def _everybody_is_refused(install: Install) -> bool:
 
 
 def note_event_received(install: Install, event: Event) -> None:
-    """An event tells that the install stands, whatever becomes of our calls: OpenTrain emits none for others."""
-    told_at = event.created_at
-    if event.type == catalog.INSTALL_REVOKED or install.refused_at is None or told_at is None:
+    """An event proves that the install is active, even if our calls fail: OpenTrain emits none for others."""
+    emitted_at = event.created_at
+    if event.type == catalog.INSTALL_REVOKED or install.refused_at is None or emitted_at is None:
         return
     if not install.is_live:
-        return  # what was taken over may be locked by whoever waits for the one that took over
-    if install.refused_at < told_at <= timezone.now():
-        Install.objects.filter(pk=install.pk).update(refused_at=told_at)
+        return  # a superseded install may be locked by a process that waits for its successor
+    if install.refused_at < emitted_at <= timezone.now():
+        Install.objects.filter(pk=install.pk).update(refused_at=emitted_at)

@@ -1,6 +1,6 @@
-"""The one-time token: whose it is, keeping it, and asking OpenTrain later how the install stands.
+"""The one-time token: finding its install, storing it, and verifying it later.
 
-Source: OpenTrain's documentation, "Consent". What the return from the consent screen says is a hint: only
+Source: OpenTrain's documentation, "Consent". The install id in the return from the consent screen is a hint: only
 ``GET /installs/current`` proves which install a token belongs to.
 """
 
@@ -34,13 +34,13 @@ _TOKEN = re.compile(rf"{catalog.TOKEN_PREFIX}[!-~]+")
 
 
 def capture_token(install: Install, token: str) -> Install:
-    """Keep the pasted token, once OpenTrain has said whose it is.
+    """Store the pasted token, once OpenTrain has confirmed whose it is.
 
     Returns the install that the token belongs to: ``install``, or the one of the same tenant that had it before.
-    Subscribing to webhooks and reconciling are queued. Raises ``TokenRefused`` with words for the customer, or
-    ``OpenTrainError`` when OpenTrain can't be asked: the same token can be pasted again.
+    Subscribing to webhooks and reconciling are queued. Raises ``TokenRefused`` with a message for the customer, or
+    ``OpenTrainError`` if OpenTrain can't be reached: the same token can be pasted again.
     """
-    token = _clean_token(token)  # which replaces the plain text: an error report shows local variables
+    token = _clean_token(token)  # replaces the plain text: an error report shows local variables
     _respect_pause(install)
     try:
         info = _fetch_install_for_token(token)
@@ -58,7 +58,7 @@ def capture_token(install: Install, token: str) -> Install:
 
 
 def _respect_pause(install: Install) -> None:
-    """Raises ``RateLimited`` while the customer's last attempt has to wait: another call would only lengthen it."""
+    """Raises ``RateLimited`` while the customer's last attempt is paused: another call would only prolong that."""
     now = timezone.now()
     waiting = Install.objects.filter(
         tenant=install.tenant, status=Install.Status.PENDING, paused_until__gt=now
@@ -87,7 +87,7 @@ def _fetch_install_for_token(token: str) -> InstallInfo:
         return build_client(token).get_install()
     except (Unauthorized, NotFound, Forbidden) as error:
         if not error.from_opentrain:
-            raise  # a proxy's: the token may be a good one
+            raise  # a proxy's: the token may be valid
         if isinstance(error, Forbidden):
             raise TokenRefused(_("OpenTrain is refusing this token: %(error)s") % {"error": error}) from None
         text = _("OpenTrain doesn't accept this token. Copy all of it, or connect again to get a new one.")
@@ -124,16 +124,16 @@ def _store(install: Install, info: InstallInfo, token: str) -> Install:
 
 
 def _row_for(waiting: Install, info: InstallInfo) -> Install:
-    """The row of the install that a token belongs to: known, or the one that waits for it, or a new one.
+    """The row of the install that a token belongs to: by its id, or the one that waits for it, or a new one.
 
-    ``waiting`` was loaded before OpenTrain was asked: another tab may have been faster, with another token.
+    ``waiting`` was loaded before the call: another tab may have been faster, with another token.
     """
     rows = lock_all(Install.objects.filter(tenant=waiting.tenant))
-    known = next((row for row in rows if row.opentrain_id == info.id), None)
+    existing = next((row for row in rows if row.opentrain_id == info.id), None)
     unused = next((row for row in rows if row == waiting and row.status == Install.Status.PENDING), None)
-    if known is not None and unused is not None:
+    if existing is not None and unused is not None:
         unused.delete()
-    return known or unused or _another(waiting)
+    return existing or unused or _another(waiting)
 
 
 def _another(waiting: Install) -> Install:
@@ -157,15 +157,15 @@ def _remember(install: Install, info: InstallInfo) -> None:
 
 
 def missing_scopes(install: Install) -> tuple[str, ...]:
-    """The scopes that this site asks for and the customer's grant lacks."""
+    """The scopes that this site asks for and the customer has not granted."""
     return tuple(scope for scope in conf.scopes if not install.has_scope(scope))
 
 
 def verify(install: Install) -> Install:
-    """Ask OpenTrain how the install stands, whatever we believed; a success heals it.
+    """Ask OpenTrain for the install's status, whatever is stored; if accepted, it becomes active again.
 
-    Raises ``OpenTrainError`` when OpenTrain refuses or can't be asked, ``UndecryptableError`` for a lost key,
-    ``ReconnectRequired`` when there is no token, ``BusyError`` when another install took over meanwhile.
+    Raises ``OpenTrainError`` if OpenTrain refuses or can't be reached, ``UndecryptableError`` for a lost key,
+    ``ReconnectRequired`` without a token, ``BusyError`` if another install has taken over during the call.
     """
     if not install.token:
         raise ReconnectRequired(_("There is no token any more: connect again."))
@@ -176,11 +176,11 @@ def verify(install: Install) -> Install:
         raise
     with install_lock(install):
         install.refresh_from_db()
-        if install.is_live:  # or it ended while OpenTrain was being asked
-            healed = install.status == Install.Status.UNAUTHORIZED or install.refused_at is not None
+        if install.is_live:  # otherwise it ended during the call
+            was_refused = install.status == Install.Status.UNAUTHORIZED or install.refused_at is not None
             _remember(install, info)
             install.status = Install.Status.ACTIVE
             install.save()
-            if healed:
+            if was_refused:
                 retries.request_reconcile(install)
     return install

@@ -1,4 +1,4 @@
-"""The inbox: deliveries are verified and stored in the request, and take effect later, from rows."""
+"""The inbox: deliveries are verified and stored in the request, and processed later."""
 
 from django_opentrain.services.inbox.processing import drain, each_due, process, replay
 from django_opentrain.services.inbox.receiving import Receipt, check_headers, receive

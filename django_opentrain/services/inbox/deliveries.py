@@ -1,8 +1,8 @@
-"""Storing an arrival: the one statement of the receiver's request.
+"""Storing a delivery: the one statement of the receiver's request.
 
 Not ``save()`` or ``bulk_create()``: a model instance, its fields' preparation, a transaction and signals would cost
 more than the INSERT itself (measured by ``benchmarks/receiver.py``). Not ``INSERT IGNORE``: MySQL's would hide every
-other error, and the event with it.
+other error, and lose the event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django_opentrain.explanations import NOTE
 from django_opentrain.models import WebhookEvent
 from django_opentrain.platform.payloads import Event
 
-#: What differs from one pending arrival to the next. Each parameter costs a few percent of the whole.
+#: The columns that differ between pending deliveries. Each parameter costs a few percent of the whole.
 COLUMNS: Final = (
     "endpoint_id",
     "digest",
@@ -31,7 +31,7 @@ COLUMNS: Final = (
     "body",
     "received_at",
 )
-#: The same for all, as SQL; what is named nowhere is null.
+#: The constant columns, as SQL; all others are null.
 CONSTANTS: Final = {
     "status": f"'{WebhookEvent.Status.PENDING.value}'",
     "error": "''",
@@ -56,12 +56,12 @@ def store(
     """
     alias = router.db_for_write(WebhookEvent)
     connection = connections[alias]
-    known = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
+    ids = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
     received_at = connection.ops.adapt_datetimefield_value(now)
-    values = [endpoint_id, digest, delivery_id, *known, crypto.seal(body), received_at]
+    values = [endpoint_id, digest, delivery_id, *ids, crypto.seal(body), received_at]
     if ignored:
         values += [WebhookEvent.Status.IGNORED.value, ignored, NOTE]
-    # Where the caller is in a transaction, PostgreSQL needs a savepoint to survive a repeat.
+    # If the caller is in a transaction, PostgreSQL needs a savepoint to survive a duplicate.
     guard = transaction.atomic(using=alias) if connection.in_atomic_block else nullcontext()
     try:
         with guard, connection.cursor() as cursor:
@@ -75,7 +75,7 @@ def store(
 
 @lru_cache
 def _statement(alias: str, *, ignored: bool) -> str:
-    """The INSERT for a pending arrival, or for one that is ignored for a reason."""
+    """The INSERT for a pending delivery, or for one that is ignored with a reason."""
     quote = connections[alias].ops.quote_name
     own = (*COLUMNS, "status", "error", "error_code") if ignored else COLUMNS
     values = dict.fromkeys(own, "%s") | {name: sql for name, sql in CONSTANTS.items() if name not in own}

@@ -1,7 +1,7 @@
-"""What each webhook event means here. Called with the install's row locked, in one transaction per event.
+"""A handler for each type of webhook event. Called with the install's row locked, in one transaction per event.
 
-Source: OpenTrain's documentation, "Webhooks". Only a few of the keys in ``data`` are documented, so whatever is
-missing is asked for: an event that can't be used in full requests a reconciliation.
+Source: OpenTrain's documentation, "Webhooks". Only a few of the keys in ``data`` are documented, so what is missing
+is fetched: an event that can't be used in full requests a reconciliation.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from django_opentrain.services.workers import retries
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
-    """An event, and for whom it is."""
+class Context:
+    """An event, and the installs that it concerns."""
 
-    #: Whose endpoint received it: its links are the ones that the event names.
+    #: The install whose endpoint received it: the event names its links.
     origin: Install
-    #: To which it applies: after a reconnect, the one that took over.
+    #: The install to which it applies: after a reconnect, the one that took over.
     install: Install
     event: Event
 
 
 def subject(install: Install) -> Install:
     """The install to which an event for ``install`` applies: after a reconnect, the one that took over."""
-    seen = {install.pk}
-    while install.superseded_by is not None and install.superseded_by.pk not in seen:
+    visited = {install.pk}
+    while install.superseded_by is not None and install.superseded_by.pk not in visited:
         install = install.superseded_by
-        seen.add(install.pk)
+        visited.add(install.pk)
     return install
 
 
 def apply(origin: Install, install: Install, event: Event) -> str:
-    """Let an event take effect; returns why it was ignored, or "".
+    """Apply an event; returns why it was ignored, or "".
 
     ``origin`` is the install whose endpoint received it, ``install`` the one it applies to.
     """
@@ -62,11 +62,11 @@ def apply(origin: Install, install: Install, event: Event) -> str:
     refused_installs.note_event_received(origin, event)
     if event.type in _GIVING and not install.is_live:
         return _("The connection has ended.")
-    return HANDLERS[event.type](News(origin=origin, install=install, event=event))
+    return HANDLERS[event.type](Context(origin=origin, install=install, event=event))
 
 
 def _install_revoked(origin: Install, event: Event) -> str:
-    # Never the successor's: a late delivery about the old grant must not end the new one.
+    # Never the successor: a late delivery about the old install must not end the new one.
     if Install.objects.filter(opentrain_id=event.resource_id).exclude(pk=origin.pk).exists():
         return _("It is about another connection.")
     if origin.status in (Install.Status.REVOKED, Install.Status.DISCONNECTED):
@@ -81,8 +81,8 @@ def _install_revoked(origin: Install, event: Event) -> str:
     return ""
 
 
-def _contract_started(news: News) -> str:
-    install, event = news.install, news.event
+def _contract_started(context: Context) -> str:
+    install, event = context.install, context.event
     info = _contract(event)
     if info is None:
         retries.request_reconcile(install)
@@ -90,7 +90,7 @@ def _contract_started(news: News) -> str:
     contract = contracts.save(install, info, event=event)
     if contract.status == Contract.Status.ENDED:
         return _("The contract has ended already.")
-    link = _link(news)
+    link = _link(context)
     trainer = _trainer(install, contract, event)
     if link is None or trainer is None:
         retries.request_reconcile(install)
@@ -101,47 +101,47 @@ def _contract_started(news: News) -> str:
     return ""
 
 
-def _contract_ended(news: News) -> str:
-    install, event = news.install, news.event
+def _contract_ended(context: Context) -> str:
+    install, event = context.install, context.event
     info = _contract(event)
     if info is None:
         retries.request_reconcile(install)
         return ""
     contract = contracts.save(install, info, event=event)
-    link, trainer = _link(news), _trainer(install, contract, event)
+    link, trainer = _link(context), _trainer(install, contract, event)
     if link is not None and trainer is not None:
-        # There may be access that was given, although its row was deleted.
+        # Access may have been granted although its row was deleted.
         grants.remember(contract, link, trainer, _cause(event))
     contracts.end(contract, _cause(event))
     return ""
 
 
-def _project_link_created(news: News) -> str:
-    link = _link(news)
-    retries.request_reconcile(news.install)
+def _project_link_created(context: Context) -> str:
+    link = _link(context)
+    retries.request_reconcile(context.install)
     return "" if link is None or link.live else _("The link was removed already.")
 
 
-def _project_link_removed(news: News) -> str:
-    event = news.event
+def _project_link_removed(context: Context) -> str:
+    event = context.event
     snapshot = _part(event, "projectLink")
     link_id = as_id(snapshot.get("id")) or event.resource_id
     if not link_id:
-        retries.request_reconcile(news.install)
+        retries.request_reconcile(context.install)
         return ""
-    link = records.record_removed_link(news.origin, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
-    if news.origin == news.install:
+    link = records.record_removed_link(context.origin, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
+    if context.origin == context.install:
         records.mark_removed(link, _cause(event))
         return ""
-    if not generations.was_meant(link, event.created_at):
+    if not generations.was_intended(link, event.created_at):
         return _("It is about a link of the previous connection: the new connection has its own.")
     if (successor := generations.current(link)).live:
         records.request_removal(successor, _cause(event))
     return ""
 
 
-def _milestone(news: News) -> str:
-    install, event = news.install, news.event
+def _milestone(context: Context) -> str:
+    install, event = context.install, context.event
     contract = _known_contract(install, event)
     if contract is None:
         retries.request_reconcile(install)
@@ -154,10 +154,10 @@ def _milestone(news: News) -> str:
     return ""
 
 
-#: Events that give something, so that only a connected install may act on them.
+#: Events that give something: they are ignored once the connection has ended.
 _GIVING: Final = frozenset({catalog.CONTRACT_STARTED, catalog.PROJECT_LINK_CREATED})
 
-HANDLERS: Final[Mapping[str, Callable[[News], str]]] = {
+HANDLERS: Final[Mapping[str, Callable[[Context], str]]] = {
     catalog.CONTRACT_STARTED: _contract_started,
     catalog.CONTRACT_ENDED: _contract_ended,
     catalog.PROJECT_LINK_CREATED: _project_link_created,
@@ -168,7 +168,7 @@ HANDLERS: Final[Mapping[str, Callable[[News], str]]] = {
 }
 
 
-# Reading what is there ------------------------------------------------------------------------
+# Reading an event -----------------------------------------------------------------------------
 
 
 def _cause(event: Event) -> str:
@@ -180,19 +180,19 @@ def _part(event: Event, key: str) -> Mapping[str, object]:
     return part if isinstance(part, dict) else {}
 
 
-def _link(news: News) -> ProjectLink | None:
-    """The link that the event names, as it stands today; None when it names none that can be used."""
+def _link(context: Context) -> ProjectLink | None:
+    """The current link for the one that the event names; None if there is none that can be used."""
     try:
-        info = ProjectLinkInfo.from_json(_part(news.event, "projectLink"))
+        info = ProjectLinkInfo.from_json(_part(context.event, "projectLink"))
     except MalformedResource:
         return None
-    if news.origin == news.install:
-        return records.save(news.install, info)
-    return generations.from_predecessor(news.origin, news.install, info)
+    if context.origin == context.install:
+        return records.save(context.install, info)
+    return generations.from_predecessor(context.origin, context.install, info)
 
 
 def _contract(event: Event) -> ContractInfo | None:
-    """The event's contract; by its resource id where the snapshot lacks one."""
+    """The event's contract; by its resource id if the snapshot lacks one."""
     try:
         return ContractInfo.from_json(
             {"id": event.resource_id, "jobId": event.job_id, **_part(event, "contract")}
@@ -208,7 +208,7 @@ def _known_contract(install: Install, event: Event) -> Contract | None:
 
 
 def _trainer(install: Install, contract: Contract, event: Event) -> Participant | None:
-    """The hired trainer that the event names, remembered as the contract's."""
+    """The hired trainer that the event names, saved as the contract's."""
     try:
         info = ParticipantInfo.from_json(_part(event, "freelancer"))
     except MalformedResource:

@@ -1,6 +1,6 @@
-"""The inbox: what the receiver stores, and how stored events take effect.
+"""Processing stored events, and retrying until each has been applied.
 
-The receiver's part is one INSERT. Everything else happens later, from rows, as often as it takes.
+The receiver only stores them. Everything else happens later, from the rows.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ BATCH_PER_CUSTOMER: Final = 20
 
 
 def process(event: WebhookEvent) -> WebhookEvent:
-    """Let one event take effect, if it hasn't yet, and return it as it now is.
+    """Apply one event, if it hasn't been yet, and return the refreshed event.
 
-    The events of one install are applied one after the other. A failure is kept with the event, which is retried
+    The events of one install are applied one after the other. A failure is stored with the event, which is retried
     later; its effect is all or nothing.
     """
     _process(event, WebhookEvent.objects.all())
@@ -43,7 +43,7 @@ def process(event: WebhookEvent) -> WebhookEvent:
 
 
 def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
-    """Make one attempt, if the event is pending and among ``rows``; whether it was made."""
+    """Make one attempt, if the event is pending and among ``rows``; returns whether it was made."""
     try:
         with transaction.atomic():
             return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
@@ -54,7 +54,7 @@ def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
 
 def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     lock(Install.objects.filter(pk=install.pk))
-    # What chose the event was read before the lock: another worker may have been faster.
+    # The event was selected before the lock: another worker may have been faster.
     row = rows.filter(pk=pk, status=WebhookEvent.Status.PENDING).select_related("endpoint__install").first()
     if row is None:
         return False
@@ -65,7 +65,7 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
         ignored = _("The body was deleted, or is not a JSON object.")
-    elif _took_effect_already(row):
+    elif _was_processed(row):
         ignored = _("This event was already processed.")
     else:
         ignored = handlers.apply(row.endpoint.install, install, event)
@@ -79,8 +79,8 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     return True
 
 
-def _took_effect_already(row: WebhookEvent) -> bool:
-    """An event takes effect once per install, however many endpoints and deliveries bring it."""
+def _was_processed(row: WebhookEvent) -> bool:
+    """An event takes effect once per install, however many endpoints and deliveries it comes through."""
     if not row.event_id:
         return False
     others = WebhookEvent.objects.filter(
@@ -94,7 +94,7 @@ def _took_effect_already(row: WebhookEvent) -> bool:
 
 def _failed(event: WebhookEvent, error: Exception) -> None:
     with transaction.atomic():
-        # Of workers that failed at the same time, the first counts the attempt.
+        # If several workers failed at the same time, only the first counts the attempt.
         row = lock(WebhookEvent.objects.filter(pk=event.pk, attempts=event.attempts))
         if row is None or row.status != WebhookEvent.Status.PENDING:
             return
@@ -118,7 +118,7 @@ def drain() -> int:
 def each_due() -> Iterator[bool]:
     """Process some of the events that are due now of each customer, in turn.
 
-    Yields after each, whether it was tried: another worker may have been faster.
+    Yields after each whether it was tried: another worker may have been faster.
     """
     due = WebhookEvent.objects.due(timezone.now())
     for install_id in list(due.order_by().values_list("endpoint__install", flat=True).distinct()):
@@ -128,7 +128,7 @@ def each_due() -> Iterator[bool]:
 
 
 def replay(events: WebhookEventQuerySet) -> int:
-    """Make these events due again, whatever became of them; returns how many. Purged bodies can't be replayed."""
+    """Make these events due again, whatever their status; returns how many. Purged bodies can't be replayed."""
     again = events.filter(body__isnull=False)
     count = again.update(
         status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, **NO_REASON.columns("error")

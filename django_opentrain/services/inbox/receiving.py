@@ -26,14 +26,14 @@ from django_opentrain.services.workers import wakeup
 
 T = TypeVar("T")
 
-#: Seconds for which a process remembers an endpoint. Its secret never changes: rotation makes a new endpoint.
+#: Seconds for which a process caches an endpoint. Its secret never changes: rotation creates a new endpoint.
 ENDPOINT_CACHE_SECONDS: Final = 10.0
 ENDPOINT_CACHE_SIZE: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What became of a delivery."""
+    """The result of a delivery."""
 
     #: Whether its body had been stored before.
     duplicate: bool
@@ -49,12 +49,12 @@ class _KnownEndpoint:
 
 
 _known_endpoints: dict[uuid.UUID, _KnownEndpoint] = {}
-#: Keys that no endpoint has, and when to look again. A key is random: none is asked for before it is there.
+#: Keys without an endpoint, and when to query them again. A key is random: none is requested before it exists.
 _unknown_keys: dict[uuid.UUID, float] = {}
 
 
 def check_headers(key: uuid.UUID, headers: Mapping[str, str]) -> None:
-    """Refuse what can be refused before the body is read: a sender may take its time with that.
+    """Refuse what can be refused before the body is read, which a sender may send slowly.
 
     Raises as ``receive`` does.
     """
@@ -67,8 +67,8 @@ def check_headers(key: uuid.UUID, headers: Mapping[str, str]) -> None:
 def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     """Verify a delivery and store it.
 
-    Only the signature's timestamp and the body are signed: what the other headers say is a hint for support.
-    A body that was stored before is not stored again, whatever delivery id comes with it.
+    Only the signature's timestamp and the body are signed: the other headers are hints for support. A body that was
+    stored before is not stored again, whatever its delivery id is.
 
     Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
     be stored.
@@ -86,8 +86,8 @@ def _retrying(step: Callable[[], T]) -> T:
 
 
 def _died_while_idle() -> bool:
-    """Whether it was a kept connection that ended, as all do when a database restarts; then the next use makes a new
-    one. Should the INSERT have taken effect all the same, the second one is a repeat.
+    """Whether a persistent connection had died, as all do when a database restarts: the next use opens a new one.
+    If the INSERT has taken effect nevertheless, the second one is a duplicate.
     """
     connection = connections[router.db_for_write(WebhookEvent)]
     if connection.connection is None or connection.in_atomic_block or connection.is_usable():
@@ -123,12 +123,12 @@ def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    """Header names have no case (RFC 9110, section 5.1); a plain dict's keys do."""
+    """Header names are case-insensitive (RFC 9110, section 5.1); a plain dict's keys aren't."""
     return headers.get(name) or headers.get(name.lower(), "")
 
 
 def _reason_to_ignore(event: Event | None) -> str:
-    """A signed body that means nothing to us is kept and answered 200: a 4xx would count towards disabling."""
+    """A signed body that we can't use is stored and answered 200: a 4xx would count towards disabling."""
     if event is None:
         return _("The body is not a JSON object.")
     if event.type not in catalog.EVENT_TYPES:
@@ -138,9 +138,9 @@ def _reason_to_ignore(event: Event | None) -> str:
 
 def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
     now = time.monotonic()
-    known = _known_endpoints.get(key)
-    if known is not None and known.forget_at > now:
-        return known
+    cached = _known_endpoints.get(key)
+    if cached is not None and cached.forget_at > now:
+        return cached
     if _unknown_keys.get(key, now) > now:
         raise UnknownEndpoint
     row = _live_row(key)
@@ -152,7 +152,7 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
 
 
 def _live_row(key: uuid.UUID) -> WebhookEndpoint | None:
-    # A secret that was rotated because it leaked must not be good indefinitely.
+    # A secret that was rotated because it leaked must not stay valid indefinitely.
     long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
     return WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
 

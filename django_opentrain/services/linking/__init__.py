@@ -1,4 +1,4 @@
-"""Project links: making and removing them at OpenTrain, and the records of them."""
+"""Project links: creating and removing them on OpenTrain, and recording them here."""
 
 from django_opentrain.services.linking.lifecycle import complete, finish_removal, link, unlink
 

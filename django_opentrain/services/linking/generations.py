@@ -1,8 +1,8 @@
-"""Links across a reconnect: OpenTrain's new install starts empty, so each link is made again there, as another one.
+"""Links across a reconnect: OpenTrain's new install starts empty, so each link is created again, with a new id.
 
-What belongs together is remembered (``ProjectLink.continued_by``), not recognised: an id, and what a snapshot says,
-are true of one install only. A late event of the old one names a link that is gone at OpenTrain; written into the row
-that waits to be made in the new one, it would never be made.
+Which link continues which is stored (``ProjectLink.continued_by``), never recognised: ids and snapshots belong to
+one install. A late event of the old install names a link that no longer exists on OpenTrain; if its id were written
+to the row that waits to be created in the new install, that link would never be created.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from django_opentrain.services.linking import records
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
 
-#: A removal is only believed to be meant when it came this long before the reconnect: whether OpenTrain sends one for
-#: each link that a reconnect ends is not documented.
+#: Only a removal this long before the reconnect counts as intended: whether OpenTrain sends one for each link that a
+#: reconnect ends is not documented.
 PART_OF_RECONNECT: Final = timedelta(minutes=1)
 
 
 def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
-    """A link row in the new install, to be created at OpenTrain; the grants go on without a break."""
-    # A link's job can be chosen later, on OpenTrain, and no event says so: its contracts know.
+    """A link row in the new install, to be created on OpenTrain; the grants continue without interruption."""
+    # A link's job can be chosen later, on OpenTrain, without an event: its contracts have it.
     hires = Contract.objects.filter(links=link).exclude(job_id="").order_by("-pk")
     successor, _created = ProjectLink.objects.get_or_create(
         install=new,
@@ -39,9 +39,9 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
             "removal_requested_at": link.removal_requested_at,
         },
     )
-    known = list(successor.contracts.values_list("pk", flat=True))
+    already_linked = list(successor.contracts.values_list("pk", flat=True))
     linked = Contract.links.through.objects.filter(projectlink=link)
-    linked.filter(contract__in=known).delete()
+    linked.filter(contract__in=already_linked).delete()
     linked.update(projectlink=successor)
     AccessGrant.objects.filter(link=link).update(link=successor)
     ProjectLink.objects.filter(pk=link.pk).update(
@@ -54,25 +54,24 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
 
 
 def current(link: ProjectLink) -> ProjectLink:
-    """The link as it stands today: after a reconnect, the one that took its place."""
-    seen = {link.pk}
-    while link.continued_by is not None and link.continued_by.pk not in seen:
+    """The current link: after a reconnect, the one that continues this one."""
+    visited = {link.pk}
+    while link.continued_by is not None and link.continued_by.pk not in visited:
         link = link.continued_by
-        seen.add(link.pk)
+        visited.add(link.pk)
     return link
 
 
 def begin_again(install: Install) -> None:
-    """Links that this install had before another took over are not known any more: its list says which stand."""
-    gone = ProjectLink.objects.filter(install=install).exclude(continued_by=None)
-    gone.update(opentrain_id=None, continued_by=None)
+    """Forget the ids of links that this install had before another took over: OpenTrain's list says which exist."""
+    continued = ProjectLink.objects.filter(install=install).exclude(continued_by=None)
+    continued.update(opentrain_id=None, continued_by=None)
 
 
 def from_predecessor(origin: Install, install: Install, info: ProjectLinkInfo) -> ProjectLink:
-    """The link that late news of a superseded install is about, as it stands today.
+    """The current link for a late event of a superseded install.
 
-    One that was not known when ``install`` took over is carried over now: which of the two was faster makes no
-    difference.
+    One that was unknown when ``install`` took over is carried over now, so that the order makes no difference.
     """
     with install_lock(install):
         link = ProjectLink.objects.filter(install=origin, opentrain_id=info.id).first()
@@ -84,7 +83,7 @@ def from_predecessor(origin: Install, install: Install, info: ProjectLinkInfo) -
 
 
 def _continue_late(link: ProjectLink, new: Install) -> None:
-    """What was decided about the project since the reconnect stands."""
+    """What was decided about the project since the reconnect stays in effect."""
     if not link.external_project_id:
         return
     since = ProjectLink.objects.filter(install=new, external_project_id=link.external_project_id)
@@ -96,7 +95,7 @@ def _continue_late(link: ProjectLink, new: Install) -> None:
         ProjectLink.objects.filter(pk=link.pk).update(continued_by=latest)
 
 
-def was_meant(link: ProjectLink, removed_at: datetime | None) -> bool:
+def was_intended(link: ProjectLink, removed_at: datetime | None) -> bool:
     """Whether a link of a superseded install was removed before the reconnect, and not by it."""
     ended_at = link.install.revoked_at
     return bool(removed_at and ended_at and removed_at < ended_at - PART_OF_RECONNECT)

@@ -1,7 +1,7 @@
-"""Making and removing project links at OpenTrain, so that a lost answer never makes a second one.
+"""Creating and removing project links on OpenTrain, so that a lost response never causes a second one.
 
-The row is written before the call. When no answer comes, the link is looked for (OpenTrain allows one per project)
-and adopted, or the call is made again by the next reconciliation.
+The row is written before the call. If there is no response, the link is looked up (OpenTrain allows one per project)
+and adopted, or the next reconciliation retries the call.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def link(
 ) -> ProjectLink:
     """Link one of the tenant's projects to one of the customer's OpenTrain jobs.
 
-    Link before hiring: OpenTrain sends no events for contracts that started earlier (they are read once, by the
-    reconciliation that follows). A link that comes back PENDING was not answered in time and is completed by the
-    workers. Raises ``LinkConflict``, ``LinkError``, or the ``OpenTrainError`` with which OpenTrain refused.
+    Link before hiring: OpenTrain sends no events for contracts that started earlier (the reconciliation that follows
+    reads them once). If the link is returned PENDING, OpenTrain didn't answer in time, and the workers complete it.
+    Raises ``LinkConflict``, ``LinkError``, or the ``OpenTrainError`` with which OpenTrain refused.
     """
     project = get_adapter().get_project(install.tenant, external_project_id)
     if project is None:
@@ -72,14 +72,14 @@ def _conflict(install: Install, external_project_id: str) -> str:
 
 
 def _create_now(row: ProjectLink) -> ProjectLink:
-    """The first attempt, for somebody who waits for its outcome: a definite no leaves no row."""
+    """The first attempt, while the caller waits: a definite refusal leaves no row."""
     try:
         complete(row)
     except (LinkConflict, OpenTrainError) as error:
         if isinstance(error, OpenTrainError) and not _is_definite(error):
             retries.request_reconcile(row.install)
             return row
-        # Only what is still as this attempt has made it: a row with grants takes the record of access with it.
+        # Only an unchanged row: deleting one with grants would delete the record of access.
         ProjectLink.objects.filter(pk=row.pk, opentrain_id=None).delete()
         raise
     retries.request_reconcile(row.install)
@@ -87,17 +87,17 @@ def _create_now(row: ProjectLink) -> ProjectLink:
 
 
 def _is_definite(error: OpenTrainError) -> bool:
-    """Whether OpenTrain has said no, and asking again would not change that."""
+    """Whether OpenTrain has refused, and a retry would not change that."""
     if isinstance(error, OpenTrainAPIError):
         return error.from_opentrain and 400 <= error.status < 500 and error.status != 429
     return isinstance(error, ValueError)
 
 
 def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None) -> ProjectLink:
-    """Create a PENDING link at OpenTrain, or adopt the one that an unanswered attempt has made.
+    """Create a PENDING link on OpenTrain, or adopt the one that an unanswered attempt has created.
 
-    ``existing`` is OpenTrain's list, where the caller has it. Raises ``LinkConflict`` or ``OpenTrainError``, which
-    is also kept as the row's ``last_error``.
+    ``existing`` is OpenTrain's list, if the caller has it. Raises ``LinkConflict`` or ``OpenTrainError``, which
+    is also stored as the row's ``last_error``.
     """
     try:
         info = _find(row, existing) if existing is not None else None
@@ -109,7 +109,7 @@ def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None
 
 
 def _keep_error(row: ProjectLink, error: Exception) -> None:
-    # Not save(): somebody who was told no at the same time may have deleted the row.
+    # Not save(): a concurrent attempt that was refused may have deleted the row.
     reason = Reason.of(error)
     reason.put(row, "last_error")
     ProjectLink.objects.filter(pk=row.pk).update(**reason.columns("last_error"), updated_at=timezone.now())
@@ -134,7 +134,7 @@ def _create(row: ProjectLink) -> ProjectLinkInfo:
 
 
 def _find(row: ProjectLink, existing: Sequence[ProjectLinkInfo]) -> ProjectLinkInfo | None:
-    """OpenTrain's link of this project. Raises ``LinkConflict`` when it is to another job than ours."""
+    """OpenTrain's link of this project. Raises ``LinkConflict`` if it is to another job than ours."""
     for info in existing:
         if info.external_project_id == row.external_project_id:
             if row.job_id and info.job_id and info.job_id != row.job_id:
@@ -156,10 +156,10 @@ def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
 
 
 def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
-    """Remove a link. The access that it gave ends in any case, also while OpenTrain can't be reached.
+    """Remove a link. The access that it gave ends in any case, even while OpenTrain can't be reached.
 
-    The usage that is still owed is reported first. While a worker is at this customer, the removal is left to it.
-    Raises ``OpenTrainError`` when OpenTrain could not be told yet: the workers go on trying.
+    The usage that is still due is reported first. While a worker holds this customer's lease, the removal is left to
+    it. Raises ``OpenTrainError`` if OpenTrain could not be notified yet: the workers retry.
     """
     link.refresh_from_db(fields=["continued_by"])
     link = generations.current(link)
@@ -174,7 +174,7 @@ def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
 
 
 def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
-    """Delete at OpenTrain a link whose removal was asked for; one that is gone already is fine.
+    """Delete on OpenTrain a link whose removal was requested; one that no longer exists there is fine.
 
     Callers hold the install's lease.
     """
@@ -189,14 +189,14 @@ def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
         if not (isinstance(error, NotFound) and error.from_opentrain):
             _keep_error(row, error)
             raise
-        logger.info("Project link %s was gone at OpenTrain already.", row.opentrain_id)
+        logger.info("Project link %s no longer existed on OpenTrain.", row.opentrain_id)
     records.mark_removed(row, f"{cause}: project unlinked")
     row.refresh_from_db()
     return row
 
 
 def _delete_unanswered(row: ProjectLink) -> None:
-    """A link whose creation got no answer may exist all the same. One to another job is not ours to delete."""
+    """A link whose creation was not answered may exist nevertheless. One to another job is not ours to delete."""
     client = row.install.client
     for info in client.list_project_links():
         if (info.external_project_id, info.job_id) == (row.external_project_id, row.job_id):

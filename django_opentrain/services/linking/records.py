@@ -1,4 +1,4 @@
-"""Writing down which links OpenTrain says there are. Making and removing them is ``services.linking``."""
+"""Recording the links that OpenTrain has. ``lifecycle`` creates and removes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.explanations import Reason
-from django_opentrain.lazy_messages import Phrase
+from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ProjectLinkInfo
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
-    """Remember a link that OpenTrain has.
+    """Save a link that OpenTrain has.
 
-    A removed one stays removed: ids are not used again, so this is old news. A link of ours whose creation got
-    no answer is recognised by its project. None when another link stands in the way: OpenTrain allows one
-    per project, so one of the two is gone, and only a look at OpenTrain's list tells which.
+    A removed one stays removed: ids are not used again, so this is outdated. A link of ours whose creation was not
+    answered is recognised by its project. None if the project has another link here: OpenTrain allows one per
+    project, so one of the two no longer exists, and only OpenTrain's list says which.
     """
     with install_lock(install):
         link = _row_for(install, info)
@@ -40,14 +40,14 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     return link
 
 
-def contradicts(link: ProjectLink, info: ProjectLinkInfo) -> Phrase | None:
-    """What is said of a link and can't be: OpenTrain has no call that gives a link another project.
+def contradicts(link: ProjectLink, info: ProjectLinkInfo) -> LazyMessage | None:
+    """The problem if OpenTrain reports another project for a link, which no call of its API can cause.
 
-    Trainers have access through it, which would end in the one project and was given in the other.
+    Trainers have access through the link: it would be revoked in a project in which it was never granted.
     """
     if not link.opentrain_id or info.external_project_id in ("", link.external_project_id):
         return None
-    return Phrase(
+    return LazyMessage(
         _("OpenTrain says that link %(link)s is of project %(other)s. It stays with project %(project)s."),
         {
             "link": link.opentrain_id,
@@ -58,26 +58,26 @@ def contradicts(link: ProjectLink, info: ProjectLinkInfo) -> Phrase | None:
 
 
 def adopt_job(link: ProjectLink, job_id: str) -> None:
-    """OpenTrain lists the link with this job: the customer chose it there, which no event says."""
+    """OpenTrain lists the link with this job: the customer chose it there, for which there is no event."""
     with install_lock(link.install):
         ProjectLink.objects.live().filter(pk=link.pk).update(job_id=job_id, updated_at=timezone.now())
 
 
 def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
-    """The row of this link: known, ours without an answer yet, or new; None when another is in the way."""
+    """The row of this link: by its id, an unanswered one, or a new one; None if the project has another link."""
     link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
     if link is not None:
         return link
     live = ProjectLink.objects.live().filter(install=install)
-    in_the_way = live.filter(external_project_id=info.external_project_id).first()
-    if in_the_way is None:
+    of_project = live.filter(external_project_id=info.external_project_id).first()
+    if of_project is None:
         return ProjectLink(install=install)
-    unanswered = in_the_way.opentrain_id is None and same_job(in_the_way, info.job_id)
-    return in_the_way if unanswered else None
+    unanswered = of_project.opentrain_id is None and same_job(of_project, info.job_id)
+    return of_project if unanswered else None
 
 
 def same_job(link: ProjectLink, job_id: str) -> bool:
-    """Whether it can be a link of this job: one without a job is given one later."""
+    """Whether it can be a link to this job: one without a job gets one later."""
     return not link.job_id or not job_id or link.job_id == job_id
 
 
@@ -86,16 +86,16 @@ def _fill(link: ProjectLink, info: ProjectLinkInfo) -> None:
     link.external_project_id = link.external_project_id or info.external_project_id
     link.external_project_name = info.external_project_name or link.external_project_name
     link.external_project_url = info.external_project_url or link.external_project_url
-    # Of two jobs the older news may have come last: the list says which it is.
+    # Of two jobs the older one may have been reported last: the list says which is current.
     link.job_id = link.job_id or info.job_id
     if info.provisioning_mode:
-        # A mode that OpenTrain adds one day may mean that it provisions the accounts: then we must not.
+        # With an unknown, newer mode OpenTrain may provision the accounts itself: then we must not.
         ours = info.provisioning_mode == catalog.PARTNER_WEBHOOK
         link.provisioning_mode = catalog.PARTNER_WEBHOOK if ours else catalog.MANAGED_ADAPTER
 
 
 def record_removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
-    """The link with this id; a removed one is made where none was known, so that late news can't revive it."""
+    """The link with this id; if unknown, a removed one is created, so that no late event can revive it."""
     link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
     if link is None:
         link = ProjectLink(
@@ -107,7 +107,7 @@ def record_removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
 
 
 def request_removal(link: ProjectLink, cause: str) -> None:
-    """Access through this link ends; removing it at OpenTrain is left to the workers."""
+    """Access through this link ends; the workers remove it on OpenTrain."""
     with install_lock(link.install):
         ProjectLink.objects.filter(pk=link.pk, removal_requested_at=None).update(
             removal_requested_at=timezone.now()
@@ -117,18 +117,18 @@ def request_removal(link: ProjectLink, cause: str) -> None:
 
 
 def forget_id(link: ProjectLink) -> None:
-    """The link is gone at OpenTrain although it is wanted: it is to be made again."""
+    """The link no longer exists on OpenTrain although it is wanted: it has to be created again."""
     with install_lock(link.install):
-        gone = ProjectLink.objects.active().filter(pk=link.pk, opentrain_id=link.opentrain_id)
-        gone.update(opentrain_id=None, status=ProjectLink.Status.PENDING, updated_at=timezone.now())
+        missing = ProjectLink.objects.active().filter(pk=link.pk, opentrain_id=link.opentrain_id)
+        missing.update(opentrain_id=None, status=ProjectLink.Status.PENDING, updated_at=timezone.now())
     link.refresh_from_db()
 
 
 def mark_removed(link: ProjectLink, cause: str) -> int:
-    """The link is gone at OpenTrain: access through it is to end. Returns how many grants that were."""
+    """The link no longer exists on OpenTrain: access through it ends. Returns how many grants that were."""
     now = timezone.now()
     with install_lock(link.install):
-        standing = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
-        standing.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
+        present = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
+        present.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
         link.refresh_from_db()
         return grants.revoke(AccessGrant.objects.filter(link=link), cause)

@@ -1,4 +1,4 @@
-"""Forgetting in time (retention), at once (erasure), and re-encrypting what is kept (key rotation)."""
+"""Purging after the retention period, erasure on request, and key rotation."""
 
 from django_opentrain.services.purge.retention import Purged, overdue, run
 

@@ -1,8 +1,8 @@
-"""Erasure: forgetting one trainer now, because they asked for it.
+"""Erasure: one trainer's personal data, at their request.
 
-What is personal goes: name, country, profile, Work Email, the bodies of events that name them, and their name in the
-admin's history. OpenTrain's user id stays with what was worked and who had access: it is the account's key, and
-means nothing without OpenTrain. The host's own account is the host's to delete.
+Erased are name, country, profile, Work Email, the bodies of events that name them, and their name in the admin's
+history. OpenTrain's user id stays with the usage and access records: it is the account's key, and means nothing
+without OpenTrain. The host's own account is the host's to delete.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from django_opentrain.platform.values import as_id
 from django_opentrain.services.purge import retention
 from django_opentrain.services.usage import totals
 
-#: Bodies that are looked into at once.
+#: Bodies that are searched at once.
 BATCH: Final = 200
 
 
 @dataclass(kw_only=True)
 class Erased:
-    """What was forgotten, and what was not ours to forget."""
+    """What was erased, and what is not ours to erase."""
 
     people: int = 0
     event_bodies: int = 0
-    #: Bodies that no key decrypts: whether they name the person can't be seen.
+    #: Bodies that no key decrypts: they may name the trainer.
     unreadable_bodies: int = 0
-    #: The host's keys of the person's accounts, which stay.
+    #: The host's ids of the trainer's accounts, which stay.
     accounts: list[str] = field(default_factory=list)
 
 
 def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
-    """Forget this trainer, for every customer. Raises ``StillNeededError`` unless ``force``.
+    """Erase this trainer's data, for every customer. Raises ``StillNeededError`` unless ``force``.
 
-    A later hire, and with ``force`` a running contract, makes OpenTrain tell their data again.
+    After a later hire, and with ``force`` under an active contract, OpenTrain sends their data again.
     """
     people = Participant.objects.filter(opentrain_user_id=opentrain_user_id)
     naming, unreadable = _events_naming(opentrain_user_id)
@@ -59,7 +59,7 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
     with transaction.atomic():
         _rename_in_history(people, opentrain_user_id)
-        result.people = retention.forget(people)
+        result.people = retention.anonymize(people)
         for start in range(0, len(naming), BATCH):
             batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
             result.event_bodies += retention.empty_bodies(batch)
@@ -67,37 +67,37 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
 
 
 def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:
-    mine = Q(participant__opentrain_user_id=opentrain_user_id)
+    of_trainer = Q(participant__opentrain_user_id=opentrain_user_id)
     hired = Q(trainer__opentrain_user_id=opentrain_user_id)
-    # Under others nothing is done any more: nobody tells of their end once connection or link is gone.
-    known = Contract.objects.active().linked().filter(install__status__in=Install.LIVE)
-    running = known.filter(hired | Q(grants__participant__opentrain_user_id=opentrain_user_id))
-    gone = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
+    # Others don't count: once their connection or link has ended, their end is never reported.
+    linked = Contract.objects.active().linked().filter(install__status__in=Install.LIVE)
+    running = linked.filter(hired | Q(grants__participant__opentrain_user_id=opentrain_user_id))
+    revoked = {"desired": AccessGrant.Desired.REVOKED, "state": AccessGrant.State.REVOKED}
     worked = Q(worker_id=opentrain_user_id) | Q(
         contract__trainer__opentrain_user_id=opentrain_user_id, worker_id=""
     )
-    owed = DailyUsage.objects.unreported(totals.today()).filter(
+    unreported = DailyUsage.objects.unreported(totals.today()).filter(
         worked, contract__install__token__isnull=False
     )
     pending = WebhookEvent.objects.filter(pk__in=naming, status=WebhookEvent.Status.PENDING)
     waiting = {
-        "contracts that run": running.distinct(),
-        "grants of access that are not removed": AccessGrant.objects.filter(mine).exclude(**gone),
-        "days of work that are not reported": owed,
-        "events that name them and are not processed": pending,
+        "active contracts": running.distinct(),
+        "access grants that are not revoked": AccessGrant.objects.filter(of_trainer).exclude(**revoked),
+        "unreported days of work": unreported,
+        "unprocessed events that name them": pending,
     }
     return [f"{what}: {count}" for what, rows in waiting.items() if (count := rows.count())]
 
 
 def _accounts(opentrain_user_id: str) -> list[str]:
     grants = AccessGrant.objects.filter(participant__opentrain_user_id=opentrain_user_id)
-    known = set(grants.exclude(host_user_ref="").values_list("host_user_ref", flat=True))
+    granted = set(grants.exclude(host_user_ref="").values_list("host_user_ref", flat=True))
     bound = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id)
-    return sorted(known | {str(each) for each in bound.values_list("user", flat=True)})
+    return sorted(granted | {str(each) for each in bound.values_list("user", flat=True)})
 
 
 def _rename_in_history(people: QuerySet[Participant], name: str) -> None:
-    """Django's admin keeps the name that a row had when something was done with it."""
+    """Replace their name in the history of Django's admin."""
     if not apps.is_installed("django.contrib.admin"):
         return
     entries = apps.get_model("admin", "LogEntry")._default_manager
@@ -108,12 +108,12 @@ def _rename_in_history(people: QuerySet[Participant], name: str) -> None:
         entries.filter(content_type=kind, object_id__in=keys).update(object_repr=name)
 
 
-# Which events name somebody -------------------------------------------------------------------
+# Which events name the trainer ----------------------------------------------------------------
 
 
 def _events_naming(opentrain_user_id: str) -> tuple[list[int], int]:
-    """The keys of the events whose bodies name this id, and how many could not be read. Bodies are encrypted: each
-    has to be looked into.
+    """The keys of the events whose bodies name this id, and how many could not be read. Bodies are encrypted, so each
+    has to be searched.
     """
     named = {row.pk: _names(row, opentrain_user_id) for row in _with_bodies()}
     return [pk for pk, yes in named.items() if yes], sum(yes is None for yes in named.values())
@@ -128,9 +128,9 @@ def _with_bodies() -> Iterator[WebhookEvent]:
 
 
 def _names(row: WebhookEvent, wanted: str) -> bool | None:
-    """Anywhere in its body: not all the places are documented. What is no JSON is searched as it is.
+    """Whether the id is anywhere in its body: not all places are documented. Invalid JSON is searched as text.
 
-    None when the key is lost.
+    None if the key is lost.
     """
     try:
         payload, body = row.payload, row.body
@@ -140,14 +140,14 @@ def _names(row: WebhookEvent, wanted: str) -> bool | None:
 
 
 def _holds(payload: Any, wanted: str) -> bool:
-    """Whether a value in ``payload``, or a key, is this id. Without recursion: a payload may be nested deep."""
-    unseen = [payload]
-    while unseen:
-        value = unseen.pop()
+    """Whether a value in ``payload``, or a key, is this id. Without recursion: a payload may be nested deeply."""
+    pending = [payload]
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
-            unseen += [*value, *value.values()]
+            pending += [*value, *value.values()]
         elif isinstance(value, list):
-            unseen += value
+            pending += value
         elif as_id(value) == wanted:
             return True
     return False

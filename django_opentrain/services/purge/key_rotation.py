@@ -1,6 +1,6 @@
-"""Encryption keys: re-encrypting everything with the first one, while the site runs.
+"""Key rotation: re-encrypting everything with the first key, while the site runs.
 
-Resumable by nature: what the first key encrypted is passed over, so a run that was cut short is simply run again.
+It can be resumed: what the first key has encrypted is skipped, so an interrupted run is simply started again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MOST_PASSES: Final = 3
 
 @dataclass(kw_only=True)
 class Rotation:
-    """What a run has done. The old keys may go once nothing is ``undecryptable`` or ``returning``."""
+    """What a run has done. The old keys may be removed once nothing is ``undecryptable`` or ``returning``."""
 
     rotated: int = 0
     current: int = 0
     undecryptable: int = 0
-    #: Values that were found encrypted with an old key in every pass: some process still writes with it.
+    #: Values that were encrypted with an old key in every pass: a process still uses it.
     returning: int = 0
 
 
@@ -44,14 +44,14 @@ Progress = Callable[[str, int], None]
 
 
 def _quiet(_column: str, _rows: int) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 def rotate(progress: Progress = _quiet) -> Rotation:
-    """Re-encrypt every secret with the first key. ``progress`` is told each column and how many rows are done.
+    """Re-encrypt every secret with the first key. ``progress`` gets each column and how many rows are done.
 
-    Looks again after a pass that found something: whoever read a row before and saved it after has written the old
-    ciphertext back.
+    Repeated after a pass that re-encrypted something: a process that read a row before and saved it after has
+    written the old ciphertext back.
     """
     total = _pass(progress)
     total.returning = total.rotated
@@ -74,12 +74,12 @@ def _pass(progress: Progress) -> Rotation:
 
 
 def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, total: Rotation) -> list[int]:
-    """The next rows in the order of their keys; returns their keys."""
+    """Re-encrypt the next rows, in the order of their keys; returns these keys."""
     manager = model._default_manager
     filled = manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
     keys = list(filled.values_list("pk", flat=True)[:BATCH])
     with transaction.atomic():
-        # In the order of their keys, as others lock them, so that none waits for the other.
+        # In the order of their keys, as everywhere, so that there is no deadlock.
         rows = manager.select_for_update().filter(pk__in=keys).order_by("pk")
         for row in rows.only("pk", field.attname):
             _rotate_row(row, field, total)
@@ -101,7 +101,7 @@ def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> No
 
 
 def undecryptable(sample: int) -> dict[str, int]:
-    """By column, how many of its newest ``sample`` values no key decrypts; columns without any are left out."""
+    """By column, how many of its newest ``sample`` values no key decrypts; columns without any are omitted."""
     lost: dict[str, int] = {}
     for model, field in encrypted_columns():
         filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by("-pk")

@@ -1,4 +1,4 @@
-"""Forgetting: event bodies and people's data, once nothing needs them any more."""
+"""Retention: event bodies and personal data are deleted once nothing needs them any more."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Purged:
 
 
 def run() -> Purged:
-    """Forget everything whose retention is over. Never what is still to be processed, removed or reported."""
+    """Delete everything past its retention, but nothing that still has to be processed, revoked or reported."""
     now = timezone.now()
     return Purged(
         event_bodies=_in_batches(_old_bodies(now), empty_bodies),
-        people=_in_batches(_former_trainers(now), forget),
+        people=_in_batches(_former_trainers(now), anonymize),
         consent_requests=_in_batches(
             ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
         ),
@@ -55,10 +55,10 @@ def run() -> Purged:
 
 
 def overdue(at: datetime) -> Purged:
-    """How many event bodies and people a run at that time would have emptied, and that still are not.
+    """How many event bodies and trainers a run at that time would have emptied, and that still are not.
 
-    Of bodies only those of the last ``OVERDUE``: where runs have stopped there are such ones, and to look through all
-    events that ever came would take long.
+    Of bodies only those of the last ``OVERDUE``: if runs have stopped there are such ones, and searching all events
+    would take long.
     """
     since = at - timedelta(days=conf.event_retention_days) - OVERDUE
     bodies = _old_bodies(at).filter(received_at__gt=since)
@@ -72,12 +72,12 @@ def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
 
 
 def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
-    """Forget what these events said; that they came stays."""
+    """Delete the bodies of these events; the rows stay."""
     return rows.update(body=None)
 
 
 def _former_trainers(now: datetime) -> QuerySet[Participant]:
-    """People all of whose contracts are over for long enough, whose access is gone and whose hours are reported."""
+    """Trainers all of whose contracts ended long enough ago, whose access is revoked and whose usage is reported."""
     before = now - timedelta(days=conf.pii_retention_days)
     hires = Contract.objects.filter(grants__participant=OuterRef("pk")) | Contract.objects.filter(
         trainer=OuterRef("pk")
@@ -86,27 +86,27 @@ def _former_trainers(now: datetime) -> QuerySet[Participant]:
     unsettled = AccessGrant.objects.filter(participant=OuterRef("pk")).exclude(
         desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
     )
-    owed = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
-    # Without a token nothing can be reported any more, and what is kept for that would be kept for ever.
-    reportable = owed.filter(contract__install__token__isnull=False)
+    due = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
+    # Without a token nothing can be reported any more: waiting for that would keep the data indefinitely.
+    reportable = due.filter(contract__install__token__isnull=False)
     old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
     return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(reportable))
 
 
 def _over_since(before: datetime) -> Q:
-    """Contracts that ended by then, or whose end nobody tells: their connection or their link was gone by then."""
-    left = Q(install__status__in=[Install.Status.REVOKED, Install.Status.DISCONNECTED])
+    """Contracts that ended by then, or whose connection or link ended by then: their own end is never reported."""
+    ended = Q(install__status__in=[Install.Status.REVOKED, Install.Status.DISCONNECTED])
     linked = ProjectLink.objects.filter(Q(live=True) | Q(removed_at__gt=before), contracts=OuterRef("pk"))
     return (
         Q(status=Contract.Status.ENDED, ended_at__lte=before)
-        | left & Q(install__revoked_at__lte=before)
+        | ended & Q(install__revoked_at__lte=before)
         | Q(~Exists(linked), created_at__lte=before)
     )
 
 
-def forget(people: QuerySet[Participant]) -> int:
-    """Forget what is personal about these participants: name, country, profile, Work Email. The id stays."""
-    return people.update(
+def anonymize(participants: QuerySet[Participant]) -> int:
+    """Delete these participants' personal data: name, country, profile, Work Email. The id stays."""
+    return participants.update(
         display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
     )
 
@@ -117,14 +117,14 @@ def _abandoned_installs(now: datetime) -> QuerySet[Install]:
 
 def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
     with transaction.atomic():
-        # A token may be on its way into such a row: once it is locked, the condition holds or it is left out.
+        # A token may be being saved to such a row: once it is locked, it meets the condition or is left out.
         keys = [row.pk for row in lock_all(rows)]
         deleted, _by_model = rows.model._default_manager.filter(pk__in=keys).delete()
     return deleted
 
 
 def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int]) -> int:
-    """``step`` gets the condition with the keys: what is needed again by then (replayed, hired) doesn't fulfil it."""
+    """``step`` gets the condition with the keys: rows that are needed again (replayed, hired) don't meet it."""
     total, last = 0, 0
     while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
         total += step(rows.filter(pk__in=ids))

@@ -1,4 +1,4 @@
-"""Reconciliation: everything that an event would have said is also found by asking OpenTrain."""
+"""Reconciliation: everything that an event would have said is also found by comparing with OpenTrain."""
 
 from django_opentrain.services.reconcile.runs import (
     Outcome,

@@ -1,4 +1,4 @@
-"""The difference between a survey and what we remember, as changes that can be shown or made."""
+"""The difference between a snapshot and this database, as changes that can be shown or made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from django_opentrain.lazy_messages import Phrase
+from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
 from django_opentrain.services import linking
@@ -30,42 +30,42 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that differs, and the step that mends it."""
+    """One difference, and the step that resolves it."""
 
-    #: "+" appears, "-" goes, "~" differs.
+    #: "+" is added, "-" is removed, "~" differs.
     sign: str
-    text: Phrase
+    text: LazyMessage
     make: Callable[[], object]
-    #: How many grants it takes away.
+    #: How many grants it revokes.
     removes: int = 0
-    #: What is done where that many removals can't be believed. Without it they wait until they are confirmed.
+    #: What is done instead if the breaker holds it. Without it the change waits until it is confirmed.
     instead: Change | None = None
 
     @property
-    def line(self) -> Phrase:
-        """With its sign, as a diff has it."""
-        return Phrase("%(sign)s %(text)s", {"sign": self.sign, "text": self.text})
+    def line(self) -> LazyMessage:
+        """With its sign, as in a diff."""
+        return LazyMessage("%(sign)s %(text)s", {"sign": self.sign, "text": self.text})
 
     def __str__(self) -> str:
         return str(self.line)
 
 
-def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
-    """What to do about links: removals first, since a project has one link at a time."""
-    listed = install.project_links.filter(opentrain_id__in=[info.id for info in seen.links])
-    known = {row.opentrain_id: row for row in listed.select_related("install")}
-    gone = ProjectLink.objects.active().filter(install=install, opentrain_id__in=seen.gone_links)
-    for row in gone.select_related("install"):
-        yield _gone_link(row, seen)
+def link_changes(install: Install, remote: Snapshot) -> Iterator[Change]:
+    """The changes of links: removals first, since a project has one link at a time."""
+    listed = install.project_links.filter(opentrain_id__in=[info.id for info in remote.links])
+    by_id = {row.opentrain_id: row for row in listed.select_related("install")}
+    missing = ProjectLink.objects.active().filter(install=install, opentrain_id__in=remote.missing_links)
+    for row in missing.select_related("install"):
+        yield _missing_link(row, remote)
     for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
-        yield _unfinished_link(row, seen)
-    for info in seen.links:
-        if info.id in known:
-            yield from _known_link(known[info.id], info, seen)
+        yield _unfinished_link(row, remote)
+    for info in remote.links:
+        if info.id in by_id:
+            yield from _listed_link(by_id[info.id], info, remote)
         else:
             yield Change(
                 sign="+",
-                text=Phrase(
+                text=LazyMessage(
                     _("link %(link)s of project %(project)s to job %(job)s"),
                     {"link": info.id, "project": info.external_project_id, "job": info.job_id or "-"},
                 ),
@@ -73,16 +73,16 @@ def link_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
             )
 
 
-def _known_link(row: ProjectLink, info: ProjectLinkInfo, seen: Snapshot) -> Iterator[Change]:
+def _listed_link(row: ProjectLink, info: ProjectLinkInfo, remote: Snapshot) -> Iterator[Change]:
     if not row.live:
         return
     contradiction = records.contradicts(row, info)
     if contradiction:
-        seen.unseen.append(contradiction)
+        remote.problems.append(contradiction)
     elif info.job_id not in ("", row.job_id):
         yield Change(
             sign="~",
-            text=Phrase(
+            text=LazyMessage(
                 _("link %(link)s of project %(project)s is now to job %(job)s"),
                 {"link": info.id, "project": row.external_project_id, "job": info.job_id},
             ),
@@ -90,66 +90,66 @@ def _known_link(row: ProjectLink, info: ProjectLinkInfo, seen: Snapshot) -> Iter
         )
 
 
-def _gone_link(row: ProjectLink, seen: Snapshot) -> Change:
-    """One that was removed at OpenTrain; or one that this install never had, which is only wrong here."""
+def _missing_link(row: ProjectLink, remote: Snapshot) -> Change:
+    """One that was removed on OpenTrain; or one that this install never had there, which is only wrong here."""
     about = {"link": row.opentrain_id, "project": row.external_project_id}
     again = Change(
         sign="~",
-        text=Phrase(
+        text=LazyMessage(
             _(
                 "link %(link)s of project %(project)s no longer exists on OpenTrain, but trainers work"
                 " there: it is created again (if you don't want that, unlink the project here)"
             ),
             about,
         ),
-        make=partial(_link_again, row, seen),
+        make=partial(_link_again, row, remote),
     )
-    # An id that an earlier connection of this customer had.
+    # The id is an earlier install's of this customer.
     same_id = ProjectLink.objects.filter(opentrain_id=row.opentrain_id, install__tenant=row.install.tenant)
     if same_id.exclude(pk=row.pk).exists():
         return again
     return Change(
         sign="-",
-        text=Phrase(_("link %(link)s of project %(project)s no longer exists on OpenTrain"), about),
-        make=partial(records.mark_removed, row, f"{CAUSE}: the link is gone at OpenTrain"),
+        text=LazyMessage(_("link %(link)s of project %(project)s no longer exists on OpenTrain"), about),
+        make=partial(records.mark_removed, row, f"{CAUSE}: the link no longer exists on OpenTrain"),
         removes=AccessGrant.objects.wanted().filter(link=row).count(),
         instead=again,
     )
 
 
-def _link_again(row: ProjectLink, seen: Snapshot) -> None:
+def _link_again(row: ProjectLink, remote: Snapshot) -> None:
     records.forget_id(row)
-    linking.complete(row, seen.links)
+    linking.complete(row, remote.links)
 
 
-def _unfinished_link(row: ProjectLink, seen: Snapshot) -> Change:
+def _unfinished_link(row: ProjectLink, remote: Snapshot) -> Change:
     if row.removal_requested_at:
         return Change(
             sign="~",
-            text=Phrase(
+            text=LazyMessage(
                 _("project %(project)s still has to be unlinked"), {"project": row.external_project_id}
             ),
             make=partial(linking.finish_removal, row),
         )
     return Change(
         sign="~",
-        text=Phrase(
+        text=LazyMessage(
             _("project %(project)s still has to be linked to job %(job)s"),
             {"project": row.external_project_id, "job": row.job_id or "-"},
         ),
-        make=partial(linking.complete, row, seen.links),
+        make=partial(linking.complete, row, remote.links),
     )
 
 
-def contract_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
-    """What to do about contracts. One that is known, listed as before, and has its grants costs nothing."""
-    rows = _rows(install, [*seen.active, *seen.ended])
+def contract_changes(install: Install, remote: Snapshot) -> Iterator[Change]:
+    """The changes of contracts. One that is unchanged and has its grants takes no query."""
+    rows = _rows(install, [*remote.active, *remote.ended])
     records = {row.opentrain_id: row for row in ProjectLink.objects.live().filter(install=install)}
     done = _done(install)
-    for info in seen.ended.values():
+    for info in remote.ended.values():
         yield from _ended(install, rows.get(info.id), info)
-    for info in seen.active.values():
-        if info.id in seen.ended:
+    for info in remote.active.values():
+        if info.id in remote.ended:
             continue  # it ended between the two lists
         row = rows.get(info.id)
         if row is None or row.status == Contract.Status.ACTIVE:
@@ -159,7 +159,7 @@ def contract_changes(install: Install, seen: Snapshot) -> Iterator[Change]:
 
 
 def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:
-    """What we know of the contracts that are listed: not of all that there ever were."""
+    """Our rows of the listed contracts only: there may be many old ones."""
     rows: dict[str, Contract] = {}
     for start in range(0, len(listed), BATCH):
         some = install.contracts.filter(opentrain_id__in=listed[start : start + BATCH])
@@ -168,19 +168,19 @@ def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:
 
 
 def _done(install: Install) -> set[tuple[str, int, bool]]:
-    """Active contracts, their links, and whether it gives access: what needs nothing from us.
+    """Active contracts that need no change: each with a link, and whether that gives access.
 
-    A link that gives none is to be known, and one that does is to have a grant.
+    A link that doesn't give access has to be recorded, one that does has to have a grant.
     """
     active = Contract.objects.active().filter(install=install)
-    known = Contract.links.through.objects.filter(contract__in=active)
-    given = AccessGrant.objects.filter(contract__in=active).select_related("contract")
+    recorded = Contract.links.through.objects.filter(contract__in=active)
+    granted = AccessGrant.objects.filter(contract__in=active).select_related("contract")
     return {
         *(
             (contract, link, False)
-            for contract, link in known.values_list("contract__opentrain_id", "projectlink")
+            for contract, link in recorded.values_list("contract__opentrain_id", "projectlink")
         ),
-        *((row.contract.opentrain_id, row.link_id, True) for row in given if not grants.is_revivable(row)),
+        *((row.contract.opentrain_id, row.link_id, True) for row in granted if not grants.is_revivable(row)),
     }
 
 
@@ -202,8 +202,8 @@ def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterat
         )
 
 
-def _about(template: str, info: ContractInfo) -> Phrase:
-    return Phrase(template, {"id": info.id, "title": info.title})
+def _about(template: str, info: ContractInfo) -> LazyMessage:
+    return LazyMessage(template, {"id": info.id, "title": info.title})
 
 
 def _end(install: Install, info: ContractInfo) -> None:
@@ -211,24 +211,24 @@ def _end(install: Install, info: ContractInfo) -> None:
 
 
 def record_ended(install: Install, info: ContractInfo) -> None:
-    """A contract whose end and start were missed, or whose row was deleted: access it gave must be taken away."""
+    """A contract whose start and end were missed, or whose row was deleted: any access it gave must be revoked."""
     contract = contracts.save(install, info)
-    people = participants.fetch(contract, at_work=False)
+    trainers = participants.fetch(contract, at_work=False)
     with install_lock(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
-            for person in people:
-                grants.remember(contract, link, person, CAUSE)
+            for trainer in trainers:
+                grants.remember(contract, link, trainer, CAUSE)
         _end(install, info)
 
 
 def _active(install: Install, row: Contract | None, info: ContractInfo, *, missing: bool) -> Iterator[Change]:
     if row is None or missing:
         new = _("contract %(id)s (%(title)s), active")
-        known = _("contract %(id)s (%(title)s), active: access is missing")
+        lacking = _("contract %(id)s (%(title)s), active: access is missing")
         yield Change(
             sign="+",
-            text=_about(new if row is None else known, info),
+            text=_about(new if row is None else lacking, info),
             make=partial(start, install, info),
         )
     elif _differs(row, info):
@@ -244,14 +244,14 @@ def _differs(row: Contract, info: ContractInfo) -> bool:
 
 
 def start(install: Install, info: ContractInfo) -> None:
-    """An active contract is new to us, or lacks grants: ask who was hired, and want access for them."""
+    """An active contract is new here, or lacks grants: fetch its participants, and grant them access."""
     listed = install.project_links.filter(opentrain_id__in=info.project_link_ids)
     grant_participants(install, contracts.save(install, info), listed)
 
 
 def grant_participants(install: Install, contract: Contract, links: QuerySet[ProjectLink]) -> None:
-    """Ask who works under an active contract, and want access to these projects for them."""
-    people = participants.fetch(contract)
+    """Fetch the participants of an active contract, and grant them access to these projects."""
+    trainers = participants.fetch(contract)
     with install_lock(install):
         Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
         contract.refresh_from_db()
@@ -261,5 +261,5 @@ def grant_participants(install: Install, contract: Contract, links: QuerySet[Pro
         for link in links:
             contract.links.add(link)
             if link.grants_access:
-                for person in people:
-                    grants.grant(contract, link, person, CAUSE)
+                for trainer in trainers:
+                    grants.grant(contract, link, trainer, CAUSE)

@@ -1,9 +1,9 @@
-"""Reconciliation: everything a webhook would have told us is found by asking, too.
+"""Reconciliation: everything that a webhook would have said is also found by comparing with OpenTrain.
 
-Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run costs four lists
-when nothing changed; once a day each contract's budget and participants are asked for besides. Nothing is taken away
-because it is absent from a list: a contract must be listed as ended, a link must answer 404. Many removals at once
-stop and wait until somebody confirms them.
+Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes four calls
+if nothing has changed; once a day it also fetches each contract's budget and participants. Nothing is revoked because
+it is absent from a list: a contract must be listed as ended, a link must answer 404. Unusually many removals are held
+until they are confirmed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.utils.translation import gettext_noop as _
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
-from django_opentrain.lazy_messages import Phrase
+from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import (
@@ -49,11 +49,11 @@ from django_opentrain.services.workers.locks import Lease, exclusive_lease
 
 logger = logging.getLogger(__name__)
 
-#: Budgets and participants that nothing has told us about for this long are asked for.
-NEWS_AGE: Final = timedelta(days=1)
-#: One that is low or used up, sooner: new funding sends its news only once.
+#: Budgets and participants that were not updated for this long are fetched.
+REFRESH_AGE: Final = timedelta(days=1)
+#: A budget that is low or used up, sooner: new funding sends only one event.
 WARNED_BUDGET_AGE: Final = timedelta(hours=1)
-#: Contracts that are asked about in one run.
+#: Contracts that are refreshed in one run.
 CONTRACTS_AT_ONCE: Final = 50
 #: A breaker needs a handful of grants before a share of them means anything.
 REMOVAL_BREAKER_MINIMUM: Final = 5
@@ -61,35 +61,35 @@ REMOVAL_BREAKER_MINIMUM: Final = 5
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a run found, and what it did about it."""
+    """The differences that a run found, and what it did about them."""
 
     changes: list[Change] = field(default_factory=list)
     #: Removals that the breaker holds back.
     held: list[Change] = field(default_factory=list)
-    #: What could not be seen or done, in words.
-    problems: list[Phrase] = field(default_factory=list)
-    #: OpenTrain failed at some of it, so that it is worth trying again soon.
+    #: What could not be compared or done.
+    problems: list[LazyMessage] = field(default_factory=list)
+    #: OpenTrain failed at some of it, so that the run should be retried soon.
     unfinished: bool = False
-    #: How many removals somebody had confirmed when the run began; more than these are asked for again.
+    #: How many removals had been confirmed when the run began; more than these are held again.
     confirmed: int | None = None
-    #: Grants that were to stand when the run began.
+    #: Grants that were wanted when the run began.
     wanted: int = 0
-    #: For when a run had been requested before the lists were read: this one is it.
+    #: ``next_reconcile_at`` before the lists were read: a later request needs another run.
     planned: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
-        """Nothing found and done yet."""
+        """The outcome before anything was compared."""
         wanted = AccessGrant.objects.wanted().filter(contract__install=row)
         confirmed = row.removals_held if row.removals_confirmed else None
         return cls(confirmed=confirmed, wanted=wanted.count())
 
-    def note(self, what: Phrase, error: OpenTrainError | LinkConflict) -> None:
-        """OpenTrain refused one thing. Raises where it will refuse all others, too."""
+    def note(self, what: LazyMessage, error: OpenTrainError | LinkConflict) -> None:
+        """OpenTrain refused one step. Raises if it would refuse all others, too."""
         if isinstance(error, (Unauthorized, RateLimited)):
             raise error
         self.problems.append(
-            Phrase(
+            LazyMessage(
                 "%(what)s: %(error)s",
                 {"what": what, "error": redact(str(error)), "code": explain(error).code},
             )
@@ -98,16 +98,16 @@ class Outcome:
 
 
 def install(install: Install, *, dry_run: bool = False) -> Outcome:
-    """Restore the truth for one install; with ``dry_run`` only say what differs.
+    """Restore what differs from OpenTrain for one install; with ``dry_run`` only return the differences.
 
-    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain can't be asked.
+    Raises ``BusyError`` while another worker holds it, ``OpenTrainError`` if OpenTrain can't be reached.
     """
     with exclusive_lease(install) as held:
         return _compare(install, held) if dry_run else _run(install, held)
 
 
 def confirm_removals(row: Install) -> None:
-    """Somebody has looked at the removals that the breaker holds, and they are right."""
+    """A person has confirmed the removals that the breaker holds."""
     Install.objects.filter(pk=row.pk).update(removals_confirmed=True)
     retries.request_reconcile(row)
 
@@ -116,11 +116,11 @@ def confirm_removals(row: Install) -> None:
 
 
 def _compare(row: Install, held: Lease) -> Outcome:
-    outcome, seen = Outcome.begin(row), Snapshot()
-    for look, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
-        look(row, seen, held)
-        outcome.changes.extend(_within_breaker(row, list(compare(row, seen)), outcome))
-    outcome.problems.extend(seen.unseen)
+    outcome, remote = Outcome.begin(row), Snapshot()
+    for read, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
+        read(row, remote, held)
+        outcome.changes.extend(_within_breaker(row, list(compare(row, remote)), outcome))
+    outcome.problems.extend(remote.problems)
     return outcome
 
 
@@ -144,41 +144,41 @@ def _run(row: Install, held: Lease) -> Outcome:
     )
     if outcome.confirmed is not None:
         Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
-    # Not when another run was requested since the lists were read.
+    # Not if another run was requested since the lists were read.
     Install.objects.filter(pk=row.pk, next_reconcile_at=outcome.planned).update(next_reconcile_at=again)
     row.refresh_from_db()
     return outcome
 
 
 def _restore(row: Install, held: Lease) -> Outcome:
-    outcome, seen = Outcome.begin(row), Snapshot()
+    outcome, remote = Outcome.begin(row), Snapshot()
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
-        # Before anything is read: what happens from now on is sent, what happened until now is listed.
-        _try(Phrase(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
+        # Before anything is read: later changes are sent, earlier ones are listed.
+        _try(LazyMessage(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
     row.refresh_from_db(fields=["next_reconcile_at"])
     outcome.planned = row.next_reconcile_at
-    for look, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
-        look(row, seen, held)
-        changes = list(compare(row, seen))
+    for read, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
+        read(row, remote, held)
+        changes = list(compare(row, remote))
         _make(_within_breaker(row, changes, outcome), held, outcome)
-    outcome.problems.extend(seen.unseen)
+    outcome.problems.extend(remote.problems)
     _refresh(row, held, outcome)
     _reassert(row, held)
     return outcome
 
 
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
-    """Everything, or without the removals when they, and those before in this run, are too many to be believed.
+    """All changes, or those without the removals if these, with earlier ones of this run, are unusually many.
 
-    Contracts that are listed as ended then wait for a person. A link that is gone is made again: which of its
-    contracts have ended, OpenTrain lists.
+    Contracts that are listed as ended then wait for a person. A missing link is created again: OpenTrain lists which
+    of its contracts have ended.
     """
     removals = sum(change.removes for change in (*outcome.changes, *changes))
     unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
     if not unusual or removals <= (outcome.confirmed or 0):
         return changes
     logger.error(
-        "Install %s: OpenTrain's lists would take away %d of %d grants. Nothing is removed until it is confirmed.",
+        "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed.",
         row.opentrain_id,
         removals,
         outcome.wanted,
@@ -193,8 +193,8 @@ def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
             outcome.changes.append(change)
 
 
-def _try(what: Phrase, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
-    """Take one step; whether OpenTrain let us."""
+def _try(what: LazyMessage, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
+    """Take one step; returns whether OpenTrain accepted it."""
     held.renew()
     try:
         step()
@@ -205,18 +205,18 @@ def _try(what: Phrase, step: Callable[[], object], held: Lease, outcome: Outcome
 
 
 def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
-    """Ask for what no event tells (who joined, a new Work Email), and for what none has told for long."""
-    long_ago = timezone.now() - NEWS_AGE
+    """Fetch what has no event (who joined, a new Work Email), and what was not updated for long."""
+    long_ago = timezone.now() - REFRESH_AGE
     if row.has_scope(catalog.CONTRACTS_READ):
         warned = ~Q(budget_state=Contract.BudgetState.OK)
         old = Q(budget_updated_at__lte=long_ago)
         old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
-        for contract in _unasked(row, "budget_updated_at", old):
-            what = Phrase(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
+        for contract in _outdated(row, "budget_updated_at", old):
+            what = LazyMessage(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
             _try(what, partial(contracts.fetch_budget, contract), held, outcome)
     if row.has_scope(catalog.PARTICIPANTS_READ):
-        for contract in _unasked(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
-            what = Phrase(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
+        for contract in _outdated(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
+            what = LazyMessage(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
             _try(
                 what,
                 partial(
@@ -227,24 +227,24 @@ def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
             )
 
 
-def _unasked(row: Install, column: str, old: Q) -> QuerySet[Contract]:
-    """The contracts for which ``column`` is empty or old, the longest unasked first."""
-    mine = Contract.objects.active().linked().filter(old | Q(**{column: None}), install=row)
-    # The place of nulls is each database's own choice.
-    longest_first = F(column).asc(nulls_first=True)
-    return mine.select_related("install").order_by(longest_first)[:CONTRACTS_AT_ONCE]
+def _outdated(row: Install, column: str, old: Q) -> QuerySet[Contract]:
+    """The contracts for which ``column`` is empty or old, the oldest first."""
+    outdated = Contract.objects.active().linked().filter(old | Q(**{column: None}), install=row)
+    # Databases sort nulls differently.
+    oldest_first = F(column).asc(nulls_first=True)
+    return outdated.select_related("install").order_by(oldest_first)[:CONTRACTS_AT_ONCE]
 
 
 def _reassert(row: Install, held: Lease) -> None:
-    """Somebody may have given or taken access in the host by hand: say again what should be."""
+    """Converge settled grants again: access may have been changed in the host by hand."""
     recently = timezone.now() - timedelta(days=conf.pii_retention_days)
     settled = AccessGrant.objects.filter(contract__install=row).filter(
         Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
-    # One whose last attempt did not finish waits, so that it can't end every run.
+    # One whose last attempt ended its process waits, so that it can't end every run.
     settled = settled.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now()))
-    # Removals first, as always: should one take more than it ought to, what is wanted is given again after it.
+    # Removals first, as always: if one removes too much, the wanted access is granted again after it.
     ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
     for grant in ordered:
         held.renew()
@@ -256,7 +256,7 @@ def _reassert(row: Install, held: Lease) -> None:
 
 def _postpone(row: Install, error: Exception) -> None:
     if isinstance(error, (BusyError, LeaseLostError)):
-        return  # what the other worker finds decides when to go on
+        return  # the other worker decides when to continue
     row.refresh_from_db()
     attempts, again = retries.next_attempt(row.reconcile_attempts + 1, error)
     Install.objects.filter(pk=row.pk).update(reconcile_attempts=attempts, next_reconcile_at=again)
@@ -265,7 +265,7 @@ def _postpone(row: Install, error: Exception) -> None:
 
 
 def _due() -> QuerySet[Install]:
-    """Installs for which something is to be done at OpenTrain, the longest waiting first."""
+    """Installs that are due, the longest waiting first."""
     now = timezone.now()
     alive = Q(status__in=Install.LIVE) | Q(status=Install.Status.DISCONNECTED, token__isnull=False)
     rested = Q(paused_until=None) | Q(paused_until__lte=now)
@@ -282,13 +282,13 @@ def each_due() -> Iterator[bool]:
     for pk in list(_due().values_list("pk", flat=True)):
         row = _due().filter(pk=pk).first()
         if row is None:
-            continue  # another worker has been there
+            continue  # another worker was faster
         try:
             reconcile_or_finish(row)
         except BusyError:
             yield False
             continue
-        except Exception as error:  # noqa: BLE001 - whatever it is, other customers must not wait for it
+        except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reconciling", row, error)
             if not isinstance(error, EXPECTED):
                 _postpone(row, error)
@@ -296,9 +296,9 @@ def each_due() -> Iterator[bool]:
 
 
 def reconcile_or_finish(row: Install) -> Outcome:
-    """Do what an install needs: say farewell, see whether it is still refused, reconcile.
+    """Do what an install needs: finish its offboarding, check whether it is still refused, or reconcile.
 
-    Raises ``BusyError`` while another worker is at it, ``OpenTrainError`` when OpenTrain refuses or can't be asked.
+    Raises ``BusyError`` while another worker holds it, ``OpenTrainError`` if OpenTrain refuses or can't be reached.
     """
     row.refresh_from_db()
     if row.status == Install.Status.DISCONNECTED:
@@ -310,7 +310,7 @@ def reconcile_or_finish(row: Install) -> Outcome:
 
 
 def _recheck(row: Install) -> None:
-    """OpenTrain refused the last call: does it refuse the install? Raises what it answers."""
+    """OpenTrain refused the last call: check whether it refuses the install. Raises its error."""
     try:
         tokens.verify(row)
     except EXPECTED as error:
@@ -321,14 +321,14 @@ def _recheck(row: Install) -> None:
 
 
 def request_all() -> int:
-    """Make every live install due, as the hourly schedule does; returns how many were not."""
+    """Make every live install due, as the hourly schedule does; returns how many were not due yet."""
     now = timezone.now()
     waiting = Install.objects.live().filter(Q(next_reconcile_at=None) | Q(next_reconcile_at__gt=now))
     return waiting.update(next_reconcile_at=now)
 
 
 def request_older_than(age: timedelta) -> int:
-    """Make every live install due that was not reconciled for this long; returns how many."""
+    """Make every live install due that has not been reconciled for this long; returns how many."""
     now = timezone.now()
     stale = Install.objects.live().filter(Q(reconciled_at=None) | Q(reconciled_at__lte=now - age))
     return stale.filter(next_reconcile_at=None).update(next_reconcile_at=now)

@@ -1,4 +1,4 @@
-"""Usage: daily totals, collecting them from the host, reporting them to OpenTrain."""
+"""Usage: daily totals, collected from the host and reported to OpenTrain."""
 
 from django_opentrain.services.usage.collecting import collect
 from django_opentrain.services.usage.reporting import Report, report, report_again

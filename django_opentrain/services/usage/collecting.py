@@ -1,4 +1,4 @@
-"""Collecting usage from the host: which days to ask the adapter for, and what of its answer is new."""
+"""Collecting usage from the host: which days to request from the adapter, and what has changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.usage.totals import (
     differences,
-    given_columns,
+    entry_columns,
     normal_worker,
     row_key,
     today,
@@ -28,7 +28,7 @@ from django_opentrain.services.usage.totals import (
 
 logger = logging.getLogger(__name__)
 
-#: What is asked for each time; once a day all days are.
+#: The days that are requested each time; once a day all days are.
 RECENT: Final = timedelta(days=3)
 
 
@@ -41,12 +41,12 @@ BATCH: Final = 500
 
 
 def collect(contract: Contract, *, recent_only: bool = False) -> int:
-    """Ask the adapter for the contract's days and record what changed; returns how many days did.
+    """Request the contract's days from the adapter and record what changed; returns how many days did.
 
-    All of its days are asked for, so that late work and corrections of old days come in too; with ``recent_only``
-    the last few. Days that can't be true are left out, and ``Contract.collect_error`` says so.
+    All of its days are requested, so that late work and corrections of old days are recorded too; with
+    ``recent_only`` the last few. Invalid days are left out, and ``Contract.collect_error`` says so.
     """
-    # When it began: what ends after midnight has not asked for the new day.
+    # The time of the request: one that ends after midnight has not requested the new day.
     asked_at = timezone.now()
     since, until = _days_of(contract)
     if recent_only:
@@ -64,14 +64,14 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
 
 
 def collected_today(contract: Contract) -> bool:
-    """Whether all days of the contract have been asked for since midnight."""
+    """Whether all days of the contract have been requested since midnight."""
     return contract.usage_collected_at is not None and work_day(contract.usage_collected_at) == today()
 
 
 def _days_of(contract: Contract) -> tuple[date, date]:
-    """The first and last day on which there can be work under this contract; what follows may be another one's.
+    """The first and last day on which there can be work under this contract; other days may be another contract's.
 
-    OpenTrain tells its start as a day, which begins in UTC.
+    OpenTrain reports its start as a day, which begins in UTC.
     """
     begin = contract.created_at
     if contract.start_date is not None:
@@ -81,12 +81,12 @@ def _days_of(contract: Contract) -> tuple[date, date]:
 
 
 def _entries(contract: Contract, days: Iterable[DayUsage]) -> tuple[list[UsageEntry], list[str]]:
-    """The adapter's days, and what is wrong with those that can't be true: the others are to be paid."""
+    """The adapter's valid days, and the problems of the others."""
     entries, problems = [], []
     for day in days:
         try:
             entries.append(_entry(contract, day))
-        except ValueError as error:  # noqa: PERF203 - each day by itself
+        except ValueError as error:  # noqa: PERF203 - each day on its own
             problems.append(str(error))
     return entries, problems
 
@@ -102,32 +102,34 @@ def _entry(contract: Contract, day: DayUsage) -> UsageEntry:
 
 
 def _left_out(contract: Contract, problems: list[str]) -> str:
-    """What is said of the days that were left out; "" when none was."""
+    """The message about the days that were left out; "" if none was."""
     if not problems:
         return ""
-    said = ngettext(
+    message = ngettext(
         "%(count)d day that was collected can't be true and was left out: %(reason)s",
         "%(count)d days that were collected can't be true and were left out: %(reason)s",
         len(problems),
     ) % {"count": len(problems), "reason": problems[0]}
-    logger.error("Usage of contract %s: %s", contract.opentrain_id, redact(said))
-    return redact(said)
+    logger.error("Usage of contract %s: %s", contract.opentrain_id, redact(message))
+    return redact(message)
 
 
 def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
-    """Write what is new; of several entries for one worker's day the last. Returns how many days are new."""
+    """Write what has changed; of several entries for one worker's day the last. Returns how many days changed."""
     days = {(entry.worker_opentrain_user_id, entry.work_date): entry for entry in entries}
     if not days:
         return 0
     rows = DailyUsage.objects.filter(contract=contract, work_date__gte=min(day for _worker, day in days))
-    known = {(row.worker_id, row.work_date): row for row in rows}
+    stored = {(row.worker_id, row.work_date): row for row in rows}
     fresh = [
-        DailyUsage(**row_key(contract, entry), **given_columns(entry))
+        DailyUsage(**row_key(contract, entry), **entry_columns(entry))
         for key, entry in days.items()
-        if key not in known
+        if key not in stored
     ]
     changed = [
-        entry for key, entry in days.items() if key in known and differences(known[key], given_columns(entry))
+        entry
+        for key, entry in days.items()
+        if key in stored and differences(stored[key], entry_columns(entry))
     ]
     DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
     for entry in changed:

@@ -29,33 +29,33 @@ from django_opentrain.services.usage.totals import last_day
 
 logger = logging.getLogger(__name__)
 
-#: How long a report whose answer was lost may still take effect at OpenTrain. Not documented: our own calls end after
-#: four minutes, and whatever it waits in is assumed to give it up soon after. Shorter than the schedule's interval.
+#: How long a report whose response was lost may still take effect. Not documented: our own calls end after four
+#: minutes, and any queue in between is assumed to drop it soon after. Shorter than the schedule's interval.
 LATEST_EFFECT: Final = timedelta(minutes=10)
 
 
 @dataclass(kw_only=True)
 class Report:
-    """What became of a contract's due totals."""
+    """The result for a contract's due totals."""
 
     accepted: int = 0
     refused: int = 0
-    #: Totals that wait: days in the future, which OpenTrain refuses, and all that are newer than a report which may
+    #: Totals that wait: days in the future, which OpenTrain refuses, and totals that are newer than a report that may
     #: still take effect.
     held: int = 0
-    #: Whether an attempt that got no response may still take effect: what is newer waits until it no longer can.
+    #: Whether an attempt without a response may still take effect: newer totals wait until it no longer can.
     unconfirmed: bool = False
     errors: list[str] = field(default_factory=list)
 
 
 def report(contract: Contract, *, until: date | None = None) -> Report:
-    """Report every due total, at most 100 at once. Callers that may run side by side hold the install's lease.
+    """Report every due total, at most 100 at once. Concurrent callers hold the install's lease.
 
-    Later days than ``until`` are held; without it, those that OpenTrain may hold to be in the future. All are held
-    while an earlier report, whose answer was lost, may still take effect: it would overwrite a newer total.
+    Later days than ``until`` are held; by default, days that may be in the future for OpenTrain. All are held while
+    an earlier report, whose response was lost, may still take effect: it would overwrite a newer total.
 
-    An entry that OpenTrain refuses is found, marked with the reason and left until it changes; the others go
-    through. Raises ``OpenTrainError`` when OpenTrain can't be asked or refuses the whole contract: all stays due.
+    An entry that OpenTrain refuses is found, marked with the reason, and not sent again until it changes; the others
+    are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract: all stays due.
     """
     if Contract.objects.filter(pk=contract.pk, report_unconfirmed_until__gt=timezone.now()).exists():
         return Report(held=DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE).count())
@@ -63,7 +63,7 @@ def report(contract: Contract, *, until: date | None = None) -> Report:
 
 
 def report_now(contract: Contract, *, until: date) -> Report:
-    """As ``report``, whatever may still take effect: for the last report before OpenTrain takes no more."""
+    """As ``report``, even while an earlier report may still take effect: for the last report of a contract."""
     days = DailyUsage.objects.filter(contract=contract)
     rows = list(days.due(until).order_by("work_date", "worker_id"))
     result = Report(held=days.filter(status=DailyUsage.Status.DUE, work_date__gt=until).count())
@@ -73,7 +73,7 @@ def report_now(contract: Contract, *, until: date) -> Report:
 
 
 def _send_all(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
-    """Send the rows in batches. Only when each attempt was answered, newer totals may follow at once."""
+    """Send the rows in batches. Only if each attempt was answered, newer totals may be sent at once."""
     try:
         for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
             _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
@@ -92,7 +92,7 @@ def _note_answered(contract: Contract, result: Report, **changes: datetime | Non
 
 
 def report_again(rows: DailyUsageQuerySet) -> int:
-    """Make these totals due, whatever OpenTrain said of them before; returns how many."""
+    """Make these totals due, even if OpenTrain has refused them; returns how many."""
     contract_ids = list(rows.order_by().values_list("contract_id", flat=True).distinct())
     Contract.objects.filter(pk__in=contract_ids).update(
         next_report_at=None, report_attempts=0, **NO_REASON.columns("report_error")
@@ -106,12 +106,12 @@ def report_again(rows: DailyUsageQuerySet) -> int:
 
 
 def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
-    """Send one batch; where OpenTrain refuses it, halve it until the entry to blame stands alone."""
+    """Send one batch; if OpenTrain refuses it, halve it until the invalid entry is found."""
     asked_at = timezone.now()
     # Before the call: this process may end in it.
     Contract.objects.filter(pk=contract.pk).update(report_unconfirmed_until=asked_at + LATEST_EFFECT)
     try:
-        answer = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
+        response = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
     except (BadRequest, InvalidRequest) as error:
         if isinstance(error, BadRequest) and not error.from_opentrain:
             raise
@@ -124,9 +124,9 @@ def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> Non
         return
     _mark_reported(rows)
     result.accepted += len(rows)
-    result.unconfirmed = result.unconfirmed or answer.outcome_unknown
-    if answer.budget is not None:
-        contracts.save_budget(contract, answer.budget, asked_at=asked_at)
+    result.unconfirmed = result.unconfirmed or response.outcome_unknown
+    if response.budget is not None:
+        contracts.save_budget(contract, response.budget, asked_at=asked_at)
 
 
 def _entry(row: DailyUsage) -> UsageEntry:
@@ -141,7 +141,7 @@ def _entry(row: DailyUsage) -> UsageEntry:
 
 
 def _mark_reported(rows: Sequence[DailyUsage]) -> None:
-    """Mark the revisions that were sent. A total that changed meanwhile has a newer one and stays due."""
+    """Mark the revisions that were sent. A total that has changed since has a newer one and stays due."""
     now = timezone.now()
     sent = Q()
     for row in rows:
@@ -171,11 +171,11 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
 
 
 def _retry_at(work_date: date, refused_at: datetime) -> datetime | None:
-    """When a refused day is reported again, in case OpenTrain held it to be in the future. None: it couldn't.
+    """When to report a refused day again, in case it was in the future for OpenTrain; None if it wasn't.
 
-    OpenTrain has no code for such a refusal, doesn't document in which zone it counts days, and its clock may be
-    behind. So it is tried when the day has begun everywhere (at noon in UTC it is midnight at UTC-12), and once more
-    when it is over everywhere.
+    OpenTrain has no code for such a refusal, doesn't document the time zone of its days, and its clock may be behind.
+    So it is retried when the day has begun everywhere (at noon in UTC it is midnight at UTC-12), and once more when
+    it is over everywhere.
     """
     begun = datetime.combine(work_date, time(12), tz.utc)
     return next((moment for moment in (begun, begun + timedelta(days=1)) if refused_at < moment), None)

@@ -1,7 +1,7 @@
-"""When usage is collected and reported: every contract in its turn, a failing one later.
+"""When usage is collected and reported: every contract in turn, a failing one later.
 
-Collecting calls the host's code, which may end this process. So each attempt is recorded before it begins, and what
-failed before comes last.
+Collecting calls the host's code, which may end this process. So each attempt is recorded before it begins, and
+contracts that failed before come last.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from django_opentrain.services.workers.retries import backoff, claim_attempt, ne
 
 logger = logging.getLogger(__name__)
 
-#: What is about the whole install: its other contracts would fare no better.
+#: Errors of the whole install: its other contracts would fail, too.
 _OF_THE_INSTALL: Final = (Unauthorized, RateLimited, UndecryptableError)
 _STEADY: Final = Q(collect_attempts=0)
 
@@ -51,7 +51,7 @@ def _run(install: Install, collected: Q) -> int:
             return 0
         try:
             return report_install(install, held, collected)
-        except Exception as error:  # noqa: BLE001 - whatever it is, other customers' trainers want their pay
+        except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reporting for", install, error)
             return 0
 
@@ -60,7 +60,7 @@ def report_install(install: Install, held: Lease, collected: Q | None = None) ->
     """Collect (from all contracts, or from ``collected``) and report one install's usage.
 
     Returns how many totals were accepted. A contract that fails keeps its totals and is retried later. Raises
-    ``OpenTrainError`` when it makes no sense to go on with the others.
+    ``OpenTrainError`` if the other contracts would fail, too.
     """
     _note_interrupted(install)
     contracts = _collectable(timezone.now()).filter(collected or Q(), install=install)
@@ -77,10 +77,10 @@ def report_install(install: Install, held: Lease, collected: Q | None = None) ->
 
 
 def report_last(contracts: ContractQuerySet) -> None:
-    """Collect and report what is owed under these contracts, before their link goes.
+    """Collect and report what is due under these contracts, before their link is removed.
 
-    OpenTrain takes usage of linked jobs only. What it refuses is logged and holds up nothing; callers hold the
-    install's lease. Raises ``OpenTrainError`` when it could not be asked.
+    OpenTrain accepts usage of linked jobs only. What it refuses is logged and delays nothing; callers hold the
+    install's lease. Raises ``OpenTrainError`` if it could not be reached.
     """
     now = timezone.now()
     for contract in contracts.filter(pk__in=_collectable(now)).select_related("trainer", "install"):
@@ -100,9 +100,7 @@ def _report_last(contract: Contract) -> None:
 
 
 def _collectable(now: datetime) -> ContractQuerySet:
-    """Contracts under which there can be new work (active ones, and those that ended a short while ago) and whose
-    turn it is.
-    """
+    """Contracts under which there can be new work (active and recently ended ones) and that are due."""
     worked_lately = Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - collecting.COLLECT_AFTER_END)
     due = Q(next_collect_at=None) | Q(next_collect_at__lte=now)
     return Contract.objects.filter(worked_lately, due).select_related("trainer", "install")
@@ -122,7 +120,7 @@ def _owes(until: date) -> Exists:
 
 
 def _collect(contract: Contract, *, recent_only: bool = False) -> None:
-    # A first attempt that ends the process is found by the next run: no page is to show a problem while it is made.
+    # If a first attempt ends the process, the next run notes it: no page should show a problem during an attempt.
     changes: dict[str, Any] = _interrupted() if contract.collect_attempts else {}
     if not claim_attempt(contract, attempts="collect_attempts", next_at="next_collect_at", **changes):
         return
@@ -131,7 +129,7 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
     except BaseException as error:
         _note_failure(contract, error)
         if not isinstance(error, Exception):
-            raise  # the process is to end
+            raise  # the process is about to end
 
 
 def _note_failure(contract: Contract, error: BaseException) -> None:
@@ -143,7 +141,7 @@ def _note_failure(contract: Contract, error: BaseException) -> None:
 
 
 def _note_interrupted(install: Install) -> None:
-    """Say so of attempts that have no outcome. The caller holds the install's lease: none of them is under way."""
+    """Record attempts without an outcome as interrupted. The caller holds the install's lease: none is running."""
     interrupted = Contract.objects.filter(install=install, collect_attempts__gt=0, collect_error="")
     if count := interrupted.update(**_interrupted()):
         logger.error(

@@ -21,7 +21,7 @@ from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
 
-#: From a row and the columns that a host gives: what is to be written to the row.
+#: From a row and the entry's columns: the columns to write to the row.
 Change = Callable[[DailyUsage, Mapping[str, Any]], dict[str, Any]]
 
 
@@ -52,9 +52,9 @@ def record(
     worker_id: str = "",
     external_report_id: str | None = None,
 ) -> DailyUsage:
-    """Set a day's cumulative totals; what is left out keeps its value. A correction downwards is reported too.
+    """Set a day's cumulative totals; what is omitted keeps its value. A correction downwards is reported, too.
 
-    Raises ``ValueError`` for what no day can have.
+    Raises ``ValueError`` for invalid values.
     """
     entry = UsageEntry(
         work_date=work_date,
@@ -77,7 +77,7 @@ def add(
     worker_id: str = "",
     external_report_id: str | None = None,
 ) -> DailyUsage:
-    """Add to a day's totals; concurrent callers lose nothing. Raises ``ValueError`` for negative numbers."""
+    """Add to a day's totals; safe for concurrent callers. Raises ``ValueError`` for negative numbers."""
     entry = UsageEntry(
         work_date=work_date,
         total_seconds=total_seconds,
@@ -90,21 +90,21 @@ def add(
 
 
 def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that are not in ``row`` yet."""
+    """The columns whose value in ``row`` differs."""
     return {name: value for name, value in columns.items() if getattr(row, name) != value}
 
 
 def _sums(_row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """In the database: another one may have added to it since the row was read."""
+    """Computed in the database: another process may have added to the row since it was read."""
     return {
         name: Coalesce(F(name), 0) + value if name in MAX_TOTALS else value for name, value in columns.items()
     }
 
 
 def write(contract: Contract, entry: UsageEntry, change: Change = differences) -> DailyUsage:
-    """Write ``entry`` to its day's row, which is made where there is none; a change is due to be reported."""
+    """Write ``entry`` to its day's row, which is created if needed; a change makes the row due."""
     _refresh_trainer(contract, entry.worker_opentrain_user_id)
-    columns = given_columns(entry)
+    columns = entry_columns(entry)
     row, created = DailyUsage.objects.get_or_create(**row_key(contract, entry), defaults=columns)
     changes = {} if created else change(row, columns)
     if changes:
@@ -120,25 +120,25 @@ def write(contract: Contract, entry: UsageEntry, change: Change = differences) -
     return row
 
 
-def given_columns(entry: UsageEntry) -> dict[str, Any]:
-    """What ``entry`` says besides whose day it is; the rest keeps its value."""
+def entry_columns(entry: UsageEntry) -> dict[str, Any]:
+    """The columns that ``entry`` sets; others keep their value."""
     report_id = entry.external_report_id
     return {**entry.totals, "external_report_id": report_id} if report_id else dict(entry.totals)
 
 
 def row_key(contract: Contract, entry: UsageEntry) -> dict[str, Any]:
-    """What tells the row of an entry from all others."""
+    """The unique key of an entry's row."""
     worker_id = normal_worker(contract, entry.worker_opentrain_user_id)
     return {"contract": contract, "work_date": entry.work_date, "worker_id": worker_id}
 
 
 def normal_worker(contract: Contract, worker_id: str) -> str:
-    """The hired trainer is "": to OpenTrain their id and no id are the same (worker, day)."""
+    """The hired trainer becomes "": for OpenTrain their id and no id are the same (worker, day)."""
     trainer = contract.trainer
     return "" if trainer is not None and trainer.opentrain_user_id == worker_id else worker_id
 
 
 def _refresh_trainer(contract: Contract, worker_id: str) -> None:
-    """Who was hired may have been learned since the contract was loaded: one trainer's day is to be one row."""
+    """The trainer may have been set since the contract was loaded: one trainer's day has to be one row."""
     if worker_id and contract.trainer_id is None:
         contract.refresh_from_db(fields=["trainer"])
