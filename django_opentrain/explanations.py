@@ -1,4 +1,4 @@
-"""How each error is told: to customers on pages and in the API, and in what is stored with a row.
+"""How each error is shown: to customers on pages and in the API, and in what is stored with a row.
 
 ``explain`` has the words, the API's code and the HTTP status of an error. What is stored is a code and a text: an
 exception of neither of our families comes from inside the host (a database, a file system, an adapter), so that its
@@ -52,7 +52,7 @@ MAX_CODE: Final = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """One error, as a customer or their front end is told of it."""
+    """One error, as it is shown to a customer or their front end."""
 
     #: The API's.
     code: str
@@ -161,7 +161,7 @@ _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (
 
 
 def explain(error: OpenTrainError | ServiceError) -> Explanation:
-    """What a customer is told of one of the ``EXPECTED`` errors."""
+    """What a customer sees of one of the ``EXPECTED`` errors."""
     kind = OpenTrainError if _by_a_proxy(error) else type(error)
     words = next(words for kinds, words in _TABLE if issubclass(kind, kinds))
     wait = words.pause if error.retry_after is None else error.retry_after
@@ -205,10 +205,12 @@ class Reason:
         """The reason that an error is. What is not for customers has its class's name in front, for operators."""
         if not isinstance(error, EXPECTED):
             return cls(describe(error), INTERNAL_ERROR)
-        told = explain(error)
+        explanation = explain(error)
         if error.public:
-            return cls(redact(str(error)), told.code)
-        return cls(describe(error), told.code if told.code in _TOLD_INSTEAD else INTERNAL_ERROR)
+            return cls(redact(str(error)), explanation.code)
+        return cls(
+            describe(error), explanation.code if explanation.code in _SHOWN_INSTEAD else INTERNAL_ERROR
+        )
 
     @classmethod
     def note(cls, sentence: str) -> Reason:
@@ -228,8 +230,8 @@ class Reason:
 #: Nothing failed.
 NO_REASON: Final = Reason()
 
-#: What customers read instead of a stored text, by its code. One without a code can be of anybody.
-_TOLD_INSTEAD: Final[Mapping[str, _StrOrPromise]] = {
+#: What customers read instead of a stored text, by its code. The origin of one without a code is unknown.
+_SHOWN_INSTEAD: Final[Mapping[str, _StrOrPromise]] = {
     "": _ASK,
     INTERNAL_ERROR: _ASK,
     UndecryptableError.code: _LOST_KEY,
@@ -237,6 +239,6 @@ _TOLD_INSTEAD: Final[Mapping[str, _StrOrPromise]] = {
 
 
 def reason_for_customers(row: object, name: str) -> str:
-    """Why something failed, from the columns ``name`` and ``name_code`` of a row; "" when nothing did."""
+    """Why something failed, from the columns ``name`` and ``name_code`` of a row; "" if nothing failed."""
     text: str = getattr(row, name)
-    return str(_TOLD_INSTEAD.get(getattr(row, f"{name}_code"), text)) if text else ""
+    return str(_SHOWN_INSTEAD.get(getattr(row, f"{name}_code"), text)) if text else ""

@@ -40,7 +40,7 @@ def bind(
 ) -> tuple[TrainerAccount, bool]:
     """Give a trainer an account: the one that has this Work Email, if it may be adopted, else a new one.
 
-    ``prepare`` fills in what the site's user model wants besides.
+    ``prepare`` fills in the other fields that the site's user model requires.
 
     Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """

@@ -188,7 +188,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
 
 def _others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
-    """The other grants of this trainer that should give access, whoever hired them."""
+    """The other grants of this trainer that should give access, across all customers."""
     wanted = AccessGrant.objects.wanted()
     return wanted.filter(participant__opentrain_user_id=grant.participant.opentrain_user_id).exclude(
         pk=grant.pk

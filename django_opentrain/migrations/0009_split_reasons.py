@@ -38,13 +38,13 @@ def split(apps: Any, _schema_editor: Any) -> None:
     rename_install_codes(apps, INSTALL_CODES.get)
     for model, column in COLUMNS:
         rows = apps.get_model("django_opentrain", model)._default_manager.filter(**{f"{column}_code": ""})
-        told = rows.exclude(**{column: ""})
-        for pk, text in list(told.filter(**{f"{column}__contains": ": "}).values_list("pk", column)):
+        reasons = rows.exclude(**{column: ""})
+        for pk, text in list(reasons.filter(**{f"{column}__contains": ": "}).values_list("pk", column)):
             if kind := KIND.match(text):
                 code = KINDS.get(kind[1])
                 changes = {column: text[kind.end() :], f"{column}_code": code} if code else {}
                 rows.filter(pk=pk).update(**(changes or {f"{column}_code": "INTERNAL_ERROR"}))
-        told.update(**{f"{column}_code": "NOTE"})
+        reasons.update(**{f"{column}_code": "NOTE"})
 
 
 def join(apps: Any, _schema_editor: Any) -> None:

@@ -37,9 +37,7 @@ Ctrl-C stops it all.
 def main(argv: Sequence[str] | None = None) -> int:
     """Play the demo; 0 if everything was observed, 1 if not, 130 when it was interrupted."""
     parser = argparse.ArgumentParser(prog="python3 -m example_project", description=__doc__)
-    parser.add_argument(
-        "--serve", action="store_true", help="go on running after the demo, to try it by hand"
-    )
+    parser.add_argument("--serve", action="store_true", help="keep running after the demo, to try it by hand")
     options = parser.parse_args(argv)
     for number in STOPPING:  # SIGINT, too: a script's background jobs are started with it ignored
         signal.signal(number, _interrupt)

@@ -130,7 +130,7 @@ def test_each_batch_goes_on_where_the_last_one_ended(
 
 def test_former_trainers_are_forgotten_and_their_ids_stay(install: Install) -> None:
     person, _contract = former(install)
-    assert purge.run().people == 1
+    assert purge.run().participants == 1
     assert is_forgotten(person)
     assert person.opentrain_user_id
     assert purge.run() == NOTHING
@@ -155,7 +155,7 @@ def test_somebody_elses_work_keeps_nobody(install: Install) -> None:
     current = factories.make_contract(install, [link], trainer=other)
     factories.make_grant(current, link, other)
     factories.make_usage(current)
-    assert purge.run() == purge.Purged(people=1)
+    assert purge.run() == purge.Purged(participants=1)
     assert is_forgotten(person)
     assert not is_forgotten(other)
 
@@ -247,7 +247,7 @@ def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, si
     opentrain.end(first)
     opentrain.run()
     opentrain.travel(days=32)
-    assert purge.run().people == 1
+    assert purge.run().participants == 1
     assert is_forgotten(first.participant)
     second = opentrain.hire(again=first)
     opentrain.run()
@@ -314,7 +314,7 @@ def test_what_is_overdue_is_what_a_run_would_empty(install: Install) -> None:
     event(install)
     event(install, ago=OLD + retention.OVERDUE + timedelta(days=2))  # too long ago to be looked for
     former(install)
-    assert purge.overdue(timezone.now()) == purge.Purged(event_bodies=1, people=1)
+    assert purge.overdue(timezone.now()) == purge.Purged(event_bodies=1, participants=1)
     assert purge.overdue(timezone.now() - timedelta(days=2)) == NOTHING
     assert purge.run().event_bodies == 2
     assert purge.overdue(timezone.now()) == NOTHING

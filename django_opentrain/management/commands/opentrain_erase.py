@@ -31,13 +31,13 @@ class Command(BaseCommand):
             done = erasure.erase(options["trainer"], force=options["force"])
         except StillNeededError as error:
             raise CommandError(f"Their data is still needed ({error}). Nothing was changed.") from error
-        self.stdout.write(f"Erased: participants {done.people}, event bodies {done.event_bodies}.")
+        self.stdout.write(f"Erased: participants {done.participants}, event bodies {done.event_bodies}.")
         if done.unreadable_bodies:
             text = (
                 f"Event bodies that can't be decrypted: {done.unreadable_bodies}. They may name this trainer."
             )
             self.stdout.write(self.style.WARNING(text))
-        if done.people or done.event_bodies:
+        if done.participants or done.event_bodies:
             self.stdout.write(
                 "A delivery that is still on its way may name them: run this command again tomorrow."
             )

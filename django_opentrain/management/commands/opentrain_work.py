@@ -76,6 +76,6 @@ class Command(BaseCommand):
         purged = purge.run()
         if any(astuple(purged)):
             self.stdout.write(
-                f"purged: event bodies {purged.event_bodies}, trainers {purged.people},"
+                f"purged: event bodies {purged.event_bodies}, trainers {purged.participants},"
                 f" unfinished connections {purged.consent_requests + purged.pending_installs}"
             )

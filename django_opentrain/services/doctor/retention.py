@@ -24,9 +24,11 @@ SAMPLE: Final = 200
 def retention() -> Iterator[Finding]:
     """Is anything kept longer than the settings say?"""
     overdue = purge.overdue(timezone.now() - PURGE_LATE)
-    if overdue.event_bodies or overdue.people:
-        title = f"Past their retention: event bodies {overdue.event_bodies}, trainers {overdue.people}."
-        yield warning("retention-due", title, event_bodies=overdue.event_bodies, people=overdue.people)
+    if overdue.event_bodies or overdue.participants:
+        title = f"Past their retention: event bodies {overdue.event_bodies}, trainers {overdue.participants}."
+        yield warning(
+            "retention-due", title, event_bodies=overdue.event_bodies, participants=overdue.participants
+        )
 
 
 def secrets() -> Iterator[Finding]:

@@ -38,7 +38,7 @@ BATCH: Final = 200
 class Erased:
     """What was erased, and what is not ours to erase."""
 
-    people: int = 0
+    participants: int = 0
     event_bodies: int = 0
     #: Bodies that no key decrypts: they may name the trainer.
     unreadable_bodies: int = 0
@@ -51,15 +51,15 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
 
     After a later hire, and with ``force`` under an active contract, OpenTrain sends their data again.
     """
-    people = Participant.objects.filter(opentrain_user_id=opentrain_user_id)
+    participants = Participant.objects.filter(opentrain_user_id=opentrain_user_id)
     naming, unreadable = _events_naming(opentrain_user_id)
     reasons = _reasons_to_wait(opentrain_user_id, naming)
     if reasons and not force:
         raise StillNeededError(*reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
     with transaction.atomic():
-        _rename_in_history(people, opentrain_user_id)
-        result.people = retention.anonymize(people)
+        _rename_in_history(participants, opentrain_user_id)
+        result.participants = retention.anonymize(participants)
         for start in range(0, len(naming), BATCH):
             batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
             result.event_bodies += retention.empty_bodies(batch)
@@ -96,13 +96,13 @@ def _accounts(opentrain_user_id: str) -> list[str]:
     return sorted(granted | {str(each) for each in bound.values_list("user", flat=True)})
 
 
-def _rename_in_history(people: QuerySet[Participant], name: str) -> None:
+def _rename_in_history(participants: QuerySet[Participant], name: str) -> None:
     """Replace their name in the history of Django's admin."""
     if not apps.is_installed("django.contrib.admin"):
         return
     entries = apps.get_model("admin", "LogEntry")._default_manager
-    grants = AccessGrant.objects.filter(participant__in=people)
-    for rows in (people, grants):
+    grants = AccessGrant.objects.filter(participant__in=participants)
+    for rows in (participants, grants):
         kind = ContentType.objects.get_for_model(rows.model)
         keys = [str(each) for each in rows.values_list("pk", flat=True)]
         entries.filter(content_type=kind, object_id__in=keys).update(object_repr=name)

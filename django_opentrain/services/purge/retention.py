@@ -36,7 +36,7 @@ class Purged:
     """How many rows were emptied or deleted."""
 
     event_bodies: int = 0
-    people: int = 0
+    participants: int = 0
     consent_requests: int = 0
     pending_installs: int = 0
 
@@ -46,7 +46,7 @@ def run() -> Purged:
     now = timezone.now()
     return Purged(
         event_bodies=_in_batches(_old_bodies(now), empty_bodies),
-        people=_in_batches(_former_trainers(now), anonymize),
+        participants=_in_batches(_former_trainers(now), anonymize),
         consent_requests=_in_batches(
             ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
         ),
@@ -62,7 +62,7 @@ def overdue(at: datetime) -> Purged:
     """
     since = at - timedelta(days=conf.event_retention_days) - OVERDUE
     bodies = _old_bodies(at).filter(received_at__gt=since)
-    return Purged(event_bodies=bodies.count(), people=_former_trainers(at).count())
+    return Purged(event_bodies=bodies.count(), participants=_former_trainers(at).count())
 
 
 def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
