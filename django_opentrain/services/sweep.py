@@ -70,11 +70,12 @@ def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] =
     def ends() -> bool:
         return stopping() or time.monotonic() >= until
 
-    reconnect.end_abandoned()
     events, grants = Stage(inbox.each_due), Stage(access.each_due)
     installs, budgets = Stage(reconcile.each_due), Stage(contracts.each_budget_announced)
     mails = Stage(invitations.each_due)
     while True:
+        # In each round: an event of this one may have revoked an install.
+        reconnect.end_abandoned()
         # Not a generator: each kind has to have its turn.
         more = [stage.take_turn(ends) for stage in (events, grants, installs, budgets, mails)]
         if ends() or not any(more):
