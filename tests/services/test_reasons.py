@@ -130,7 +130,7 @@ def test_operators_read_it(broken: list[tuple[Model, str]], admin_client: Client
         (AdapterError("No seats."), Reason("No seats.", "CONFLICT"), "No seats."),
         (LinkConflict("To another job."), Reason("To another job.", "CONFLICT"), "To another job."),
         (
-            errors.NotFound("No such job.", status=404, request_id="req_1"),
+            errors.NotFound("No such job.", status=404, code="NOT_FOUND", request_id="req_1"),
             Reason("No such job. (request req_1)", "OPENTRAIN_NOT_FOUND"),
             "No such job. (request req_1)",
         ),
