@@ -61,12 +61,12 @@ class GrantSerializer(CamelSerializer):
     granted_at = UTCDateTimeField(allow_null=True)
     revoked_at = UTCDateTimeField(allow_null=True)
     last_error = FailureReasonField()
+    last_error_code = NullableCharField()
     first_login = InvitationSerializer(
         source="invited_account",
         allow_null=True,
-        help_text="Null where no mail is sent for it: the trainer had an account before.",
+        help_text="Null if no mail is sent: the trainer already had an account.",
     )
-    last_error_code = NullableCharField()
 
 
 class MilestoneSerializer(CamelSerializer):
