@@ -15,7 +15,7 @@ from django_opentrain import models
 
 PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 
-#: What each part may import of the package, besides itself. Modules at the top level are parts of their own.
+#: What each part may import of the package, in addition to itself. Modules at the top level are parts of their own.
 BASICS = {
     "platform",
     "conf",

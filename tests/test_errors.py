@@ -1,4 +1,4 @@
-"""Our own errors: what they carry, and how each of them and of OpenTrain's is told."""
+"""Our own errors: what they carry, and how each of them and of OpenTrain's is shown."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_the_docstring_draws_the_tree() -> None:
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.__name__)
 def test_each_kind_is_explained_with_a_documented_code_and_its_status(kind: type[ServiceError]) -> None:
-    told = explain(kind("Why."))
-    assert CODES[told.code] == told.http_status == kind.http_status
-    assert told.title
+    explanation = explain(kind("Why."))
+    assert CODES[explanation.code] == explanation.http_status == kind.http_status
+    assert explanation.title
 
 
 def test_what_is_not_for_customers_is_not_told() -> None:
@@ -84,13 +84,17 @@ def test_what_is_not_for_customers_is_not_told() -> None:
         public = False
 
     assert explain(InternalError("10.0.0.7 is down")).text == "Ask this site's administrators for details."
-    told = explain(UndecryptableError())
-    assert "ENCRYPTION_KEYS" not in f"{told.text} {told.advice}"
-    assert told.reconnect
+    explanation = explain(UndecryptableError())
+    assert "ENCRYPTION_KEYS" not in f"{explanation.text} {explanation.advice}"
+    assert explanation.reconnect
 
 
 def test_what_opentrain_said_is_passed_on() -> None:
-    told = explain(RateLimited("Slowly.", status=429, retry_after=150, request_id="req_1"))
-    assert (told.retry_after, told.request_id, told.advice) == (150, "req_1", "Try again in 3 minutes.")
+    explanation = explain(RateLimited("Slowly.", status=429, retry_after=150, request_id="req_1"))
+    assert (explanation.retry_after, explanation.request_id, explanation.advice) == (
+        150,
+        "req_1",
+        "Try again in 3 minutes.",
+    )
     assert explain(RateLimited("Slowly.", status=429)).retry_after == 60
     assert explain(MissingScope("No.", scope="usage:write")).details == {"scope": "usage:write"}

@@ -138,7 +138,7 @@ def test_adopting_can_be_turned_off(make_grant: MakeGrant) -> None:
 
 
 def test_another_accent_is_another_person(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
-    """MySQL compares without accents: whoever registered so would get the trainer's access."""
+    """MySQL compares without accents: a user who registered like this would get the trainer's access."""
     waiting = factories.make_user("waiting", email=EMAIL.replace("a", "á", 1))
     adapter.grant_access(make_grant())
     assert user_of() != waiting
@@ -312,7 +312,7 @@ def test_removing_before_giving_is_nothing(adapter: DjangoUsersAdapter, make_gra
 
 
 class Seats(DjangoUsersAdapter):
-    """A host whose projects have numbers, whoever's they are: project 1 is acme's."""
+    """A host whose projects have numbers across all customers: project 1 is acme's."""
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         return Project(id="1") if (tenant, external_project_id) == ("acme", "1") else None

@@ -1,4 +1,4 @@
-"""What staff do in the admin, for tests: open pages, run actions, read what they are told."""
+"""What staff do in the admin, for tests: open pages, run actions, read the messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def act(client: Client, row: models.Model, action: str, **data: str) -> Response
 
 
 def confirm(client: Client, row: models.Model, action: str, **data: str) -> list[str]:
-    """Run an action and confirm it; returns what the operator is told."""
+    """Run an action and confirm it; returns the messages to the operator."""
     response = act(client, row, action, confirmed="yes", reason=REASON, **data)
     assert response.status_code == 302
     return messages_of(response)

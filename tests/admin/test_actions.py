@@ -1,4 +1,4 @@
-"""Every action, against a local OpenTrain: asked for, confirmed, done, and told."""
+"""Every action, against a local OpenTrain: requested, confirmed, run, with its result."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_an_action_is_asked_for_confirmed_and_done(
 
     response = act(client, row, action[1], confirmed="yes", reason=REASON, from_row="1")
     assert response["Location"] == url(type(row), "change", row.pk)
-    told = messages_of(response)
-    assert any("done for 1 of 1" in message for message in told), told
+    messages = messages_of(response)
+    assert any("done for 1 of 1" in message for message in messages), messages
     assert came_true()
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.user_id) == (str(row.pk), operator.pk)

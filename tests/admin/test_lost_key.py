@@ -60,6 +60,6 @@ def test_every_action_answers(action: Action, lost: Scene, operator: User) -> No
 )
 def test_what_needs_the_key_says_so(action: Action, lost: Scene, operator: User) -> None:
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
-    told = confirm(logged_in(operator), lost[action[0]], action[1])
-    assert EXPLANATION in told[0]
-    assert "nothing was done" in told[1]
+    messages = confirm(logged_in(operator), lost[action[0]], action[1])
+    assert EXPLANATION in messages[0]
+    assert "nothing was done" in messages[1]

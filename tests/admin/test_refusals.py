@@ -1,4 +1,4 @@
-"""Actions that can't be done, or not all at once: the operator is told, and nothing is half done."""
+"""Actions that can't be done, or not all at once: the operator sees why, and nothing is half done."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ def test_an_error_of_opentrains_is_told_with_its_request_id(
 ) -> None:
     row, _came_true = CASES[action](opentrain, hire)
     opentrain.fail_next(500)
-    told = confirm(logged_in(operator), row, action[1])
-    assert any("(request " in message for message in told), told
-    assert any("nothing was done" in message for message in told)
+    messages = confirm(logged_in(operator), row, action[1])
+    assert any("(request " in message for message in messages), messages
+    assert any("nothing was done" in message for message in messages)
     assert not LogEntry.objects.exists()
 
 
 def test_unlinking_ends_access_also_while_opentrain_is_away(
     opentrain: OpenTrain, hire: Hire, operator: User
 ) -> None:
-    """Part of it is done: nobody may read that nothing was, or miss it in the history."""
+    """Part of it is done: the message may not say that nothing was, and the history has it."""
     opentrain.fail_next(500)
-    told = confirm(logged_in(operator), hire.grant.link, "unlink")
-    assert "(request " in told[0]
-    assert "retried automatically" in told[0]
-    assert "done for 1 of 1" in told[1]
+    messages = confirm(logged_in(operator), hire.grant.link, "unlink")
+    assert "(request " in messages[0]
+    assert "retried automatically" in messages[0]
+    assert "done for 1 of 1" in messages[1]
     assert hire.grant.desired == AccessGrant.Desired.REVOKED
     assert LogEntry.objects.count() == 1
 
 
 def test_an_install_that_is_not_connected_is_not_reconciled(scene: Scene, operator: User) -> None:
     Install.objects.update(status=Install.Status.REVOKED)
-    told = confirm(logged_in(operator), scene[Install], "reconcile_now")
-    assert "not active" in told[0]
+    messages = confirm(logged_in(operator), scene[Install], "reconcile_now")
+    assert "not active" in messages[0]
     assert fresh(scene[Install]).next_reconcile_at is None
 
 
@@ -97,8 +97,8 @@ def test_a_rows_page_offers_what_can_be_done_with_it(
 
 def test_access_under_an_ended_contract_is_not_given_back(scene: Scene, operator: User) -> None:
     Contract.objects.update(status=Contract.Status.ENDED)
-    told = confirm(logged_in(operator), scene[AccessGrant], "restore")
-    assert "has ended" in told[0]
+    messages = confirm(logged_in(operator), scene[AccessGrant], "restore")
+    assert "has ended" in messages[0]
     assert fresh(scene[AccessGrant]).desired == AccessGrant.Desired.REVOKED
 
 
@@ -110,8 +110,8 @@ def test_an_event_that_fails_says_why_without_addresses(
 
     monkeypatch.setattr("django_opentrain.services.inbox.handlers.apply", broken)
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
-    told = confirm(logged_in(operator), scene[WebhookEvent], "process_now")
-    assert "no such project: [e-mail]" in told[0]
+    messages = confirm(logged_in(operator), scene[WebhookEvent], "process_now")
+    assert "no such project: [e-mail]" in messages[0]
 
 
 # Many rows ------------------------------------------------------------------------------------
@@ -127,8 +127,8 @@ def test_what_calls_opentrain_is_done_for_a_few_rows_at_once(
     response = logged_in(operator).post(
         url(Install, "changelist"), {"action": "verify", "_selected_action": keys, "confirmed": "yes"}
     )
-    told = messages_of(response)
-    assert "at most 20 rows" in told[0]
+    messages = messages_of(response)
+    assert "at most 20 rows" in messages[0]
     assert len(opentrain.sandbox.calls) == calls
 
 

@@ -37,7 +37,7 @@ def log_in(username: str) -> APIClient:
 
 @pytest.fixture
 def boss() -> APIClient:
-    """Whoever manages the customer "acme"."""
+    """The manager of the customer "acme"."""
     return log_in("acme-boss")
 
 

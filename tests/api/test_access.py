@@ -241,7 +241,7 @@ def test_the_api_can_be_mounted_by_itself(urlconf: object, rows: dict[str, int],
                 assert boss.get(page).status_code == 200, page
 
 
-# What is nobody's business ---------------------------------------------------------------------
+# What is not shown ------------------------------------------------------------------------------
 
 
 def every_page(boss: APIClient, rows: dict[str, int]) -> bytes:
@@ -272,7 +272,7 @@ def test_what_fails_inside_the_host_is_for_its_operators(rows: dict[str, int], b
     inside = Reason.of(RuntimeError("password=swordfish"))
     for model in (Install, ProjectLink, WebhookEndpoint):
         model._default_manager.update(**inside.columns("last_error"))
-    AccessGrant.objects.update(**Reason.of(AdapterError("Somebody has to look.")).columns("last_error"))
+    AccessGrant.objects.update(**Reason.of(AdapterError("Ask the host.")).columns("last_error"))
     Contract.objects.update(**inside.columns("report_error"))
     WebhookEvent.objects.update(**inside.columns("error"))
     text = every_page(boss, rows)
@@ -280,4 +280,4 @@ def test_what_fails_inside_the_host_is_for_its_operators(rows: dict[str, int], b
     assert (
         b'"lastError":"Ask this site\'s administrators for details.","lastErrorCode":"INTERNAL_ERROR"' in text
     )
-    assert b'"lastError":"Somebody has to look.","lastErrorCode":"CONFLICT"' in text
+    assert b'"lastError":"Ask the host.","lastErrorCode":"CONFLICT"' in text

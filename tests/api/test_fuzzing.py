@@ -58,7 +58,7 @@ include-operation-id = ["opentrain_link_project", "opentrain_connect"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 503]
 
 [[operations]]
-# A day has to be in the past, and a worker somebody who was hired.
+# A day has to be in the past, and a worker has to be a participant.
 include-operation-id = "opentrain_report_usage"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
 """
@@ -77,8 +77,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (folder / "logs").mkdir()
     with ExitStack() as stack:
         # gunicorn answers long URLs itself otherwise, before the site sees them.
-        told = {**environment(folder, stack), "GUNICORN_CMD_ARGS": "--limit-request-line 0"}
-        processes = Processes(told, folder / "logs")
+        env = {**environment(folder, stack), "GUNICORN_CMD_ARGS": "--limit-request-line 0"}
+        processes = Processes(env, folder / "logs")
         stack.callback(processes.close)
         stage = set_up(processes, folder)
         customer, opentrain = Customer(stage.site), OpenTrain(stage.sandbox)

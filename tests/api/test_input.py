@@ -1,4 +1,4 @@
-"""What comes in is bounded and strict, and what is wrong is told per field, in one shape."""
+"""What comes in is bounded and strict, and errors are reported per field, in one format."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is(
     with CaptureQueriesContext(connection) as few:
         boss.get(url(name))
     fill(install, 12)
-    # The session, its user, and one query per table that the answer tells of.
+    # The session, its user, and one query per table that the response shows.
     assert len(few) <= (5 if name == "contract-list" else 3)
     with django_assert_num_queries(len(few)):
         assert len(boss.get(url(name)).json()["results"]) > 10
@@ -130,7 +130,7 @@ def test_polling_sees_what_changes_without_touching_updated_at(boss: APIClient, 
     changed = boss.get(url("contract-list"), headers={"If-None-Match": etag})
     assert changed.status_code == 200
     assert contract.trainer is not None
-    type(contract.trainer).objects.update(display_name="Somebody else")
+    type(contract.trainer).objects.update(display_name="Another name")
     assert boss.get(url("contract-list"), headers={"If-None-Match": changed["ETag"]}).status_code == 200
 
 

@@ -49,7 +49,7 @@ class Site:
         self.endpoint = self.ask("connect")
 
     def ask(self, verb: str) -> Any:
-        """What ``scene`` tells."""
+        """What ``scene`` prints."""
         command = [sys.executable, "-m", "tests.chaos.scene", verb]
         done = subprocess.run(command, env=self.environment, capture_output=True, check=True, timeout=START)
         return json.loads(done.stdout.splitlines()[-1])

@@ -70,14 +70,14 @@ class Crew:
         return name in self._members
 
     def raise_all(self) -> None:
-        """Whoever is down comes back now."""
+        """Processes that are down are started now."""
         with self._lock:
             for member in self._members.values():
                 member.down_until = 0.0
         self.tend()
 
     def tend(self) -> None:
-        """Start again whoever is to be running and isn't."""
+        """Start each process again that should be running and isn't."""
         with self._lock:
             members = list(self._members.values())
         for member in members:
@@ -86,7 +86,7 @@ class Crew:
     def _look_after(self, member: Member) -> None:
         with self._lock:
             if self._members.get(member.name) is not member:
-                return  # dismissed meanwhile
+                return  # dismissed since
             if member.process is not None and member.process.has_ended:
                 self._journal.write("crash", member.name, last=member.process.tail(3))
                 self._bury(member.process)

@@ -19,7 +19,7 @@ from tests.chaos.wire import PASS, Wire
 #: Seconds.
 LONGEST_ABSENCE: Final = 4.0
 LONGEST_OUTAGE: Final = {"broker": 12.0, "db": 4.0}
-#: API calls that can be hit, besides all of them.
+#: API calls that can be hit, apart from all at once.
 CALLS: Final = (
     ".*",
     ".*",

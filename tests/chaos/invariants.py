@@ -113,7 +113,7 @@ def event_violations(truth: Truth) -> Iterator[Violation]:
     for delivery, event, digest in truth.deliveries():
         endpoint = endpoints.get(delivery["endpointId"])
         if endpoint is None:
-            continue  # its creation was never answered: nobody here knows its secret
+            continue  # its creation was never answered: its secret is unknown here
         ids = (event["id"], event["resourceId"], str(endpoint.install.opentrain_id))
         row = stored.get((endpoint.pk, digest))
         if delivery["status"] == "DELIVERED" and row is None:
@@ -147,7 +147,7 @@ def effect_violations(_truth: Truth) -> Iterator[Violation]:
 
 
 def access_violations(truth: Truth) -> Iterator[Violation]:
-    """Who is inside is who should be, and nobody else's account is open."""
+    """Exactly those have access who should, and no other account is active."""
     seats = [seat for customer in _connected(truth) for seat in truth.seats(customer)]
     wanted = {seat.door: seat for seat in seats if seat.has_email}
     trainers = dict(TrainerAccount.objects.values_list("user_id", "opentrain_user_id"))

@@ -1,4 +1,4 @@
-"""What happened in a run, so that a violation can be told with what led to it."""
+"""What happened in a run, so that a violation can be shown with what led to it."""
 
 from __future__ import annotations
 

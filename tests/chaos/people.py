@@ -15,7 +15,7 @@ PROJECTS = 3
 
 @dataclass
 class Hiring:
-    """Somebody who was hired, as the runner remembers it."""
+    """A hired trainer, as the runner remembers them."""
 
     contract: str
     trainer: str

@@ -62,7 +62,7 @@ class Performance:
         return pool.submit(_with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
 
     def _pass_time(self, until: float) -> None:
-        """Nothing happens until then, but that whoever was killed comes back."""
+        """Nothing happens until then, except that killed processes are started again."""
         while (left := until - time.monotonic()) > 0:
             self.stage.crew.tend()
             time.sleep(min(left, _TEND))
@@ -75,7 +75,7 @@ class Performance:
             writer.wait(30)
         self.faults.clear()
         ended = time.monotonic()
-        well, violations = 0, [Violation("nobody has looked yet")]
+        well, violations = 0, [Violation("not checked yet")]
         while well < _LOOKS and time.monotonic() < ended + patience:
             self._pass_time(time.monotonic() + _LOOK_AGAIN)
             self._help_out()

@@ -1,4 +1,4 @@
-"""Ports that stay a run's own while nobody listens on them."""
+"""Ports that stay reserved for a run while no process listens on them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Letter:
 
 
 class Postman:
-    """Takes deliveries at :attr:`url` and brings them to ``site``, as it has been told to."""
+    """Takes deliveries at :attr:`url` and brings them to ``site``, as ordered."""
 
     def __init__(self, site_port: int, journal: Journal) -> None:
         self.site_port = site_port
@@ -83,7 +83,7 @@ class Postman:
         return status
 
     def handle(self, letter: Letter) -> int:
-        """Deliver a letter of OpenTrain's, in whichever way is ordered; returns what OpenTrain is told."""
+        """Deliver a letter of OpenTrain's, as ordered; returns the status for OpenTrain."""
         self.known.append(letter)
         try:
             order = self.orders.popleft()

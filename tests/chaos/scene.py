@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.scene VERB``: sets or tells a scene in the database of the site under test, as JSON."""
+"""``python -m tests.chaos.scene VERB``: sets or prints a scene in the database of the site under test, as JSON."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.chaos.people import Customer, Hiring
 #: What can come of an action while OpenTrain or the network misbehaves.
 EXPECTED: Final = (OpenTrainError, LinkError, ConnectError, BusyError, requests.RequestException)
 
-#: Signed by OpenTrain, and still not what anybody expects.
+#: Signed by OpenTrain, and still unexpected.
 NONSENSE: Final = (
     "[]",
     "nonsense",
@@ -151,14 +151,14 @@ class Story:
         return self._hire(customer, dice, has_email=True, name=dice.choice(NAMES))
 
     def hire_without_email(self, customer: Customer, dice: random.Random) -> dict[str, str]:
-        """Their Work Email comes later: by itself, or when somebody releases it."""
+        """Their Work Email comes later: automatically, or when it is released."""
         late = {} if dice.random() < 0.5 else {"seconds": dice.randrange(300, 6000)}
         return self._hire(
             customer, dice, has_email=bool(late), name=dice.choice(NAMES), workEmail="later", **late
         )
 
     def hire_known(self, customer: Customer, dice: random.Random) -> dict[str, str]:
-        """Somebody who works, or worked, for this customer or for another one."""
+        """A trainer who works, or worked, for this customer or another one."""
         known = [hiring for other in self.customers for hiring in other.hirings]
         if not known:
             return {}

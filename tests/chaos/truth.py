@@ -17,7 +17,7 @@ Door = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Seat:
-    """Access that somebody should have."""
+    """Access that a trainer should have."""
 
     door: Door
     contract: str

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.writer FILE SEED``: somebody who works, and writes down what was added.
+"""``python -m tests.chaos.writer FILE SEED``: adds usage, and records what was added.
 
 Several run at once, on the same contracts and days. Each line of FILE is one addition that was committed.
 """

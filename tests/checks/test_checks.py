@@ -46,7 +46,7 @@ class HalfAnAdapter(OpenTrainAdapter):
 
 
 class LoginRequiredEverywhere:
-    """A host's own middleware, as far as its name tells."""
+    """A host's own middleware, judged by its name."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

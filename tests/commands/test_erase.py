@@ -1,4 +1,4 @@
-"""``opentrain_erase``: one trainer is forgotten, and nobody else."""
+"""``opentrain_erase``: one trainer's data is erased, and no other's."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_an_unknown_trainer_is_no_error() -> None:
 def test_a_trainer_who_was_forgotten_before_is_known() -> None:
     worked_for("acme", "usr_maria")
     command("--trainer", "usr_maria")
-    assert "Nobody here" not in command("--trainer", "usr_maria")
+    assert "No trainer here" not in command("--trainer", "usr_maria")
 
 
 def _running() -> None:

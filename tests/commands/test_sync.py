@@ -95,7 +95,7 @@ def test_a_token_that_works_again_heals_the_install(install: Install) -> None:
 
 @pytest.fixture
 def missed_ends(opentrain: OpenTrain, install: Install) -> list[Hire]:
-    """Seven trainers whose contracts ended, which only the lists tell: the events were lost."""
+    """Seven trainers whose contracts ended, which only the lists show: the events were lost."""
     hires = [opentrain.hire(f"Trainer {number}") for number in range(7)]
     opentrain.run()
     for each in hires:
@@ -159,7 +159,5 @@ def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
     who = f"trainer {trainer.opentrain_user_id} on project p1"
     assert f"  ~ {who} is FAILED, and should be GRANTED: 403: no seats left\n" in out
     monkeypatch.undo()
-    assert "Access grants converged or tried: 1.\n" in sync(), (
-        "whoever asks doesn't wait for the next attempt"
-    )
+    assert "Access grants converged or tried: 1.\n" in sync(), "the command doesn't wait for the next attempt"
     assert trainer.grant.state == "GRANTED"

@@ -110,7 +110,7 @@ class TestForever:
         run("--forever", "--pause", "0.01")
         assert purges == [1]
         run()
-        assert purges == [1, 4], "whoever asks for one round gets all of it"
+        assert purges == [1, 4], "a single round does everything"
 
     def test_a_database_that_went_away_is_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds = []

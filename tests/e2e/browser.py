@@ -37,7 +37,7 @@ WAIT_SECONDS = 20
 
 
 class Browser:
-    """What somebody does with a browser, in the words of the page."""
+    """A user's browser, in the words of the page."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver

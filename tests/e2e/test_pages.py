@@ -46,7 +46,7 @@ def site(live_server: object, sandbox: Sandbox) -> Iterator[str]:
 
 @pytest.fixture
 def browser(site: str) -> Iterator[Browser]:
-    """Logged in as whoever manages "acme"."""
+    """Logged in as the manager of "acme"."""
     client = Client()
     client.force_login(factories.make_user("acme-boss"))
     value = client.cookies[settings.SESSION_COOKIE_NAME].value

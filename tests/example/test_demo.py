@@ -30,8 +30,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def processes_below(folder: Path) -> list[str]:
-    """The command lines of all processes that were told to keep their data below ``folder``."""
-    return [told for process in Path("/proc").glob("[0-9]*") if (told := command_line(process, folder))]
+    """The command lines of all processes that keep their data below ``folder``."""
+    return [
+        arguments for process in Path("/proc").glob("[0-9]*") if (arguments := command_line(process, folder))
+    ]
 
 
 def command_line(process: Path, folder: Path) -> str:
@@ -39,7 +41,7 @@ def command_line(process: Path, folder: Path) -> str:
         if f"DATA_DIR={folder}".encode() in (process / "environ").read_bytes():
             return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return ""  # it has just ended, or is somebody else's
+        return ""  # it has just ended, or is another user's
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What holds in every platform, besides what the kit's own checks ask for."""
+"""What holds in every platform, in addition to the kit's own checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSWORD = "correct horse battery staple"
 class HostChecks(AdapterConformance):
     """The receiver, the customer's page, the API and the first login, through the platform's own middleware."""
 
-    #: Who manages ``tenant``, and somebody with an account who doesn't.
+    #: A user who manages ``tenant``, and one who doesn't.
     manager: Any
     stranger: Any
 

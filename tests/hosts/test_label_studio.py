@@ -34,7 +34,7 @@ one_for_all = pytest.mark.xfail(
 
 
 def make_owner(name: str) -> Any:
-    """Somebody who signed up, with an organization of their own."""
+    """A user who signed up, with an organization of their own."""
     owner = model("users.User").objects.create(email=f"{name}@site.example", username=name)
     organization = model("organizations.Organization").create_organization(
         created_by=owner, title=name, legacy_api_tokens_enabled=True

@@ -1,4 +1,4 @@
-"""A host for the services: an adapter that keeps its doors in a list, and can be told to fail."""
+"""A host for the services: an adapter that keeps access in a set, and can be made to fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django_opentrain.testing.kit import OpenTrain
 
 
 class Host:
-    """The site under test, as far as the services can tell. One per test."""
+    """The site under test, as the services see it. One per test."""
 
     def __init__(self) -> None:
         self.projects = {"acme": ["p1", "p2", "p3"], "globex": ["g1"]}
@@ -27,7 +27,7 @@ class Host:
         #: Raised by every call of that name while it is set.
         self.failing: dict[str, Exception] = {}
         #: What happens elsewhere during the next call: once.
-        self.meanwhile: Callable[[AccessGrant], object] | None = None
+        self.during_call: Callable[[AccessGrant], object] | None = None
 
 
 host = Host()
@@ -69,9 +69,9 @@ class RecordingAdapter(OpenTrainAdapter):
         host.budgets.append((previous_state, contract.budget_state))
 
     def _called(self, name: str, grant: AccessGrant) -> None:
-        if meanwhile := host.meanwhile:
-            host.meanwhile = None
-            meanwhile(grant)
+        if during_call := host.during_call:
+            host.during_call = None
+            during_call(grant)
         if error := host.failing.get(name):
             raise error
         host.calls.append((name, grant.participant.opentrain_user_id, grant.external_project_id))

@@ -72,14 +72,14 @@ def test_a_project_is_lost_with_the_last_grant_to_it(linked: OpenTrain, site: Ho
     assert site.inside == set()
 
 
-def withdraw_elsewhere(grant: AccessGrant) -> None:
+def revoke_elsewhere(grant: AccessGrant) -> None:
     grants.revoke(AccessGrant.objects.filter(pk=grant.pk), "event 9 contract.ended")
 
 
 def test_a_removal_that_is_wanted_while_the_host_lets_somebody_in_is_not_forgotten(
     linked: OpenTrain, site: Host
 ) -> None:
-    site.meanwhile = withdraw_elsewhere
+    site.during_call = revoke_elsewhere
     maria = linked.hire()
     linked.run()
     assert [name for name, *_ in site.calls] == ["grant_access", "revoke_access"]
@@ -119,7 +119,7 @@ def test_a_removal_does_not_wait_for_the_retry_of_a_failing_grant(linked: OpenTr
     linked.run()
     AccessGrant.objects.update(attempts=12)
     under_way = maria.grant
-    withdraw_elsewhere(under_way)
+    revoke_elsewhere(under_way)
     assert maria.grant.next_attempt_at is None, "the removal is due at once"
     access.converge_due()
     assert maria.grant.state == State.REVOKED
@@ -374,8 +374,8 @@ def test_nobody_waits_for_a_grant_that_our_own_code_fails_at(
     monkeypatch.setattr(attempts, "perform", fail)
     access.converge_due()
     assert site.inside == {(ken.opentrain_user_id, "p1")}
-    told = [each for each in caplog.records if f"access grant {maria.grant.pk}" in each.message]
-    assert {each.levelname for each in told} == {level}
+    records = [each for each in caplog.records if f"access grant {maria.grant.pk}" in each.message]
+    assert {each.levelname for each in records} == {level}
 
 
 def test_no_work_email_in_what_is_kept_of_an_error(
@@ -576,7 +576,7 @@ def test_reasserting_what_is_so_changes_nothing(linked: OpenTrain) -> None:
 
 
 def test_customers_take_turns(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of hires for one keeps nobody else's trainer waiting."""
+    """A flood of hires for one customer doesn't delay other customers' trainers."""
     monkeypatch.setattr(convergence, "BATCH_PER_CUSTOMER", 2)
     for number in range(6):
         linked.hire(f"Trainer {number}")

@@ -67,7 +67,7 @@ class Thread(threading.Thread):
 
 
 def test_a_reconnect_while_access_is_given_is_no_deadlock() -> None:
-    """Whoever gives access locks the trainer, then writes the grant: a reconnect has to keep to that order."""
+    """Convergence locks the trainer, then writes the grant: a reconnect has to keep to that order."""
     old, new = make_install(organization_id="org"), make_install(organization_id="org")
     link, trainer = make_link(old), make_participant(old)
     grant = make_grant(make_contract(old, [link]), link, trainer)

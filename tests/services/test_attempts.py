@@ -1,4 +1,4 @@
-"""An attempt is written down before the host is called: one that ends its process holds nothing and nobody up."""
+"""An attempt is recorded before the host is called: one that ends its process delays nothing."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_work_email_that_comes_while_access_is_given_reaches_the_host(
         participant.save()
         grants.email_arrived(participant)
 
-    site.meanwhile = email_changes
+    site.during_call = email_changes
     maria = linked.hire()
     linked.run()
     assert site.emails[maria.opentrain_user_id] == "new@opentrain.work"
@@ -193,7 +193,7 @@ def test_a_call_that_outlasts_its_lease_undoes_no_removal(linked: OpenTrain, sit
         assert access.converge_due() == 1
         assert maria.grant.state == State.REVOKED
 
-    site.meanwhile = ended_and_removed
+    site.during_call = ended_and_removed
     linked.deliver()
     sweep.run()
     assert maria.grant.state == State.REVOKED
@@ -215,7 +215,7 @@ def test_a_removal_that_outlasts_its_lease_undoes_no_other_grant(linked: OpenTra
         access.converge_due()
 
     linked.deliver()
-    site.meanwhile = hired_again
+    site.during_call = hired_again
     sweep.run()
     assert site.inside == {(maria.opentrain_user_id, "p1")}
 

@@ -57,7 +57,7 @@ def test_many_removals_at_once_wait_for_somebody(
 
 
 def test_a_confirmation_is_for_what_was_shown(linked: OpenTrain, site: Host) -> None:
-    """OpenTrain was away in between, and then told of more."""
+    """OpenTrain was unreachable in between, and then listed more."""
     hires = hire(linked, 14)
     linked.run()
     silence(linked)
@@ -135,12 +135,12 @@ def test_a_confirmation_during_a_run_is_not_forgotten(
         linked.end(each)
     read_contracts = snapshot.read_contracts
 
-    def meanwhile(*arguments: Any) -> None:
+    def during_call(*arguments: Any) -> None:
         read_contracts(*arguments)
         reconcile.confirm_removals(install())
 
     hourly(linked)
-    monkeypatch.setattr(runs, "read_contracts", meanwhile)
+    monkeypatch.setattr(runs, "read_contracts", during_call)
     reconcile.install(install())
     monkeypatch.undo()
     linked.run()

@@ -1,4 +1,4 @@
-"""Budgets: what is newest counts, in whatever order it comes, and the host is told each change."""
+"""Budgets: the newest counts, in any order, and the host is notified of each change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def contract(endpoint: WebhookEndpoint) -> Contract:
     return make_contract(endpoint.install)
 
 
-def tell(
+def deliver(
     endpoint: WebhookEndpoint,
     contract: Contract,
     state: object,
@@ -56,34 +56,34 @@ def test_all_of_a_budget_is_kept(endpoint: WebhookEndpoint, contract: Contract) 
         "consumedFraction": 0.81254999,
         "activeMilestone": milestone,
     }
-    tell(endpoint, contract, "LOW", budget, event_id="evt_7")
+    deliver(endpoint, contract, "LOW", budget, event_id="evt_7")
     assert (contract.payment_type, contract.budget_state) == ("PAY_PER_HOUR", "LOW")
     assert (contract.funded_volume, contract.consumed_volume) == (Decimal(10), Decimal("8.125"))
     assert (contract.remaining_volume, contract.consumed_fraction) == (Decimal("1.875"), Decimal("0.8125"))
     assert contract.active_milestone == {"id": "mst_1", "name": "First", "status": "ACTIVE_FUNDED"}
     assert contract.budget_event_id == "evt_7"
     assert contract.budget_updated_at is not None
-    tell(endpoint, contract, "OK", event_id="evt_8")
+    deliver(endpoint, contract, "OK", event_id="evt_8")
     assert (contract.funded_volume, contract.active_milestone) == (None, None)
 
 
 def test_a_state_that_opentrain_adds_one_day_warns_nobody(
     endpoint: WebhookEndpoint, contract: Contract
 ) -> None:
-    assert tell(endpoint, contract, "FROZEN").budget_state == "OK"
+    assert deliver(endpoint, contract, "FROZEN").budget_state == "OK"
 
 
 def test_a_late_event_does_not_undo_a_newer_one(endpoint: WebhookEndpoint, contract: Contract) -> None:
-    assert tell(endpoint, contract, "DEPLETED", event_id="evt_10").budget_state == "DEPLETED"
-    assert tell(endpoint, contract, "LOW", event_id="evt_9").budget_state == "DEPLETED"
-    assert tell(endpoint, contract, "OK", event_id="evt_11").budget_state == "OK"
+    assert deliver(endpoint, contract, "DEPLETED", event_id="evt_10").budget_state == "DEPLETED"
+    assert deliver(endpoint, contract, "LOW", event_id="evt_9").budget_state == "DEPLETED"
+    assert deliver(endpoint, contract, "OK", event_id="evt_11").budget_state == "OK"
 
 
 def test_an_event_without_an_id_or_a_time_counts(endpoint: WebhookEndpoint, contract: Contract) -> None:
     Contract.objects.update(budget_updated_at=timezone.now())
     data = {"contractId": contract.opentrain_id, "budget": {"state": "LOW"}}
     body = json.dumps({"type": catalog.MILESTONE_BUDGET_LOW, "data": data}).encode()
-    assert tell(endpoint, contract, "LOW", event_id="", body=body).budget_state == "LOW"
+    assert deliver(endpoint, contract, "LOW", event_id="", body=body).budget_state == "LOW"
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(6, "LOW"), (4, "OK")])
@@ -92,7 +92,7 @@ def test_an_event_from_before_opentrain_was_asked_is_old_news(
 ) -> None:
     """But OpenTrain's clock and ours may differ a little."""
     Contract.objects.update(budget_state="LOW", budget_updated_at=timezone.now() + timedelta(minutes=minutes))
-    assert tell(endpoint, contract, "OK").budget_state == state
+    assert deliver(endpoint, contract, "OK").budget_state == state
 
 
 def test_an_event_about_a_budget_that_cannot_be_read_makes_us_ask(
@@ -100,7 +100,7 @@ def test_an_event_about_a_budget_that_cannot_be_read_makes_us_ask(
 ) -> None:
     other = make_contract(endpoint.install)
     Contract.objects.update(budget_state="LOW", budget_updated_at=timezone.now())
-    tell(endpoint, contract, None)
+    deliver(endpoint, contract, None)
     assert (contract.budget_state, contract.budget_updated_at) == ("LOW", None)
     other.refresh_from_db()
     assert other.budget_updated_at is not None

@@ -267,12 +267,12 @@ def test_what_a_worker_wrote_while_opentrain_was_asked_stays(
     until = opentrain.now + timedelta(minutes=5)
     get_install = PlatformClient.get_install
 
-    def meanwhile(client: PlatformClient) -> InstallInfo:
+    def during_call(client: PlatformClient) -> InstallInfo:
         info = get_install(client)
         Install.objects.update(lease=LEASE, leased_until=until, paused_until=until)
         return info
 
-    monkeypatch.setattr(PlatformClient, "get_install", meanwhile)
+    monkeypatch.setattr(PlatformClient, "get_install", during_call)
     install = connect.capture_token(install, str(install.token))
     assert (install.lease, install.leased_until, install.paused_until) == (LEASE, until, until)
 
@@ -613,12 +613,12 @@ def test_who_comes_back_while_the_last_things_are_done_stays(
     token = str(install.token)
     remove_all = endpoints.remove_all
 
-    def meanwhile(leaving: Install) -> None:
+    def during_call(leaving: Install) -> None:
         remove_all(leaving)
         connect.capture_token(connect.start_without_return(make_user(), "acme"), token)
 
     connect.disconnect(install)
-    monkeypatch.setattr(endpoints, "remove_all", meanwhile)
+    monkeypatch.setattr(endpoints, "remove_all", during_call)
     working.run()
     install.refresh_from_db()
     assert (install.status, install.token) == (Status.ACTIVE, token)
@@ -632,12 +632,12 @@ def test_who_comes_back_does_not_wait_for_what_failed_while_they_left(
     install = Install.objects.get()
     token = str(install.token)
 
-    def meanwhile(_leaving: Install) -> None:
+    def during_call(_leaving: Install) -> None:
         connect.capture_token(connect.start_without_return(make_user(), "acme"), token)
         raise ServerError("a bad day", status=500, code="INTERNAL_ERROR")
 
     loaded = connect.disconnect(install)
-    monkeypatch.setattr(endpoints, "remove_all", meanwhile)
+    monkeypatch.setattr(endpoints, "remove_all", during_call)
     with pytest.raises(ServerError):
         offboarding.finish(loaded)
     install.refresh_from_db()
@@ -683,7 +683,7 @@ def test_verifying_a_refused_token_says_so_and_a_success_heals(
     assert (healed.status, healed.last_error, healed.last_error_code) == (Status.ACTIVE, "", "")
     assert healed.refused_at is None
     assert healed.verified_at != verified_at
-    assert healed.next_reconcile_at is not None, "what happened meanwhile is asked for"
+    assert healed.next_reconcile_at is not None, "what happened since is fetched"
 
 
 def test_a_refusal_of_who_has_left_changes_nothing(working: OpenTrain) -> None:

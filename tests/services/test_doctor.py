@@ -409,7 +409,7 @@ class BrokenCache:
 
 
 def wall(_get_response: Any) -> Any:
-    """A middleware that lets nobody in."""
+    """A middleware that requires a login everywhere."""
     from django.http import HttpResponseRedirect
 
     return lambda _request: HttpResponseRedirect("/login/")
@@ -458,7 +458,7 @@ def test_a_changed_spec_is_found(
 def test_people_who_should_be_forgotten_are_found(opentrain: OpenTrain, install: Install) -> None:
     person = factories.make_participant(install)
     Participant.objects.filter(pk=person.pk).update(updated_at=timezone.now() - DAYS)
-    assert only("retention-due").data == {"event_bodies": 0, "people": 1}
+    assert only("retention-due").data == {"event_bodies": 0, "participants": 1}
 
 
 def test_a_part_that_fails_keeps_what_it_found_before(install: Install) -> None:

@@ -370,7 +370,7 @@ def test_pausing_what_is_being_replaced_does_not_pause_what_replaces_it(
 def test_nothing_is_made_for_a_customer_who_left_meanwhile(
     opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
 ) -> None:
-    """Whoever does all installs in turn comes to the last one long after they were loaded."""
+    """A run over all installs reaches the last one long after they were loaded."""
     loaded = Install.objects.get()
     connect.disconnect(install)
     opentrain.run()

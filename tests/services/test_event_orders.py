@@ -65,12 +65,12 @@ class Letter:
         stamp = int(timezone.now().timestamp())
         digest = hmac.new(str(endpoint.secret).encode(), b"%d." % stamp + self.body, hashlib.sha256)
         headers = {"X-OpenTrain-Signature": f"t={stamp},v1={digest.hexdigest()}"}
-        with suppress(UnknownEndpoint):  # one whose creation was never answered: OpenTrain is told 404
+        with suppress(UnknownEndpoint):  # one whose creation was never answered: it is answered 404
             inbox.receive(self.key, headers, self.body)
 
 
 class Bag:
-    """Takes the place of the network: deliveries stay in it until somebody brings them."""
+    """Takes the place of the network: deliveries stay in it until they are brought."""
 
     def __init__(self, opentrain: OpenTrain) -> None:
         self.letters: list[Letter] = []
@@ -114,7 +114,7 @@ def bag(opentrain: OpenTrain) -> Bag:
 
 
 def bring_in_every_order(letters: list[Letter], *, doors: set[Door]) -> None:
-    """Bring the letters in each order, the first of them twice; nothing is asked of OpenTrain meanwhile."""
+    """Bring the letters in each order, the first of them twice; OpenTrain isn't called in between."""
     for order in itertools.permutations(letters):
         with undone():
             for letter in (*order, order[0]):
@@ -330,7 +330,7 @@ class AnyHistory(RuleBasedStateMachine):
         for letter in self.bag.letters:
             letter.arrive()
         self.opentrain.run()
-        # What no event could tell any more is believed after a day.
+        # What no event can say any more is acted on after a day.
         self.opentrain.travel(hours=25)
         reconcile.request_all()
         self.opentrain.run()

@@ -47,7 +47,7 @@ def endpoint() -> WebhookEndpoint:
     return make_endpoint(make_install())
 
 
-def tell(
+def deliver(
     endpoint: WebhookEndpoint, event_type: str, data: Any = None, resource_id: str = "", **values: Any
 ) -> WebhookEvent:
     return inbox.process(make_event(endpoint, event_type, data, resource_id=resource_id, **values))
@@ -60,7 +60,7 @@ def is_asked_for(install: Install) -> bool:
 
 
 def test_a_start_that_tells_all_gives_access(endpoint: WebhookEndpoint) -> None:
-    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    deliver(endpoint, catalog.CONTRACT_STARTED, FULL)
     grant = AccessGrant.objects.get()
     assert grant.participant.opentrain_user_id == "usr_maria"
     assert grant.contract.trainer == grant.participant
@@ -69,7 +69,7 @@ def test_a_start_that_tells_all_gives_access(endpoint: WebhookEndpoint) -> None:
 
 
 def test_the_contract_is_named_by_the_resource_where_the_snapshot_lacks(endpoint: WebhookEndpoint) -> None:
-    row = tell(endpoint, catalog.CONTRACT_STARTED, {**FULL, "contract": {}}, "ctr_1")
+    row = deliver(endpoint, catalog.CONTRACT_STARTED, {**FULL, "contract": {}}, "ctr_1")
     contract = AccessGrant.objects.get().contract
     assert (contract.opentrain_id, contract.job_id) == ("ctr_1", row.job_id)
 
@@ -79,16 +79,16 @@ def test_nothing_is_given_to_who_is_not_connected_any_more(
     endpoint: WebhookEndpoint, event_type: str
 ) -> None:
     Install.objects.update(status=Install.Status.DISCONNECTED)
-    assert tell(endpoint, event_type, FULL).status == WebhookEvent.Status.IGNORED
+    assert deliver(endpoint, event_type, FULL).status == WebhookEvent.Status.IGNORED
     assert not ProjectLink.objects.exists()
 
 
 def test_rows_of_another_customer_with_the_same_ids_are_not_meant(endpoint: WebhookEndpoint) -> None:
     theirs = make_endpoint(make_install("globex"))
     for each in (theirs, endpoint):
-        tell(each, catalog.CONTRACT_STARTED, FULL)
-    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
-    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+        deliver(each, catalog.CONTRACT_STARTED, FULL)
+    deliver(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
+    deliver(endpoint, catalog.CONTRACT_ENDED, FULL)
     for model in (Contract, ProjectLink, Participant):
         assert model.objects.filter(install=theirs.install).count() == 1
         assert model.objects.filter(install=endpoint.install).count() == 1
@@ -103,7 +103,7 @@ PARTIAL = {
     "a start without its link": (catalog.CONTRACT_STARTED, {**FULL, "projectLink": {}}, ""),
     "a start without its trainer": (catalog.CONTRACT_STARTED, {**FULL, "freelancer": {}}, ""),
     "an end without its contract": (catalog.CONTRACT_ENDED, {**FULL, "contract": {}}, ""),
-    "a link, and whoever was hired for its job before": (
+    "a link, and the trainer hired for its job before": (
         catalog.PROJECT_LINK_CREATED,
         {"projectLink": LINK},
         "lnk_1",
@@ -117,22 +117,22 @@ PARTIAL = {
 def test_what_an_event_leaves_open_is_asked_for(
     endpoint: WebhookEndpoint, event_type: str, data: Any, resource_id: str
 ) -> None:
-    assert tell(endpoint, event_type, data, resource_id).status == WebhookEvent.Status.PROCESSED
+    assert deliver(endpoint, event_type, data, resource_id).status == WebhookEvent.Status.PROCESSED
     assert not AccessGrant.objects.exists()
     assert is_asked_for(endpoint.install)
 
 
 def test_a_start_that_comes_after_the_end_gives_nothing(endpoint: WebhookEndpoint) -> None:
     """Also where the end didn't say whose access it was about."""
-    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": CONTRACT})
-    late = tell(endpoint, catalog.CONTRACT_STARTED, FULL)
+    deliver(endpoint, catalog.CONTRACT_ENDED, {"contract": CONTRACT})
+    late = deliver(endpoint, catalog.CONTRACT_STARTED, FULL)
     assert (late.status, late.error) == (WebhookEvent.Status.IGNORED, "The contract has ended already.")
     assert not AccessGrant.objects.exists()
 
 
 def test_an_end_that_comes_alone_leaves_something_to_remove(endpoint: WebhookEndpoint) -> None:
     """Access may have been given by a row that is there no more."""
-    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    deliver(endpoint, catalog.CONTRACT_ENDED, FULL)
     grant = AccessGrant.objects.get()
     assert (grant.desired, grant.state) == (AccessGrant.Desired.REVOKED, AccessGrant.State.PENDING)
     assert grant.cause.endswith(catalog.CONTRACT_ENDED)
@@ -140,8 +140,8 @@ def test_an_end_that_comes_alone_leaves_something_to_remove(endpoint: WebhookEnd
 
 @pytest.mark.parametrize("part", ["projectLink", "freelancer"])
 def test_an_end_without_its_link_or_trainer_is_an_end(endpoint: WebhookEndpoint, part: str) -> None:
-    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
-    tell(endpoint, catalog.CONTRACT_ENDED, {**FULL, part: {}})
+    deliver(endpoint, catalog.CONTRACT_STARTED, FULL)
+    deliver(endpoint, catalog.CONTRACT_ENDED, {**FULL, part: {}})
     assert Contract.objects.get().status == Contract.Status.ENDED
     assert not AccessGrant.objects.wanted().exists()
 
@@ -150,10 +150,10 @@ def test_an_end_is_one_contracts_and_happens_once(endpoint: WebhookEndpoint) -> 
     link = make_link(endpoint.install)
     other = make_contract(endpoint.install, [link])
     stays = make_grant(other, link, make_participant(endpoint.install))
-    tell(endpoint, catalog.CONTRACT_STARTED, FULL)
-    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    deliver(endpoint, catalog.CONTRACT_STARTED, FULL)
+    deliver(endpoint, catalog.CONTRACT_ENDED, FULL)
     ended_at = Contract.objects.get(status=Contract.Status.ENDED).ended_at
-    tell(endpoint, catalog.CONTRACT_ENDED, FULL)
+    deliver(endpoint, catalog.CONTRACT_ENDED, FULL)
     assert ended_at is not None
     assert Contract.objects.get(opentrain_id="ctr_1").ended_at == ended_at
     assert list(AccessGrant.objects.wanted()) == [stays]
@@ -164,21 +164,21 @@ def test_an_end_is_one_contracts_and_happens_once(endpoint: WebhookEndpoint) -> 
 def test_older_news_only_fills_in_what_is_not_known(endpoint: WebhookEndpoint) -> None:
     newer = {**CONTRACT, "title": "Masks", "endDate": "2026-11-20"}
     older = {**CONTRACT, "startDate": "2026-11-02", "jobId": "job_0"}
-    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": newer}, event_id="evt_10")
-    tell(endpoint, catalog.CONTRACT_STARTED, {"contract": older}, event_id="evt_9")
+    deliver(endpoint, catalog.CONTRACT_ENDED, {"contract": newer}, event_id="evt_10")
+    deliver(endpoint, catalog.CONTRACT_STARTED, {"contract": older}, event_id="evt_9")
     contract = Contract.objects.get()
     assert (contract.title, contract.job_id) == ("Masks", "job_1")
     assert (contract.start_date, contract.end_date) == (date(2026, 11, 2), date(2026, 11, 20))
     assert contract.last_event_id == "evt_10"
-    tell(endpoint, catalog.CONTRACT_ENDED, {"contract": {**CONTRACT, "title": "Cats"}}, event_id="evt_11")
+    deliver(endpoint, catalog.CONTRACT_ENDED, {"contract": {**CONTRACT, "title": "Cats"}}, event_id="evt_11")
     contract.refresh_from_db()
     assert (contract.title, contract.last_event_id) == ("Cats", "evt_11")
     assert contract.end_date == date(2026, 11, 20), "what is left out stays"
 
 
 def test_news_of_a_removed_link_does_not_revive_it(endpoint: WebhookEndpoint) -> None:
-    tell(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
-    late = tell(endpoint, catalog.PROJECT_LINK_CREATED, {"projectLink": LINK}, "lnk_1")
+    deliver(endpoint, catalog.PROJECT_LINK_REMOVED, {"projectLink": LINK}, "lnk_1")
+    late = deliver(endpoint, catalog.PROJECT_LINK_CREATED, {"projectLink": LINK}, "lnk_1")
     assert (late.status, late.error) == (WebhookEvent.Status.IGNORED, "The link was removed already.")
     assert ProjectLink.objects.get().status == ProjectLink.Status.REMOVED
 
@@ -191,7 +191,7 @@ def test_the_removed_link_alone_loses_its_access(
     contract = make_contract(endpoint.install, [link, other])
     trainer = make_participant(endpoint.install)
     gone, stays = make_grant(contract, link, trainer), make_grant(contract, other, trainer)
-    tell(endpoint, catalog.PROJECT_LINK_REMOVED, data, resource_id)
+    deliver(endpoint, catalog.PROJECT_LINK_REMOVED, data, resource_id)
     assert list(ProjectLink.objects.live()) == [other]
     assert list(AccessGrant.objects.wanted()) == [stays]
     gone.refresh_from_db()
@@ -216,7 +216,7 @@ def test_money_says_in_one_way_or_another_for_which_contract(
         make_contract(endpoint.install),
     )
     contract = make_contract(endpoint.install, opentrain_id="ctr_1")
-    tell(
+    deliver(
         endpoint,
         catalog.MILESTONE_BUDGET_LOW,
         {**data, "budget": {"state": "LOW", **data.get("budget", {})}},
@@ -232,7 +232,7 @@ def test_money_says_in_one_way_or_another_for_which_contract(
 
 def test_a_revocation_is_one_customers(endpoint: WebhookEndpoint) -> None:
     theirs, mine = make_install("globex"), endpoint.install
-    tell(endpoint, catalog.INSTALL_REVOKED, resource_id=mine.opentrain_id)
+    deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=mine.opentrain_id)
     mine.refresh_from_db()
     theirs.refresh_from_db()
     assert (mine.status, mine.token, mine.last_error_code) == (Install.Status.REVOKED, None, "REVOKED")
@@ -247,7 +247,7 @@ def test_what_has_ended_is_not_revoked_again(endpoint: WebhookEndpoint, status: 
     """Who leaves here keeps the token until the last hours are reported."""
     now = timezone.now()
     Install.objects.update(status=status, revoked_at=now)
-    row = tell(endpoint, catalog.INSTALL_REVOKED, resource_id=endpoint.install.opentrain_id)
+    row = deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=endpoint.install.opentrain_id)
     assert row.status == WebhookEvent.Status.IGNORED
     install = Install.objects.get()
     assert (install.status, install.revoked_at) == (status, now)

@@ -31,7 +31,7 @@ def customers(opentrain: OpenTrain) -> OpenTrain:
 
 
 def troubled(call: Callable[..., Any]) -> Callable[..., Any]:
-    """``call``, which fails as nobody expects when it is made for the first customer."""
+    """``call``, which fails unexpectedly for the first customer."""
 
     def failing(first: Any, *arguments: Any) -> Any:
         install = first if isinstance(first, Install) else first.install
@@ -46,7 +46,7 @@ def now() -> Any:
     return pytest.approx(timezone.now(), abs=timedelta(seconds=1))
 
 
-def told(caplog: pytest.LogCaptureFixture, doing: str) -> None:
+def assert_logged(caplog: pytest.LogCaptureFixture, doing: str) -> None:
     [record] = [each for each in caplog.records if each.message.startswith(doing)]
     assert record.levelno == logging.ERROR
     assert "KeyError: [e-mail] (test_failures.py, line " in record.message
@@ -65,7 +65,7 @@ def test_reconciling(
     assert again is not None
     assert again > timezone.now(), "not at once"
     assert acme.last_error == "KeyError: [e-mail]"
-    told(caplog, "Reconciling")
+    assert_logged(caplog, "Reconciling")
 
 
 def test_reporting(
@@ -77,7 +77,7 @@ def test_reporting(
     assert runs.run_due() == 1
     reported = DailyUsage.objects.get(status=DailyUsage.Status.REPORTED)
     assert reported.contract.install.tenant == "globex"
-    told(caplog, "Reporting contract")
+    assert_logged(caplog, "Reporting contract")
 
 
 def test_checking_endpoints(
@@ -88,4 +88,4 @@ def test_checking_endpoints(
     assert endpoints.check_all() == 2
     globex = Install.objects.get(tenant="globex")
     assert globex.webhook_endpoints.get().checked_at == now()
-    told(caplog, "Checking the endpoints of")
+    assert_logged(caplog, "Checking the endpoints of")

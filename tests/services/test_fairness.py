@@ -39,7 +39,7 @@ def test_a_removal_does_not_wait_for_another_customers_events(
     def note(_grant: AccessGrant) -> None:
         waiting.append(WebhookEvent.objects.filter(status="PENDING").count())
 
-    site.meanwhile = note
+    site.during_call = note
     sweep.run()
     assert maria.grant.state == AccessGrant.State.REVOKED
     assert waiting[0] > 400 - 3 * processing.BATCH_PER_CUSTOMER

@@ -34,7 +34,7 @@ MANY = 40
 
 
 class Scene:
-    """Two linked projects, three trainers, and a good deal that no event told of."""
+    """Two linked projects, three trainers, and many changes without an event."""
 
     def __init__(self, opentrain: OpenTrain) -> None:
         self.opentrain = opentrain
@@ -61,14 +61,14 @@ class Scene:
     def remote(self) -> PlatformClient:
         return Install.objects.usable().get().client
 
-    def tell(self) -> None:
+    def deliver_and_process(self) -> None:
         """The events arrive, and other workers do what follows."""
         with committing():
             self.opentrain.deliver()
             inbox.drain()
             access.converge_due()
 
-    # What may happen meanwhile --------------------------------------------------------------------
+    # What may happen during a call ----------------------------------------------------------------
 
     def end(self) -> None:
         for hire in (self.leaves, self.new):
@@ -144,7 +144,7 @@ class Scene:
 
 
 class Lost:
-    """Within the block OpenTrain's deliveries are taken, and nobody hears of them."""
+    """Within the block OpenTrain's deliveries are answered, and lost."""
 
     def __init__(self, opentrain: OpenTrain) -> None:
         self.opentrain = opentrain
@@ -161,7 +161,7 @@ class Lost:
         return 200
 
 
-MEANWHILE = [
+DURING_A_CALL = [
     Scene.end,
     Scene.hire,
     Scene.unlink_there,
@@ -173,7 +173,7 @@ MEANWHILE = [
 ]
 
 
-@pytest.mark.parametrize("act", MEANWHILE, ids=lambda act: act.__name__)
+@pytest.mark.parametrize("act", DURING_A_CALL, ids=lambda act: act.__name__)
 def test_what_happens_during_a_poll_stands(
     act: Callable[[Scene], None], site: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +208,7 @@ def interrupt(
         if len(calls) == number and not happened:
             happened.append(True)
             act(scene)
-            scene.tell()
+            scene.deliver_and_process()
         return answer
 
     patch.setattr(PlatformClient, "_perform", and_then)

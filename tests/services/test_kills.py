@@ -1,4 +1,4 @@
-"""Killed between any two statements, and begun again by somebody else: the same truth in the end.
+"""Killed between any two statements, and started again by another process: the same result in the end.
 
 A process that dies runs nothing any more: no rollback of its own, no ``finally``. So a statement that is not sent is
 the last there was, and what was committed before it stays.
@@ -89,7 +89,7 @@ class Scene:
         return sweep.run
 
     def find_out(self) -> Act:
-        """Nobody was told of anything."""
+        """No event arrived."""
         self.opentrain.end(self.maria)
         self.opentrain.hire("New")
         self.install.client.create_project_link(external_project_id="p2", job_id=self.maria.contract.job_id)

@@ -92,7 +92,7 @@ def test_a_no_does_not_delete_what_a_worker_has_completed_meanwhile(
 def test_no_link_is_begun_in_an_install_that_a_reconnect_has_ended(
     opentrain: OpenTrain, install: Install, job: str
 ) -> None:
-    """Whoever died on the way to OpenTrain would leave it there for ever."""
+    """A process that died during the call would leave it there indefinitely."""
     opentrain.connect("acme")
     opentrain.sandbox.calls.clear()
     with pytest.raises(BusyError):
@@ -269,7 +269,7 @@ def test_unlinking_an_unanswered_link_leaves_other_jobs_links_alone(
 def test_a_refusal_after_the_row_was_deleted_is_that_refusal(
     opentrain: OpenTrain, install: Install, job: str
 ) -> None:
-    """The customer was told no, and the row deleted, while a worker tried the same."""
+    """The customer was refused, and the row deleted, while a worker tried the same."""
     opentrain.fail_next(status=503, match=CREATE)
     row = linking.link(install, "p1", job)
     ProjectLink.objects.all().delete()
@@ -324,7 +324,7 @@ USAGE = "POST /contracts/.*/usage"
 
 @pytest.fixture
 def worked(opentrain: OpenTrain, install: Install, job: str) -> ProjectLink:
-    """Somebody has worked under this link, and OpenTrain doesn't know yet."""
+    """There is unreported work under this link."""
     row = linking.link(install, "p1", job)
     maria = opentrain.hire(job=job)
     opentrain.run()

@@ -125,7 +125,7 @@ def test_operators_read_it(broken: list[tuple[Model, str]], admin_client: Client
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "told"),
+    ("error", "reason", "shown"),
     [
         (AdapterError("No seats."), Reason("No seats.", "CONFLICT"), "No seats."),
         (LinkConflict("To another job."), Reason("To another job.", "CONFLICT"), "To another job."),
@@ -149,11 +149,11 @@ def test_operators_read_it(broken: list[tuple[Model, str]], admin_client: Client
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_the_reason_that_an_error_is(error: Exception, reason: Reason, told: str) -> None:
+def test_the_reason_that_an_error_is(error: Exception, reason: Reason, shown: str) -> None:
     assert Reason.of(error) == reason
     grant = AccessGrant()
     reason.put(grant, "last_error")
-    assert reason_for_customers(grant, "last_error") == told
+    assert reason_for_customers(grant, "last_error") == shown
 
 
 def test_what_an_error_says_is_not_for_customers_is_not_told_them() -> None:

@@ -133,7 +133,7 @@ def test_contracts_from_before_the_link_are_found(opentrain: OpenTrain, site: Ho
 
 
 def test_where_opentrain_gives_access_we_take_none_away(linked: OpenTrain, site: Host) -> None:
-    """An ended contract that nobody told us of may be under a link that OpenTrain itself provisions."""
+    """An ended contract whose events were missed may be under a link that OpenTrain itself provisions."""
     linked.link("p2", job="Managed", provisioning_mode=catalog.MANAGED_ADAPTER)
     silence(linked)
     linked.end(linked.hire(job="Managed"))
@@ -160,12 +160,12 @@ def test_a_poll_does_not_undo_a_budgets_news(linked: OpenTrain, monkeypatch: pyt
     linked.travel(days=2)
     get_budget = PlatformClient.get_budget
 
-    def meanwhile(client: PlatformClient, contract_id: str) -> BudgetInfo:
+    def during_call(client: PlatformClient, contract_id: str) -> BudgetInfo:
         budget = get_budget(client, contract_id)
         linked.consume(maria, hours=9)
         return budget
 
-    monkeypatch.setattr(PlatformClient, "get_budget", meanwhile)
+    monkeypatch.setattr(PlatformClient, "get_budget", during_call)
     reconcile.install(install())
     assert maria.contract.budget_state == "LOW"
 
@@ -377,12 +377,12 @@ def test_an_end_during_the_poll_wins(linked: OpenTrain, site: Host, monkeypatch:
     maria = linked.hire()
     fetch = participants.fetch
 
-    def meanwhile(contract: Contract) -> list[Participant]:
+    def during_call(contract: Contract) -> list[Participant]:
         people = fetch(contract)
         contracts.end(Contract.objects.get(pk=contract.pk), "event")
         return people
 
-    monkeypatch.setattr(participants, "fetch", meanwhile)
+    monkeypatch.setattr(participants, "fetch", during_call)
     hourly(linked)
     assert site.inside == set()
     assert maria.contract.status == Contract.Status.ENDED
@@ -604,12 +604,12 @@ def test_a_request_during_the_run_is_not_forgotten(
 ) -> None:
     read_contracts = snapshot.read_contracts
 
-    def meanwhile(*arguments: Any) -> None:
+    def during_call(*arguments: Any) -> None:
         read_contracts(*arguments)
         linked.travel(seconds=1)
         reconcile.request_all()
 
-    monkeypatch.setattr(runs, "read_contracts", meanwhile)
+    monkeypatch.setattr(runs, "read_contracts", during_call)
     reconcile.install(install())
     assert install().next_reconcile_at is not None
 
@@ -726,7 +726,7 @@ def test_what_comes_in_does_not_wait_for_all_installs(
     acme = Install.objects.get(tenant="acme")
     reconcile_or_finish, inside = runs.reconcile_or_finish, []
 
-    def meanwhile(row: Install) -> None:
+    def during_call(row: Install) -> None:
         inside.append(len(site.inside))
         reconcile_or_finish(row)
         if not Contract.objects.exists():
@@ -734,7 +734,7 @@ def test_what_comes_in_does_not_wait_for_all_installs(
             linked.deliver()
 
     linked.travel(hours=1)
-    monkeypatch.setattr(runs, "reconcile_or_finish", meanwhile)
+    monkeypatch.setattr(runs, "reconcile_or_finish", during_call)
     monkeypatch.setattr(sweep, "SLICE_SECONDS", 0.0)
     tasks.reconcile_all()
     assert inside == [0, 1]

@@ -1,4 +1,4 @@
-"""Installs that OpenTrain refuses for long: the revocation that no event told."""
+"""Installs that OpenTrain refuses for long: the revocation without an event."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_proxys_401_is_told_as_an_outage() -> None:
     assert not explain(by_proxy).reconnect
     assert (explain(by_opentrain).code, explain(by_opentrain).reconnect) == ("RECONNECT_REQUIRED", True)
     limited = RateLimited("Slowly.", status=429, retry_after=90)
-    assert explain(limited).code == "RATE_LIMITED", "whoever asks for a pause gets it"
+    assert explain(limited).code == "RATE_LIMITED", "a requested pause is kept"
 
 
 def test_a_pasted_token_is_not_refused_because_of_a_proxy(opentrain: OpenTrain) -> None:

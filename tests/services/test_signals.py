@@ -26,7 +26,7 @@ ALL = {name: each for name, each in vars(signals).items() if isinstance(each, Si
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    """What each signal told, in order."""
+    """What each signal sent, in order."""
     news: Heard = []
 
     def listener(name: str) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""Celery's tasks: thin, and none hangs with the host's code for ever."""
+"""Celery's tasks: thin, and none hangs with the host's code indefinitely."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_one_that_hung_is_tried_again_and_keeps_nobody_waiting(opentrain: OpenTr
     def hang(_grant: AccessGrant) -> None:
         raise SoftTimeLimitExceeded
 
-    site.meanwhile = hang
+    site.during_call = hang
     tasks.sweep()
     assert maria.grant.state == AccessGrant.State.FAILED
     assert site.inside == {(ken.opentrain_user_id, "p1")}

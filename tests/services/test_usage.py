@@ -264,15 +264,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"])
-@pytest.mark.parametrize("told", ["timestamp", "nothing"])
+@pytest.mark.parametrize("start_date", ["timestamp", "missing"])
 def test_the_first_day_is_that_of_the_usage_time_zone(
-    contract: Contract, asked: Asked, settings: Any, zone: str, told: str
+    contract: Contract, asked: Asked, settings: Any, zone: str, start_date: str
 ) -> None:
-    """OpenTrain tells the day in UTC: in the west it may have been the evening before."""
+    """OpenTrain reports the day in UTC: in the west it may have been the evening before."""
     start = datetime(2026, 11, 2, 1, tzinfo=tz.utc)
     settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
     settings.TIME_ZONE = "Pacific/Auckland"
-    contract.start_date = None if told == "nothing" else as_date(start.isoformat())
+    contract.start_date = None if start_date == "missing" else as_date(start.isoformat())
     contract.created_at = start
     usage.collect(contract)
     assert asked[0][0] == start.astimezone(ZoneInfo(zone)).date()
@@ -426,7 +426,7 @@ def test_a_customer_who_leaves_waits_for_the_day_to_begin_at_opentrain(
 
 @pytest.mark.django_db
 def test_hours_counted_before_the_trainer_was_known_are_not_lost(opentrain: OpenTrain, maria: Hire) -> None:
-    """With two people under a contract only an event tells which of them was hired."""
+    """With two participants in a contract only an event says which of them was hired."""
     contract, trainer = maria.contract, maria.contract.trainer
     assert trainer is not None
     Contract.objects.update(trainer=None)
@@ -489,12 +489,12 @@ def test_what_changes_during_a_report_stays_due(
     usage.record(maria.contract, days_ago(1), total_seconds=60)
     report_usage = PlatformClient.report_usage
 
-    def meanwhile(client: PlatformClient, contract_id: str, entries: Any) -> Any:
+    def during_call(client: PlatformClient, contract_id: str, entries: Any) -> Any:
         answer = report_usage(client, contract_id, entries)
         usage.add(maria.contract, days_ago(1), total_seconds=5)
         return answer
 
-    monkeypatch.setattr(PlatformClient, "report_usage", meanwhile)
+    monkeypatch.setattr(PlatformClient, "report_usage", during_call)
     usage.report(maria.contract)
     monkeypatch.undo()
     assert DailyUsage.objects.get().status == DUE

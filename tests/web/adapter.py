@@ -11,7 +11,7 @@ from django_opentrain.models import AccessGrant
 
 
 class NamesAdapter(OpenTrainAdapter):
-    """``<tenant>-boss`` manages ``<tenant>``; ``<tenant>-clerk`` belongs to it; a name without a hyphen to nobody."""
+    """``<tenant>-boss`` manages ``<tenant>``; ``<tenant>-clerk`` belongs to it; others to no customer."""
 
     projects = 3
     sends_first_login = True

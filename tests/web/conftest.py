@@ -38,5 +38,5 @@ def visitor() -> Visitor:
 
 @pytest.fixture
 def boss(visitor: Visitor) -> Client:
-    """Whoever manages the customer "acme"."""
+    """The manager of the customer "acme"."""
     return visitor("acme-boss")

@@ -64,5 +64,5 @@ def page_of(response: Any) -> Page:
 
 
 def text_of(response: Any) -> str:
-    """A response's text, as somebody reads it."""
+    """A response's text, as a user reads it."""
     return page_of(response).text

@@ -27,7 +27,7 @@ HOME = "/opentrain/"
 
 
 def set_out(client: Client, **data: str) -> dict[str, str]:
-    """Press "connect"; what the consent screen is told."""
+    """Press "connect"; returns the parameters of the consent screen."""
     response = send(client, "/opentrain/connect/", **data)
     assert response.status_code == 302
     url = urlsplit(response["Location"])
@@ -43,12 +43,12 @@ def send(client: Client, url: str, **data: str) -> Any:
     return client.post(url, {**data, "csrfmiddlewaretoken": "c" * 32})
 
 
-def approve(opentrain: OpenTrain, told: dict[str, str], **values: Any) -> Approval:
+def approve(opentrain: OpenTrain, parameters: dict[str, str], **values: Any) -> Approval:
     """The customer approves on OpenTrain's consent screen."""
     return opentrain.sandbox.approve(
-        redirect_uri=told["redirect_uri"],
-        state=told["state"],
-        external_project_id=told.get("external_project_id"),
+        redirect_uri=parameters["redirect_uri"],
+        state=parameters["state"],
+        external_project_id=parameters.get("external_project_id"),
         **values,
     )
 
@@ -125,8 +125,8 @@ def test_a_customer_who_has_a_token_already(boss: Client, opentrain: OpenTrain) 
 
 
 def test_what_was_not_granted_is_told_at_once(boss: Client, opentrain: OpenTrain) -> None:
-    told = set_out(boss)
-    approval = approve(opentrain, told, scopes=["contracts:read"], pii_consent=False)
+    parameters = set_out(boss)
+    approval = approve(opentrain, parameters, scopes=["contracts:read"], pii_consent=False)
     page = boss.get(path_of(approval.return_url))["Location"]
     text = text_of(boss.get(send(boss, page, token=approval.token)["Location"]))
     assert "Some permissions are missing" in text
@@ -139,8 +139,8 @@ def test_what_was_not_granted_is_told_at_once(boss: Client, opentrain: OpenTrain
 
 @pytest.mark.parametrize(("data", "back"), [({}, HOME), ({"next": "/projects/2/"}, "/projects/2/")])
 def test_without_an_approval_nothing_is_connected(boss: Client, data: dict[str, str], back: str) -> None:
-    told = set_out(boss, **data)
-    response = boss.get("/opentrain/callback/", {"state": told["state"]})
+    parameters = set_out(boss, **data)
+    response = boss.get("/opentrain/callback/", {"state": parameters["state"]})
     assert response.status_code == 200
     page = page_of(response)
     assert "Nothing was connected" in page.text

@@ -84,7 +84,7 @@ def test_anonymous_visitors_are_sent_to_the_login_page(name: str, route: str) ->
 @pytest.mark.parametrize(("name", "route"), PAGES)
 @pytest.mark.parametrize(
     ("username", "words"),
-    [("acme-clerk", "Only managers of your organization"), ("somebody", "doesn't belong to a customer")],
+    [("acme-clerk", "Only managers of your organization"), ("stranger", "doesn't belong to a customer")],
 )
 def test_who_manages_no_customer_is_told_so(
     visitor: Visitor, name: str, route: str, username: str, words: str, method: str

@@ -516,7 +516,7 @@ def test_the_project_status_tag_shows_link_and_budgets(db: None) -> None:
         pytest.param("acme-boss", "acme-2", "not linked", id="not linked"),
         pytest.param("other-boss", "acme-1", "not linked", id="another customer's"),
         pytest.param("acme-clerk", "acme-1", None, id="not a manager"),
-        pytest.param("nobody", "acme-1", None, id="no customer"),
+        pytest.param("stranger", "acme-1", None, id="no customer"),
         pytest.param(None, "acme-1", None, id="anonymous"),
     ],
 )

@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_password_is_told(trainer: User) -> None:
     assert GOOD not in response.content.decode()
 
 
-@pytest.mark.parametrize("case", ["deactivated", "not a trainer", "nobody"])
+@pytest.mark.parametrize("case", ["deactivated", "not a trainer", "unknown"])
 def test_a_link_for_anybody_else_is_worth_nothing(trainer: User, case: str) -> None:
     url = link(trainer)
     if case == "deactivated":

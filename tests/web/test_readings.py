@@ -22,11 +22,11 @@ def opentrain(request: pytest.FixtureRequest, db: None) -> Iterator[OpenTrain]:
 
 
 def test_a_customer_who_declines_is_told_so(boss: Client, opentrain: OpenTrain) -> None:
-    told = set_out(boss)
+    parameters = set_out(boss)
     with requests.Session() as browser:
         opentrain.sandbox.mount(browser)
         url = f"{opentrain.sandbox.base_url}/integrations/annotation-demo/connect"
-        answer = browser.post(url, params=told, data={"decision": "decline"}, allow_redirects=False)
+        answer = browser.post(url, params=parameters, data={"decision": "decline"}, allow_redirects=False)
     page = boss.get(path_of(answer.headers["Location"]))
     assert page.status_code == 200
     assert "not connected" in text_of(page).lower()
