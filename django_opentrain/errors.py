@@ -207,6 +207,7 @@ class ReconnectRequired(ConnectError):
 
     code = "RECONNECT_REQUIRED"
     http_status = 409
+    message = _("This connection has ended: connect again.")
 
 
 class LinkError(ServiceError, ValueError):

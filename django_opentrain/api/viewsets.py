@@ -139,13 +139,6 @@ class TenantViewSet(ViewSetMixin, APIView):
         raise ReconnectRequired(_("Connect to OpenTrain first."))
 
 
-def still_live(install: Install) -> Install:
-    """The same install. Raises ``ReconnectRequired`` when its connection has ended."""
-    if not install.is_live:
-        raise ReconnectRequired(_("This connection has ended: connect again."))
-    return install
-
-
 class NothingHere(TenantViewSet):
     """A URL that doesn't exist."""
 

@@ -23,7 +23,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
-from django_opentrain.services.workers.locks import exclusive_lease
+from django_opentrain.services.workers.locks import exclusive_lease, reread
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,10 @@ RETIREMENT: Final = timedelta(hours=3)
 
 
 def subscribe(install: Install) -> WebhookEndpoint:
-    """Ensure that the install has a working endpoint. Raises ``BusyError`` or ``OpenTrainError``."""
+    """Ensure that the install has a working endpoint.
+
+    Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError`` or ``OpenTrainError``.
+    """
     with exclusive_lease(install):
         return ensure(install)
 
@@ -47,8 +50,8 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Replace an endpoint by one with a new secret; returns the new one.
 
     OpenTrain can't change a secret, so this makes a second endpoint. Both are accepted until the old one's retries
-    are over; an event that comes through both takes effect once. Raises ``BusyError``, ``OpenTrainError``, or
-    ``OperationRefused`` for one that is being replaced.
+    are over; an event that comes through both takes effect once. Raises ``BusyError``, ``ReconnectRequired``,
+    ``UndecryptableError``, ``OpenTrainError``, or ``OperationRefused`` for one that is being replaced.
     """
     with _alone(endpoint):
         if endpoint.status == Status.RETIRING:
@@ -61,7 +64,8 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Re-enable an endpoint, have its failed deliveries sent again, and reconcile to find what was missed.
 
-    Raises ``BusyError`` or ``OpenTrainError``.
+    Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError``, ``OpenTrainError``, or ``OperationRefused``
+    for one that OpenTrain hasn't confirmed.
     """
     with _alone(endpoint):
         _recover(endpoint)
@@ -71,7 +75,8 @@ def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """An operator disables an endpoint on purpose: it is not re-enabled automatically.
 
-    Raises ``BusyError`` or ``OpenTrainError``.
+    Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError``, ``OpenTrainError``, or ``OperationRefused``
+    for one that OpenTrain hasn't confirmed.
     """
     with _alone(endpoint):
         info = endpoint.install.client.update_webhook_endpoint(
@@ -84,7 +89,8 @@ def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Redelivery:
     """Have the failed deliveries, or the one that is named, sent again.
 
-    Raises ``BusyError``, ``OpenTrainError``, or ``OperationRefused`` for an endpoint that is off.
+    Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError``, ``OpenTrainError``, or ``OperationRefused``
+    for an endpoint that is off.
     """
     with _alone(endpoint):
         if endpoint.status not in (Status.ACTIVE, Status.RETIRING):
@@ -96,10 +102,10 @@ def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Rede
 def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
     """Hold the lease of the endpoint's install, with both as they are by now.
 
-    Raises ``BusyError``, and ``OperationRefused`` for an endpoint that OpenTrain doesn't know.
+    Raises as ``exclusive_lease``, and ``OperationRefused`` for an endpoint that OpenTrain doesn't know.
     """
     with exclusive_lease(endpoint.install):
-        endpoint.refresh_from_db()
+        reread(endpoint)
         if endpoint.status == Status.REMOVED:
             raise BusyError
         if not endpoint.opentrain_id:

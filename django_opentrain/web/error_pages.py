@@ -1,7 +1,8 @@
-"""A page that says what went wrong, and what to do."""
+"""What went wrong and what to do: as a page, or beside a form."""
 
 from __future__ import annotations
 
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,3 +19,11 @@ def error_page(
     problem = explain(error)
     context = {"problem": problem, "back": back or reverse("opentrain:home")}
     return render(request, "opentrain/problem.html", context, status=problem.http_status)
+
+
+def add_error(form: Form, error: OpenTrainError | ServiceError) -> int:
+    """Say it beside the form, at the field that is wrong where the form has it; returns the HTTP status."""
+    problem = explain(error)
+    field = error.field if isinstance(error, ServiceError) and error.field in form.fields else None
+    form.add_error(field, f"{problem.text} {problem.advice}".strip())
+    return problem.http_status

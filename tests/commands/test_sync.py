@@ -70,7 +70,7 @@ def test_an_unknown_install_is_an_error(install: Install, unknown: str) -> None:
 
 def test_one_that_fails_does_not_keep_the_others_waiting(opentrain: OpenTrain, install: Install) -> None:
     opentrain.connect("globex")
-    opentrain.fail_next(status=500, times=1)
+    opentrain.fail_next(status=500, match="GET /project-links")
     out = StringIO()
     with pytest.raises(CommandError, match="Installs that could not be reconciled: 1 of 2"):
         call_command("opentrain_sync", stdout=out, no_color=True)

@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from django_opentrain.crypto import generate_key
-from django_opentrain.errors import BusyError, OperationRefused, UnknownEndpoint
+from django_opentrain.errors import BusyError, OperationRefused, ReconnectRequired, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError
@@ -374,9 +374,9 @@ def test_nothing_is_made_for_a_customer_who_left_meanwhile(
     loaded = Install.objects.get()
     connect.disconnect(install)
     opentrain.run()
-    with pytest.raises(BusyError):
+    with pytest.raises(ReconnectRequired):
         endpoints.subscribe(loaded)
-    with pytest.raises(BusyError):
+    with pytest.raises(ReconnectRequired):
         endpoints.rotate_secret(endpoint)
     assert opentrain.sandbox.store.all(Endpoint) == []
 

@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 
 from django_opentrain import tasks
 from django_opentrain.crypto import generate_key
-from django_opentrain.errors import BusyError, LinkConflict
+from django_opentrain.errors import BusyError, LinkConflict, ReconnectRequired
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
 from django_opentrain.models.installs import InstallObserver
 from django_opentrain.platform import catalog
@@ -632,7 +632,7 @@ def test_who_left_before_the_run_began_is_said_farewell(linked: OpenTrain) -> No
     """A command that does all customers in turn comes to the last one long after they were loaded."""
     loaded, leaving = install(), install()
     connect.disconnect(leaving)
-    with pytest.raises(BusyError):
+    with pytest.raises(ReconnectRequired):
         reconcile.install(loaded)
     leaving.refresh_from_db()
     assert leaving.next_reconcile_at is not None

@@ -183,13 +183,13 @@ def test_a_lost_key_lets_access_end_all_the_same(
     ("error", "status", "words"),
     [
         (
-            errors.MissingScope("No usage:write.", scope="usage:write", status=403),
+            errors.MissingScope("No usage:write.", scope="usage:write", status=403, code="FORBIDDEN"),
             403,
             "approve every permission",
         ),
         (errors.InvalidRequest("Too long."), 400, "Too long."),
-        (errors.Conflict("A limit is reached.", status=409), 409, "A limit is reached."),
-        (errors.NotFound("No such job.", status=404), 404, "No such job."),
+        (errors.Conflict("A limit is reached.", status=409, code="CONFLICT"), 409, "A limit is reached."),
+        (errors.NotFound("No such job.", status=404, code="NOT_FOUND"), 404, "No such job."),
         (errors.UnusableResponse("Cut short.", status=200), 503, "Nothing is lost"),
         (errors.OpenTrainConnectionError("No answer."), 503, "Nothing is lost"),
         (errors.RateLimited("Slow down.", status=429, retry_after=150), 429, "in 3 minutes"),
@@ -319,9 +319,9 @@ def test_the_page_says_how_far_the_first_login_is(
 
 def test_no_login_link_where_there_is_none_to_send(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = full_scene()
-    assert act(boss, "invite", scene.grant)[0] == 404  # has no access yet
+    assert act(boss, "invite", scene.grant)[0] == 409  # has no access yet
     AccessGrant.objects.update(state=AccessGrant.State.GRANTED)
     monkeypatch.setattr(NamesAdapter, "sends_first_login", False)
-    assert act(boss, "invite", scene.grant)[0] == 404
+    assert act(boss, "invite", scene.grant)[0] == 409
     page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
     assert "login link" not in text_of(page)

@@ -19,7 +19,8 @@ from django_opentrain.api.serializers.installs import (
     InstallSerializer,
     TokenRequest,
 )
-from django_opentrain.api.viewsets import TenantViewSet, still_live
+from django_opentrain.api.viewsets import TenantViewSet
+from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, ProjectLink
 from django_opentrain.services import connect, reconcile
 from django_opentrain.services.workers import retries
@@ -64,13 +65,16 @@ class InstallViewSet(TenantViewSet):
     def reconcile(self, request: Request, pk: int) -> Response:
         """Sync with OpenTrain soon: `reconcileDueAt` is set until it is done, then `reconciledAt`."""
         self.no_body()
-        retries.request_reconcile(still_live(self._mine(pk)))
+        install = self._mine(pk)
+        if not install.is_live:
+            raise ReconnectRequired
+        retries.request_reconcile(install)
         return self._shown(pk, status=202)
 
     def confirm_removals(self, request: Request, pk: int) -> Response:
         """Confirm the removals that were held because they are unusually many."""
         self.no_body()
-        reconcile.confirm_removals(still_live(self._mine(pk)))
+        reconcile.confirm_removals(self._mine(pk))
         return self._shown(pk, status=202)
 
     def _mine(self, pk: int) -> Install:

@@ -15,7 +15,7 @@ from django_opentrain.api.serializers.webhooks import (
     Redelivered,
     RedeliverRequest,
 )
-from django_opentrain.api.viewsets import TenantViewSet, still_live
+from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.services import endpoints, inbox
@@ -35,32 +35,26 @@ class WebhookEndpointViewSet(TenantViewSet):
     def recover(self, request: Request, pk: int) -> Response:
         """Re-enable it, have failed deliveries sent again, and find what was missed."""
         self.no_body()
-        return self._shown(endpoints.recover(self._live(pk)))
+        return self._shown(endpoints.recover(self.own(self._rows(), pk)))
 
     def pause(self, request: Request, pk: int) -> Response:
         """Disable it until it is re-enabled."""
         self.no_body()
-        return self._shown(endpoints.pause(self._live(pk)))
+        return self._shown(endpoints.pause(self.own(self._rows(), pk)))
 
     def rotate(self, request: Request, pk: int) -> Response:
         """Replace it by one with a new secret, which is returned. Both work until the old one's retries are over."""
         self.no_body()
-        return self._shown(endpoints.rotate_secret(self._live(pk)), status=201)
+        return self._shown(endpoints.rotate_secret(self.own(self._rows(), pk)), status=201)
 
     def redeliver(self, request: Request, pk: int) -> Response:
         """Have failed deliveries sent again. OpenTrain does so only for an active endpoint."""
         given = self.body(RedeliverRequest)
-        done = endpoints.redeliver(self._live(pk), given.get("delivery_id"))
+        done = endpoints.redeliver(self.own(self._rows(), pk), given.get("delivery_id"))
         return Response(Redelivered(done).data, status=202)
 
     def _rows(self) -> QuerySet[WebhookEndpoint]:
         return WebhookEndpoint.objects.live().filter(install__tenant=self.tenant).select_related("install")
-
-    def _live(self, pk: int) -> WebhookEndpoint:
-        """The tenant's endpoint, of a connection that hasn't ended."""
-        endpoint = self.own(self._rows(), pk)
-        still_live(endpoint.install)
-        return endpoint
 
     def _shown(self, endpoint: WebhookEndpoint, status: int = 200) -> Response:
         return Response(EndpointSerializer(endpoint).data, status=status)

@@ -59,7 +59,10 @@ def revoke(grants: AccessGrantQuerySet, cause: str) -> int:
 
 
 def restore(row: AccessGrant, cause: str) -> None:
-    """An operator restores access. Raises ``OperationRefused`` if contract, connection or link has ended."""
+    """An operator restores access.
+
+    Raises ``OperationRefused`` if contract, connection or link has ended, ``BusyError`` if another install took over.
+    """
     with install_lock(row.contract.install):
         fresh = AccessGrant.objects.select_related("contract__install", "link").get(pk=row.pk)
         if fresh.contract.status == Contract.Status.ENDED:

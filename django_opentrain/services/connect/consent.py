@@ -44,8 +44,8 @@ class Return:
 def begin(request: HttpRequest, external_project_id: str | None = None, next_url: str | None = None) -> str:
     """The URL of OpenTrain's consent screen, to which to send the customer.
 
-    Raises ``PermissionDenied`` if the user may not connect, ``ConnectError`` for a project that isn't the
-    tenant's. ``next_url`` (on this site) is where the customer goes afterwards.
+    ``next_url`` (on this site) is where the customer goes afterwards. Raises ``PermissionDenied`` if the user may not
+    connect, ``ConnectError`` for a project that isn't the tenant's, and what the adapter raises.
     """
     adapter, user = get_adapter(), request.user
     tenant = adapter.get_tenant(request)

@@ -17,7 +17,7 @@ from django_opentrain.services import endpoints
 from django_opentrain.services.access import grants
 from django_opentrain.services.usage import runs, totals
 from django_opentrain.services.workers import retries, wakeup
-from django_opentrain.services.workers.locks import lease
+from django_opentrain.services.workers.locks import lease, reread
 from django_opentrain.services.workers.retries import next_attempt
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ def disconnect(install: Install) -> Install:
     """The customer leaves: access ends now; the workers do the rest.
 
     They report the last usage and remove the webhook endpoints; then the token is deleted. The customer has to
-    remove the connection itself on OpenTrain: the API has no call for it.
+    remove the connection itself on OpenTrain: the API has no call for it. Raises ``BusyError`` for a connection that
+    was deleted in the meantime.
     """
     with transaction.atomic():
         live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
@@ -39,7 +40,7 @@ def disconnect(install: Install) -> Install:
             grants.revoke(given, f"{grants.INSTALL_CAUSE} disconnected")
             retries.request_reconcile(install)
             signals.send_on_commit(signals.install_revoked, Install, install=install)
-    install.refresh_from_db()
+    reread(install)
     wakeup.wake_workers_on_commit()
     return install
 

@@ -14,7 +14,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.errors import LinkConflict, LinkError
+from django_opentrain.errors import (
+    BusyError,
+    LinkConflict,
+    LinkError,
+    ReconnectRequired,
+    ServiceError,
+    UndecryptableError,
+)
 from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
@@ -23,7 +30,7 @@ from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.linking import generations, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
-from django_opentrain.services.workers.locks import install_lock, lease
+from django_opentrain.services.workers.locks import install_lock, lease, reread
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +47,11 @@ def link(
 
     Link before hiring: OpenTrain sends no events for contracts that started earlier (the reconciliation that follows
     reads them once). If the link is returned PENDING, OpenTrain didn't answer in time, and the workers complete it.
-    Raises ``LinkConflict``, ``LinkError``, or the ``OpenTrainError`` with which OpenTrain refused.
+    Raises ``LinkConflict``, ``LinkError``, ``ReconnectRequired``, ``BusyError``, ``UndecryptableError``,
+    ``AdapterError``, or the ``OpenTrainError`` with which OpenTrain refused.
     """
+    if not install.is_live:
+        raise ReconnectRequired
     project = get_adapter().get_project(install.tenant, external_project_id)
     if project is None:
         raise LinkError(_("That project is not one of yours."))
@@ -58,25 +68,29 @@ def link(
                 provisioning_mode=provisioning_mode,
             )
     except IntegrityError:
-        raise LinkConflict(_conflict(install, external_project_id)) from None
+        raise _conflict(install, external_project_id) from None
     return _create_now(row)
 
 
-def _conflict(install: Install, external_project_id: str) -> str:
-    existing = ProjectLink.objects.live().get(install=install, external_project_id=external_project_id)
+def _conflict(install: Install, external_project_id: str) -> ServiceError:
+    live = ProjectLink.objects.live()
+    existing = live.filter(install=install, external_project_id=external_project_id).first()
+    if existing is None:
+        return BusyError()  # it went in the meantime
     if existing.removal_requested_at:
-        return _("The old link of this project is still being removed. Try again in a minute.")
+        return LinkConflict(_("The old link of this project is still being removed. Try again in a minute."))
     if existing.job_id:
-        return _("This project is linked to job %(job)s already. Unlink it first.") % {"job": existing.job_id}
-    return _("This project is linked already. Unlink it first.")
+        text = _("This project is linked to job %(job)s already. Unlink it first.")
+        return LinkConflict(text % {"job": existing.job_id})
+    return LinkConflict(_("This project is linked already. Unlink it first."))
 
 
 def _create_now(row: ProjectLink) -> ProjectLink:
     """The first attempt, while the caller waits: a definite refusal leaves no row."""
     try:
         complete(row)
-    except (LinkConflict, OpenTrainError) as error:
-        if isinstance(error, OpenTrainError) and not _is_definite(error):
+    except (LinkConflict, OpenTrainError, UndecryptableError) as error:
+        if not _is_definite(error):
             retries.request_reconcile(row.install)
             return row
         # Only an unchanged row: deleting one with grants would delete the record of access.
@@ -86,11 +100,11 @@ def _create_now(row: ProjectLink) -> ProjectLink:
     return row
 
 
-def _is_definite(error: OpenTrainError) -> bool:
-    """Whether OpenTrain has refused, and a retry would not change that."""
+def _is_definite(error: Exception) -> bool:
+    """Whether OpenTrain has refused, and a retry would not change that; or nothing was sent."""
     if isinstance(error, OpenTrainAPIError):
         return error.from_opentrain and 400 <= error.status < 500 and error.status != 429
-    return isinstance(error, ValueError)
+    return isinstance(error, (ValueError, UndecryptableError))
 
 
 def complete(row: ProjectLink, existing: Sequence[ProjectLinkInfo] | None = None) -> ProjectLink:
@@ -159,12 +173,13 @@ def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
     """Remove a link. The access that it gave ends in any case, even while OpenTrain can't be reached.
 
     The usage that is still due is reported first. While a worker holds this customer's lease, the removal is left to
-    it. Raises ``OpenTrainError`` if OpenTrain could not be notified yet: the workers retry.
+    it. Raises ``OpenTrainError`` or ``UndecryptableError`` if OpenTrain could not be notified yet: the workers retry.
+    Raises ``BusyError``, and does nothing, if another install is taking the link over.
     """
-    link.refresh_from_db(fields=["continued_by"])
+    reread(link)
     link = generations.current(link)
     records.request_removal(link, f"{cause}: project unlinked")
-    link.refresh_from_db()
+    reread(link)
     if not link.install.is_live:
         records.mark_removed(link, f"{cause}: project unlinked")
         link.refresh_from_db()

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.conf import conf
-from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict
+from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
@@ -100,14 +100,20 @@ class Outcome:
 def install(install: Install, *, dry_run: bool = False) -> Outcome:
     """Restore what differs from OpenTrain for one install; with ``dry_run`` only return the differences.
 
-    Raises ``BusyError`` while another worker holds it, ``OpenTrainError`` if OpenTrain can't be reached.
+    Raises ``BusyError`` while another worker holds it, ``LeaseLostError`` if one took over, ``ReconnectRequired`` if
+    the customer has disconnected, ``OpenTrainError`` or ``UndecryptableError`` if OpenTrain can't be called.
     """
     with exclusive_lease(install) as held:
         return _compare(install, held) if dry_run else _run(install, held)
 
 
 def confirm_removals(row: Install) -> None:
-    """A person has confirmed the removals that the breaker holds."""
+    """A person has confirmed the removals that the breaker holds.
+
+    Raises ``ReconnectRequired`` if the connection has ended.
+    """
+    if not row.is_live:
+        raise ReconnectRequired
     Install.objects.filter(pk=row.pk).update(removals_confirmed=True)
     retries.request_reconcile(row)
 
@@ -298,7 +304,7 @@ def each_due() -> Iterator[bool]:
 def reconcile_or_finish(row: Install) -> Outcome:
     """Do what an install needs: finish its offboarding, check whether it is still refused, or reconcile.
 
-    Raises ``BusyError`` while another worker holds it, ``OpenTrainError`` if OpenTrain refuses or can't be reached.
+    Raises as ``install`` does; ``OpenTrainError`` also if OpenTrain refuses.
     """
     row.refresh_from_db()
     if row.status == Install.Status.DISCONNECTED:

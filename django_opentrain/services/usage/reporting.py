@@ -55,7 +55,8 @@ def report(contract: Contract, *, until: date | None = None) -> Report:
     an earlier report, whose response was lost, may still take effect: it would overwrite a newer total.
 
     An entry that OpenTrain refuses is found, marked with the reason, and not sent again until it changes; the others
-    are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract: all stays due.
+    are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract, and
+    ``UndecryptableError`` if the key is lost: all stays due.
     """
     if Contract.objects.filter(pk=contract.pk, report_unconfirmed_until__gt=timezone.now()).exists():
         return Report(held=DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE).count())

@@ -54,7 +54,7 @@ def record(
 ) -> DailyUsage:
     """Set a day's cumulative totals; what is omitted keeps its value. A correction downwards is reported, too.
 
-    Raises ``ValueError`` for invalid values.
+    Raises ``InvalidRequest``, a ``ValueError``, for invalid values.
     """
     entry = UsageEntry(
         work_date=work_date,
@@ -77,7 +77,10 @@ def add(
     worker_id: str = "",
     external_report_id: str | None = None,
 ) -> DailyUsage:
-    """Add to a day's totals; safe for concurrent callers. Raises ``ValueError`` for negative numbers."""
+    """Add to a day's totals; safe for concurrent callers.
+
+    Raises ``InvalidRequest``, a ``ValueError``, for invalid values.
+    """
     entry = UsageEntry(
         work_date=work_date,
         total_seconds=total_seconds,

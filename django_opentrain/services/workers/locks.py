@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from django_opentrain.errors import BusyError, LeaseLostError
+from django_opentrain.errors import BusyError, LeaseLostError, ReconnectRequired
 from django_opentrain.models import Install
 
 M = TypeVar("M", bound=models.Model)
@@ -95,17 +96,25 @@ def lease(install_id: int) -> Iterator[Lease | None]:
         Install.objects.filter(pk=install_id, lease=token).update(lease=None, leased_until=None)
 
 
+def reread(row: models.Model) -> None:
+    """Read a row again that was loaded before its lock or lease. Raises ``BusyError`` when it was deleted since."""
+    try:
+        row.refresh_from_db()
+    except ObjectDoesNotExist:
+        raise BusyError from None
+
+
 @contextmanager
 def exclusive_lease(install: Install) -> Iterator[Lease]:
     """Hold the lease of an install, which is refreshed first: it may have been loaded long before.
 
-    Raises ``BusyError`` while another process holds it, and after the customer has disconnected here: during
-    offboarding nothing may be created on OpenTrain that it would not find.
+    Raises ``BusyError`` while another process holds it, and ``ReconnectRequired`` after the customer has disconnected
+    here: during offboarding nothing may be created on OpenTrain that it would not find.
     """
     with lease(install.pk) as held:
         if held is None:
             raise BusyError
-        install.refresh_from_db()
+        reread(install)
         if install.status == Install.Status.DISCONNECTED:
-            raise BusyError
+            raise ReconnectRequired
         yield held

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import EXPECTED
-from django_opentrain.explanations import explain
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile
 from django_opentrain.services.access import grants, invitations
 from django_opentrain.web.decorators import customer_page, owned
-from django_opentrain.web.error_pages import error_page
+from django_opentrain.web.error_pages import add_error, error_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import redirect_with_notice
 from django_opentrain.web.presenters.projects import project_rows
@@ -91,14 +90,12 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
             provisioning_mode=form.cleaned_data["provisioning_mode"],
         )
     except EXPECTED as error:
-        problem = explain(error)
         if isinstance(error, NotFound) and form.cleaned_data["job_id"]:
             form.add_error(
                 "job_id", _("OpenTrain doesn't know this job. Copy its id from the job's page there.")
             )
-        else:
-            form.add_error(None, f"{problem.text} {problem.advice}".strip())
-        return page(request, tenant, form, status=problem.http_status)
+            return page(request, tenant, form, status=error.http_status)
+        return page(request, tenant, form, status=add_error(form, error))
     done = "linked" if made.status == ProjectLink.Status.ACTIVE else "link-pending"
     return redirect_with_notice(done, install=pk)
 
@@ -159,8 +156,6 @@ def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Send a trainer the link for their first login again."""
     grant = _grant(tenant, pk)
-    if not invitations.can_resend(grant):
-        raise Http404
     return _attempt(request, lambda: invitations.resend(grant), "invited", to=_contract_page(grant))
 
 

@@ -12,14 +12,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from django_opentrain.errors import StateError, TokenRefused
-from django_opentrain.explanations import explain
+from django_opentrain.errors import EXPECTED, StateError
 from django_opentrain.models import Install
-from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
 from django_opentrain.view_decorators import open_to_anonymous
 from django_opentrain.web.decorators import customer_page, owned
+from django_opentrain.web.error_pages import add_error
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.notices import redirect_with_notice
 
@@ -115,21 +114,16 @@ def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     status = 200
     if request.method == "POST":
         status = 400
-        if form.is_valid() and (connected := _capture(install, form)):
-            next_url = service.local_url(request.GET.get("next"))
-            return redirect_with_notice(
-                "connected", install=connected.pk, **({"next": next_url} if next_url else {})
-            )
+        if form.is_valid():
+            try:
+                connected = service.capture_token(install, form.cleaned_data["token"])
+            except EXPECTED as error:
+                status = add_error(form, error)
+            else:
+                return _connected(request, connected)
     return render(request, "opentrain/token.html", {"install": install, "form": form}, status=status)
 
 
-def _capture(install: Install, form: TokenForm) -> Install | None:
-    """The connected install; None if it failed and the form has the error."""
-    try:
-        return service.capture_token(install, form.cleaned_data["token"])
-    except TokenRefused as error:
-        form.add_error("token", str(error))
-    except OpenTrainError as error:
-        problem = explain(error)
-        form.add_error(None, f"{problem.text} {problem.advice}".strip())
-    return None
+def _connected(request: HttpRequest, install: Install) -> HttpResponse:
+    next_url = service.local_url(request.GET.get("next"))
+    return redirect_with_notice("connected", install=install.pk, **({"next": next_url} if next_url else {}))
