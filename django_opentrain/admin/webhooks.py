@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import admin
@@ -83,7 +84,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     search_fields = ("key", "opentrain_id", "url", "install__tenant")
     ordering = ("-pk",)
     inlines = (EventRows,)
-    actions = ("recover", "pause", "rotate_secret")
+    actions = ("recover", "pause", "rotate_secret", "replace_compromised")
     fieldsets = (
         (None, {"fields": ("install", "key", "url", "state", "last_error_shown")}),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "types", "secret_shown")}),
@@ -143,6 +144,17 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     )
     def rotate_secret(self, selection: Selection[WebhookEndpoint]) -> int:
         return selection.each(endpoints.rotate_secret)
+
+    @operation(
+        gettext_lazy("Replace compromised secret"),
+        consequence=gettext_lazy(
+            "Nothing that is signed with these secrets takes effect from now on, and each endpoint is replaced by"
+            " one with a new secret. What is lost is found by a sync."
+        ),
+        applies=CHANGEABLE | Q(status=WebhookEndpoint.Status.RETIRING),
+    )
+    def replace_compromised(self, selection: Selection[WebhookEndpoint]) -> int:
+        return selection.each(partial(endpoints.rotate_secret, compromised=True))
 
 
 class EventAttention(AttentionFilter):

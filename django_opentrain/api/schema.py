@@ -49,6 +49,7 @@ from django_opentrain.api.serializers.webhooks import (
     EventSerializer,
     Redelivered,
     RedeliverRequest,
+    RotateRequest,
 )
 from django_opentrain.api.views.contracts import ContractViewSet, GrantViewSet
 from django_opentrain.api.views.installs import InstallViewSet
@@ -239,7 +240,7 @@ annotate(
     retrieve=operation("webhook_endpoint", {200: EndpointSerializer}, NOT_FOUND),
     recover=operation("recover_endpoint", {200: EndpointSerializer}, BODY, OPENTRAIN),
     pause=operation("pause_endpoint", {200: EndpointSerializer}, BODY, OPENTRAIN),
-    rotate=operation("rotate_secret", {201: EndpointSerializer}, BODY, OPENTRAIN),
+    rotate=operation("rotate_secret", {201: EndpointSerializer}, BODY, OPENTRAIN, request=RotateRequest),
     redeliver=operation("redeliver", {202: Redelivered}, BODY, OPENTRAIN, request=RedeliverRequest),
 )
 annotate(

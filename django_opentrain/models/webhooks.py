@@ -56,7 +56,14 @@ class WebhookEndpoint(TimestampedModel):
         _("retire at"),
         null=True,
         blank=True,
-        help_text=_("When a replaced endpoint is deleted: until then retries may still arrive"),
+        help_text=_("When a replaced or removed endpoint is refused: until then retries may still arrive"),
+    )
+    compromised_at = models.DateTimeField(
+        _("compromised at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Since when what is signed with its secret takes no effect"),
     )
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +21,7 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import BusyError, OperationRefused, UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Install, WebhookEndpoint
+from django_opentrain.models.webhooks import WebhookEndpointQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
@@ -29,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 Status = WebhookEndpoint.Status
 
-#: How long a replaced endpoint is kept, and a removed one's deliveries are accepted: OpenTrain's last retry comes 156
+#: How long deliveries are accepted of an endpoint that was replaced or removed: OpenTrain's last retry comes 156
 #: minutes after the first attempt.
 RETIREMENT: Final = timedelta(hours=3)
 
@@ -46,19 +49,40 @@ def subscribe(install: Install) -> WebhookEndpoint:
         return ensure(install)
 
 
-def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+def rotate_secret(endpoint: WebhookEndpoint, *, compromised: bool = False) -> WebhookEndpoint:
     """Replace an endpoint by one with a new secret; returns the new one.
 
     OpenTrain can't change a secret, so this makes a second endpoint. Both are accepted until the old one's retries
-    are over; an event that comes through both takes effect once. Raises ``BusyError``, ``ReconnectRequired``,
-    ``UndecryptableError``, ``OpenTrainError``, or ``OperationRefused`` for one that is being replaced.
+    are over; an event that comes through both takes effect once. With ``compromised``, nothing that is signed with
+    the old secret takes effect from now on, even if the new endpoint can't be created now: a reconciliation finds
+    what is lost with it. Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError``, ``OpenTrainError``, or
+    ``OperationRefused`` for one that is being replaced.
     """
+    if compromised:
+        return _replace_compromised(endpoint)
     with _alone(endpoint):
         if endpoint.status == Status.RETIRING:
             raise OperationRefused(_("This endpoint is being replaced already."))
         successor = _create(endpoint.install)
         _retire(endpoint)
         return successor
+
+
+def _replace_compromised(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    now = timezone.now()
+    # Before anything that may have to wait or can fail.
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+        status=Status.REMOVED,
+        secret=None,
+        compromised_at=now,
+        retire_at=now,
+        updated_at=now,
+        **Reason.note(_("Its secret was compromised.")).columns("last_error"),
+    )
+    logger.warning("The secret of webhook endpoint %s is compromised: it is refused.", endpoint.key)
+    retries.request_reconcile(endpoint.install)
+    with exclusive_lease(endpoint.install):
+        return ensure(endpoint.install)
 
 
 def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
@@ -79,11 +103,24 @@ def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     for one that OpenTrain hasn't confirmed.
     """
     with _alone(endpoint):
-        info = endpoint.install.client.update_webhook_endpoint(
-            endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED
-        )
+        before = endpoint.status
+        # First here: who disabled an endpoint, OpenTrain doesn't say, and what it disabled itself is re-enabled.
+        _mark_paused(endpoint, Status.PAUSED)
+        try:
+            info = endpoint.install.client.update_webhook_endpoint(
+                endpoint.opentrain_id, status=catalog.ENDPOINT_DISABLED
+            )
+        except OpenTrainError as error:
+            if not error.outcome_unknown:
+                _mark_paused(endpoint, before)
+            raise
         _remember(endpoint, info, Status.PAUSED)
     return endpoint
+
+
+def _mark_paused(endpoint: WebhookEndpoint, status: str) -> None:
+    rows = WebhookEndpoint.objects.live().exclude(status=Status.RETIRING)
+    rows.filter(pk=endpoint.pk).update(status=status, updated_at=timezone.now())
 
 
 def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Redelivery:
@@ -158,12 +195,14 @@ def _listed(install: Install) -> dict[str, WebhookEndpointInfo]:
 
 
 def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
-    """Delete endpoints of ours without a row here: usually the response to their creation was lost."""
-    waiting = WebhookEndpoint.objects.filter(install=install, status=Status.PENDING)
-    own = set(WebhookEndpoint.objects.live().filter(install=install).values_list("opentrain_id", flat=True))
+    """Delete endpoints of ours without a live row here: usually the response to their creation was lost."""
+    rows = WebhookEndpoint.objects.filter(install=install)
+    waiting = rows.filter(status=Status.PENDING)
+    own = set(rows.live().values_list("opentrain_id", flat=True))
+    known = set(rows.values_list("opentrain_id", flat=True))
     ours = _receiver_prefix()
     for info in remote.values():
-        if info.id not in own and info.url.startswith(ours):
+        if info.id not in own and (info.id in known or info.url.startswith(ours)):
             install.client.delete_webhook_endpoint(info.id)
     for endpoint in waiting:
         _mark_removed(endpoint, _("OpenTrain didn't answer its creation."))
@@ -207,19 +246,14 @@ def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
     if info.url != wanted_url or set(info.event_types) != set(wanted_types):
         info = client.update_webhook_endpoint(info.id, url=wanted_url, event_types=list(wanted_types))
     disabled = info.status == catalog.ENDPOINT_DISABLED
-    if disabled and endpoint.status != Status.PAUSED and _was_disabled_by_opentrain(info):
-        logger.error("OpenTrain disabled webhook endpoint %s: recovering it.", endpoint.key)
+    if disabled and endpoint.status not in (Status.PAUSED, Status.DISABLED):
+        logger.error("Webhook endpoint %s is disabled on OpenTrain: re-enabling it.", endpoint.key)
         _remember(endpoint, info, Status.DISABLED)
     if endpoint.status == Status.DISABLED:
         # Even if it is active again: its recovery was interrupted before the failed deliveries were sent again.
         _recover(endpoint)
     else:
         _remember(endpoint, info, Status.PAUSED if disabled else Status.ACTIVE)
-
-
-def _was_disabled_by_opentrain(info: WebhookEndpointInfo) -> bool:
-    """And not on purpose. The form of ``disabledReason`` is not documented; the count of failures is."""
-    return info.consecutive_failures >= catalog.DISABLE_AFTER_FAILURES
 
 
 def _recover(endpoint: WebhookEndpoint) -> None:
@@ -274,10 +308,20 @@ def _delete(endpoint: WebhookEndpoint) -> None:
 
 
 def _mark_removed(endpoint: WebhookEndpoint, reason: str) -> None:
-    # The row stays, with its secret: its events refer to it, and deliveries that are on their way are still accepted.
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        status=Status.REMOVED, **Reason.note(reason).columns("last_error"), updated_at=timezone.now()
-    )
+    _end(WebhookEndpoint.objects.filter(pk=endpoint.pk), **Reason.note(reason).columns("last_error"))
+
+
+def give_up(install: Install) -> None:
+    """A reconnect has ended the install, and its endpoints at OpenTrain with it."""
+    _end(WebhookEndpoint.objects.live().filter(install=install))
+
+
+def _end(endpoints: WebhookEndpointQuerySet, **more: object) -> None:
+    # The rows stay, with their secrets: events hang on them, and deliveries that are on their way are still taken. Of
+    # one that was replaced, for as long as was said then.
+    now = timezone.now()
+    retire_at = Coalesce("retire_at", Value(now + RETIREMENT, output_field=DateTimeField()))
+    endpoints.update(status=Status.REMOVED, retire_at=retire_at, updated_at=now, **more)
 
 
 def remove_all(install: Install) -> None:

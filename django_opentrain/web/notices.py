@@ -35,6 +35,9 @@ DONE: Final[dict[str, Promise]] = {
     "rotated": _(
         "Notifications have a new secret. The old one is accepted until its last deliveries have arrived."
     ),
+    "rotated-compromised": _(
+        "Notifications have a new secret, and the old one is refused. What is lost with it is being fetched."
+    ),
     "retried": _("It is being retried now. Reload the page in a moment to see the result."),
     "invited": _("The link for the first login was sent to the trainer's Work Email."),
     "removals-confirmed": _("Confirmed. Access is being revoked."),

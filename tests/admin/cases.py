@@ -141,6 +141,17 @@ def rotate_secret(_opentrain: OpenTrain, _hire: Hire) -> Case:
     return endpoint, rotated
 
 
+def replace_compromised(_opentrain: OpenTrain, _hire: Hire) -> Case:
+    endpoint = WebhookEndpoint.objects.get()
+
+    def replaced() -> bool:
+        successor = WebhookEndpoint.objects.exclude(pk=endpoint.pk).get()
+        gone = fresh(endpoint)
+        return (gone.status, gone.secret, successor.status) == ("REMOVED", None, "ACTIVE")
+
+    return endpoint, replaced
+
+
 def process_now(opentrain: OpenTrain, hire: Hire) -> Case:
     opentrain.end(hire)
     opentrain.deliver()
@@ -187,6 +198,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (WebhookEndpoint, "recover"): recover,
     (WebhookEndpoint, "pause"): pause,
     (WebhookEndpoint, "rotate_secret"): rotate_secret,
+    (WebhookEndpoint, "replace_compromised"): replace_compromised,
     (WebhookEvent, "process_now"): process_now,
     (WebhookEvent, "replay"): replay,
     (DailyUsage, "report_again"): report_again,

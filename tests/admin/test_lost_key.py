@@ -40,12 +40,27 @@ def test_every_page_opens_and_explains(model: type[models.Model], lost: Scene, s
     assert (EXPLANATION in page) == (model in (Install, Participant, WebhookEndpoint, WebhookEvent))
 
 
-@pytest.mark.parametrize("action", CASES, ids=lambda action: f"{action[0].__name__}.{action[1]}")
+#: It destroys the secret on purpose, and needs no key for that.
+DESTROYING = (WebhookEndpoint, "replace_compromised")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [action for action in CASES if action != DESTROYING],
+    ids=lambda action: f"{action[0].__name__}.{action[1]}",
+)
 def test_every_action_answers(action: Action, lost: Scene, operator: User) -> None:
     before = ciphertexts(lost)
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
     assert confirm(logged_in(operator), lost[action[0]], action[1])
     assert ciphertexts(lost) == before
+
+
+def test_a_compromised_secret_is_destroyed_without_the_key(lost: Scene, operator: User) -> None:
+    endpoint = lost[WebhookEndpoint]
+    confirm(logged_in(operator), endpoint, "replace_compromised")
+    endpoint.refresh_from_db()
+    assert (endpoint.secret, endpoint.compromised_at is not None) == (None, True)
 
 
 @pytest.mark.parametrize(

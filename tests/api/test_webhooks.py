@@ -34,6 +34,16 @@ def test_rotate(boss: APIClient, endpoint: WebhookEndpoint) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "CONFLICT")
 
 
+def test_rotate_a_compromised_secret(boss: APIClient, endpoint: WebhookEndpoint) -> None:
+    path = url("webhook-endpoint-rotate", endpoint.pk)
+    for wrong in ("true", 1, None):
+        assert boss.post(path, {"compromised": wrong}, format="json").status_code == 400
+    made = boss.post(path, {"compromised": True}, format="json")
+    assert (made.status_code, made.json()["status"]) == (201, "ACTIVE")
+    endpoint.refresh_from_db()
+    assert endpoint.compromised_at is not None
+
+
 def test_redeliver(boss: APIClient, endpoint: WebhookEndpoint) -> None:
     response = boss.post(url("webhook-endpoint-redeliver", endpoint.pk), {}, format="json")
     assert (response.status_code, response.json()) == (202, {"requeued": 0})

@@ -224,6 +224,7 @@ def email_that_does_not_come(_opentrain: OpenTrain, _install: Install, _settings
     update_grant(state=State.WAITING_FOR_EMAIL)
 
 
+
 def _day(**values: Any) -> None:
     factories.make_usage(grant().contract, **values)
     DailyUsage.objects.update(updated_at=timezone.now() - DAYS)
@@ -604,16 +605,17 @@ def refused_installs() -> Finding:
 
 
 @pytest.mark.parametrize(
-    ("failures", "text"),
-    [(10, "disabled by OpenTrain, after 10 failed deliveries"), (0, "disabled manually")],
+    ("paused", "text"), [(True, "paused by an operator"), (False, "failed deliveries: 3")]
 )
-def test_who_disabled_an_endpoint_is_said(
-    failures: int, text: str, opentrain: OpenTrain, install: Install
+def test_a_disabled_endpoint_is_re_enabled_unless_it_was_paused_here(
+    paused: bool, text: str, opentrain: OpenTrain, install: Install
 ) -> None:
-    _remote(opentrain, status="DISABLED", consecutive_failures=failures)
+    _remote(opentrain, status="DISABLED", consecutive_failures=3)
+    if paused:
+        WebhookEndpoint.objects.update(status=WebhookEndpoint.Status.PAUSED)
     found = only("endpoint-disabled")
     assert text in found.title
-    assert ("opentrain_sync" in found.advice) is bool(failures)
+    assert ("opentrain_sync" in found.advice) is not paused
 
 
 # Before anything else can be asked ------------------------------------------------------------

@@ -15,7 +15,7 @@ from django_opentrain.crypto import generate_key
 from django_opentrain.errors import BusyError, OperationRefused, ReconnectRequired, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.client import PlatformClient
-from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError
+from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConnectionError, OpenTrainError
 from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import connect, endpoints, inbox
@@ -23,7 +23,7 @@ from django_opentrain.services.inbox import receiving
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.testing.receiver import DeliveryFailed
-from tests.factories import make_endpoint, make_install
+from tests.factories import make_endpoint, make_event, make_install
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -205,13 +205,38 @@ def test_an_endpoint_that_was_paused_on_purpose_stays_paused(
     assert (endpoint.status, _status(opentrain)) == (Status.ACTIVE, "ACTIVE")
 
 
-def test_an_endpoint_that_somebody_disabled_on_opentrain_stays_so(
+def test_an_endpoint_that_this_site_did_not_pause_is_re_enabled(
     opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
 ) -> None:
+    """Who disabled it, and after how many failures, OpenTrain doesn't say."""
     install.client.update_webhook_endpoint(endpoint.opentrain_id, status="DISABLED")
     check(opentrain)
     endpoint.refresh_from_db()
-    assert endpoint.status == Status.PAUSED
+    assert (endpoint.status, _status(opentrain)) == (Status.ACTIVE, "ACTIVE")
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_pause_whose_answer_is_lost_is_one_if_it_took_effect(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, arrives: bool
+) -> None:
+    fault = opentrain.lose_next_response if arrives else lambda **_values: opentrain.fail_next(503)
+    fault(match="PATCH .*")
+    with pytest.raises(OpenTrainError):
+        endpoints.pause(endpoint)
+    check(opentrain)
+    endpoint.refresh_from_db()
+    there = "DISABLED" if arrives else "ACTIVE"
+    assert (endpoint.status, _status(opentrain)) == (Status.PAUSED if arrives else Status.ACTIVE, there)
+
+
+def test_a_pause_that_is_refused_is_none(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    opentrain.fail_next(400, match="PATCH .*")
+    with pytest.raises(BadRequest):
+        endpoints.pause(endpoint)
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.ACTIVE
 
 
 def test_another_customers_endpoint_that_is_being_made_is_left_alone(install: Install) -> None:
@@ -418,29 +443,118 @@ def test_events_are_still_accepted_by_a_removed_endpoint(
     assert WebhookEvent.objects.filter(type="contract.started").count() == 1
 
 
-@pytest.mark.parametrize("removed_by", ["rotation", "reconnect"])
-def test_a_secret_is_good_for_nothing_once_its_endpoint_is_long_gone(
-    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, removed_by: str
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize("removed_by", ["rotation", "reconnect", "loss"])
+def test_a_secret_is_good_for_three_hours_after_its_endpoint(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, removed_by: str, checked: bool
 ) -> None:
-    """Who rotates a secret that leaked relies on it."""
+    opentrain.travel(hours=4)
     if removed_by == "rotation":
         endpoints.rotate_secret(endpoint)
-        opentrain.travel(hours=4)
-        endpoints.check_all()
-    else:
-        opentrain.travel(hours=4)
+    elif removed_by == "reconnect":
         opentrain.connect("acme")
+    else:
+        install.client.delete_webhook_endpoint(endpoint.opentrain_id)
+        endpoints.check_all()
     endpoint.refresh_from_db()
-    assert endpoint.status == Status.REMOVED
+    opentrain.travel(hours=2, minutes=59)
     receiving._known_endpoints.clear()
     receive(endpoint)
-    opentrain.travel(hours=4)
+    opentrain.travel(minutes=1)
+    if checked:
+        endpoints.check_all()
     receiving._known_endpoints.clear()
     with pytest.raises(UnknownEndpoint):
         receive(endpoint)
 
 
-def receive(endpoint: WebhookEndpoint) -> None:
+def test_an_endpoint_that_is_lost_while_it_retires_is_refused_when_that_was_said(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    endpoints.rotate_secret(endpoint)
+    opentrain.travel(hours=2)
+    install.client.delete_webhook_endpoint(endpoint.opentrain_id)
+    endpoints.check_all()
+    endpoint.refresh_from_db()
+    assert endpoint.status == Status.REMOVED
+    opentrain.travel(hours=1)
+    receiving._known_endpoints.clear()
+    with pytest.raises(UnknownEndpoint):
+        receive(endpoint)
+
+
+# A secret that is compromised ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first_rotated", [False, True], ids=["in use", "being replaced"])
+def test_a_compromised_secret_is_refused_at_once(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, first_rotated: bool
+) -> None:
+    if first_rotated:
+        endpoints.rotate_secret(endpoint)
+    secret = str(endpoint.secret)
+    new = endpoints.rotate_secret(endpoint, compromised=True)
+    receiving._known_endpoints.clear()
+    with pytest.raises(UnknownEndpoint):
+        receive(endpoint, secret)
+    assert (new.status, new.secret != secret) == (Status.ACTIVE, True)
+    endpoint.refresh_from_db()
+    assert (endpoint.status, endpoint.secret) == (Status.REMOVED, None)
+    assert [each.id for each in install.client.list_webhook_endpoints()] == [new.opentrain_id]
+    install.refresh_from_db()
+    assert install.next_reconcile_at is not None
+    opentrain.run()
+    opentrain.hire()
+    assert opentrain.deliver() == 1
+
+
+def test_what_was_signed_with_a_compromised_secret_takes_no_effect(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    """Also what another process has accepted since: it remembers an endpoint for some seconds."""
+    maria = opentrain.hire()
+    opentrain.run()
+    forged = make_event(endpoint, "contract.ended", {"contract": {"id": maria.id, "status": "ended"}})
+    endpoints.rotate_secret(endpoint, compromised=True)
+    ken = opentrain.hire("Ken T.")
+    opentrain.run()
+    forged.refresh_from_db()
+    assert (forged.status, forged.error) == (
+        WebhookEvent.Status.IGNORED,
+        "The secret with which it was signed is compromised.",
+    )
+    assert maria.contract.status == ken.contract.status == "active"
+
+
+@pytest.mark.parametrize("obstacle", ["an outage", "another worker"])
+def test_a_compromised_secret_waits_for_nothing(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, obstacle: str
+) -> None:
+    secret = str(endpoint.secret)
+    if obstacle == "an outage":
+        opentrain.fail_next(503)
+        with pytest.raises(OpenTrainError):
+            endpoints.rotate_secret(endpoint, compromised=True)
+    else:
+        with lease(install.pk), pytest.raises(BusyError):
+            endpoints.rotate_secret(endpoint, compromised=True)
+    receiving._known_endpoints.clear()
+    with pytest.raises(UnknownEndpoint):
+        receive(endpoint, secret)
+    opentrain.run()
+    [there] = install.client.list_webhook_endpoints()
+    assert there.id == WebhookEndpoint.objects.live().get().opentrain_id != endpoint.opentrain_id
+
+
+def test_a_compromised_endpoint_is_deleted_wherever_it_points(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://moved.example"}
+    new = endpoints.rotate_secret(endpoint, compromised=True)
+    assert [each.id for each in install.client.list_webhook_endpoints()] == [new.opentrain_id]
+
+
+def receive(endpoint: WebhookEndpoint, secret: str | None = None) -> None:
     body = uuid.uuid4().hex.encode()
-    signature = sign(str(endpoint.secret), body, int(timezone.now().timestamp()))
+    signature = sign(secret or str(endpoint.secret), body, int(timezone.now().timestamp()))
     inbox.receive(endpoint.key, {"X-OpenTrain-Signature": signature}, body)

@@ -40,9 +40,9 @@ def act(client: Client, name: str, row: object, **data: str) -> tuple[int, str]:
     return response.status_code, text_of(response)
 
 
-def expect(client: Client, name: str, row: object, *, answer: tuple[int, str]) -> None:
+def expect(client: Client, name: str, row: object, *, answer: tuple[int, str], **data: str) -> None:
     """Send an action's form, and read these words with this status."""
-    status, text = act(client, name, row)
+    status, text = act(client, name, row, **data)
     assert (status, answer[1] in text) == (answer[0], True), text
 
 
@@ -243,6 +243,18 @@ def test_an_endpoint_gets_a_new_secret(boss: Client, opentrain: OpenTrain, insta
     endpoint = WebhookEndpoint.objects.get()
     expect(boss, "rotate", endpoint, answer=(302, "Notifications have a new secret."))
     assert sorted(WebhookEndpoint.objects.values_list("status", flat=True)) == ["ACTIVE", "RETIRING"]
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "RETIRING"])
+def test_a_compromised_secret_is_refused(
+    boss: Client, opentrain: OpenTrain, install: Install, status: str
+) -> None:
+    endpoint = WebhookEndpoint.objects.get()
+    WebhookEndpoint.objects.update(status=status)
+    assert 'name="compromised"' in boss.get(reverse("opentrain:home")).content.decode()
+    expect(boss, "rotate", endpoint, answer=(302, "the old one is refused"), compromised="")
+    endpoint.refresh_from_db()
+    assert endpoint.compromised_at is not None
 
 
 def test_two_changes_at_once_wait_for_each_other(boss: Client, install: Install) -> None:

@@ -59,6 +59,15 @@ class StrictIntegerField(serializers.IntegerField):
         return data
 
 
+class StrictBooleanField(serializers.BooleanField):
+    """``true`` or ``false``: no string, no number."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
+
+
 class PrimaryKeyField(serializers.IntegerField):
     """Our own key of something."""
 

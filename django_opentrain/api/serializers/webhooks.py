@@ -10,6 +10,7 @@ from django_opentrain.api.serializers.fields import (
     IdField,
     NullableCharField,
     PrimaryKeyField,
+    StrictBooleanField,
     UTCDateTimeField,
 )
 from django_opentrain.fields import MAX_ID
@@ -45,6 +46,14 @@ class EndpointQuery(PageQuery):
     lookups = {"install_id": "install", "status": "status"}
     install_id = PrimaryKeyField(required=False)
     status = serializers.ChoiceField(LIVE_STATUSES, required=False)
+
+
+class RotateRequest(StrictSerializer):
+    """Why the secret is replaced."""
+
+    compromised = StrictBooleanField(
+        default=False, help_text="Nothing that is signed with the old secret takes effect from now on."
+    )
 
 
 class RedeliverRequest(StrictSerializer):

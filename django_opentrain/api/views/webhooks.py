@@ -14,6 +14,7 @@ from django_opentrain.api.serializers.webhooks import (
     EventSerializer,
     Redelivered,
     RedeliverRequest,
+    RotateRequest,
 )
 from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.errors import OperationRefused
@@ -43,9 +44,13 @@ class WebhookEndpointViewSet(TenantViewSet):
         return self._shown(endpoints.pause(self.own(self._rows(), pk)))
 
     def rotate(self, request: Request, pk: int) -> Response:
-        """Replace it by one with a new secret, which is returned. Both work until the old one's retries are over."""
-        self.no_body()
-        return self._shown(endpoints.rotate_secret(self.own(self._rows(), pk)), status=201)
+        """Replace it by one with a new secret, which is returned. Both work until the old one's retries are over.
+
+        With ``compromised``, the old one is refused at once, and a sync finds what is lost with it.
+        """
+        compromised = self.body(RotateRequest)["compromised"]
+        endpoint = self.own(self._rows(), pk)
+        return self._shown(endpoints.rotate_secret(endpoint, compromised=compromised), status=201)
 
     def redeliver(self, request: Request, pk: int) -> Response:
         """Have failed deliveries sent again. OpenTrain does so only for an active endpoint."""

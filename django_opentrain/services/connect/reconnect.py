@@ -11,7 +11,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink, WebhookEndpoint
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
+from django_opentrain.services import endpoints
 from django_opentrain.services.access import grants
 from django_opentrain.services.linking import generations
 from django_opentrain.services.workers.locks import lock
@@ -46,9 +47,7 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
         lease=None,
         leased_until=None,
     )
-    WebhookEndpoint.objects.live().filter(install=old).update(
-        status=WebhookEndpoint.Status.REMOVED, updated_at=timezone.now()
-    )
+    endpoints.give_up(old)
 
 
 def end_abandoned() -> int:

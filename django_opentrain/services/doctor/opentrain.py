@@ -232,7 +232,5 @@ def _disabled(
 ) -> Finding:
     if endpoint.status == WebhookEndpoint.Status.PAUSED:
         return warning("endpoint-disabled", f"{whose} is paused by an operator.", (), RE_ENABLE, **about)
-    if info.consecutive_failures < catalog.DISABLE_AFTER_FAILURES:
-        return error("endpoint-disabled", f"{whose} was disabled manually.", (), RE_ENABLE, **about)
-    title = f"{whose} was disabled by OpenTrain, after {info.consecutive_failures} failed deliveries."
+    title = f"{whose} is disabled on OpenTrain; consecutive failed deliveries: {info.consecutive_failures}."
     return error("endpoint-disabled", title, **about)

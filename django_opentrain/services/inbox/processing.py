@@ -65,6 +65,8 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
         ignored = _("The body was deleted, or is not a JSON object.")
+    elif row.endpoint.compromised_at is not None:
+        ignored = _("The secret with which it was signed is compromised.")
     elif _was_processed(row):
         ignored = _("This event was already processed.")
     else:

@@ -20,7 +20,6 @@ from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog, signing
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.values import as_id
-from django_opentrain.services.endpoints import RETIREMENT
 from django_opentrain.services.inbox import deliveries
 from django_opentrain.services.workers import wakeup
 
@@ -152,9 +151,8 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
 
 
 def _live_row(key: uuid.UUID) -> WebhookEndpoint | None:
-    # A secret that was rotated because it leaked must not stay valid indefinitely.
-    long_gone = {"status": WebhookEndpoint.Status.REMOVED, "updated_at__lte": timezone.now() - RETIREMENT}
-    return WebhookEndpoint.objects.filter(key=key).exclude(**long_gone).first()
+    # The secret of an endpoint that was replaced or removed must not stay valid indefinitely.
+    return WebhookEndpoint.objects.filter(key=key).exclude(retire_at__lte=timezone.now()).first()
 
 
 def _remember(cache: dict[uuid.UUID, T], key: uuid.UUID, value: T) -> T:

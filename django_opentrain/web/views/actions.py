@@ -137,10 +137,13 @@ def recover(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 @customer_page("POST")
 def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
-    """Replace an endpoint by one with a new secret."""
-    endpoint = _endpoint(tenant, pk)
+    """Replace an endpoint by one with a new secret; at once when the old one is ``compromised``."""
+    endpoint, compromised = _endpoint(tenant, pk), "compromised" in request.POST
     return _attempt(
-        request, lambda: endpoints.rotate_secret(endpoint), "rotated", install=endpoint.install.pk
+        request,
+        lambda: endpoints.rotate_secret(endpoint, compromised=compromised),
+        "rotated-compromised" if compromised else "rotated",
+        install=endpoint.install.pk,
     )
 
 
