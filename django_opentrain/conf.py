@@ -60,6 +60,10 @@ def _texts(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _lower(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(each.lower() for each in value)
+
+
 def _origin(value: object) -> str:
     """A URL without a slash at its end."""
     return str(value).rstrip("/")
@@ -202,6 +206,14 @@ class OpenTrainSettings:
             "Use 'celery', or 'none' where `manage.py opentrain_work` does the work.",
         ),
         default="celery",
+    )
+    work_email_domains = Setting(
+        29,
+        _lower,
+        "The domains of the Work Emails that give access automatically. An address at another domain, or at a"
+        " subdomain, is held until an operator accepts it in the admin; `*` accepts every domain.",
+        constraints.DOMAINS,
+        default=(catalog.WORK_EMAIL_DOMAIN,),
     )
     mailer = Setting(
         28,

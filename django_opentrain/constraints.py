@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -12,6 +13,7 @@ from django import VERSION
 from django.conf import settings
 
 LONGEST_ID: Final = 200
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 class Constraint(NamedTuple):
@@ -75,6 +77,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _are_domains(value: object) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and bool(value) and all(map(_is_domain, value))
+
+
+def _is_domain(value: object) -> bool:
+    return value == "*" or (isinstance(value, str) and _DOMAIN.fullmatch(value) is not None)
+
+
 def _is_slug(value: object) -> bool:
     usable = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
     return usable and str(value).isprintable() and not set("/?#% ") & set(str(value))
@@ -129,6 +139,7 @@ PLATFORM_URL: Final = Constraint(
 TIMEOUT: Final = number(0.001, 300, "Use a number of seconds above 0, at most 300.")
 RETRIES: Final = whole_number(0, 10)
 TIME_ZONE: Final = Constraint(_is_zone, "Use an IANA name, such as 'UTC' or 'America/New_York'.")
+DOMAINS: Final = Constraint(_are_domains, "Use a list of domains, such as ['opentrain.work'], or ['*'].")
 DAYS: Final = whole_number(0, 36_500, of="days")
 MAILER: Final = Constraint(
     _is_mailer, "Use an alias in MAILERS; before Django 6.1, or without MAILERS, there is only 'default'."

@@ -41,7 +41,7 @@ def named(document: Path) -> str:
 def row(key: str, setting: Setting[Any]) -> str:
     if setting.default is None:
         default = "required"
-    elif isinstance(setting.default, tuple):
+    elif isinstance(setting.default, tuple) and len(setting.default) > 1:
         default = f"all {len(setting.default)}"
     else:
         default = f"`{json.dumps(setting.default)}`"

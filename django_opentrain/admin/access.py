@@ -31,7 +31,7 @@ from django_opentrain.admin.columns import (
 )
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services.access import grants
+from django_opentrain.services.access import grants, participants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
@@ -40,6 +40,7 @@ UNSETTLED: Final = ~Q(state=F("desired"))
 GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.PENDING: "busy",
     State.WAITING_FOR_EMAIL: "warn",
+    State.HELD: "warn",
     State.GRANTED: "good",
     State.FAILED: "bad",
 }
@@ -123,7 +124,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         "contract__install__tenant",
     )
     ordering = ("-pk",)
-    actions = ("retry_now", "revoke", "restore")
+    actions = ("retry_now", "accept_email", "revoke", "restore")
     fieldsets = (
         (None, {"fields": ("participant", "link", "contract", "customer", "account")}),
         (gettext_lazy("Access"), {"fields": ("access", "desired", "state", "cause_shown")}),
@@ -149,6 +150,17 @@ class AccessGrantAdmin(OpenTrainAdmin):
     )
     def retry_now(self, selection: Selection[AccessGrant]) -> int:
         return selection.in_bulk(grants.retry_now)
+
+    @operation(
+        gettext_lazy("Accept Work Email"),
+        consequence=gettext_lazy(
+            "These trainers get access, although their Work Email is at a domain that WORK_EMAIL_DOMAINS doesn't"
+            " name. One that changes is held again."
+        ),
+        applies=Q(desired=Desired.GRANTED, state=State.HELD),
+    )
+    def accept_email(self, selection: Selection[AccessGrant]) -> int:
+        return selection.each(lambda grant: participants.accept_email(grant.participant))
 
     @operation(
         gettext_lazy("Revoke access"),

@@ -72,6 +72,7 @@ class AccessGrant(TimestampedModel):
 
     class State(models.TextChoices):
         PENDING = "PENDING", _("pending")
+        HELD = "HELD", _("held: the Work Email is to be accepted")
         WAITING_FOR_EMAIL = "WAITING_FOR_EMAIL", _("waiting for a Work Email")
         GRANTED = "GRANTED", _("granted")
         REVOKED = "REVOKED", _("revoked")

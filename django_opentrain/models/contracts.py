@@ -29,6 +29,15 @@ class Participant(TimestampedModel):
     profile_url = models.TextField(_("profile URL"), blank=True)
     work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
+    email_accepted_at = models.DateTimeField(
+        _("email accepted at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_(
+            "When an operator accepted a Work Email at an unexpected domain: not one that came later"
+        ),
+    )
     purged_at = models.DateTimeField(_("purged at"), null=True, blank=True)
     # Held by the worker that calls the host about this trainer: as in Install, it expires if its holder dies.
     lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)

@@ -104,6 +104,17 @@ def restore(opentrain: OpenTrain, hire: Hire) -> Case:
     return hire.grant, back
 
 
+def accept_email(opentrain: OpenTrain, _hire: Hire) -> Case:
+    held = opentrain.hire("Ken T.", work_email="ken@elsewhere.example")
+    opentrain.run()
+
+    def accepted() -> bool:
+        opentrain.run()
+        return held.grant.state == AccessGrant.State.GRANTED
+
+    return held.grant, accepted
+
+
 def pause(_opentrain: OpenTrain, hire: Hire) -> Case:
     endpoint = WebhookEndpoint.objects.get()
 
@@ -193,6 +204,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "disconnect"): disconnect,
     (ProjectLink, "unlink"): unlink,
     (AccessGrant, "retry_now"): retry_now,
+    (AccessGrant, "accept_email"): accept_email,
     (AccessGrant, "revoke"): revoke,
     (AccessGrant, "restore"): restore,
     (WebhookEndpoint, "recover"): recover,

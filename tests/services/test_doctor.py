@@ -224,6 +224,10 @@ def email_that_does_not_come(_opentrain: OpenTrain, _install: Install, _settings
     update_grant(state=State.WAITING_FOR_EMAIL)
 
 
+@scene("email-held", WARNING)
+def email_at_another_domain(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(state=State.HELD)
+
 
 def _day(**values: Any) -> None:
     factories.make_usage(grant().contract, **values)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, AdapterError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
@@ -59,6 +60,9 @@ def perform(grant: AccessGrant) -> Outcome:
             grant.participant.refresh_from_db()
         if not participants.readable_email(grant.participant):
             return _wait_for_email(grant, reason)
+    # What was granted stays granted: an operator may narrow the setting later.
+    if grant.state != AccessGrant.State.GRANTED and not participants.accepts_email(grant.participant):
+        return _hold(grant)
     return _call(grant, _grant)
 
 
@@ -161,6 +165,18 @@ def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
         attempts=grant.attempts,
         next_attempt_at=next_email_request(grant.attempts - 1, timezone.now()),
         reason=reason,
+    )
+
+
+def _hold(grant: AccessGrant) -> Outcome:
+    text = _("The Work Email is not at %(domains)s: an administrator of this site has to accept it.")
+    return Outcome(
+        state=AccessGrant.State.HELD,
+        host_user_ref=grant.host_user_ref,
+        attempts=grant.attempts,
+        # Costs no call, and finds what was changed in the settings.
+        next_attempt_at=timezone.now() + timedelta(minutes=LATER_EMAIL_RETRY_MINUTES),
+        reason=Reason.note(text % {"domains": ", ".join(conf.work_email_domains)}),
     )
 
 

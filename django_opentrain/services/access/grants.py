@@ -91,6 +91,13 @@ def email_arrived(participant: Participant) -> None:
     wakeup.wake_workers_on_commit()
 
 
+def email_accepted(participant: Participant) -> None:
+    """A trainer's Work Email, which was held, gives access."""
+    held = AccessGrant.objects.filter(participant=participant, state=AccessGrant.State.HELD)
+    held.update(state=AccessGrant.State.PENDING, attempts=0, next_attempt_at=None, updated_at=timezone.now())
+    wakeup.wake_workers_on_commit()
+
+
 def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
     now = timezone.now()
     # Even a state that seems right is converged again: a worker may have been killed while it changed the host.

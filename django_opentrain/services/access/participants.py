@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from django_opentrain.errors import UndecryptableError
+from django_opentrain.conf import conf
+from django_opentrain.errors import OperationRefused, UndecryptableError
 from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo
@@ -19,6 +22,27 @@ def readable_email(participant: Participant) -> str | None:
     except UndecryptableError:
         return None
     return email
+
+
+def accepts_email(participant: Participant) -> bool:
+    """Whether access may be given by this Work Email: it is as documented, or an operator has accepted it."""
+    domains = conf.work_email_domains
+    if "*" in domains or (readable_email(participant) or "").rpartition("@")[2].lower() in domains:
+        return True
+    accepted, changed = participant.email_accepted_at, participant.email_changed_at
+    return accepted is not None and (changed is None or accepted >= changed)
+
+
+def accept_email(participant: Participant) -> None:
+    """An operator accepts the Work Email, which is at an unexpected domain: every grant of it goes on.
+
+    Raises ``OperationRefused`` when it has changed since ``participant`` was loaded.
+    """
+    same = Participant.objects.filter(pk=participant.pk, email_changed_at=participant.email_changed_at)
+    with transaction.atomic():
+        if not same.update(email_accepted_at=timezone.now()):
+            raise OperationRefused(_("The Work Email has changed. Look at it again."))
+        grants.email_accepted(participant)
 
 
 def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Participant:

@@ -75,6 +75,13 @@ def grants() -> Iterator[Finding]:
     yield from _some(warning, "grant-waiting", "Trainers without a Work Email", without_email, _grant)
 
 
+def held_emails() -> Iterator[Finding]:
+    """Trainers whose access waits for an operator."""
+    held = AccessGrant.objects.wanted().filter(state=AccessGrant.State.HELD)
+    rows = held.select_related("participant", "link__install")
+    yield from _some(warning, "email-held", "Trainers whose Work Email is to be accepted", rows, _grant)
+
+
 def first_logins() -> Iterator[Finding]:
     """Trainers who have access and can't log in."""
     now = timezone.now()

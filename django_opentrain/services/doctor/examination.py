@@ -19,6 +19,7 @@ LOCAL: tuple[Part, ...] = (
     workers.sweeps,
     backlog.events,
     backlog.grants,
+    backlog.held_emails,
     backlog.first_logins,
     backlog.usage_reports,
     backlog.reconciliation,

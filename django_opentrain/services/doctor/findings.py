@@ -45,6 +45,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "removal-failing": "This trainer should have no access and still has it. Lock the account by hand, fix the error,"
     " then run: manage.py opentrain_sync",
     "grant-failing": "A trainer waits for access. Fix the error, then run: manage.py opentrain_sync",
+    "email-held": "Check them with the customer. Accept them in the admin, or add the domain to WORK_EMAIL_DOMAINS.",
     "grant-waiting": "OpenTrain shares no Work Email: check the customer's PII consent and participants:email.",
     "mail-failing": "These trainers have access and can't log in. Fix the error; it is retried automatically.",
     "login-expired": "Find out whether mails reach these trainers. A contract's page can send another link.",

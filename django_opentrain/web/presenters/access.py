@@ -38,6 +38,12 @@ def describe(grant: AccessGrant) -> Status:
             text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant.next_attempt_at),
         )
+    if grant.state == State.HELD:
+        return Status(
+            tone="warn",
+            title=_("The Work Email has to be checked"),
+            text=reason_for_customers(grant, "last_error"),
+        )
     return Status(tone="wait", title=_("Access is being granted"))
 
 

@@ -22,6 +22,8 @@ _REMOVAL = Q(desired=AccessGrant.Desired.REVOKED)
 _FAILING = ~Q(state=F("desired")) & Q(state=AccessGrant.State.FAILED)
 _WAITING = Q(desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.WAITING_FOR_EMAIL)
 
+_HELD = Q(desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.HELD)
+
 _NO_MAIL = Q(
     Exists(
         TrainerAccount.objects.filter(
@@ -65,6 +67,15 @@ _GRANTS: Final[Kinds] = (
         ngettext_lazy(
             "%(count)d trainer could not be sent a login link.",
             "%(count)d trainers could not be sent a login link.",
+            "count",
+        ),
+    ),
+    (
+        _HELD,
+        "warn",
+        ngettext_lazy(
+            "The Work Email of %(count)d trainer has to be checked.",
+            "The Work Emails of %(count)d trainers have to be checked.",
             "count",
         ),
     ),
@@ -113,7 +124,7 @@ class Alert:
 
 def contracts_in_need() -> Q:
     """The contracts that the alerts are about."""
-    grants = AccessGrant.objects.filter(_FAILING | _WAITING | _NO_MAIL)
+    grants = AccessGrant.objects.filter(_FAILING | _HELD | _WAITING | _NO_MAIL)
     return _LOW | _DEPLETED | Q(pk__in=grants.values("contract"))
 
 
