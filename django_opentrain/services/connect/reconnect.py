@@ -9,31 +9,74 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, ProjectLink
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import grants
+from django_opentrain.services.access import contracts, grants
 from django_opentrain.services.linking import generations
 from django_opentrain.services.workers.locks import lock
 
 
-def from_predecessors(install: Install, *, since: datetime | None = None) -> None:
+def from_predecessors(
+    install: Install, *, since: datetime | None = None, proven: frozenset[int] = frozenset()
+) -> None:
     """Take over from every other install of this tenant at the same organization. The caller has locked them.
 
-    ``since`` is when OpenTrain created the new one, by its own clock: that is when the old one ended.
+    ``since`` is when OpenTrain created the new one, by its own clock: that is when the old one ended. ``proven`` are
+    keys of those that are of the same organization although an id is missing: one that is missing equals no other.
     """
     generations.begin_again(install)
-    others = Install.objects.filter(tenant=install.tenant, organization_id=install.organization_id)
-    predecessors = others.exclude(pk=install.pk).exclude(status=Install.Status.PENDING)
-    for old in predecessors.filter(superseded_by=None).order_by("pk"):
+    same = Q(pk__in=proven) | (Q(organization_id=install.organization_id) & ~Q(organization_id=""))
+    others = Install.objects.filter(same, tenant=install.tenant, superseded_by=None).exclude(pk=install.pk)
+    # The newest first: where two have the same, it knows more.
+    for old in others.exclude(status=Install.Status.PENDING).order_by("-pk"):
         _retire(old, install, since or timezone.now())
+        _learn_organization(old, install)
         # Participants before their grants: convergence locks them in this order, too.
-        Participant.objects.filter(install=old).update(install=install)
+        _move_participants(old, install)
         for link in ProjectLink.objects.live().filter(install=old):
             generations.carry_over(link, install)
-        # The new install starts empty, so it has no contracts of its own.
-        Contract.objects.filter(install=old).update(install=install)
+        _move_contracts(old, install)
+
+
+def _learn_organization(old: Install, new: Install) -> None:
+    known = new.organization_id or old.organization_id
+    Install.objects.filter(pk__in=(old.pk, new.pk), organization_id="").update(organization_id=known)
+    new.organization_id = known
+
+
+def _move_participants(old: Install, new: Install) -> None:
+    existing = Participant.objects.filter(install=new)
+    known = existing.values("opentrain_user_id")
+    twice = list(Participant.objects.filter(install=old, opentrain_user_id__in=known))
+    for participant in twice:
+        same = existing.get(opentrain_user_id=participant.opentrain_user_id)
+        AccessGrant.objects.filter(participant=participant).update(participant=same)
+        Contract.objects.filter(trainer=participant).update(trainer=same)
+        participant.delete()
+    Participant.objects.filter(install=old).update(install=new)
+
+
+def _move_contracts(old: Install, new: Install) -> None:
+    existing = Contract.objects.filter(install=new)
+    known = existing.values("opentrain_id")
+    twice = list(Contract.objects.filter(install=old, opentrain_id__in=known))
+    for contract in twice:
+        _fold(contract, existing.get(opentrain_id=contract.opentrain_id))
+    Contract.objects.filter(install=old).exclude(pk__in=[each.pk for each in twice]).update(install=new)
+
+
+def _fold(contract: Contract, same: Contract) -> None:
+    """Two installs knew one contract: its work goes to the newer record, which says who has access."""
+    taken = set(same.usage.values_list("worker_id", "work_date"))
+    days = contract.usage.values_list("pk", "worker_id", "work_date")
+    free = [pk for pk, worker_id, work_date in days if (worker_id, work_date) not in taken]
+    DailyUsage.objects.filter(pk__in=free).update(contract=same)
+    if contract.status == Contract.Status.ENDED:
+        contracts.end(same, f"{grants.INSTALL_CAUSE} replaced: the contract had ended")
+    grants.revoke(AccessGrant.objects.filter(contract=contract), f"{grants.INSTALL_CAUSE} replaced")
 
 
 def _retire(old: Install, new: Install, ended_at: datetime) -> None:

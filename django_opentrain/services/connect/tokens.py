@@ -23,7 +23,7 @@ from django_opentrain.models.installs import pause_after
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Forbidden, NotFound, RateLimited, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
-from django_opentrain.services.connect import reconnect
+from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lock_all
 
@@ -49,9 +49,10 @@ def capture_token(install: Install, token: str) -> Install:
         install.save()
         raise
     _check_ownership(install, info)
+    predecessors = organizations.find_predecessors(install.tenant, info, token)
     try:
         with transaction.atomic():
-            connected = _store(install, info, token)
+            connected = _store(install, info, token, predecessors)
     except IntegrityError:
         raise TokenRefused(_("This connection is being set up already. Reload the page.")) from None
     return connected
@@ -107,7 +108,7 @@ def _check_ownership(install: Install, info: InstallInfo) -> None:
         raise TokenRefused(_("This OpenTrain connection belongs to another customer of this site."))
 
 
-def _store(install: Install, info: InstallInfo, token: str) -> Install:
+def _store(install: Install, info: InstallInfo, token: str, predecessors: frozenset[int]) -> Install:
     install = _row_for(install, info)
     install.opentrain_id = info.id
     install.token = token
@@ -117,7 +118,7 @@ def _store(install: Install, info: InstallInfo, token: str) -> Install:
     install.superseded_by = None
     _remember(install, info)
     install.save()
-    reconnect.from_predecessors(install, since=info.created_at)
+    reconnect.from_predecessors(install, since=info.created_at, proven=predecessors)
     retries.request_reconcile(install)
     signals.send_on_commit(signals.install_connected, Install, install=install)
     return install

@@ -25,8 +25,6 @@ PART_OF_RECONNECT: Final = timedelta(minutes=1)
 
 def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
     """A link row in the new install, to be created on OpenTrain; the grants continue without interruption."""
-    # A link's job can be chosen later, on OpenTrain, without an event: its contracts have it.
-    hires = Contract.objects.filter(links=link).exclude(job_id="").order_by("-pk")
     successor, _created = ProjectLink.objects.get_or_create(
         install=new,
         external_project_id=link.external_project_id,
@@ -34,7 +32,7 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
         defaults={
             "external_project_name": link.external_project_name,
             "external_project_url": link.external_project_url,
-            "job_id": link.job_id or hires.values_list("job_id", flat=True).first() or "",
+            "job_id": find_job(link),
             "provisioning_mode": link.provisioning_mode,
             "removal_requested_at": link.removal_requested_at,
         },
@@ -51,6 +49,12 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
         continued_by=successor,
     )
     return successor
+
+
+def find_job(link: ProjectLink) -> str:
+    """The job of a link; where it was chosen later, on OpenTrain, which no event says, its contracts know; or ""."""
+    hires = Contract.objects.filter(links=link).exclude(job_id="").order_by("-pk")
+    return link.job_id or hires.values_list("job_id", flat=True).first() or ""
 
 
 def current(link: ProjectLink) -> ProjectLink:

@@ -310,7 +310,9 @@ def reconcile_or_finish(row: Install) -> Outcome:
     if row.status == Install.Status.DISCONNECTED:
         offboarding.finish(row)
         return Outcome()
-    if row.status == Install.Status.UNAUTHORIZED or row.last_error_code == OPENTRAIN_FORBIDDEN:
+    refused = row.status == Install.Status.UNAUTHORIZED or row.last_error_code == OPENTRAIN_FORBIDDEN
+    # A reconnect has to know whose the install is, and can't ask any more.
+    if refused or not row.organization_id:
         _recheck(row)
     return install(row)
 
