@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import django
+
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -82,18 +84,12 @@ def closed_port() -> int:
         return port
 
 
-def settings_for(port: int) -> dict[str, Any]:
-    """What a site's settings say of such a mail server, for every Django."""
-    options = {"host": "127.0.0.1", "port": port}
-    return {
-        "EMAIL_BACKEND": SMTP,
-        "EMAIL_HOST": options["host"],
-        "EMAIL_PORT": port,
-        "MAILERS": {"default": {"BACKEND": SMTP, "OPTIONS": options}},
-    }
-
-
-def send_by(settings: Any, port: int) -> None:
-    """Let the site send its mails by this server."""
-    for name, value in settings_for(port).items():
-        setattr(settings, name, value)
+def send_by(settings: Any, port: int, timeout: int | None = None) -> None:
+    """Let the site send its mails by this server; Django 6.1 warns of the older names."""
+    options = {"host": "127.0.0.1", "port": port, "timeout": timeout}
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": SMTP, "OPTIONS": options}}
+        return
+    settings.EMAIL_BACKEND = SMTP
+    for name, value in options.items():
+        setattr(settings, f"EMAIL_{name.upper()}", value)

@@ -155,10 +155,8 @@ def test_the_limit_is_the_shorter_one(settings: Any, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(EmailBackend, "send_messages", remember)
     monkeypatch.setattr(EmailBackend, "open", lambda *_: True)
-    send_by(settings, 25)
     for timeout in (None, 3, 60):
-        settings.EMAIL_TIMEOUT = timeout
-        settings.MAILERS["default"]["OPTIONS"]["timeout"] = timeout
+        send_by(settings, 25, timeout)
         mailing.send(mail.EmailMessage("", "", None, ["maria@opentrain.work"]))
     assert limits == [10.0, 3, 10.0]
 
