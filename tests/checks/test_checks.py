@@ -104,7 +104,7 @@ def right_site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(*, deploy: bool = True) -> list[CheckMessage]:
-    return run_checks(tags=["opentrain"], include_deployment_checks=deploy)
+    return run_checks(tags=["opentrain"], include_deployment_checks=deploy, databases=[])
 
 
 def ids(*, deploy: bool = True) -> list[str]:
