@@ -221,6 +221,36 @@ def test_the_token_is_only_hinted_at(boss: Client) -> None:
     assert str(scene.install.token) not in boss.get(HOME).content.decode()
 
 
+@pytest.mark.parametrize("later", [True, False], ids=["begun after", "begun before"])
+def test_an_unfinished_connection_doesnt_hide_that_the_other_was_disconnected(
+    boss: Client, later: bool
+) -> None:
+    ended_at = timezone.now() - SOON
+    factories.make_install("acme", status="DISCONNECTED", revoked_at=ended_at)
+    waiting = factories.make_install("acme", status="PENDING", token=None)
+    begun = ended_at + SOON / 2 if later else ended_at - SOON
+    Install.objects.filter(pk=waiting.pk).update(created_at=begun)
+    text = home(boss)
+    assert "You disconnected" in text
+    assert "Almost connected" not in text
+    assert ("A connection is waiting for its token" in text) == later
+
+
+def test_an_unfinished_connection_doesnt_hide_the_deadline_of_a_revoked_one(boss: Client) -> None:
+    factories.make_install("acme", status="REVOKED", revoked_at=timezone.now() - timedelta(seconds=1))
+    factories.make_install("acme", status="PENDING", token=None)
+    text = home(boss)
+    assert "lose their access at" in text
+    assert "A connection is waiting for its token" in text
+
+
+def test_of_ended_connections_the_one_that_ended_last_is_shown(boss: Client) -> None:
+    now = timezone.now()
+    factories.make_install("acme", status="DISCONNECTED", revoked_at=now)
+    factories.make_install("acme", status="REVOKED", revoked_at=now - timedelta(days=30))
+    assert "You disconnected" in home(boss)
+
+
 def test_an_unfinished_connection_beside_a_working_one_can_be_finished(boss: Client) -> None:
     scene = full_scene()
     assert "A connection is waiting for its token" in home(boss)

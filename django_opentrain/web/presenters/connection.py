@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -218,9 +218,22 @@ def connections(tenant: str, chosen: str | None = None) -> Connections:
     """The tenant's installs; ``chosen`` (an install's key, from a query string) is put first."""
     rows = list(Install.objects.filter(tenant=tenant, superseded_by=None).order_by("-pk")[:100])
     live = [row for row in rows if row.is_live]
-    pending = [row for row in rows if row.status == Install.Status.PENDING]
     current = next((row for row in rows if str(row.pk) == chosen), None)
-    current = current or next(iter(live or pending or rows), None)
-    recent = timezone.now() - UNFINISHED
-    unfinished = next((row for row in pending if row != current and row.created_at > recent), None)
+    current = current or next(iter(live), None) or max(rows, key=_newest, default=None)
+    since = max(timezone.now() - UNFINISHED, _changed_at(current)) if current else timezone.now()
+    unfinished = next((row for row in rows if _is_pending(row) and row.created_at > since), None)
     return Connections(current=current, others=[row for row in live if row != current], unfinished=unfinished)
+
+
+def _newest(row: Install) -> tuple[bool, datetime]:
+    """An unfinished connection is shown only where there is no other: it says nothing of the trainers' access."""
+    return not _is_pending(row), _changed_at(row)
+
+
+def _is_pending(row: Install) -> bool:
+    return row.status == Install.Status.PENDING
+
+
+def _changed_at(row: Install) -> datetime:
+    """When it was begun; of one that has ended, when that was."""
+    return row.revoked_at or row.created_at
