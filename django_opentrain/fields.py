@@ -38,7 +38,8 @@ SERIALISED_PREFIX = "encrypted:"
 class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stubs only
     """An id that is compared character by character on every database.
 
-    MySQL's default collations hold ``abc``, ``ABC`` and ``äbc`` to be equal: two contracts would be one.
+    MySQL's and MariaDB's default collations hold ``abc``, ``ABC`` and ``äbc`` to be equal, and most also ``abc`` and
+    ``abc`` with a blank behind it ("PAD SPACE"): two contracts, or two customers, would be one.
     """
 
     description = "Case-sensitive id"
@@ -50,7 +51,8 @@ class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stub
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
-            parameters["collation"] = "utf8mb4_bin"
+            is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined] # this vendor's only
+            parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         return parameters
 
 

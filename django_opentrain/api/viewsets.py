@@ -23,7 +23,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.api import exceptions
 from django_opentrain.api.authentication import SessionAuthentication, django_request
 from django_opentrain.api.negotiation import AlwaysJSON
@@ -82,7 +82,7 @@ class TenantViewSet(ViewSetMixin, APIView):
         """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
         # A host's UNAUTHENTICATED_USER can be None, which no adapter expects.
         has_user = self.request.user is not None
-        tenant = get_adapter().get_tenant(django_request(self.request)) if has_user else None
+        tenant = tenant_of(django_request(self.request)) if has_user else None
         if tenant is None:
             self.permission_denied(self.request)
         return tenant

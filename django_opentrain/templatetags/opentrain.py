@@ -8,7 +8,8 @@ from django import template
 from django.http import HttpRequest
 from django.template.context import Context
 
-from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters import AdapterError, get_adapter
+from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.models import Contract, ProjectLink
 from django_opentrain.web.presenters import budgets
 from django_opentrain.web.presenters.connection import describe
@@ -24,9 +25,12 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     markup has classes (``opentrain-status…``) and no style: the page is the host's.
     """
     request: HttpRequest = context["request"]
-    adapter = get_adapter()
-    tenant = adapter.get_tenant(request)
-    if tenant is None or not adapter.can_manage(request, tenant):
+    try:
+        tenant = tenant_of(request)
+    except AdapterError:
+        # The page is the host's: it must not fail because of us. Our own pages say what is wrong.
+        return {"show": False}
+    if tenant is None or not get_adapter().can_manage(request, tenant):
         return {"show": False}
     links = ProjectLink.objects.live().filter(install__tenant=tenant, external_project_id=str(project_id))
     link = links.select_related("install").order_by("-pk").first()

@@ -23,6 +23,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
@@ -86,11 +87,10 @@ def customer_page(
                 answer = None if on_anonymous is None else on_anonymous(request)
                 return answer or ask_to_log_in(request)
             try:
-                adapter = get_adapter()
-                tenant = adapter.get_tenant(request)
+                tenant = tenant_of(request)
                 if tenant is None:
                     return refuse(request, _("Your account doesn't belong to a customer of this site."))
-                if not adapter.can_manage(request, tenant):
+                if not get_adapter().can_manage(request, tenant):
                     return refuse(
                         request, _("Only managers of your organization's account can see this page.")
                     )

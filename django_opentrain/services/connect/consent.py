@@ -22,6 +22,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.conf import conf
 from django_opentrain.errors import ConnectError, StateError
 from django_opentrain.models import ConsentRequest, Install
@@ -48,7 +49,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     connect, ``ConnectError`` for a project that isn't the tenant's, and what the adapter raises.
     """
     adapter, user = get_adapter(), request.user
-    tenant = adapter.get_tenant(request)
+    tenant = tenant_of(request)
     if user.pk is None or tenant is None or not adapter.can_manage(request, tenant):
         raise PermissionDenied
     if external_project_id and adapter.get_project(tenant, external_project_id) is None:

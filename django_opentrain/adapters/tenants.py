@@ -1,0 +1,38 @@
+"""For whom a request acts, as the adapter says it, in a form that every database stores and compares exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.adapters.base import get_adapter
+from django_opentrain.errors import AdapterError
+from django_opentrain.fields import MAX_ID
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_UNUSABLE: Final = _(
+    "This site identifies your organization by a value that can't be stored. Ask this site's administrators:"
+    " the adapter's get_tenant must return a text of at most %(limit)d characters, without NUL characters and"
+    " surrogates."
+)
+
+
+def tenant_of(request: HttpRequest) -> str | None:
+    """The customer for whom this request's user acts; None when there is none, also where the adapter says "".
+
+    Raises ``AdapterError`` for what no database, or not every one, can store: it would be cut, or fail.
+    """
+    tenant: object = get_adapter().get_tenant(request)
+    if tenant is None or tenant == "":
+        return None
+    if not isinstance(tenant, str) or len(tenant) > MAX_ID or not _storable(tenant):
+        raise AdapterError(_UNUSABLE % {"limit": MAX_ID})
+    return tenant
+
+
+def _storable(text: str) -> bool:
+    # PostgreSQL's text has no NUL.
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text)
