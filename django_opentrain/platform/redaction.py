@@ -30,6 +30,13 @@ _SECRETS: Final = (
     re.compile(r"(\bbearer\s+)[^\s\"'<>,;]{16,}", re.IGNORECASE),
     re.compile(r"(v1(?:=|%3D))[0-9a-f]{16,}", re.IGNORECASE),
 )
+# Databases quote the row that they refuse, with names and addresses in it. The constraint or column stays.
+_QUOTED_ROWS: Final = (
+    # PostgreSQL: the lines behind the first one.
+    re.compile(r"()\n(?:DETAIL|CONTEXT|QUERY): .*", re.DOTALL),
+    # MySQL and MariaDB.
+    re.compile(r"(Duplicate entry |Incorrect [a-z]+ value: )'.*?'(?= for (?:key|column) )", re.DOTALL),
+)
 # What ends an address: the characters that ``values.as_email`` refuses in one.
 _SEPARATOR: Final = re.compile(r"[\s,;<>()\"]")
 _WORD: Final = re.compile(r"[^\s,;<>()\"]+")
@@ -39,11 +46,13 @@ _UNPRINTABLE: Final = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def redact(text: str, limit: int = MAX_TEXT) -> str:
-    """``text`` on one line of at most ``limit`` characters, without secrets and e-mail addresses.
+    """``text`` on one line of at most ``limit`` characters, without secrets, e-mail addresses and a database's rows.
 
     Fit for a log, a database column and a page.
     """
     looked_at = _beginning(text, 2 * limit + MAX_EMAIL)
+    for row in _QUOTED_ROWS:
+        looked_at = row.sub(r"\1…", looked_at)
     line = _UNPRINTABLE.sub(" ", _WORD.sub(_without_address, _without_secrets(looked_at))).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

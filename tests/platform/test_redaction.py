@@ -48,6 +48,18 @@ SIGNATURE = "5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd"
             "Key (username)=(MARIA.S@OpenTrain.work) already exists.",
             "Key (username)=([e-mail]) already exists.",
         ),
+        (
+            'value violates unique constraint "user_name_key"\nDETAIL:  Key (name)=(Maria S.) already exists.\n',
+            'value violates unique constraint "user_name_key"…',
+        ),
+        (
+            """(1062, "Duplicate entry 'Maria's' for key 'user_name'")""",
+            """(1062, "Duplicate entry … for key 'user_name'")""",
+        ),
+        (
+            """(1366, "Incorrect string value: 'Maria' for column `a`.`b`.`name` at row 1")""",
+            """(1366, "Incorrect string value: … for column `a`.`b`.`name` at row 1")""",
+        ),
         ("?email=maria%40opentrain.work", "[e-mail]"),
         ('"maria\\u0040opentrain.work"', '"[e-mail]"'),
         ("o'brien@opentrain.work", "[e-mail]"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save
 from django.template import Context, Template
@@ -188,3 +189,14 @@ def test_no_row_keeps_a_reason_elsewhere() -> None:
         if field.name.endswith("error")
     }
     assert kept == set(COLUMNS)
+
+
+def test_no_row_that_a_database_quotes_is_kept() -> None:
+    """SQLite names the columns only; PostgreSQL and MariaDB quote the values, which may be a trainer's name."""
+    factories.make_user("Maria Souza's account")
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():
+        factories.make_user("Maria Souza's account")
+    text = Reason.of(caught.value).text
+    assert "Maria" not in text
+    assert "IntegrityError" in text
+    assert "username" in text
