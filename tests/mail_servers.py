@@ -1,12 +1,13 @@
-"""Real mail servers on 127.0.0.1: one that takes mails, one that never says a word, and one that isn't there."""
+"""Real mail servers on 127.0.0.1: one that takes mails or drips, one that says nothing, and one that is not there."""
 
 from __future__ import annotations
 
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import django
@@ -15,10 +16,14 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
 class Postbox(socketserver.ThreadingTCPServer):
-    """A mail server, and what it was given; with ``refuses`` it takes no recipient."""
+    """A mail server, and what it was given; with ``refuses`` it takes no recipient.
+
+    Its answer to the command ``drips_at`` ("" for its greeting) comes byte by byte, and never ends.
+    """
 
     daemon_threads = True
     refuses = False
+    drips_at: str | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Session)
@@ -33,9 +38,13 @@ class _Session(socketserver.StreamRequestHandler):
     server: Postbox
 
     def handle(self) -> None:
+        if self.server.drips_at == "":
+            return self.drip()
         self.say("220 ready")
         for line in self.rfile:
             verb = line[:4].upper()
+            if self.server.drips_at == verb.decode():
+                return self.drip()
             if verb == b"QUIT":
                 return self.say("221 bye")
             if verb == b"RCPT" and self.server.refuses:
@@ -50,6 +59,12 @@ class _Session(socketserver.StreamRequestHandler):
 
     def say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())
+
+    def drip(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"2")
+                time.sleep(0.02)
 
     def read_mail(self) -> Iterator[str]:
         for line in self.rfile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import smtplib
 from collections.abc import Callable
@@ -9,14 +10,16 @@ from typing import Any, Final
 
 from django.core import mail
 from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import MailError, MailServerError
+from django_opentrain.platform.connections import Attempt, BoundedReads
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the mail server has for each of its answers, should the site give it longer or have no limit.
+#: Seconds for all that a mail server says, and for each wait should the site set longer ones or none.
 MAX_SECONDS: Final = 10.0
 
 #: Django's, from 6.1 on. Any: the stubs are older.
@@ -26,6 +29,30 @@ mailers: Any = getattr(mail, "mailers", None)
 _OF_ONE_MAIL: Final = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
 
 
+class _Conversation(smtplib.SMTP):
+    """Ends in time, also where each byte comes in time and the answer doesn't."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._attempt = Attempt(seconds=MAX_SECONDS)
+        super().__init__(*args, **kwargs)
+
+    def getreply(self) -> tuple[int, bytes]:
+        # STARTTLS begins anew, with another socket.
+        if self.file is None and self.sock is not None:
+            received = self.sock.makefile("rb", buffering=0)
+            self.file = io.BufferedReader(BoundedReads(received, self.sock, self._attempt))
+        return super().getreply()
+
+
+class _Backend(EmailBackend):
+    """Django's, or a subclass of it, with conversations of ours."""
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        usual = super().connection_class
+        return type(usual.__name__, (_Conversation, usual), {})
+
+
 def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True) -> bool:
     """Send it, if ``is_wanted`` still says so once the mail server has answered; whether it was sent.
 
@@ -33,8 +60,8 @@ def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True)
     """
     try:
         connection = _connection()
-        connection.open()
         try:
+            connection.open()
             if not is_wanted():
                 return False
             # None is what some backends return: only 0 says that nothing was sent.
@@ -51,17 +78,22 @@ def check_server() -> None:
     """Connect to the mail server, log in, and send nothing. Raises ``MailServerError``."""
     try:
         connection = _connection()
-        connection.open()
-        _close(connection)
+        try:
+            connection.open()
+        finally:
+            _close(connection)
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         raise MailServerError(_text(error)) from None
 
 
 def _connection() -> Any:
     connection = mail.get_connection() if mailers is None else mailers[conf.mailer]
-    # Django's SMTP backend has it, and so have Anymail's. Others bound their sending themselves.
+    # Django's SMTP backend has it, and so have some of others'. What the rest takes is theirs to limit.
     if hasattr(connection, "timeout"):
         connection.timeout = min(connection.timeout or MAX_SECONDS, MAX_SECONDS)
+    if isinstance(connection, EmailBackend):
+        usual = type(connection)
+        connection.__class__ = type(usual.__name__, (_Backend, usual), {})
     return connection
 
 

@@ -84,7 +84,7 @@ def build_session(*, pool_size: int = POOL_SIZE) -> requests.Session:
     return session
 
 
-class _BoundedReads(io.RawIOBase):
+class BoundedReads(io.RawIOBase):
     """What a socket receives, until the attempt's deadline."""
 
     def __init__(self, received: io.RawIOBase, sock: Any, attempt: Attempt) -> None:
@@ -113,7 +113,7 @@ class _Response(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         attempt = _current.get(None)
         if attempt is not None:
-            self.fp = io.BufferedReader(_BoundedReads(self.fp.detach(), sock, attempt))
+            self.fp = io.BufferedReader(BoundedReads(self.fp.detach(), sock, attempt))
 
 
 class _Connection(HTTPConnection):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import django
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
@@ -144,6 +145,32 @@ def test_a_silent_mail_server_holds_up_a_worker_only_briefly(
         assert time.monotonic() - began < 2
     assert {state_of("maria"), state_of("ken")} == {Invitation.FAILED}
     assert "did not answer in time" in account_of("ken").invitation_error
+
+
+@pytest.mark.parametrize("at", ["", "ehlo", "mail", "rcpt", "data"])
+def test_a_mail_server_that_drips_does_so_no_longer(
+    at: str, server: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, the answer never."""
+    monkeypatch.setattr(mailing, "MAX_SECONDS", 0.4)
+    server.drips_at = at.upper()
+    hire()
+    began = time.monotonic()
+    assert invitations.send_due() == 1
+    assert time.monotonic() - began < 2
+    assert state_of() == Invitation.FAILED
+    assert "did not answer in time" in account_of().invitation_error
+    assert not server.mails
+
+
+def test_a_goodbye_that_drips_is_cut_short(server: Postbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailing, "MAX_SECONDS", 0.4)
+    server.drips_at = "QUIT"
+    hire()
+    began = time.monotonic()
+    invitations.send_due()
+    assert time.monotonic() - began < 2
+    assert state_of() == Invitation.SENT
 
 
 def test_the_limit_is_the_shorter_one(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,6 +465,20 @@ def test_a_backend_that_sends_nothing_has_failed(monkeypatch: pytest.MonkeyPatch
     hire()
     invitations.send_due()
     assert state_of() == Invitation.FAILED
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="there are no MAILERS")
+def test_the_chosen_mailer_sends_it(server: Postbox, settings: Any) -> None:
+    settings.MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"},
+        "trainers": settings.MAILERS["default"],
+    }
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "MAILER": "trainers"}
+    hire()
+    invitations.send_due()
+    assert state_of() == Invitation.SENT
+    (sent,) = server.mails
+    assert "To: maria@opentrain.work" in sent
 
 
 def test_the_server_can_be_tried_without_a_mail(settings: Any) -> None:
