@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -213,6 +214,36 @@ def test_an_event_that_is_nested_deep_holds_up_no_erasure(depth: int) -> None:
         body = '{"data":' + "[" * depth + inner + "]" * depth + "}"
         factories.make_event(endpoint, body=body.encode(), status=WebhookEvent.Status.PROCESSED)
     assert erasure.erase("usr_maria").event_bodies == 2
+
+
+@pytest.mark.parametrize("trainer", ["usr_maria", "usr_ünï", "usr_\N{GRINNING FACE}", 'usr_"\\/'])
+@pytest.mark.parametrize("depth", [1, 100_000])
+def test_an_id_that_is_written_with_escapes_is_found(trainer: str, depth: int) -> None:
+    """``\\u0075`` is a "u" (RFC 8259, section 7), in bodies too that can't be parsed."""
+    endpoint = factories.make_endpoint(factories.make_install())
+    units = trainer.encode("utf-16-be")
+    escaped = "".join(f"\\u{high:02X}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+    for text in (f'"{escaped}"', json.dumps(trainer), json.dumps(trainer, ensure_ascii=False), '"usr_mario"'):
+        body = '{"data":' + "[" * depth + text + "]" * depth + "}"
+        factories.make_event(
+            endpoint, body=body.encode(), status=WebhookEvent.Status.PROCESSED, digest=secrets.token_hex(32)
+        )
+    assert erasure.erase(trainer).event_bodies == 3
+
+
+def test_an_id_that_a_later_one_of_the_same_name_hides_is_found() -> None:
+    endpoint = factories.make_endpoint(factories.make_install())
+    for hidden in ("usr_maria", "usr_mari", "usr_maria2"):
+        body = f'{{"opentrainUserId": "{hidden}", "opentrainUserId": "usr_mario"}}'
+        factories.make_event(endpoint, body=body.encode(), status=WebhookEvent.Status.PROCESSED)
+    assert erasure.erase("usr_maria").event_bodies == 1
+
+
+def test_unescaping_twice_the_text_takes_twice_the_steps() -> None:
+    def steps(length: int) -> int:
+        return lines_run(lambda: erasure._unescaped(rb"\u0075\\\\u0075\n" * length))
+
+    assert steps(2000) < 2.2 * steps(1000)
 
 
 @pytest.mark.parametrize("shape", ["[{}]", '{{"a":{}}}', "[0,{}]", '[[],{{"a":0}},{}]'])

@@ -7,6 +7,7 @@ without OpenTrain. The host's own account is the host's to delete.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +33,9 @@ from django_opentrain.services.usage import totals
 
 #: Bodies that are searched at once.
 BATCH: Final = 200
+
+_ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(kw_only=True)
@@ -128,7 +132,7 @@ def _with_bodies() -> Iterator[WebhookEvent]:
 
 
 def _names(row: WebhookEvent, wanted: str) -> bool | None:
-    """Whether the id is anywhere in its body: not all places are documented. Invalid JSON is searched as text.
+    """Whether the id is anywhere in its body: not all places are documented. What can't be parsed is searched as text.
 
     None if the key is lost.
     """
@@ -136,7 +140,21 @@ def _names(row: WebhookEvent, wanted: str) -> bool | None:
         payload, body = row.payload, row.body
     except UndecryptableError:
         return None
-    return _holds(payload, wanted) if payload else wanted.encode() in bytes(body or b"")
+    text = _unescaped(body or b"")
+    # Quoted: a parser drops all but the last of several members of one name.
+    return f'"{wanted}"' in text or (_holds(payload, wanted) if payload else wanted in text)
+
+
+def _unescaped(body: bytes) -> str:
+    """The text of ``body`` with JSON's escapes resolved (RFC 8259, section 7)."""
+    text = _ESCAPE.sub(_character, body.decode("utf-8", "replace"))
+    # A character beyond U+FFFF is escaped as two surrogates: here they become one.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _character(escape: re.Match[str]) -> str:
+    code = escape[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _CONTROLS.get(code, code)
 
 
 def _holds(payload: Any, wanted: str) -> bool:
