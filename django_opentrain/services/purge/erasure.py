@@ -132,7 +132,7 @@ def _with_bodies() -> Iterator[WebhookEvent]:
 
 
 def _names(row: WebhookEvent, wanted: str) -> bool | None:
-    """Whether the id is anywhere in its body: not all places are documented. What can't be parsed is searched as text.
+    """Whether the id is anywhere in its body: not all places are documented. Invalid JSON is searched as text.
 
     None if the key is lost.
     """
