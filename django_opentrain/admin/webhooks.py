@@ -158,7 +158,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
 
 
 class EventAttention(AttentionFilter):
-    condition = Q(status=WebhookEvent.Status.FAILED) | Q(status=WebhookEvent.Status.PENDING, attempts__gt=0)
+    condition = WebhookEvent.NEEDS_ATTENTION
 
 
 class EventTypeFilter(admin.SimpleListFilter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 from django.db.models import Q
@@ -84,6 +84,10 @@ class WebhookEndpoint(TimestampedModel):
         return conf.view_url("webhook", key=self.key)
 
 
+#: Attempts after which an event is said to be failing. The third follows within a minute.
+FAILING_AFTER: Final = 3
+
+
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     """Events by what remains to be done for them."""
 
@@ -102,6 +106,10 @@ class WebhookEvent(SecretKeepingModel):
         PROCESSED = "PROCESSED", _("processed")
         IGNORED = "IGNORED", _("ignored")
         FAILED = "FAILED", _("failed")
+
+    #: Has failed several times, and will be retried.
+    FAILING = Q(status=Status.PENDING, attempts__gte=FAILING_AFTER, next_attempt_at__isnull=False)
+    NEEDS_ATTENTION = FAILING | Q(status=Status.FAILED)
 
     endpoint = models.ForeignKey(
         WebhookEndpoint, verbose_name=_("endpoint"), on_delete=models.CASCADE, related_name="events"

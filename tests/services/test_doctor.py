@@ -36,13 +36,15 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from django_opentrain.models.webhooks import FAILING_AFTER
 from django_opentrain.platform import catalog
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.schedule import BEAT_SCHEDULE
-from django_opentrain.services import doctor, endpoints
+from django_opentrain.services import doctor, endpoints, inbox
 from django_opentrain.services.doctor import formatting, workers
 from django_opentrain.services.doctor import opentrain as opentrain_findings
 from django_opentrain.services.doctor.findings import Finding, Severity, error
+from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import heartbeat, wakeup
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
@@ -109,6 +111,18 @@ def test_offline_asks_opentrain_nothing(install: Install, opentrain: OpenTrain) 
     before = len(opentrain.sandbox.calls)
     doctor.examine(offline=True)
     assert len(opentrain.sandbox.calls) == before
+
+
+def fail(event: WebhookEvent, times: int) -> None:
+    """Let a bug of ours end the next attempts at ``event``."""
+    for _attempt in range(times):
+        with mock.patch.object(handlers, "apply", side_effect=KeyError("id")):
+            inbox.process(event)
+
+
+def test_one_failure_is_no_finding_yet(install: Install) -> None:
+    fail(factories.make_event(WebhookEndpoint.objects.get()), times=FAILING_AFTER - 1)
+    assert doctor.examine(offline=True) == []
 
 
 # What is provoked -----------------------------------------------------------------------------
@@ -202,6 +216,12 @@ def events_that_nobody_takes(_opentrain: OpenTrain, _install: Install, _settings
 @scene("events-waiting", ERROR)
 def retries_that_nobody_makes(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     factories.make_event(WebhookEndpoint.objects.get(), next_attempt_at=timezone.now() - HOURS)
+
+
+@scene("events-failing", ERROR)
+def events_that_fail_each_time(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    event = factories.make_event(WebhookEndpoint.objects.get(), event_id="e1")
+    fail(event, times=FAILING_AFTER)
 
 
 @scene("events-failed", ERROR)

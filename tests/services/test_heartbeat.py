@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from django_opentrain import tasks
 from django_opentrain.models import Heartbeat, WebhookEvent
+from django_opentrain.models.webhooks import FAILING_AFTER
 from django_opentrain.services.workers import heartbeat
 from tests import factories
 
@@ -76,3 +77,22 @@ def test_an_event_is_as_late_as_its_next_attempt() -> None:
     assert heartbeat.pulse().backlog_age is None
     waiting(timedelta(hours=3), next_attempt_at=timezone.now() - timedelta(minutes=1))
     assert 60 <= (heartbeat.pulse().backlog_age or 0) < 120
+
+
+@pytest.mark.parametrize(
+    ("values", "healthy"),
+    [
+        ({"attempts": FAILING_AFTER - 1}, True),
+        ({"attempts": FAILING_AFTER}, False),
+        ({"attempts": 20, "status": WebhookEvent.Status.FAILED}, False),
+        ({"attempts": FAILING_AFTER, "status": WebhookEvent.Status.PROCESSED}, True),
+    ],
+)
+def test_an_event_that_fails_each_time_is_noticed_between_its_attempts(
+    values: dict[str, Any], healthy: bool, django_assert_num_queries: Any
+) -> None:
+    swept()
+    waiting(timedelta(hours=3), next_attempt_at=timezone.now() + timedelta(minutes=50), **values)
+    with django_assert_num_queries(1):
+        pulse = heartbeat.pulse()
+    assert (pulse.backlog_age, pulse.events_failing, pulse.healthy) == (None, not healthy, healthy)

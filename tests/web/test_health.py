@@ -26,7 +26,8 @@ def test_it_says_ok_where_sweeps_happen(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
         response = ask()
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
-    assert response.json() == {"status": "ok", "sweepAgeSeconds": 0, "backlogAgeSeconds": None}
+    ages = {"sweepAgeSeconds": 0, "backlogAgeSeconds": None}
+    assert response.json() == {"status": "ok", **ages, "eventsFailing": False}
     assert "no-store" in response["Cache-Control"]
 
 

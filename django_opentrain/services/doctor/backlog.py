@@ -49,14 +49,15 @@ def events() -> Iterator[Finding]:
         age = (now - overdue["oldest"]).total_seconds()
         title = f"Events that are overdue: {overdue['count']}. The oldest is {format_duration(age)} old."
         yield error("events-waiting", title, count=overdue["count"], age=round(age))
-    failed = WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED)
-    yield from _some(
-        error,
-        "events-failed",
-        "Events that failed in every attempt",
-        failed.select_related("endpoint__install").defer("body"),
-        lambda row: f"{row} of {customer(row.endpoint.install)}: {row.error}",
-    )
+    rows = WebhookEvent.objects.select_related("endpoint__install").defer("body")
+    failing = rows.filter(WebhookEvent.FAILING)
+    yield from _some(error, "events-failing", "Events that keep failing", failing, _event)
+    failed = rows.filter(status=WebhookEvent.Status.FAILED)
+    yield from _some(error, "events-failed", "Events that failed in every attempt", failed, _event)
+
+
+def _event(row: WebhookEvent) -> str:
+    return f"{row} of {customer(row.endpoint.install)}: {row.error}"
 
 
 def grants() -> Iterator[Finding]:

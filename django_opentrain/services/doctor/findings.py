@@ -41,6 +41,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "endpoint-failing": "Find the receiver's status codes in the access log; docs/operations.md explains them.",
     # Queued work
     "events-waiting": "Make sure that a worker and beat run. To process them now: manage.py opentrain_work",
+    "events-failing": "Fix what their errors say. They are retried automatically, or at once: opentrain_replay --now"
+    " --event ID",
     "events-failed": "Fix what their errors say, then run: manage.py opentrain_replay",
     "removal-failing": "This trainer should have no access and still has it. Lock the account by hand, fix the error,"
     " then run: manage.py opentrain_sync",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Subquery
+from django.db.models import Exists, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -44,6 +44,8 @@ class Pulse:
     sweep_age: float | None
     #: Since the oldest due event was received, or its retry was due; None: no event is due.
     backlog_age: float | None
+    #: Whether an event fails each time, or has failed in every attempt.
+    events_failing: bool = False
 
     @property
     def swept_lately(self) -> bool:
@@ -52,9 +54,9 @@ class Pulse:
 
     @property
     def healthy(self) -> bool:
-        """Whether sweeps happen, and no event waits for one."""
+        """Whether sweeps happen, and no event waits for one or fails."""
         waits = self.backlog_age is not None and self.backlog_age > BACKLOG_OVERDUE.total_seconds()
-        return self.swept_lately and not waits
+        return self.swept_lately and not waits and not self.events_failing
 
 
 def pulse() -> Pulse:
@@ -62,10 +64,17 @@ def pulse() -> Pulse:
     now = timezone.now()
     since = Coalesce("next_attempt_at", "received_at")
     oldest = WebhookEvent.objects.due(now).order_by(since).values_list(since)[:1]
-    row = Heartbeat.objects.filter(name=SWEEP).values_list("beat_at", Subquery(oldest)).first()
+    failing = WebhookEvent.objects.filter(WebhookEvent.NEEDS_ATTENTION)
+    beats = Heartbeat.objects.filter(name=SWEEP)
+    row = beats.values_list("beat_at", Subquery(oldest), Exists(failing)).first()
     if row is None:
         return Pulse(sweep_age=None, backlog_age=None)
-    return Pulse(sweep_age=_age(row[0], now), backlog_age=None if row[1] is None else _age(row[1], now))
+    beat_at, due_since, events_failing = row
+    return Pulse(
+        sweep_age=_age(beat_at, now),
+        backlog_age=None if due_since is None else _age(due_since, now),
+        events_failing=events_failing,
+    )
 
 
 def _age(moment: datetime, now: datetime) -> float:

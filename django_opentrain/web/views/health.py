@@ -35,6 +35,7 @@ def health(request: HttpRequest) -> JsonResponse:
             "status": "ok" if pulse.healthy else "degraded",
             "sweepAgeSeconds": _whole(pulse.sweep_age),
             "backlogAgeSeconds": _whole(pulse.backlog_age),
+            "eventsFailing": pulse.events_failing,
         }
     )
 
