@@ -33,6 +33,9 @@ class Postbox(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The site hung up, or was killed."""
+
 
 class _Session(socketserver.StreamRequestHandler):
     server: Postbox

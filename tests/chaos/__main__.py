@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         performance.play(steps)
         violations = performance.settle(TIMEOUT)
         trace = where.journal.trace(each for violation in violations[:5] for each in violation.ids)
-        summary = performance.summary()
+        summary = "\n  ".join([performance.summary(), *performance.tally()])
         connections.close_all()
     print(f"seed {seed}: violations {len(violations)}, {summary}", flush=True)
     if violations:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 import requests
+from django.db import connections
 
 from tests.chaos.plan import Step
 from tests.chaos.postman import FORGERIES
@@ -18,7 +19,9 @@ from tests.chaos.wire import PASS, Wire
 
 #: Seconds.
 LONGEST_ABSENCE: Final = 4.0
-LONGEST_OUTAGE: Final = {"broker": 12.0, "db": 4.0}
+LONGEST_OUTAGE: Final = {"broker": 12.0, "db": 4.0, "mail": 8.0, "opentrain": 6.0}
+#: Workers are away while a customer reconnects.
+NO_WORKERS: Final = 5.0
 #: API calls that can be hit, apart from all at once.
 CALLS: Final = (
     ".*",
@@ -53,7 +56,7 @@ class Faults:
         for timer in self._timers.values():
             timer.cancel()
             timer.join()
-        for wire in (self.stage.broker, self.stage.database):
+        for wire in (self.stage.broker, self.stage.database, self.stage.mail, self.stage.api):
             if wire is not None:
                 wire.behave(PASS)
         self._be_kind()
@@ -76,6 +79,12 @@ class Faults:
 
     def _database(self, what: str, dice: random.Random) -> None:
         self._disturb("db", self.stage.database, what, dice)
+
+    def _mail(self, what: str, dice: random.Random) -> None:
+        self._disturb("mail", self.stage.mail, what, dice)
+
+    def _opentrain(self, what: str, dice: random.Random) -> None:
+        self._disturb("opentrain", self.stage.api, what, dice)
 
     def _disturb(self, name: str, wire: Wire | None, what: str, dice: random.Random) -> None:
         if wire is None:
@@ -114,15 +123,23 @@ class Faults:
             postman.orders.extend([what] * dice.randrange(1, 5))
 
     def _adapter(self, what: str, dice: random.Random) -> None:
-        self._trouble.write_text(str(dice.choice([0.2, 0.5, 0.9])))
+        self._trouble.write_text(f"{dice.choice([0.2, 0.5, 0.9])} 0" if what == "bad day" else "0 0.3")
         self.stage.journal.write("adapter", what)
         self._later("adapter", dice.uniform(2, 8), self._be_kind)
 
     def _be_kind(self) -> None:
-        self._trouble.write_text("0")
+        self._trouble.write_text("0 0")
 
-    def _rotate(self, _what: str, dice: random.Random) -> None:
-        self._aside(lambda: self.story.rotate(dice))
+    def _rotate(self, what: str, dice: random.Random) -> None:
+        self._aside(lambda: self.story.strike("rotate", what, dice))
+
+    def _flood(self, what: str, dice: random.Random) -> None:
+        self._aside(lambda: self.story.strike("flood", what, dice))
+
+    def _reconnect(self, what: str, dice: random.Random) -> None:
+        for name in ("worker 1", "worker 2"):
+            self.stage.crew.kill(name, NO_WORKERS)
+        self._aside(lambda: self.story.strike("reconnect", what, dice))
 
     def _second_beat(self, what: str, dice: random.Random) -> None:
         self.stage.start_second_beat()
@@ -139,7 +156,15 @@ class Faults:
         timer.start()
 
     def _aside(self, work: Callable[[], object]) -> None:
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=with_own_connection, args=[work], daemon=True).start()
+
+
+def with_own_connection(work: Callable[[], object]) -> None:
+    """For a thread: its connections end with it."""
+    try:
+        work()
+    finally:
+        connections.close_all()
 
 
 KINDS: Final[dict[str, Callable[[Faults, str, random.Random], None]]] = {
@@ -151,4 +176,8 @@ KINDS: Final[dict[str, Callable[[Faults, str, random.Random], None]]] = {
     "adapter": Faults._adapter,
     "rotate": Faults._rotate,
     "beat": Faults._second_beat,
+    "mail": Faults._mail,
+    "opentrain": Faults._opentrain,
+    "flood": Faults._flood,
+    "reconnect": Faults._reconnect,
 }

@@ -234,6 +234,21 @@ def budget_violations(_truth: Truth) -> Iterator[Violation]:
         yield Violation("a budget's state was not announced", (contract.opentrain_id,))
 
 
+# Mail -------------------------------------------------------------------------------------------
+
+
+def mail_violations(mails: Iterable[str]) -> Iterator[Violation]:
+    """Each trainer with access to an account that was created for them was sent their link."""
+    reached = {line[4:].strip() for mail in mails for line in mail.splitlines() if line.startswith("To: ")}
+    accounts = TrainerAccount.objects.with_access().filter(created_by_us=True).select_related("user")
+    for account in accounts:
+        ids = (account.opentrain_user_id, f"account {account.user_id}")
+        if account.invitation != TrainerAccount.Invitation.SENT:
+            yield Violation(f"a first-login mail is {account.invitation or 'not due'}", ids)
+        elif account.user.email not in reached:
+            yield Violation("a first-login mail counts as sent, and was not accepted", ids)
+
+
 # Secrets ----------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 #: Kinds of entries that concern everybody.
-_EVERYBODYS: Final = frozenset({"kill", "broker", "db", "beat", "adapter", "crash"})
+_EVERYBODYS: Final = frozenset({"kill", "broker", "db", "beat", "adapter", "crash", "mail", "opentrain"})
 _TRACE_LINES: Final = 60
 
 
@@ -47,6 +47,11 @@ class Journal:
                 if entry in about or (entry["kind"] in _EVERYBODYS and entry["t"] >= first - 5)
             ]
         return [json.dumps(entry, default=str) for entry in chosen[-_TRACE_LINES:]]
+
+    def of_kind(self, kind: str) -> dict[str, int]:
+        """How many entries of this kind there are, by what they say."""
+        start = f"{kind}: "
+        return {name[len(start) :]: n for name, n in self.counts.items() if name.startswith(start)}
 
     def count(self, *kinds: str) -> int:
         """How many entries of these kinds there are."""

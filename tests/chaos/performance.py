@@ -5,19 +5,20 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import requests
-from django.db import connections
 
 from django_opentrain.models import Install
 from django_opentrain.services import reconcile
-from tests.chaos.faults import Faults
-from tests.chaos.invariants import Violation, check
+from tests.chaos.faults import Faults, with_own_connection
+from tests.chaos.invariants import Violation, check, mail_violations
 from tests.chaos.people import Customer, make_customers
-from tests.chaos.plan import STORY, Step
+from tests.chaos.plan import FAULTS, STORY, Step
+from tests.chaos.site.adapter import DEATHS
 from tests.chaos.stage import Stage
 from tests.chaos.story import EXPECTED, Story
 from tests.chaos.truth import Truth
@@ -59,7 +60,7 @@ class Performance:
         if step.kind != STORY:
             self.faults.strike(step)
             return None
-        return pool.submit(_with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
+        return pool.submit(with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
 
     def _pass_time(self, until: float) -> None:
         """Nothing happens until then, except that killed processes are started again."""
@@ -92,7 +93,8 @@ class Performance:
         except requests.RequestException as error:
             return [Violation(f"OpenTrain doesn't answer: {type(error).__name__}")]
         self.events, self.given_up = len(truth.events), truth.given_up()
-        return check(truth, self.stage.logs, self.stage.ledgers, self.story.tokens)
+        found = check(truth, self.stage.logs, self.stage.ledgers, self.story.tokens)
+        return found + list(mail_violations(self.stage.postbox.mails))
 
     def _help_out(self) -> None:
         """What people do who find things in disorder: OpenTrain heals, tokens are pasted, removals confirmed."""
@@ -122,22 +124,34 @@ class Performance:
     def summary(self) -> str:
         """One line for people."""
         journal, times = self.stage.journal, sorted(self.stage.postman.times)
-        kinds = ("broker", "db", "api", "delivery", "adapter", "rotate", "beat")
-        faults = ", ".join(f"{kind} {journal.count(kind)}" for kind in kinds)
         slow = "no deliveries"
         if times:
             middle, nearly_all = statistics.median(times), times[int(len(times) * 0.99)]
             slow = f"answers {middle:.3f} s (99 %: {nearly_all:.2f} s, slowest: {times[-1]:.2f} s)"
         settled = "never" if self.settled_in is None else f"{self.settled_in:.0f} s"
-        counts = f"actions {journal.count('story')}, kills {journal.count('kill')}, {faults}"
+        faults = ", ".join(f"{kind} {journal.count(kind)}" for kind in FAULTS)
+        counts = f"actions {journal.count('story')}, {faults}"
         return (
             f"events {self.events} (given up: {self.given_up}), {counts},"
             f" found dead {journal.count('crash')}, helped {journal.count('help')}, quiet after {settled}; {slow}"
         )
 
+    def tally(self) -> list[str]:
+        """How often each fault occurred, and what came of those that may come to nothing."""
+        deaths = self.stage.folder / "data" / DEATHS
+        killed = Counter(deaths.read_text().splitlines() if deaths.exists() else ())
+        came_of_it = {
+            "adapter": f"processes that a call ended: {_counted(killed)}",
+            "mail": f"mails accepted: {len(self.stage.postbox.mails)}",
+            "opentrain": f"answers that dripped: {self.stage.api.dripped}",
+            "reconnect": f"events that waited: {self.story.events_waiting}",
+        }
+        lines = {kind: [_counted(self.stage.journal.of_kind(kind))] for kind in FAULTS}
+        return [
+            f"{kind}: {'; '.join(filter(None, [*line, came_of_it.get(kind)]))}"
+            for kind, line in lines.items()
+        ]
 
-def _with_own_connection(work: Callable[[], None]) -> None:
-    try:
-        work()
-    finally:
-        connections.close_all()
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {number}" for what, number in sorted(counts.items())) or "none"

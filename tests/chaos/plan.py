@@ -67,7 +67,11 @@ RHYTHM: Final[Mapping[str, tuple[float, Mapping[str, int]]]] = {
             "unsigned": 1,
         },
     ),
-    "adapter": (9.0, {"bad day": 1}),
+    "adapter": (6.0, {"bad day": 2, "kill": 3}),
+    "mail": (16.0, {"silent": 3, "refuse": 1, "cut": 1}),
+    "opentrain": (14.0, {"drip": 3, "silent": 1, "cut": 1}),
+    "flood": (20.0, {"of one customer": 1}),
+    "reconnect": (20.0, {"with events waiting": 1}),
     "rotate": (20.0, {"secret": 1}),
     "beat": (25.0, {"second": 1}),
 }

@@ -19,6 +19,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.ports import Port
 from tests.chaos.postman import Postman
 from tests.chaos.wire import Wire
+from tests.mail_servers import Postbox, postbox
 
 SETTINGS: Final = "tests.chaos.site.settings"
 #: Brokers by their names, for short.
@@ -49,6 +50,10 @@ class Stage:
     postman: Postman
     broker: Wire | None
     database: Wire | None
+    #: To OpenTrain's API, and to the mail server.
+    api: Wire
+    mail: Wire
+    postbox: Postbox
     writers: list[Process]
 
     @property
@@ -83,6 +88,8 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
         direct_database = _own_database(stack, folder, database_url, run)
         database, database_through = _wire(stack, direct_database)
         broker, broker_through = _wire(stack, broker_url)
+        mails = stack.enter_context(postbox())
+        mail, api = _local_wire(stack, mails.port), _local_wire(stack, sandbox.number)
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": SETTINGS,
             "DATA_DIR": str(folder / "data"),
@@ -92,10 +99,13 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
             "BEAT_PACE": PACE,
             "OPENTRAIN_REVOKE_GRACE": GRACE,
             "PUBLIC_URL": postman.url,
-            "OPENTRAIN_BASE_URL": sandbox.url,
+            "OPENTRAIN_BASE_URL": f"http://127.0.0.1:{api.port}",
+            "CHAOS_MAIL_PORT": str(mail.port),
             "PYTHONUNBUFFERED": "1",
         }
-        processes = Processes({**os.environ, "DATABASE_URL": database_through}, folder / "logs")
+        processes = Processes(
+            {**os.environ, "DATABASE_URL": database_through, "CHAOS_MORTAL": "1"}, folder / "logs"
+        )
         stack.callback(processes.close)
         crew = Crew(processes, journal)
         opentrain = OpenTrain(sandbox.url)
@@ -108,7 +118,7 @@ def stage(folder: Path, broker_url: str, database_url: str) -> Iterator[Stage]:
         writers = [
             undisturbed.start(each.name, "tests.chaos.writer", str(each), each.name[-1]) for each in ledgers
         ]
-        yield Stage(folder, crew, journal, opentrain, postman, broker, database, writers)
+        yield Stage(folder, crew, journal, opentrain, postman, broker, database, api, mail, mails, writers)
 
 
 def _own_database(stack: ExitStack, folder: Path, url: str, name: str) -> str:
@@ -122,12 +132,20 @@ def _wire(stack: ExitStack, url: str) -> tuple[Wire | None, str]:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS:
         return None, url
-    wire = Wire(parts.hostname or "127.0.0.1", parts.port or _DEFAULT_PORTS[parts.scheme])
-    wire.start()
-    stack.callback(wire.stop)
+    wire = _started(stack, Wire(parts.hostname or "127.0.0.1", parts.port or _DEFAULT_PORTS[parts.scheme]))
     login = parts.netloc.rpartition("@")[0]
     netloc = f"{login}@127.0.0.1:{wire.port}" if login else f"127.0.0.1:{wire.port}"
     return wire, urlunsplit(parts._replace(netloc=netloc))
+
+
+def _local_wire(stack: ExitStack, port: int) -> Wire:
+    return _started(stack, Wire("127.0.0.1", port))
+
+
+def _started(stack: ExitStack, wire: Wire) -> Wire:
+    wire.start()
+    stack.callback(wire.stop)
+    return wire
 
 
 def _start(crew: Crew, folder: Path, web: Port, sandbox: Port) -> None:

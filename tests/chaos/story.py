@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -12,7 +13,7 @@ import requests
 from django.db import DatabaseError
 
 from django_opentrain.errors import BusyError, ConnectError, LinkError
-from django_opentrain.models import Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import Install, ProjectLink, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import connect, endpoints, linking
 from example_project.demo.opentrain import OpenTrain
@@ -21,6 +22,11 @@ from tests.chaos.people import Customer, Hiring
 
 #: What can come of an action while OpenTrain or the network misbehaves.
 EXPECTED: Final = (OpenTrainError, LinkError, ConnectError, BusyError, requests.RequestException)
+
+#: How many trainers are hired, and end, in a flood.
+FLOOD: Final = 25
+#: Seconds.
+WAIT_FOR_EVENTS: Final = 2.0
 
 #: Signed by OpenTrain, and still unexpected.
 NONSENSE: Final = (
@@ -48,21 +54,30 @@ class Story:
         self.failures: list[str] = []
         #: Every token that OpenTrain ever showed.
         self.tokens: list[str] = []
+        #: Events that were stored and not processed when their customer reconnected.
+        self.events_waiting = 0
         self._locks = {customer.name: threading.Lock() for customer in customers}
 
     def play(self, what: str, dice: random.Random) -> None:
         """One step for one customer, whose steps come one after the other."""
+        self._act("story", what, ACTIONS[what], dice)
+
+    def strike(self, kind: str, what: str, dice: random.Random) -> None:
+        """A fault that is something that a customer does, or an operator for them."""
+        self._act(kind, what, FAULTS[kind], dice)
+
+    def _act(self, kind: str, what: str, action: Action, dice: random.Random) -> None:
         customer = dice.choice(self.customers)
         with self._locks[customer.name]:
             try:
-                ids = ACTIONS[what](self, customer, dice)
+                ids = action(self, customer, dice)
             except EXPECTED as error:
-                self.journal.write("story", what, customer=customer.name, failed=type(error).__name__)
+                self.journal.write(kind, what, customer=customer.name, failed=type(error).__name__)
             except DatabaseError as error:
                 # Nothing stands between people's actions and the database here: it was the site's own doing.
                 self.failures.append(f"{what} of {customer.name} failed: {type(error).__name__}: {error}")
             else:
-                self.journal.write("story", what, customer=customer.name, install=customer.install, **ids)
+                self.journal.write(kind, what, customer=customer.name, install=customer.install, **ids)
 
     def begin(self, customer: Customer) -> None:
         """All is well yet: connect, and link each project to a job."""
@@ -128,22 +143,14 @@ class Story:
         linking.unlink(link)
         return {"project": link.external_project_id, "job": link.job_id}
 
-    def rotate(self, dice: random.Random) -> None:
-        """An operator replaces the secret of one customer's endpoint."""
-        customer = dice.choice(self.customers)
-        with self._locks[customer.name]:
-            active = WebhookEndpoint.objects.filter(
-                install=self._install(customer), status=WebhookEndpoint.Status.ACTIVE
-            )
-            endpoint = active.select_related("install").first()
-            try:
-                successor = endpoint and endpoints.rotate_secret(endpoint)
-            except EXPECTED as error:
-                self.journal.write("rotate", "secret", customer=customer.name, failed=type(error).__name__)
-            else:
-                self.journal.write(
-                    "rotate", "secret", customer=customer.name, endpoint=successor and successor.opentrain_id
-                )
+    def rotate(self, customer: Customer, _dice: random.Random) -> dict[str, str]:
+        """An operator replaces the secret of the customer's endpoint."""
+        active = WebhookEndpoint.objects.filter(
+            install=self._install(customer), status=WebhookEndpoint.Status.ACTIVE
+        )
+        endpoint = active.select_related("install").first()
+        successor = endpoint and endpoints.rotate_secret(endpoint)
+        return {"endpoint": str(successor and successor.opentrain_id)}
 
     # Hiring -----------------------------------------------------------------------------------
 
@@ -199,6 +206,30 @@ class Story:
         self.opentrain.do("fund", contractId=hiring.contract, amountUsd=volume, volume=volume)
         return {"contract": hiring.contract}
 
+    def flood(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        """So much at once that the other customers could be kept waiting."""
+        for _ in range(FLOOD):
+            self.hire(customer, dice)
+            self.fund(customer, dice)
+            self.fund(customer, dice)
+            self.end(customer, dice)
+        return {}
+
+    def reconnect_with_events_waiting(self, customer: Customer, dice: random.Random) -> dict[str, str]:
+        """Connect anew while events of the earlier install are stored, and others on their way."""
+        self.hire(customer, dice)
+        self.hire_known(customer, dice)
+        self.end(customer, dice)
+        waiting = WebhookEvent.objects.filter(
+            endpoint__install__opentrain_id=customer.install, status=WebhookEvent.Status.PENDING
+        )
+        deadline = time.monotonic() + WAIT_FOR_EVENTS
+        while not (number := waiting.count()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.events_waiting += number
+        self.approve(customer, dice)
+        return {"waiting": str(number)}
+
     def nonsense(self, customer: Customer, dice: random.Random) -> dict[str, str]:
         """OpenTrain signs and sends what makes no sense. (The type is one without side effects there.)"""
         body = dice.choice(NONSENSE)
@@ -208,7 +239,15 @@ class Story:
 
 NAMES: Final = ("Maria S.", "Jonas K.", "Zoë Ó Brien", "李 小龙", "Ana-Lucía", "O'Neil <b>", "مريم")
 
-ACTIONS: Final[dict[str, Callable[[Story, Customer, random.Random], dict[str, str]]]] = {
+Action = Callable[[Story, Customer, random.Random], dict[str, str]]
+
+FAULTS: Final[dict[str, Action]] = {
+    "rotate": Story.rotate,
+    "flood": Story.flood,
+    "reconnect": Story.reconnect_with_events_waiting,
+}
+
+ACTIONS: Final[dict[str, Action]] = {
     "hire": Story.hire,
     "hire_without_email": Story.hire_without_email,
     "hire_known": Story.hire_known,

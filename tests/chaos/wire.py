@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on request: between the site and its broker, and its database."""
+"""A TCP proxy that misbehaves on request: between the site and its broker, database, mail server and OpenTrain."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import Any, Final
 
 from tests.chaos.ports import Port
 
-PASS, REFUSE, SILENT = "pass", "refuse", "silent"
+PASS, REFUSE, SILENT, DRIP = "pass", "refuse", "silent", "drip"
 _CHUNK: Final = 65_536
+#: Seconds between two bytes that drip: headers take longer than the site waits for a response.
+_DRIP_SECONDS: Final = 0.05
 
 
 class Wire:
-    """Passes connections on; or refuses them; or accepts them and never says a word."""
+    """Passes connections on; or refuses them; or accepts them and never says a word; or answers byte by byte."""
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
         self._port = Port()
         self._mode = PASS
+        #: How many answers dripped.
+        self.dripped = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -46,7 +50,7 @@ class Wire:
         self._port.close()
 
     def behave(self, mode: str) -> None:
-        """``PASS``, ``REFUSE`` or ``SILENT``. Whatever was silent, or is to be refused, is cut."""
+        """``PASS``, ``REFUSE``, ``SILENT`` or ``DRIP``. Whatever was silent, or is to be refused, is cut."""
         self._do(self._behave(mode))
 
     def cut(self) -> None:
@@ -110,7 +114,7 @@ class Wire:
         self._open.add(far_writer)
         pumps = [
             asyncio.create_task(self._pump(reader, far_writer)),
-            asyncio.create_task(self._pump(far_reader, writer)),
+            asyncio.create_task(self._pump(far_reader, writer, answers=True)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -120,9 +124,23 @@ class Wire:
             writer.close()
             await asyncio.wait(pumps)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         with suppress(OSError):  # cut
             while chunk := await reader.read(_CHUNK):
                 await self._talking.wait()
+                if answers and self._mode == DRIP:
+                    chunk = await self._drip(chunk, writer)
                 writer.write(chunk)
                 await writer.drain()
+
+    async def _drip(self, chunk: bytes, writer: asyncio.StreamWriter) -> bytes:
+        """Write byte by byte, for as long as it is to; returns what is left."""
+        self.dripped += 1
+        while chunk and self._mode == DRIP:
+            writer.write(chunk[:1])
+            await writer.drain()
+            chunk = chunk[1:]
+            await asyncio.sleep(_DRIP_SECONDS)
+        return chunk

@@ -1,9 +1,10 @@
-"""A host's adapter on a bad day: it raises before or after its work, or takes its time."""
+"""A host's adapter on a bad day: it raises before or after its work, takes its time, or ends its process."""
 
 from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,14 +12,17 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from django.contrib.auth.models import AbstractUser
 from django.db import DatabaseError, transaction
 
 from django_opentrain.adapters import AdapterError, DayUsage
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling.adapter import LabellingAdapter
 
-#: Which share of the calls fails, as text; written by the runner.
+#: Which share of the calls fails, and which share ends its process, as text; written by the runner.
 TROUBLE: Final = "adapter-trouble"
+#: A line for each process that a call ended: the call, and how far it had come.
+DEATHS: Final = "adapter-deaths"
 LONGEST_CALL: Final = 1.5
 
 _ERRORS: Final[tuple[Callable[[], Exception], ...]] = (
@@ -34,44 +38,74 @@ class UnreliableAdapter(LabellingAdapter):
     """The example's, as often as it works."""
 
     def grant_access(self, grant: AccessGrant) -> str:
-        with bad_luck():
+        with bad_luck("grant_access"):
             return super().grant_access(grant)
 
+    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        with mortal_danger("open_project"):
+            super().open_project(user, grant)
+
+    def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        with mortal_danger("close_project"):
+            super().close_project(user, grant)
+
     def revoke_access(self, grant: AccessGrant) -> None:
-        with bad_luck():
+        with bad_luck("revoke_access"):
             super().revoke_access(grant)
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
-        with bad_luck():
+        with bad_luck("budget_changed"):
             super().budget_changed(contract, previous_state)
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
-        with bad_luck():
+        with bad_luck("collect_usage"):
             yield from super().collect_usage(contract, since, until)
 
 
 @contextmanager
-def bad_luck() -> Iterator[None]:
-    """Fail before or after the block, or make it slow, as often as the runner wants it."""
-    share = trouble()
+def bad_luck(call: str) -> Iterator[None]:
+    """Fail before or after the block, make it slow, or end the process, as often as the runner wants it."""
+    share, _ = trouble()
     fate = random.random()
     if fate < share / 3:
         raise _bad_news()
     if fate < share * 2 / 3:
         time.sleep(random.uniform(0, LONGEST_CALL))
-    yield
+    with mortal_danger(call):
+        yield
     if share * 2 / 3 <= fate < share:
         raise _bad_news()
+
+
+@contextmanager
+def mortal_danger(call: str) -> Iterator[None]:
+    """End the process before or after the block: inside of a transaction where the block is a part of one."""
+    _, share = trouble()
+    fate = random.random()
+    if fate < share / 2:
+        _die(f"{call} before")
+    yield
+    if share / 2 <= fate < share:
+        _die(f"{call} after")
+
+
+def _die(where: str) -> None:
+    # The runner calls services, too, and isn't to end.
+    if "CHAOS_MORTAL" in os.environ:
+        with (Path(os.environ["DATA_DIR"]) / DEATHS).open("a") as file:
+            file.write(f"{where}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _bad_news() -> Exception:
     return random.choice(_ERRORS)()
 
 
-def trouble() -> float:
-    """Which share of the calls is to go wrong now."""
+def trouble() -> tuple[float, float]:
+    """Which share of the calls is to go wrong now, and which is to end its process."""
     path = Path(os.environ["DATA_DIR"]) / TROUBLE
-    return float(path.read_text() or 0) if path.exists() else 0.0
+    failing, lethal = (path.read_text() if path.exists() else "").split() or (0, 0)
+    return float(failing), float(lethal)
 
 
 class HeldAdapter(LabellingAdapter):

@@ -23,6 +23,7 @@ class ChaosConfig(AppConfig):
 
 def _shortened() -> list[tuple[ModuleType, str, object]]:
     # The models are there only once the apps are.
+    from django_opentrain.adapters import mail
     from django_opentrain.models import installs
     from django_opentrain.services import endpoints
     from django_opentrain.services.access import attempts
@@ -40,6 +41,7 @@ def _shortened() -> list[tuple[ModuleType, str, object]]:
         # Longer than the longest call, as in earnest: there are fewer and shorter attempts here (settings.py).
         (locks, "LEASE", timedelta(seconds=20)),
         (locks, "CALL_LEASE", timedelta(seconds=4)),
+        (mail, "MAX_SECONDS", 2.0),
         (reporting, "LATEST_EFFECT", timedelta(seconds=6)),
     ]
 

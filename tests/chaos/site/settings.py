@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import django
+
 from example_project import settings as example
 from example_project.settings import *  # noqa: F403 - the same site
 
@@ -32,6 +34,14 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 if example.CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 5}
+
+# A mail server, in place of files: one can be silent.
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+if port := os.environ.get("CHAOS_MAIL_PORT"):
+    if django.VERSION >= (6, 1):
+        MAILERS = {"default": {"BACKEND": SMTP, "OPTIONS": {"host": "127.0.0.1", "port": int(port)}}}
+    else:
+        EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = SMTP, "127.0.0.1", int(port)
 
 if limit := os.environ.get("CHAOS_TIME_LIMIT"):
     # Seconds, in place of our tasks' minutes.
