@@ -106,9 +106,23 @@ def test_one_trainer_is_forgotten_everywhere_and_the_others_are_not() -> None:
     assert Participant.objects.filter(opentrain_user_id="usr_maria").count() == 2
 
 
-def test_an_unknown_trainer_is_no_error() -> None:
-    out = command("--trainer", "usr_nobody")
-    assert out.startswith("Erased: participants 0, event bodies 0.\nNo trainer here has this id.")
+def test_an_unknown_trainer_is_an_error() -> None:
+    worked_for("acme", "usr_maria")
+    with pytest.raises(CommandError, match="No trainer here has this id"):
+        command("--trainer", "usr_nobody")
+
+
+@pytest.mark.parametrize("trainer", ["", " "])
+def test_an_empty_id_is_no_trainers(trainer: str) -> None:
+    """An event whose trainer has no id yet holds an empty one."""
+    factories.make_event(
+        factories.make_endpoint(factories.make_install()),
+        data={"freelancer": {"opentrainUserId": trainer}},
+        status=WebhookEvent.Status.PROCESSED,
+    )
+    with pytest.raises(CommandError, match="No trainer here has this id"):
+        command("--trainer", trainer, "--force")
+    assert WebhookEvent.objects.get().body
 
 
 def test_a_trainer_who_was_forgotten_before_is_known() -> None:
@@ -203,7 +217,10 @@ def test_bodies_that_are_no_json_are_searched_and_lost_ones_counted(settings: An
     factories.make_event(endpoint, body=b"[]", status=ignored)
     assert erasure.erase("usr_maria").event_bodies == 1
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
-    assert "Event bodies that can't be decrypted: 1." in command("--trainer", "usr_maria")
+    out = StringIO()
+    with pytest.raises(CommandError, match="No trainer here"):
+        call_command("opentrain_erase", "--trainer", "usr_maria", stdout=out, no_color=True)
+    assert "Event bodies that can't be decrypted: 1." in out.getvalue()
 
 
 @pytest.mark.parametrize("depth", [900, 100_000])

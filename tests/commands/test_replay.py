@@ -83,9 +83,8 @@ def test_the_times_it_lists_are_those_it_takes(zone: str, settings: Any) -> None
     assert run("--dry-run", "--status", PROCESSED, "--since", time).endswith(
         "Events that would be replayed: 2.\n"
     )
-    assert run("--dry-run", "--status", PROCESSED, "--until", time).endswith(
-        "Events that would be replayed: 0. No event whose body is still stored matches.\n"
-    )
+    with pytest.raises(CommandError, match="No event whose body is still stored matches"):
+        run("--dry-run", "--status", PROCESSED, "--until", time)
 
 
 def test_a_listed_event_says_what_it_is_about_and_what_was_wrong() -> None:
@@ -102,11 +101,14 @@ def test_a_list_costs_two_queries_and_reads_no_body(django_assert_num_queries: A
 
 def test_what_became_of_each_is_said() -> None:
     WebhookEvent.objects.filter(event_id="e4").update(type="contract.unheard")
-    with mock.patch.dict(handlers.HANDLERS, {"contract.ended": _fail_for_globex}):
-        printed = run("--now")
-    assert printed.splitlines()[1:] == [
+    out = StringIO()
+    with (
+        mock.patch.dict(handlers.HANDLERS, {"contract.ended": _fail_for_globex}),
+        pytest.raises(CommandError, match="1 processed, 0 ignored, 1 failed again and will be retried"),
+    ):
+        call_command("opentrain_replay", "--now", stdout=out)
+    assert out.getvalue().splitlines()[1:] == [
         f"{listed('e4')} PENDING contract.unheard e4, ctr_e4, globex: ValueError: still broken",
-        "1 processed, 0 ignored, 1 failed again and will be retried.",
     ]
 
 
@@ -120,19 +122,38 @@ def listed(event_id: str) -> str:
     return f"{WebhookEvent.objects.get(event_id=event_id).received_at:%Y-%m-%d %H:%M%z}"
 
 
-def test_nothing_chosen_is_said_with_what_was_looked_for() -> None:
-    assert (
-        "Events that are due again: 0. Without --status or --event only failed events are selected."
-        in run("--resource", "ctr_e2")
-    )
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--resource", "ctr_e2"],
+        ["--install", "nope"],
+        ["--type", "install.revoked"],
+        ["--since", "2026-11-02T00:00"],
+        ["--until", "2026-11-01T07:00"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+@pytest.mark.parametrize("how", [[], ["--dry-run"], ["--now"]], ids=["replay", "dry run", "now"])
+def test_nothing_chosen_is_an_error_with_what_was_looked_for(arguments: list[str], how: list[str]) -> None:
+    with pytest.raises(CommandError, match="Without --status or --event only failed events are selected"):
+        run(*arguments, *how)
 
 
-def test_an_event_that_is_not_there_is_said() -> None:
-    assert (
-        run("--event", "e9") == "Events that are due again: 0. No event whose body is still stored matches.\n"
-    )
+@pytest.mark.parametrize("arguments", [["--event", "999999"], ["--status", IGNORED]])
+def test_an_event_that_is_not_there_is_an_error(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match="No event whose body is still stored matches"):
+        run(*arguments)
+
+
+def test_an_event_whose_body_was_purged_is_an_error() -> None:
     WebhookEvent.objects.filter(event_id="e2").update(body=None)
-    assert "No event whose body is still stored" in run("--event", "e2")
+    with pytest.raises(CommandError, match="No event whose body is still stored"):
+        run("--event", "e2")
+
+
+def test_that_no_event_has_failed_is_no_error() -> None:
+    WebhookEvent.objects.update(status=PROCESSED)
+    assert run() == "Events that are due again: 0.\n"
 
 
 def test_now_processes_them_here() -> None:

@@ -62,10 +62,15 @@ def test_one_install_can_be_chosen(opentrain: OpenTrain, install: Install, by: s
     assert "globex" not in out
 
 
-@pytest.mark.parametrize("unknown", ["999999", "ins_nobody", "²"])
+@pytest.mark.parametrize("unknown", ["999999", "ins_nobody", "²", "9" * 30, "9" * 5000])
 def test_an_unknown_install_is_an_error(install: Install, unknown: str) -> None:
     with pytest.raises(CommandError, match="No connected install has this id"):
         sync("--install", unknown)
+
+
+def test_a_dry_run_that_is_to_confirm_is_refused() -> None:
+    with pytest.raises(CommandError, match="not allowed with argument --dry-run"):
+        sync("--dry-run", "--confirm-removals")
 
 
 def test_one_that_fails_does_not_keep_the_others_waiting(opentrain: OpenTrain, install: Install) -> None:

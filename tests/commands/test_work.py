@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -26,6 +26,12 @@ def run(*arguments: str) -> str:
     out = StringIO()
     call_command("opentrain_work", *arguments, stdout=out, stderr=out)
     return out.getvalue()
+
+
+@pytest.mark.parametrize("pause", ["-5", "nan", "inf", "1e9", "soon"])
+def test_a_pause_that_is_none_is_refused(pause: str) -> None:
+    with pytest.raises(CommandError, match="--pause"):
+        run("--forever", "--pause", pause)
 
 
 @pytest.mark.usefixtures("any_project")

@@ -220,6 +220,18 @@ def test_it_says_what_the_sandbox_refused(opentrain: OpenTrain, serve: Callable[
         trigger("contract.started", serve(opentrain.sandbox), contract="ctr_unknown")
 
 
+@pytest.mark.parametrize("wait", ["-5", "nan", "inf"])
+def test_a_time_to_wait_that_is_none_is_refused(wait: str) -> None:
+    with pytest.raises(CommandError, match="--wait"):
+        call_command(COMMAND, "contract.started", "--wait", wait)
+
+
+def test_an_unknown_install_is_refused(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
+    opentrain.connect()
+    with pytest.raises(CommandError, match="Install not found"):
+        trigger("contract.started", serve(opentrain.sandbox), install="nope")
+
+
 @pytest.mark.django_db
 def test_an_unknown_endpoint_is_refused() -> None:
     with pytest.raises(CommandError, match="No webhook endpoint here"):

@@ -26,9 +26,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Raises ``CommandError`` if their data is still needed."""
+        """Raises ``CommandError`` if their data is still needed, or the id is no trainer's."""
+        trainer = options["trainer"].strip()
         try:
-            done = erasure.erase(options["trainer"], force=options["force"])
+            done = erasure.erase(trainer, force=options["force"]) if trainer else erasure.Erased()
         except StillNeededError as error:
             raise CommandError(f"Their data is still needed ({error}). Nothing was changed.") from error
         self.stdout.write(f"Erased: participants {done.participants}, event bodies {done.event_bodies}.")
@@ -37,12 +38,12 @@ class Command(BaseCommand):
                 f"Event bodies that can't be decrypted: {done.unreadable_bodies}. They may name this trainer."
             )
             self.stdout.write(self.style.WARNING(text))
-        if done.participants or done.event_bodies:
-            self.stdout.write(
-                "A delivery that is still on its way may name them: run this command again tomorrow."
-            )
-        else:
-            text = "No trainer here has this id. Use the OpenTrain user id that the admin shows for a participant."
-            self.stdout.write(self.style.WARNING(text))
         if done.accounts:
             self.stdout.write(f"Their accounts on this site, which stay: {', '.join(done.accounts)}.")
+        if not (done.participants or done.event_bodies or done.accounts):
+            raise CommandError(
+                "No trainer here has this id. Use the OpenTrain user id that the admin shows for a participant."
+            )
+        self.stdout.write(
+            "A delivery that is still on its way may name them: run this command again tomorrow."
+        )

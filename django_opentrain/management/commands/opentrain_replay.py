@@ -44,19 +44,18 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only list them")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Raises ``CommandError`` for a time that can't be parsed."""
+        """Raises ``CommandError`` if nothing matches, an event fails again, or a time can't be parsed."""
         rows = self._selected(options)
+        keys = list(rows.order_by("received_at", "pk").values_list("pk", flat=True))
+        if not keys and any(options[name] for name in (*LOOKUPS, "since", "until")):
+            raise CommandError(_advice(options))
         if options["dry_run"]:
             listed = rows.select_related("endpoint__install").defer("body").order_by("received_at", "pk")
             for row in listed.iterator():
                 self._show(row)
-            count = rows.count()
-            self.stdout.write(f"Events that would be replayed: {count}.{_advice(count, options)}")
+            self.stdout.write(f"Events that would be replayed: {len(keys)}.")
             return
-        keys = list(rows.order_by("received_at", "pk").values_list("pk", flat=True))
-        count = inbox.replay(rows)
-        paint = self.style.SUCCESS if count else self.style.WARNING
-        self.stdout.write(paint(f"Events that are due again: {count}.{_advice(count, options)}"))
+        self.stdout.write(f"Events that are due again: {inbox.replay(rows)}.")
         if options["now"]:
             self._process(keys)
 
@@ -67,10 +66,14 @@ class Command(BaseCommand):
             outcome[row.status] += 1
             if row.status != WebhookEvent.Status.PROCESSED:
                 self._show(row)
-        self.stdout.write(
+        again = outcome[WebhookEvent.Status.PENDING]
+        text = (
             f"{outcome[WebhookEvent.Status.PROCESSED]} processed, {outcome[WebhookEvent.Status.IGNORED]} ignored,"
-            f" {outcome[WebhookEvent.Status.PENDING]} failed again and will be retried."
+            f" {again} failed again and will be retried."
         )
+        if again:
+            raise CommandError(text)
+        self.stdout.write(text)
 
     def _show(self, row: WebhookEvent) -> None:
         moment = timezone.localtime(row.received_at)
@@ -89,12 +92,10 @@ class Command(BaseCommand):
         return WebhookEvent.objects.filter(body__isnull=False, **chosen)
 
 
-def _advice(count: int, options: dict[str, Any]) -> str:
-    if count:
-        return ""
+def _advice(options: dict[str, Any]) -> str:
     if not options["status"] and not options["event"]:
-        return " Without --status or --event only failed events are selected."
-    return " No event whose body is still stored matches."
+        return "No failed event matches. Without --status or --event only failed events are selected."
+    return "No event whose body is still stored matches."
 
 
 def _moment(text: str | None) -> datetime | None:

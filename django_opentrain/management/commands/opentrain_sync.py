@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
@@ -17,14 +17,18 @@ from django_opentrain.services.access import grants
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.services.reconcile.diff import Change
 
+#: A longer number is no row's key, and too long for some databases.
+MAX_DIGITS: Final = 18
+
 
 class Command(BaseCommand):
     help = "Reconcile with OpenTrain now: finds everything that a missed webhook would have said."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--install", metavar="ID", help="only this one: its id here, or OpenTrain's")
-        parser.add_argument("--dry-run", action="store_true", help="only show what differs")
-        parser.add_argument(
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--dry-run", action="store_true", help="only show what differs")
+        how.add_argument(
             "--confirm-removals",
             action="store_true",
             help="also make the removals that were held because they are unusually many",
@@ -54,8 +58,10 @@ class Command(BaseCommand):
         rows = Install.objects.live().order_by("pk")
         if wanted is None:
             return rows
-        here = Q(pk=int(wanted)) if wanted.isascii() and wanted.isdigit() else Q()
-        rows = rows.filter(here | Q(opentrain_id=wanted)) if here else rows.filter(opentrain_id=wanted)
+        wanted_rows = Q(opentrain_id=wanted)
+        if wanted.isascii() and wanted.isdigit() and len(wanted) <= MAX_DIGITS:
+            wanted_rows |= Q(pk=int(wanted))
+        rows = rows.filter(wanted_rows)
         if not rows:
             raise CommandError("No connected install has this id.")
         return rows

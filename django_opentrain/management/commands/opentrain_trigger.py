@@ -12,6 +12,7 @@ import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_opentrain.conf import SETTINGS, conf
+from django_opentrain.management.arguments import seconds
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform.catalog import EVENT_TYPES
 
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         parser.add_argument("--sandbox", metavar="URL", help="default: OPENTRAIN['BASE_URL']")
         parser.add_argument(
             "--wait",
-            type=float,
+            type=seconds,
             default=10,
             metavar="SECONDS",
             help="how long to wait for the site's response; 0: don't wait (default: 10)",
@@ -81,14 +82,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Event {event['id']}: {event['type']} of {event['resourceId']}")
         self._report(sandbox, event["id"], options["wait"])
 
-    def _report(self, sandbox: SandboxControl, event_id: str, seconds: float) -> None:
+    def _report(self, sandbox: SandboxControl, event_id: str, wait: float) -> None:
         """Print how the site answered. Raises ``CommandError`` unless it accepted every delivery."""
         deliveries = sandbox.deliveries(event_id)
         if not deliveries:
             raise CommandError("Not sent: the install has no active webhook endpoint for this event.")
-        if not seconds:
+        if not wait:
             return
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + wait
         while any(not each["attempts"] for each in deliveries) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             deliveries = sandbox.deliveries(event_id)

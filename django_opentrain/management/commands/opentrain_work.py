@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
+from django_opentrain.management.arguments import seconds
 from django_opentrain.services import purge, reconcile, sweep
 from django_opentrain.services.workers import heartbeat
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="loop until SIGTERM or SIGINT")
         parser.add_argument(
             "--pause",
-            type=float,
+            type=seconds,
             default=DEFAULT_PAUSE,
             metavar="SECONDS",
             help=f"pause between two rounds of --forever (default {DEFAULT_PAUSE:g})",
