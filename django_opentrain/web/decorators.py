@@ -11,12 +11,13 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import BigIntegerField, Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, render, resolve_url
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -111,10 +112,20 @@ def ask_to_log_in(request: HttpRequest) -> HttpResponse:
     Not a redirect for a form that was sent: our policy would stop one that goes on to another site's single
     sign-on, without a word.
     """
-    if request.method in ("GET", "HEAD"):
-        return redirect_to_login(request.get_full_path())
-    context = {"login_url": redirect_to_login(reverse("opentrain:home")).url}
-    return render(request, "opentrain/signed_out.html", context, status=403)
+    is_form = request.method not in ("GET", "HEAD")
+    url = login_url(reverse("opentrain:home") if is_form else request.get_full_path())
+    if url and not is_form:
+        return HttpResponseRedirect(url)
+    return render(request, "opentrain/signed_out.html", {"login_url": url}, status=403)
+
+
+def login_url(following: str = "") -> str | None:
+    """The login page, which leads to ``following``; None where ``LOGIN_URL`` is the name of no page."""
+    try:
+        url = resolve_url(str(settings.LOGIN_URL))
+    except NoReverseMatch:
+        return None
+    return redirect_to_login(following, url).url if following else url
 
 
 def refuse(request: HttpRequest, reason: str) -> HttpResponse:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.core import mail
 from django.template import Template
 from django.test import Client, override_settings
 from django.test.signals import template_rendered
 
-from django_opentrain.models import AccessGrant, Install, WebhookEndpoint
+from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.sandbox import Sandbox
 from django_opentrain.sandbox.server import SandboxServer
 from django_opentrain.services import sweep
+from django_opentrain.services.access import invitations
 from tests import factories
 from tests.e2e.browser import Browser, chromium
+from tests.services.test_invitations import hire
 from tests.web.conftest import ADAPTER
 from tests.web.markup import Page
 from tests.web.test_decorators import check_markup
+
+PASSWORD = "correct horse battery"
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -138,6 +144,27 @@ def test_from_connecting_to_a_hire_and_its_end(
     assert Install.objects.get().status == Install.Status.DISCONNECTED
     assert "You disconnected this site" in browser.text
     check(browser)
+
+
+def test_a_trainer_from_the_mail_to_the_project(site: str) -> None:
+    adapter = "django_opentrain.adapters.users.DjangoUsersAdapter"
+    with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": adapter}), chromium() as browser:
+        hire("maria")
+        ProjectLink.objects.update(external_project_url=f"{site}/projects/signs/")
+        invitations.send_due()
+        (link,) = re.findall(r"https?://\S+", str(mail.outbox[0].body))
+        browser.open(link)
+        check(browser)
+        browser.fill("New password", PASSWORD)
+        browser.fill("New password confirmation", PASSWORD)
+        browser.press("Set password")
+        check(browser)
+        browser.press("Sign in")
+        browser.driver.find_element("name", "username").send_keys("maria@opentrain.work")
+        browser.driver.find_element("name", "password").send_keys(f"{PASSWORD}\n")
+        browser.wait(lambda: browser.text == "signs: maria@opentrain.work")
+        browser.open(link)
+        assert "no longer valid" in browser.text
 
 
 def test_a_page_from_right_to_left_fits_too(browser: Browser, site: str) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render, resolve_url
+from django.shortcuts import render
 from django.urls import reverse_lazy
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_safe
 
-from django_opentrain.models import TrainerAccount
+from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.view_decorators import open_to_anonymous
-from django_opentrain.web.decorators import protected
+from django_opentrain.web.decorators import login_url, protected
 
 
 class SetPasswordView(PasswordResetConfirmView):
@@ -30,6 +30,23 @@ class SetPasswordView(PasswordResetConfirmView):
             return None
         return user
 
+    def get_success_url(self) -> str:
+        """To the page that leads on to the project."""
+        url = _project_url(self.user)
+        return f"{self.success_url}?{urlencode({'next': url})}" if url else str(self.success_url)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """With the login page, for a link that was used."""
+        return super().get_context_data(login_url=login_url(), **kwargs)
+
+
+def _project_url(user: Any) -> str:
+    """The page of the project for which this trainer was hired; "" if it is unknown, or there are several."""
+    trainer = user.opentrain_account.opentrain_user_id
+    granted = AccessGrant.objects.wanted().filter(participant__opentrain_user_id=trainer)
+    urls = set(granted.values_list("link__external_project_url", flat=True))
+    return urls.pop() if len(urls) == 1 else ""
+
 
 set_password = open_to_anonymous(protected(SetPasswordView.as_view()))
 
@@ -38,5 +55,8 @@ set_password = open_to_anonymous(protected(SetPasswordView.as_view()))
 @protected
 @require_safe
 def done(request: HttpRequest) -> HttpResponse:
-    """The password is set: a link to the login page."""
-    return render(request, "opentrain/set_password_done.html", {"login_url": resolve_url(settings.LOGIN_URL)})
+    """The password is set: a link to the login page, and from there to a page of this site."""
+    url = request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure())
+    context = {"login_url": login_url(url if is_ours else "")}
+    return render(request, "opentrain/set_password_done.html", context)
