@@ -47,6 +47,12 @@ def hire() -> dict[str, Any]:
     return {}
 
 
+def end() -> dict[str, Any]:
+    """All access is to end."""
+    AccessGrant.objects.update(desired=AccessGrant.Desired.REVOKED)
+    return {}
+
+
 def events() -> dict[str, Any]:
     """How many events there are, by status."""
     statuses = list(WebhookEvent.objects.values_list("status", flat=True))
@@ -65,6 +71,7 @@ def access() -> dict[str, Any]:
 VERBS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "connect": connect,
     "hire": hire,
+    "end": end,
     "events": events,
     "access": access,
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 
 import pytest
@@ -115,3 +117,24 @@ def test_a_database_that_is_away_is_answered_503_and_nothing_is_half_written(
     proxy.cut()  # the connections that were kept, one per thread, are dead by the next request
     assert [site.deliver(number)[0] for number in range(4, 10)] == [200] * 6
     assert sum(site.ask("events").values()) == 9
+
+
+def test_a_silent_mail_server_delays_a_removal_and_the_end_of_a_worker_only_briefly(
+    make_site: MakeSite,
+) -> None:
+    """By the ten seconds that a mail may take, and what else there is to do; not by twenty."""
+    within = 15.0
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        server.settimeout(TIMEOUT)
+        site = make_site(CHAOS_MAIL_PORT=str(server.getsockname()[1]), CHAOS_MAIL_SECONDS="10")
+        worker = site.processes.start("work", "django", "opentrain_work", "--forever", "--pause", "0.2")
+        stack.enter_context(server.accept()[0])  # its greeting never comes
+        site.ask("end")
+        began = time.monotonic()
+        while site.ask("access")["grants"] != ["REVOKED"]:
+            assert time.monotonic() - began < within
+        site.ask("hire")
+        stack.enter_context(server.accept()[0])
+        worker.ask_to_end()
+        worker.wait(within)
+    site.processes.running.remove(worker)
