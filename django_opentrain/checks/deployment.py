@@ -6,9 +6,11 @@ import base64
 import binascii
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage
+from django.utils.http import is_same_domain
 
 from django_opentrain.checks.messages import value_of, warning
 from django_opentrain.conf import SETTING
@@ -17,7 +19,7 @@ from django_opentrain.constraints import is_local, split_url
 
 def check_deployment(**_options: Any) -> list[CheckMessage]:
     """Run by ``check --deploy``."""
-    return [*_addresses(), *_keys()]
+    return [*_addresses(), *_forms(), *_keys()]
 
 
 def _addresses() -> Iterator[CheckMessage]:
@@ -30,6 +32,24 @@ def _addresses() -> Iterator[CheckMessage]:
     if platform is not None and is_local(platform):
         text = f"{SETTING}['BASE_URL'] is this machine: a sandbox, not OpenTrain."
         yield warning(10, text, "Remove BASE_URL.")
+
+
+def _forms() -> Iterator[CheckMessage]:
+    """Browsers name the origin of a form's page; Django compares it with what it knows of the request."""
+    public = split_url(value_of("PUBLIC_URL"))
+    if public is None or public.scheme != "https" or is_local(public):
+        return  # another check's
+    if settings.DEBUG or settings.SECURE_PROXY_SSL_HEADER:
+        return
+    trusted = map(urlsplit, settings.CSRF_TRUSTED_ORIGINS)
+    if not any(
+        one.scheme == "https" and is_same_domain(public.netloc, one.netloc.lstrip("*")) for one in trusted
+    ):
+        text = (
+            "Behind a proxy that terminates TLS, Django refuses our forms: it takes them for another site's."
+        )
+        hint = f"Set SECURE_PROXY_SSL_HEADER, or CSRF_TRUSTED_ORIGINS = ['https://{public.netloc}']."
+        yield warning(18, text, hint)
 
 
 def _keys() -> Iterator[CheckMessage]:

@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from celery import Celery
 from cryptography.fernet import Fernet
 from django.contrib.auth.decorators import login_required
 from django.core.checks import CheckMessage, run_checks
 from django.db import OperationalError, connection
+from django.db.utils import ConnectionHandler
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 
 from django_opentrain import urls
 from django_opentrain.adapters import OpenTrainAdapter, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.checks import background
 from django_opentrain.conf import SETTINGS
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services.workers import wakeup
@@ -100,6 +103,7 @@ def right_site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         "PUBLIC_URL": "https://annotate.example.com",
         "ADAPTER": f"{HERE}.Adapter",
     }
+    settings.CSRF_TRUSTED_ORIGINS = ["https://*.example.com", "https://annotate.example.com:8443"]
     monkeypatch.setattr(wakeup, "_host_app", celery())
 
 
@@ -215,6 +219,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ),
     ("W009", "PUBLIC_URL", [LOCAL, "http://127.0.0.1:8000", "https://site.localhost"]),
     ("W010", "BASE_URL", ["http://127.0.0.1:8800"]),
+    ("W018", "CSRF_TRUSTED_ORIGINS", [[], ["http://annotate.example.com"], ["https://example.com"]]),
     ("W011", "ENCRYPTION_KEYS", [["Zk1ub0tQRXJ0bDNqYm1NZ0t4d0V1VXRmQ2JhUVJpS2s="], ["A" * 43 + "="]]),
 ]
 
@@ -239,6 +244,10 @@ def test_what_is_wrong_is_said_and_nothing_else(name: str, key: str, value: Any,
         ("W007", forgetful),
         ("W008", lambda: celery(beat_schedule={})),
         ("W008", lambda: celery(beat_schedule={"sweep": BEAT_SCHEDULE["opentrain-sweep"]})),
+        ("W016", lambda: celery(task_always_eager=True)),
+        ("W017", lambda: celery(broker_url="sqla+sqlite:///messages")),
+        ("W017", lambda: celery(broker_url="zookeeper://127.0.0.1")),
+        ("W017", lambda: celery(broker_url="rediss-cluster://127.0.0.1")),
     ],
 )
 def test_celery_that_would_not_do_the_work(
@@ -253,6 +262,29 @@ def test_celery_that_would_not_do_the_work(
 def test_a_schedule_that_is_kept_elsewhere_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = celery(beat_schedule={}, beat_scheduler="django_celery_beat.schedulers:DatabaseScheduler")
     monkeypatch.setattr(wakeup, "_host_app", elsewhere)
+    assert ids() == []
+
+
+IMPATIENT: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/tmp/site.sqlite3"}
+PATIENT = {"timeout": 30, "transaction_mode": "immediate"}
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [
+        (IMPATIENT, ["W019"]),
+        ({**IMPATIENT, "OPTIONS": {**PATIENT, "timeout": 5}}, ["W019"]),
+        ({**IMPATIENT, "OPTIONS": {"timeout": 30}}, ["W019"] if django.VERSION >= (5, 1) else []),
+        ({**IMPATIENT, "OPTIONS": PATIENT}, []),
+        ({**IMPATIENT, "NAME": ":memory:"}, []),
+    ],
+)
+def test_a_sqlite_file_that_several_processes_write(
+    database: dict[str, Any], expected: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "connections", ConnectionHandler({"default": database}))
+    assert ids() == expected
+    use(settings, "DISPATCH", "none")
     assert ids() == []
 
 
@@ -375,7 +407,7 @@ def ids_in_code() -> set[str]:
 
 
 def test_every_id_is_tried_here() -> None:
-    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013"}
+    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019"}
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,3 +130,19 @@ def test_a_forked_child_has_a_thread_of_its_own(broker: Broker) -> None:
         time.sleep(5 * wakeup.COALESCE_SECONDS)
         os._exit(0 if broker.published == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(("has_threads", "warnings"), [(0, 1), (1, 0)])
+def test_a_server_that_runs_no_threads_is_named(
+    has_threads: int,
+    warnings: int,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """uWSGI up to 2.0.26 by default. Its module exists only inside of it."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(has_threads=has_threads))
+    for _ in range(3):
+        wakeup.wake_workers()
+    until(lambda: broker.published > 0)
+    assert caplog.text.count("--enable-threads") == warnings

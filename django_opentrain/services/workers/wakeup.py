@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from typing import Final
@@ -59,6 +60,7 @@ class Waker:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
+                    _warn_without_threads()
                     self._thread = threading.Thread(target=self._run, name="opentrain-wakeup", daemon=True)
                     self._thread.start()
 
@@ -67,6 +69,14 @@ class Waker:
             self._wanted.wait()
             self._wanted.clear()
             time.sleep(COALESCE_SECONDS if publish() else COOL_DOWN_SECONDS)
+
+
+def _warn_without_threads() -> None:
+    """uWSGI up to 2.0.26 runs no threads unless it is told to; later ones do."""
+    if not getattr(sys.modules.get("uwsgi"), "has_threads", True):
+        logger.warning(
+            "uWSGI runs without --enable-threads: workers aren't woken, and events wait for the sweep."
+        )
 
 
 def publish() -> bool:
