@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 import pytest
@@ -109,25 +110,78 @@ def missed_ends(opentrain: OpenTrain, install: Install) -> list[Hire]:
     return hires
 
 
+def undone(*arguments: str) -> tuple[str, str]:
+    """The output, and the last line, of a run that could not do everything."""
+    out = StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("opentrain_sync", *arguments, stdout=out, no_color=True)
+    assert caught.value.returncode == 1
+    return out.getvalue(), str(caught.value)
+
+
+HELD = "Not done. Removals of access that are held: 7 (see --dry-run; --confirm-removals makes them)."
+
+
 def test_many_removals_wait_until_they_are_confirmed(missed_ends: list[Hire]) -> None:
-    assert "(held: --confirm-removals makes it)" in sync()
+    out, last = undone()
+    assert "(held: --confirm-removals makes it)" in out
+    assert last == HELD
     assert all(each.grant.state == "GRANTED" for each in missed_ends)
     sync("--confirm-removals")
     assert all(each.grant.state == "REVOKED" for each in missed_ends)
 
 
 def test_only_what_was_held_and_could_be_looked_at_is_confirmed(missed_ends: list[Hire]) -> None:
-    assert "(held: --confirm-removals makes it)" in sync("--confirm-removals")
+    assert undone("--confirm-removals")[1] == HELD
     assert all(each.grant.state == "GRANTED" for each in missed_ends)
 
 
-def test_a_dry_run_says_what_would_be_held_and_who_loses_access(missed_ends: list[Hire]) -> None:
-    out = sync("--dry-run")
-    held = [line for line in out.splitlines() if line.startswith("  - contract")]
-    assert len(held) == 7
-    assert all(
-        line.endswith(" has ended (1 loses access) (held: --confirm-removals makes it)") for line in held
-    )
+def test_a_dry_run_counts_and_names_first_who_would_lose_access(
+    opentrain: OpenTrain, missed_ends: list[Hire]
+) -> None:
+    opentrain.hire("Maria S.")
+    first, *lines = sync("--dry-run").splitlines()
+    assert first.endswith("… held removals of access: 7, other differences: 1")
+    names = {f"Trainer {number} ({each.opentrain_user_id})" for number, each in enumerate(missed_ends)}
+    ending = " (held: --confirm-removals makes it)"
+    removals = [line for line in lines[:7] if line.startswith("  - contract") and line.endswith(ending)]
+    assert {
+        line.removesuffix(ending).partition(" has ended. Loses access: ")[2] for line in removals
+    } == names
+    assert lines[7].startswith("  + contract")
+
+
+def test_a_dry_run_prints_a_bounded_number_of_other_differences(
+    opentrain: OpenTrain, install: Install
+) -> None:
+    for _number in range(25):
+        opentrain.hire()
+    lines = sync("--dry-run").splitlines()
+    assert lines[0].endswith("… other differences: 25")
+    assert (len(lines), lines[-1]) == (22, "  and 5 more: see --json")
+    [report] = json.loads(sync("--dry-run", "--json"))
+    assert len(report["changes"]) == 25
+
+
+def test_machines_get_json(missed_ends: list[Hire]) -> None:
+    out, last = undone("--json")
+    assert last == HELD
+    [report] = json.loads(out)
+    held = {each["text"]: each["loses"] for each in report["held"]}
+    [(text, loses)] = [(text, loses) for text, loses in held.items() if missed_ends[0].id in text]
+    assert text.endswith(" has ended")
+    assert loses == [f"Trainer 0 ({missed_ends[0].opentrain_user_id})"]
+
+
+def test_machines_get_the_errors_too(opentrain: OpenTrain, install: Install) -> None:
+    globex = opentrain.connect("globex")
+    opentrain.fail_next(status=500, match="GET /project-links")
+    out, last = undone("--json")
+    assert last == "Not done. Installs that could not be reconciled: 1 of 2."
+    failed, well = json.loads(out)
+    assert failed["error"].startswith("OpenTrain can't be reached: ")
+    nothing: dict[str, list[str]] = {"changes": [], "held": [], "unsettled": [], "problems": []}
+    assert well == {"install": globex.opentrain_id, "customer": "globex", "error": "", **nothing}
 
 
 def test_removals_that_wait_because_all_are_refused_can_be_confirmed_here(
@@ -155,12 +209,11 @@ def test_access_that_is_not_as_it_should_be_is_shown_and_counted(
 
     monkeypatch.setattr(AnyProjectAdapter, "grant_access", refuse)
     trainer = opentrain.hire("Maria S.")
-    assert (
-        "Access grants converged or tried: 1.\nAccess grants that keep failing: 1. Run: manage.py opentrain_doctor"
-        in sync()
-    )
+    out, last = undone()
+    assert out.endswith("Access grants converged or tried: 1.\n")
+    assert last == "Not done. Access grants that keep failing: 1 (see opentrain_doctor)."
     out = sync("--dry-run")
-    assert "1 difference" in out
+    assert "other differences: 1" in out
     who = f"trainer {trainer.opentrain_user_id} on project p1"
     assert f"  ~ {who} is FAILED, and should be GRANTED: 403: no seats left\n" in out
     monkeypatch.undo()

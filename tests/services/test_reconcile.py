@@ -581,6 +581,29 @@ def test_what_a_run_came_to_is_told_in_the_readers_language(
     assert found["problems"][1].startswith("Budget des Vertrags ctr")
 
 
+def test_a_contract_has_ended_only_if_it_says_so_itself(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenTrain ignores the parameter ``status``, and lists all contracts both times."""
+    maria, jose = linked.hire(), linked.hire()
+    linked.run()
+    silence(linked)
+    linked.end(jose)
+    list_contracts = PlatformClient.list_contracts
+
+    def list_all(client: PlatformClient, **query: Any) -> Any:
+        return list_contracts(client, **{**query, "status": None})
+
+    monkeypatch.setattr(PlatformClient, "list_contracts", list_all)
+    outcome = reconcile.install(install())
+    linked.run()
+    assert site.inside == {(maria.opentrain_user_id, "p1")}
+    assert [str(each) for each in outcome.problems] == [
+        f"Contract {jose.id} is listed as active, and its own status is ended.",
+        f"Contract {maria.id} is listed as ended, and its own status is active.",
+    ]
+
+
 def test_two_workers_do_not_reconcile_at_once(linked: OpenTrain) -> None:
     with lease(install().pk) as held:
         assert held is not None

@@ -36,10 +36,15 @@ class Change:
     sign: str
     text: LazyMessage
     make: Callable[[], object]
-    #: How many grants it revokes.
-    removes: int = 0
+    #: The trainers whose grants it revokes, one for each grant.
+    loses: Sequence[str] = ()
     #: What is done instead if the breaker holds it. Without it the change waits until it is confirmed.
     instead: Change | None = None
+
+    @property
+    def removes(self) -> int:
+        """How many grants it revokes."""
+        return len(self.loses)
 
     @property
     def line(self) -> LazyMessage:
@@ -112,9 +117,14 @@ def _missing_link(row: ProjectLink, remote: Snapshot) -> Change:
         sign="-",
         text=LazyMessage(_("link %(link)s of project %(project)s no longer exists on OpenTrain"), about),
         make=partial(records.mark_removed, row, f"{CAUSE}: the link no longer exists on OpenTrain"),
-        removes=AccessGrant.objects.wanted().filter(link=row).count(),
+        loses=_losing(AccessGrant.objects.wanted().filter(link=row)),
         instead=again,
     )
+
+
+def _losing(rows: QuerySet[AccessGrant]) -> list[str]:
+    named = rows.order_by("pk").values_list("participant__display_name", "participant__opentrain_user_id")
+    return [f"{name} ({user_id})" if name else user_id for name, user_id in named]
 
 
 def _link_again(row: ProjectLink, remote: Snapshot) -> None:
@@ -198,7 +208,7 @@ def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterat
             sign="-",
             text=_about(_("contract %(id)s (%(title)s) has ended"), info),
             make=partial(_end, install, info),
-            removes=AccessGrant.objects.wanted().filter(contract=row).count(),
+            loses=_losing(AccessGrant.objects.wanted().filter(contract=row)),
         )
 
 

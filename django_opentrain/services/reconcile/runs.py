@@ -2,8 +2,8 @@
 
 Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes four calls
 if nothing has changed; once a day it also fetches each contract's budget and participants. Nothing is revoked because
-it is absent from a list: a contract must be listed as ended, a link must answer 404. Unusually many removals are held
-until they are confirmed.
+it is absent from a list: a contract must have ended by its own status, a link must answer 404. Unusually many
+removals are held until they are confirmed.
 """
 
 from __future__ import annotations

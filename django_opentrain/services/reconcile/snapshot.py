@@ -72,7 +72,7 @@ def _list_contracts(
     limit = catalog.MAX_CONTRACTS_PER_PAGE
     lease.renew()
     contracts = install.client.list_contracts(status=status, limit=limit)
-    listed.update({info.id: info for info in contracts})
+    _take(contracts, status, listed, remote)
     if len(contracts) < limit:
         return
     for link in ProjectLink.objects.active().filter(install=install):
@@ -80,7 +80,7 @@ def _list_contracts(
         contracts = install.client.list_contracts(
             project_link_id=link.opentrain_id, status=status, limit=limit
         )
-        listed.update({info.id: info for info in contracts})
+        _take(contracts, status, listed, remote)
         if len(contracts) >= limit:
             text = LazyMessage(
                 _("OpenTrain lists only the newest %(limit)d %(status)s contracts of project %(project)s."),
@@ -88,3 +88,16 @@ def _list_contracts(
             )
             logger.error("Install %s: %s", install.opentrain_id, text)
             remote.problems.append(text)
+
+
+def _take(
+    contracts: Iterable[ContractInfo], status: str, listed: dict[str, ContractInfo], remote: Snapshot
+) -> None:
+    """Only those that say so themselves: an end is final, and a filter may be ignored."""
+    for info in contracts:
+        if info.status == status:
+            listed[info.id] = info
+        else:
+            text = _("Contract %(id)s is listed as %(listed)s, and its own status is %(status)s.")
+            values = {"id": info.id, "listed": status, "status": info.status or "-"}
+            remote.problems.append(LazyMessage(text, values))
