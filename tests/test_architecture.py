@@ -232,3 +232,16 @@ def test_adapters_write_no_rows_of_the_core() -> None:
         if name in foreign
     ]
     assert wrong == []
+
+
+def test_no_cursor_outlives_its_transaction() -> None:
+    """``.iterator()`` opens one on PostgreSQL, which fails behind PgBouncer in transaction mode."""
+    opened = [
+        f"{module.relative_to(PACKAGE)}:{node.lineno}"
+        for module in MODULES.values()
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "iterator"
+    ]
+    assert opened == []

@@ -16,6 +16,8 @@ from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 
+#: Rows that are read at once. SQLite takes no more than 999 parameters.
+PAGE = 500
 #: Each option that selects rows, with its lookup.
 LOOKUPS = {
     "event": "event_id__in",
@@ -50,14 +52,21 @@ class Command(BaseCommand):
         if not keys and any(options[name] for name in (*LOOKUPS, "since", "until")):
             raise CommandError(_advice(options))
         if options["dry_run"]:
-            listed = rows.select_related("endpoint__install").defer("body").order_by("received_at", "pk")
-            for row in listed.iterator():
-                self._show(row)
+            self._list(keys)
             self.stdout.write(f"Events that would be replayed: {len(keys)}.")
             return
         self.stdout.write(f"Events that are due again: {inbox.replay(rows)}.")
         if options["now"]:
             self._process(keys)
+
+    def _list(self, keys: list[int]) -> None:
+        # In pages: the cursor of .iterator() doesn't live on behind a pool that works by transactions, as PgBouncer's.
+        rows = WebhookEvent.objects.select_related("endpoint__install").defer("body")
+        for start in range(0, len(keys), PAGE):
+            page = rows.in_bulk(keys[start : start + PAGE])
+            for key in keys[start : start + PAGE]:
+                if key in page:  # not deleted in the meantime
+                    self._show(page[key])
 
     def _process(self, keys: list[int]) -> None:
         outcome: Counter[str] = Counter()

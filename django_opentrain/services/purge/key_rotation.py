@@ -106,7 +106,7 @@ def undecryptable(sample: int) -> dict[str, int]:
     for model, field in encrypted_columns():
         filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by("-pk")
         newest = filled.only("pk", field.attname)[:sample]
-        count = sum(_is_lost(row, field) for row in newest.iterator(chunk_size=20))
+        count = sum(_is_lost(row, field) for row in newest)
         if count:
             lost[f"{model._meta.model_name}.{field.attname}"] = count
     return lost
