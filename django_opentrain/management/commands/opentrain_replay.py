@@ -60,7 +60,7 @@ class Command(BaseCommand):
             self._process(keys)
 
     def _list(self, keys: list[int]) -> None:
-        # In pages: the cursor of .iterator() doesn't live on behind a pool that works by transactions, as PgBouncer's.
+        # In pages: behind PgBouncer in transaction mode the cursor of .iterator() doesn't live on.
         rows = WebhookEvent.objects.select_related("endpoint__install").defer("body")
         for start in range(0, len(keys), PAGE):
             page = rows.in_bulk(keys[start : start + PAGE])
