@@ -33,6 +33,7 @@ urlpatterns = [
     path("endpoints/<int:pk>/recover/", actions.recover, name="recover"),
     path("endpoints/<int:pk>/rotate/", actions.rotate, name="rotate"),
     path("grants/<int:pk>/retry/", actions.retry, name="retry"),
+    path("grants/<int:pk>/give-again/", actions.give_again, name="give-again"),
     path("grants/<int:pk>/invite/", actions.invite, name="invite"),
     path("contracts/", contracts.index, name="contracts"),
     path("contracts/<int:pk>/", contracts.detail, name="contract"),

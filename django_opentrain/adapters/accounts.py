@@ -35,6 +35,11 @@ def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
     return rows.select_related("user").first()
 
 
+def account_of(opentrain_user_id: str) -> TrainerAccount | None:
+    """The trainer's account, to look at."""
+    return TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id).select_related("user").first()
+
+
 def bind(
     opentrain_user_id: str, email: str, *, adopt: bool, prepare: Callable[[User], None]
 ) -> tuple[TrainerAccount, bool]:

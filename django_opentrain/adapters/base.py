@@ -97,6 +97,14 @@ class OpenTrainAdapter:
         """
         raise NotImplementedError
 
+    def has_access(self, grant: AccessGrant) -> bool | None:
+        """Whether ``grant.participant`` still has the access that ``grant_access`` gave. Optional; None: not known.
+
+        Called each hour. False means that a person has removed them on the host: that is shown and stands, and
+        ``grant_access`` is not called until someone asks for it here.
+        """
+        return None
+
     #: Whether this site sends trainers a link for their first login, and can resend it.
     sends_first_login = False
 

@@ -72,8 +72,30 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         user.groups.remove(self.project_group(grant.tenant, grant.external_project_id))
 
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
-        """Whether this user has access to the grant's project. Used to prove that revocation works."""
+        """Whether this user has access to the grant's project: to prove removals, and to see those made by hand."""
         return user.groups.filter(name=group_name(grant.tenant, grant.external_project_id)).exists()
+
+    def has_access(self, grant: AccessGrant) -> bool | None:
+        """Whether the trainer's account may log in and has the project, as ``has_project`` says it."""
+        if self._opens_otherwise():
+            return None
+        account = accounts.account_of(grant.participant.opentrain_user_id)
+        if account is None:
+            return False  # the user was deleted, and the account with it
+        if accounts.is_locked_out(account):
+            # A deactivation of ours is none of a person's.
+            return None if account.deactivated_at else False
+        return self.has_project(account.user, grant)
+
+    def _opens_otherwise(self) -> bool:
+        """Whether a subclass gives access in a way of its own, and hasn't said how to see it."""
+        own, base = type(self), DjangoUsersAdapter
+        opens = own.grant_access, own.open_project, own.project_group
+        return own.has_project is base.has_project and opens != (
+            base.grant_access,
+            base.open_project,
+            base.project_group,
+        )
 
     # Granting and revoking it -------------------------------------------------------------------
 

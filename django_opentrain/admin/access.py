@@ -35,13 +35,15 @@ from django_opentrain.services.access import grants, participants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
-UNSETTLED: Final = ~Q(state=F("desired"))
+REMOVED_BY_HAND: Final = Q(desired=Desired.GRANTED, state=State.REMOVED_BY_HAND)
+UNSETTLED: Final = ~Q(state=F("desired")) & ~REMOVED_BY_HAND
 
 GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.PENDING: "busy",
     State.WAITING_FOR_EMAIL: "warn",
     State.HELD: "warn",
     State.GRANTED: "good",
+    State.REMOVED_BY_HAND: "warn",
     State.FAILED: "bad",
 }
 
@@ -124,7 +126,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         "contract__install__tenant",
     )
     ordering = ("-pk",)
-    actions = ("retry_now", "accept_email", "revoke", "restore")
+    actions = ("retry_now", "give_again", "accept_email", "revoke", "restore")
     fieldsets = (
         (None, {"fields": ("participant", "link", "contract", "customer", "account")}),
         (gettext_lazy("Access"), {"fields": ("access", "desired", "state", "cause_shown")}),
@@ -150,6 +152,16 @@ class AccessGrantAdmin(OpenTrainAdmin):
     )
     def retry_now(self, selection: Selection[AccessGrant]) -> int:
         return selection.in_bulk(grants.retry_now)
+
+    @operation(
+        gettext_lazy("Give access again"),
+        consequence=gettext_lazy(
+            "These trainers regain the access that a person has taken from them on this site by hand."
+        ),
+        applies=REMOVED_BY_HAND,
+    )
+    def give_again(self, selection: Selection[AccessGrant]) -> int:
+        return selection.in_bulk(grants.give_again)
 
     @operation(
         gettext_lazy("Accept Work Email"),

@@ -226,6 +226,7 @@ annotate(
 annotate(
     GrantViewSet,
     retry=operation("retry_grant", {202: GrantSerializer}, BODY, NOT_FOUND),
+    give_again=operation("give_access_again", {202: GrantSerializer}, BODY, NOT_FOUND),
     invite=operation(
         "invite_trainer",
         {200: GrantSerializer},

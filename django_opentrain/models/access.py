@@ -35,10 +35,14 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         """Grants that are not in their desired state."""
         # Not a comparison of the two columns: no index would find the few among all settled ones.
         unsettled = Q(pk__in=())
-        for desired in AccessGrant.Desired.values:
-            others = [state for state in AccessGrant.State.values if state != desired]
+        for desired, settled in AccessGrant.SETTLED.items():
+            others = [state for state in AccessGrant.State if state not in settled]
             unsettled |= Q(desired=desired, state__in=others)
         return self.filter(unsettled)
+
+    def removed_by_hand(self) -> AccessGrantQuerySet:
+        """Grants whose trainer a person has removed on the host, although they should give access."""
+        return self.wanted().filter(state=AccessGrant.State.REMOVED_BY_HAND)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
         """Unsettled grants whose next attempt is due, and whose trainer no other worker has leased."""
@@ -76,7 +80,14 @@ class AccessGrant(TimestampedModel):
         WAITING_FOR_EMAIL = "WAITING_FOR_EMAIL", _("waiting for a Work Email")
         GRANTED = "GRANTED", _("granted")
         REVOKED = "REVOKED", _("revoked")
+        REMOVED_BY_HAND = "REMOVED_BY_HAND", _("removed by hand")
         FAILED = "FAILED", _("failed, will be retried")
+
+    #: By the desired state: the states in which there is nothing left to do for us.
+    SETTLED: Final = {
+        Desired.GRANTED: (State.GRANTED, State.REMOVED_BY_HAND),
+        Desired.REVOKED: (State.REVOKED,),
+    }
 
     contract = models.ForeignKey(
         Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"
@@ -135,6 +146,16 @@ class AccessGrant(TimestampedModel):
 
     def __str__(self) -> str:
         return f"{self.participant} → {self.link}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing left to do for us."""
+        return self.state in self.SETTLED[AccessGrant.Desired(self.desired)]
+
+    @property
+    def is_removed_by_hand(self) -> bool:
+        """Whether a person has removed the trainer on the host, although the grant should give access."""
+        return self.is_settled and self.state == AccessGrant.State.REMOVED_BY_HAND
 
     @property
     def invited_account(self) -> AccessGrant | None:

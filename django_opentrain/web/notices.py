@@ -39,6 +39,7 @@ DONE: Final[dict[str, Promise]] = {
         "Notifications have a new secret, and the old one is refused. What is lost with it is being fetched."
     ),
     "retried": _("It is being retried now. Reload the page in a moment to see the result."),
+    "given-again": _("Access is being given again. Reload the page in a moment to see the result."),
     "invited": _("The link for the first login was sent to the trainer's Work Email."),
     "removals-confirmed": _("Confirmed. Access is being revoked."),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.contrib.auth.models import AbstractUser, AnonymousUser, User
+from django.contrib.auth.models import AbstractUser, AnonymousUser, Group, User
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import pre_save
 from django.test import RequestFactory
@@ -472,6 +473,93 @@ def test_an_account_is_deactivated_although_its_project_can_not_be_closed(
     with pytest.raises(RuntimeError):
         revoke(adapter, grant)
     assert not user_of().is_active
+
+
+# Removals by hand -----------------------------------------------------------------------------
+
+
+def deactivate(user: User) -> None:
+    user.is_active = False
+    user.save()
+
+
+def leave_the_group(user: User) -> None:
+    user.groups.clear()
+
+
+def delete(user: User) -> None:
+    user.delete()
+
+
+@pytest.mark.parametrize("by_hand", [deactivate, leave_the_group, delete])
+def test_a_removal_by_hand_is_seen(
+    by_hand: Callable[[User], None], adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    assert adapter.has_access(grant) is True
+    by_hand(user_of())
+    assert adapter.has_access(grant) is False
+
+
+def test_the_group_of_another_project_is_none(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant, other = make_grant(project="1"), make_grant(project="2")
+    adapter.grant_access(grant)
+    adapter.grant_access(other)
+    user_of().groups.get(name="opentrain:acme:2").delete()
+    assert (adapter.has_access(grant), adapter.has_access(other)) == (True, False)
+
+
+def test_a_deactivation_of_ours_is_none_by_hand(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    revoke(adapter, grant)
+    assert adapter.has_access(grant) is None
+
+
+class UnseenSeats(DjangoUsersAdapter):
+    """Access is no group, and it is not said how to see it."""
+
+    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        pass
+
+
+class Tickets(DjangoUsersAdapter):
+    """It has a way of its own throughout."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        return "ticket 7"
+
+
+class NamedGroups(DjangoUsersAdapter):
+    """The groups have names of their own."""
+
+    def project_group(self, tenant: str, external_project_id: str) -> Group:
+        return Group.objects.get_or_create(name=f"project {external_project_id}")[0]
+
+
+@pytest.mark.parametrize("own", [UnseenSeats, Tickets, NamedGroups])
+def test_where_access_is_seen_otherwise_nothing_is_said(
+    own: type[DjangoUsersAdapter], make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    own().grant_access(grant)
+    assert own().has_access(grant) is None
+
+
+class SeenSeats(UnseenSeats):
+    """The same, and it is said."""
+
+    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
+        return user.email == EMAIL
+
+
+def test_where_it_is_said_how_to_see_access_that_counts(make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    SeenSeats().grant_access(grant)
+    assert SeenSeats().has_access(grant) is True
+    User.objects.update(email="")
+    assert SeenSeats().has_access(grant) is False
 
 
 def test_new_accounts_are_active_whatever_the_models_default(

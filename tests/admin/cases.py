@@ -104,6 +104,16 @@ def restore(opentrain: OpenTrain, hire: Hire) -> Case:
     return hire.grant, back
 
 
+def give_again(opentrain: OpenTrain, hire: Hire) -> Case:
+    AccessGrant.objects.update(state=AccessGrant.State.REMOVED_BY_HAND)
+
+    def back() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.GRANTED
+
+    return hire.grant, back
+
+
 def accept_email(opentrain: OpenTrain, _hire: Hire) -> Case:
     held = opentrain.hire("Ken T.", work_email="ken@elsewhere.example")
     opentrain.run()
@@ -204,6 +214,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "disconnect"): disconnect,
     (ProjectLink, "unlink"): unlink,
     (AccessGrant, "retry_now"): retry_now,
+    (AccessGrant, "give_again"): give_again,
     (AccessGrant, "accept_email"): accept_email,
     (AccessGrant, "revoke"): revoke,
     (AccessGrant, "restore"): restore,

@@ -104,6 +104,15 @@ def test_a_failing_access_is_tried_again(boss: APIClient, contract: Contract) ->
     assert other.next_attempt_at is not None
 
 
+def test_who_was_removed_by_hand_is_given_access_again(boss: APIClient, contract: Contract) -> None:
+    AccessGrant.objects.update(state="REMOVED_BY_HAND", revoked_at="2026-01-01T00:00:00Z")
+    [grant] = boss.get(url("contract-detail", contract.pk)).json()["grants"]
+    assert (grant["desired"], grant["state"]) == ("GRANTED", "REMOVED_BY_HAND")
+    assert boss.get(url("install-detail", contract.install_id)).json()["counts"]["unsettledGrants"] == 0
+    shown = boss.post(url("grant-give-again", grant["id"]))
+    assert (shown.status_code, shown.json()["state"]) == (202, "PENDING")
+
+
 @pytest.mark.parametrize(
     ("sends", "state", "mail", "status"),
     [

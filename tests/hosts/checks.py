@@ -17,7 +17,8 @@ from django.test import Client
 import django_opentrain
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform.signing import sign
-from django_opentrain.services import inbox
+from django_opentrain.services import inbox, reconcile
+from django_opentrain.services.access import grants
 from django_opentrain.testing.conformance import AdapterConformance
 from django_opentrain.testing.kit import OpenTrain
 
@@ -44,6 +45,10 @@ class HostChecks(AdapterConformance):
 
     def keys(self, user: Any, browser: Client) -> Mapping[str, Mapping[str, str]]:
         """The headers of each kind of API token that the platform gives to ``user``, signed in with ``browser``."""
+        raise NotImplementedError
+
+    def remove_by_hand(self, grant: AccessGrant) -> None:
+        """Remove the trainer as the platform's own page does it."""
         raise NotImplementedError
 
     def browser_of(self, user: Any) -> Client:
@@ -136,6 +141,25 @@ class HostChecks(AdapterConformance):
         for name, headers in keys.items():
             assert not self.opens(Client(), self.project_id, **headers), name
         assert not self.opens(self.sign_in(maria.work_email, PASSWORD), self.project_id)
+
+    def test_a_removal_by_hand_stands_until_access_is_given_again(self, linked: OpenTrain) -> None:
+        maria = linked.hire()
+        linked.run()
+        self.remove_by_hand(maria.grant)
+        assert not self.can_enter(maria.grant)
+        for _hour in range(2):
+            linked.travel(hours=1)
+            reconcile.request_all()
+            linked.run()
+            assert maria.grant.state == AccessGrant.State.REMOVED_BY_HAND
+            assert not self.can_enter(maria.grant)
+
+        grants.give_again(maria.grants)
+        linked.run()
+        assert self.can_enter(maria.grant)
+        linked.end(maria)
+        linked.run()
+        assert not self.can_enter(maria.grant)
 
 
 def _deliver(endpoint: WebhookEndpoint, body: bytes, secret: str, now: float) -> int:

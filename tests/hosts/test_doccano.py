@@ -56,6 +56,14 @@ class TestDoccano(HostChecks):
         token = model("authtoken.Token").objects.get(user=user).key
         return {"token": {"Authorization": f"Token {token}"}}
 
+    def remove_by_hand(self, grant: AccessGrant) -> None:
+        role = model("projects.Member").objects.get(
+            project=grant.external_project_id, user=grant.host_user_ref
+        )
+        url = f"/v1/projects/{grant.external_project_id}/members"
+        removed = self.browser_of(self.manager).delete(url, {"ids": [role.pk]}, "application/json")
+        assert removed.status_code == 204
+
     def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
         project = model("projects.Project").objects.get(pk=grant.external_project_id)
         browser = self.browser_of(User.objects.get(pk=grant.host_user_ref))

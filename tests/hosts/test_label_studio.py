@@ -91,6 +91,10 @@ class TestLabelStudio(HostChecks):
             "JWT": {"Authorization": f"Bearer {access}"},
         }
 
+    def remove_by_hand(self, grant: AccessGrant) -> None:
+        url = f"/api/organizations/{self.tenant}/memberships/{grant.host_user_ref}/"
+        assert self.browser_of(self.manager).delete(url).status_code == 204
+
     def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
         project = model("projects.Project").objects.get(pk=grant.external_project_id)
         browser = self.browser_of(model("users.User").objects.get(pk=grant.host_user_ref))

@@ -249,6 +249,11 @@ def email_at_another_domain(_opentrain: OpenTrain, _install: Install, _settings:
     update_grant(state=State.HELD)
 
 
+@scene("removed-by-hand", Severity.NOTE)
+def trainer_removed_by_hand(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(state=State.REMOVED_BY_HAND, revoked_at=timezone.now())
+
+
 def _day(**values: Any) -> None:
     factories.make_usage(grant().contract, **values)
     DailyUsage.objects.update(updated_at=timezone.now() - DAYS)
@@ -753,6 +758,16 @@ def test_the_command_says_what_to_do(install: Install) -> None:
     assert f"    customer acme ({install.opentrain_id}): 7 grants. contract ctr_1 (Boxes) has ended\n" in out
     assert "    → Review them: manage.py opentrain_sync --dry-run. " in out
     assert out.endswith("errors 0, warnings 1.\n")
+
+
+def test_a_note_is_no_alarm(install: Install) -> None:
+    update_grant(state=State.REMOVED_BY_HAND)
+    status, out = command("--offline")
+    assert status == 0
+    assert out.startswith(
+        "note Trainers whom a person has removed from this site by hand: 1. [removed-by-hand]"
+    )
+    assert out.endswith("errors 0, warnings 0.\n")
 
 
 def test_the_worst_comes_first_and_decides(install: Install) -> None:

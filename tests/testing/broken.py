@@ -84,6 +84,20 @@ class NeverRemoves(GroupAdapter):
         pass
 
 
+class SeesNoMembers(GroupAdapter):
+    """May add members, and not list them."""
+
+    def has_access(self, grant: AccessGrant) -> bool | None:
+        return False
+
+
+class SeesThemForever(GroupAdapter):
+    """Looks for the account, which stays."""
+
+    def has_access(self, grant: AccessGrant) -> bool | None:
+        return User.objects.filter(pk=grant.host_user_ref).exists()
+
+
 class MustKnowThem(GroupAdapter):
     """Expects to have given what it takes away."""
 

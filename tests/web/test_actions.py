@@ -32,6 +32,9 @@ def install(opentrain: OpenTrain) -> Install:
     return opentrain.connect("acme")
 
 
+NOW = timezone.now()
+
+
 def act(client: Client, name: str, row: object, **data: str) -> tuple[int, str]:
     """Send an action's form; its status, and what the customer then reads."""
     response = send(client, reverse(f"opentrain:{name}", args=[row.pk]), **data)  # type: ignore[attr-defined] # a row
@@ -269,6 +272,19 @@ def test_a_failed_grant_is_tried_at_once(boss: Client) -> None:
     assert scene.grant.next_attempt_at is None
 
 
+def test_who_was_removed_by_hand_is_given_access_again(boss: Client) -> None:
+    scene = full_scene()
+    AccessGrant.objects.update(state="REMOVED_BY_HAND", revoked_at=NOW, last_error="")
+    page = text_of(boss.get(reverse("opentrain:contract", args=[scene.contract.pk])))
+    assert "Removed by hand" in page
+    assert "A person has removed this trainer on annotate.example" in page
+    assert "Give access again" in page
+    assert "Retry now" not in page
+    expect(boss, "give-again", scene.grant, answer=(302, "Access is being given again."))
+    scene.grant.refresh_from_db()
+    assert scene.grant.state == AccessGrant.State.PENDING
+
+
 @pytest.mark.parametrize(
     ("mail", "answer"),
     [
@@ -286,9 +302,6 @@ def test_the_login_link_is_sent_again(
     page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
     assert "Send the login link again" in text_of(page)
     expect(boss, "invite", scene.grant, answer=answer)
-
-
-NOW = timezone.now()
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ class GrantViewSet(TenantViewSet):
         grants.retry_now(AccessGrant.objects.filter(pk=grant.pk))
         return Response(GrantSerializer(self._grant(pk)).data, status=202)
 
+    def give_again(self, request: Request, pk: int) -> Response:
+        """Give access again to a trainer whom a person has removed on this site by hand."""
+        self.no_body()
+        grant = self._grant(pk)
+        grants.give_again(AccessGrant.objects.filter(pk=grant.pk))
+        return Response(GrantSerializer(self._grant(pk)).data, status=202)
+
     def invite(self, request: Request, pk: int) -> Response:
         """Send the trainer the link for their first login again."""
         self.no_body()

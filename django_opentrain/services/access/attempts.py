@@ -28,6 +28,8 @@ from django_opentrain.services.workers.retries import backoff, next_attempt
 
 logger = logging.getLogger(__name__)
 
+State = AccessGrant.State
+
 #: Minutes between requests for a missing Work Email; then hourly.
 EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
 LATER_EMAIL_RETRY_MINUTES: Final = 60
@@ -49,10 +51,12 @@ def perform(grant: AccessGrant) -> Outcome:
     """Make the desired state true. ``grant.attempts`` includes this attempt."""
     if grant.desired == AccessGrant.Desired.REVOKED:
         return _call(grant, _revoke)
+    if by_hand := _by_hand(grant):
+        return by_hand
     reason = NO_REASON
     if not participants.readable_email(grant.participant):
         # Not at the first attempt: an event can arrive before the Work Email exists.
-        if grant.state == AccessGrant.State.WAITING_FOR_EMAIL:
+        if grant.state == State.WAITING_FOR_EMAIL:
             try:
                 reason = _fetch_email(grant)
             except RateLimited as error:
@@ -61,7 +65,7 @@ def perform(grant: AccessGrant) -> Outcome:
         if not participants.readable_email(grant.participant):
             return _wait_for_email(grant, reason)
     # What was granted stays granted: an operator may narrow the setting later.
-    if grant.state != AccessGrant.State.GRANTED and not participants.accepts_email(grant.participant):
+    if grant.state != State.GRANTED and not participants.accepts_email(grant.participant):
         return _hold(grant)
     return _call(grant, _grant)
 
@@ -69,7 +73,7 @@ def perform(grant: AccessGrant) -> Outcome:
 def failed(grant: AccessGrant, error: BaseException) -> Outcome:
     """The outcome of an attempt that ended with this error; the next one follows with backoff."""
     outcome = Outcome(
-        state=AccessGrant.State.FAILED,
+        state=State.FAILED,
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
         next_attempt_at=timezone.now() + backoff(grant.attempts),
@@ -110,23 +114,45 @@ def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome
         return failed(grant, error)
 
 
+def _by_hand(grant: AccessGrant) -> Outcome | None:
+    """The outcome that leaves a removal by hand as it is; None when there is none to be seen.
+
+    Only access that was given can be removed. An attempt that ended its process may have removed it itself.
+    """
+    known = grant.state == State.REMOVED_BY_HAND
+    if not known and (grant.state != State.GRANTED or grant.attempt_began_at is not None):
+        return None
+    try:
+        has_access = get_adapter().has_access(grant)
+        removed = has_access is False and (known or _is_customers(grant))
+    except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
+        logger.warning("Access grant %s: has_access failed: %s", grant.pk, describe(error))
+        return Outcome(state=grant.state, host_user_ref=grant.host_user_ref, reason=Reason.of(error))
+    if removed or (known and has_access is None):
+        return Outcome(state=State.REMOVED_BY_HAND, host_user_ref=grant.host_user_ref)
+    return None
+
+
+def _is_customers(grant: AccessGrant) -> bool:
+    return get_adapter().get_project(grant.tenant, grant.external_project_id) is not None
+
+
 def _grant(grant: AccessGrant) -> Outcome:
-    adapter = get_adapter()
-    if adapter.get_project(grant.tenant, grant.external_project_id) is None:
+    if not _is_customers(grant):
         # A link can be made on OpenTrain, with any project id in it.
         raise AdapterError(
             _("Project %(id)s is not one of this customer's projects.") % {"id": grant.external_project_id}
         )
-    key = str(adapter.grant_access(grant))
+    key = str(get_adapter().grant_access(grant))
     if as_id(key) != key:
         raise AdapterError(_("The account id that the adapter returned is too long, or can't be stored."))
-    return Outcome(state=AccessGrant.State.GRANTED, host_user_ref=key)
+    return Outcome(state=State.GRANTED, host_user_ref=key)
 
 
 def _revoke(grant: AccessGrant) -> Outcome:
     if not others_wanted(grant).exists() and not _granted_by_opentrain(grant):
         get_adapter().revoke_access(grant)
-    return Outcome(state=AccessGrant.State.REVOKED, host_user_ref=grant.host_user_ref)
+    return Outcome(state=State.REVOKED, host_user_ref=grant.host_user_ref)
 
 
 def _granted_by_opentrain(grant: AccessGrant) -> bool:
@@ -160,7 +186,7 @@ def _fetch_email(grant: AccessGrant) -> Reason:
 
 def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
     return Outcome(
-        state=AccessGrant.State.WAITING_FOR_EMAIL,
+        state=State.WAITING_FOR_EMAIL,
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
         next_attempt_at=next_email_request(grant.attempts - 1, timezone.now()),
@@ -171,7 +197,7 @@ def _wait_for_email(grant: AccessGrant, reason: Reason) -> Outcome:
 def _hold(grant: AccessGrant) -> Outcome:
     text = _("The Work Email is not at %(domains)s: an administrator of this site has to accept it.")
     return Outcome(
-        state=AccessGrant.State.HELD,
+        state=State.HELD,
         host_user_ref=grant.host_user_ref,
         attempts=grant.attempts,
         # Costs no call, and finds what was changed in the settings.
@@ -184,7 +210,7 @@ def _wait_for_pause(grant: AccessGrant, error: RateLimited) -> Outcome:
     """OpenTrain didn't answer, so the attempt doesn't count."""
     attempts, again = next_attempt(grant.attempts, error)
     return Outcome(
-        state=AccessGrant.State.WAITING_FOR_EMAIL,
+        state=State.WAITING_FOR_EMAIL,
         host_user_ref=grant.host_user_ref,
         attempts=attempts,
         next_attempt_at=again,

@@ -142,7 +142,7 @@ def _count(claim: Claim) -> None:
     """Record the attempt before it is made, so that one that ends its process backs off like any failure."""
     row = claim.grant
     changes: dict[str, Any] = {}
-    if row.attempt_began_at is not None:
+    if row.attempt_began_at is not None and row.state != AccessGrant.State.REMOVED_BY_HAND:
         changes = {
             "state": AccessGrant.State.FAILED,
             **Reason.note(_("The last attempt did not finish: its process ended.")).columns("last_error"),
@@ -170,7 +170,7 @@ def _record(claim: Claim, outcome: Outcome) -> None:
     if outcome.state == AccessGrant.State.GRANTED:
         actual["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
         actual["revoked_at"] = None
-    elif outcome.state == AccessGrant.State.REVOKED:
+    elif outcome.state in (AccessGrant.State.REVOKED, AccessGrant.State.REMOVED_BY_HAND):
         actual["revoked_at"] = row.revoked_at or now
     schedule = {
         "attempts": outcome.attempts,
@@ -200,6 +200,9 @@ def _record_late(row: AccessGrant, actual: dict[str, Any], *, released: bool) ->
     of none of this trainer's grants is certain.
     """
     rows = AccessGrant.objects.filter(pk=row.pk)
+    if actual["state"] == AccessGrant.State.REMOVED_BY_HAND:
+        # What was decided since is newer, such as to give access again.
+        actual["state"] = AccessGrant.State.GRANTED
     rows.update(**actual)
     uncertain = rows if released else AccessGrant.objects.filter(participant=row.participant_id)
     for desired in AccessGrant.Desired.values:

@@ -82,10 +82,24 @@ def retry_now(grants: AccessGrantQuerySet) -> int:
     return changed
 
 
+def give_again(grants: AccessGrantQuerySet) -> int:
+    """Give access again to trainers whom a person has removed on the host; returns how many there were."""
+    changed = grants.removed_by_hand().update(
+        state=AccessGrant.State.PENDING,
+        attempts=0,
+        # So that an attempt that is under way, and asks the host, doesn't overwrite it.
+        attempt_began_at=None,
+        next_attempt_at=None,
+        updated_at=timezone.now(),
+    )
+    wakeup.wake_workers_on_commit()
+    return changed
+
+
 def email_arrived(participant: Participant) -> None:
-    """A trainer's Work Email is new or has changed: grant access with it."""
+    """A trainer's Work Email is new or has changed: grant access with it, unless they were removed by hand."""
     wanted = AccessGrant.objects.filter(participant=participant).wanted()
-    wanted.update(
+    wanted.exclude(state=AccessGrant.State.REMOVED_BY_HAND).update(
         state=AccessGrant.State.PENDING, attempts=0, next_attempt_at=None, updated_at=timezone.now()
     )
     wakeup.wake_workers_on_commit()

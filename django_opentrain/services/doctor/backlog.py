@@ -21,7 +21,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.services import usage
-from django_opentrain.services.doctor.findings import Finding, error, warning
+from django_opentrain.services.doctor.findings import Finding, error, note, warning
 from django_opentrain.services.doctor.formatting import customer, format_duration, in_one_line
 from django_opentrain.services.workers import heartbeat
 
@@ -83,6 +83,18 @@ def held_emails() -> Iterator[Finding]:
     yield from _some(warning, "email-held", "Trainers whose Work Email is to be accepted", rows, _grant)
 
 
+def removals_by_hand() -> Iterator[Finding]:
+    """Access that a person has ended on the site."""
+    rows = AccessGrant.objects.removed_by_hand().select_related("participant", "link__install")
+    yield from _some(
+        note,
+        "removed-by-hand",
+        "Trainers whom a person has removed from this site by hand",
+        rows,
+        lambda row: f"{_access(row)}: noticed at {row.revoked_at}",
+    )
+
+
 def first_logins() -> Iterator[Finding]:
     """Trainers who have access and can't log in."""
     now = timezone.now()
@@ -102,10 +114,14 @@ def _account(row: TrainerAccount) -> str:
 
 
 def _grant(row: AccessGrant) -> str:
+    return f"{_access(row)}: {row.last_error or 'not tried yet'}"
+
+
+def _access(row: AccessGrant) -> str:
     account = f" (account {row.host_user_ref})" if row.host_user_ref else ""
     who = f"trainer {row.participant.opentrain_user_id}{account}"
     where = f"project {row.external_project_id} of {customer(row.link.install)}"
-    return f"grant {row.pk}, {who}, {where}: {row.last_error or 'not tried yet'}"
+    return f"grant {row.pk}, {who}, {where}"
 
 
 def usage_reports() -> Iterator[Finding]:

@@ -20,6 +20,7 @@ LOCAL: tuple[Part, ...] = (
     backlog.events,
     backlog.grants,
     backlog.held_emails,
+    backlog.removals_by_hand,
     backlog.first_logins,
     backlog.usage_reports,
     backlog.reconciliation,

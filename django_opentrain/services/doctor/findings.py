@@ -11,6 +11,7 @@ from typing import Any, Final
 class Severity(IntEnum):
     """How bad it is; also the exit status of ``opentrain_doctor``."""
 
+    NOTE = 0
     WARNING = 1
     ERROR = 2
 
@@ -48,6 +49,7 @@ ADVICE: Final[Mapping[str, str]] = {
     " then run: manage.py opentrain_sync",
     "grant-failing": "A trainer waits for access. Fix the error, then run: manage.py opentrain_sync",
     "email-held": "Check them with the customer. Accept them in the admin, or add the domain to WORK_EMAIL_DOMAINS.",
+    "removed-by-hand": "Nothing, if that was meant. Give access again on the contract's page, or in the admin.",
     "grant-waiting": "OpenTrain shares no Work Email: check the customer's PII consent and participants:email.",
     "mail-failing": "These trainers have access and can't log in. Fix the error; it is retried automatically.",
     "login-expired": "Find out whether mails reach these trainers. A contract's page can send another link.",
@@ -96,6 +98,13 @@ def warning(
 ) -> Finding:
     """Something needs attention."""
     return _finding(Severity.WARNING, name, title, details, advice, data)
+
+
+def note(
+    name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
+) -> Finding:
+    """Something is worth knowing."""
+    return _finding(Severity.NOTE, name, title, details, advice, data)
 
 
 def _finding(

@@ -244,8 +244,9 @@ def _outdated(row: Install, column: str, old: Q) -> QuerySet[Contract]:
 def _reassert(row: Install, held: Lease) -> None:
     """Converge settled grants again: access may have been changed in the host by hand."""
     recently = timezone.now() - timedelta(days=conf.pii_retention_days)
+    wanted = AccessGrant.Desired.GRANTED
     settled = AccessGrant.objects.filter(contract__install=row).filter(
-        Q(state=AccessGrant.State.GRANTED, desired=AccessGrant.Desired.GRANTED)
+        Q(desired=wanted, state__in=AccessGrant.SETTLED[wanted])
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
     # One whose last attempt ended its process waits, so that it can't end every run.

@@ -130,6 +130,15 @@ class AccessConformance(AdapterHooks):
         linked.run()
         assert not self.can_enter(maria.grant)
 
+    def test_what_is_said_of_access_is_so(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
+        """``has_access`` may not know; what it says decides whether access is given again."""
+        maria = linked.hire()
+        linked.run()
+        assert adapter.has_access(maria.grant) is not False, "it would be taken for a removal by hand"
+        linked.end(maria)
+        linked.run()
+        assert adapter.has_access(maria.grant) is not True
+
     def test_removal_is_proven(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
         try:
             left = adapter.check_revocation()

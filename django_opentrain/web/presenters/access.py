@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_opentrain.conf import conf
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.models.access import link_expires_at
@@ -19,7 +21,9 @@ State, Invitation = AccessGrant.State, TrainerAccount.Invitation
 
 def describe(grant: AccessGrant) -> Status:
     """What is, what should be, and what happens next."""
-    if grant.state == grant.desired:
+    if grant.is_removed_by_hand:
+        return _removed_by_hand(grant)
+    if grant.is_settled:
         return _settled(grant)
     removal = grant.desired == AccessGrant.Desired.REVOKED
     if grant.state == State.FAILED:
@@ -87,6 +91,16 @@ _LOGINS: Final[Mapping[str, Callable[[AccessGrant], Status]]] = {
     Invitation.SENT: _login_sent,
     Invitation.LOGGED_IN: _logged_in,
 }
+
+
+def _removed_by_hand(grant: AccessGrant) -> Status:
+    return Status(
+        tone="warn",
+        title=_("Removed by hand"),
+        text=_("A person has removed this trainer on %(site)s, which was noticed at %(time)s.")
+        % {"site": urlsplit(conf.public_url).netloc, "time": moment(grant.revoked_at or grant.updated_at)},
+        advice=_("The contract goes on. The trainer stays out until you give access again."),
+    )
 
 
 def _settled(grant: AccessGrant) -> Status:

@@ -156,6 +156,14 @@ def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 
 @customer_page("POST")
+def give_again(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Give access again to a trainer who was removed by hand."""
+    grant = _grant(tenant, pk)
+    rows = AccessGrant.objects.filter(pk=grant.pk)
+    return _attempt(request, lambda: grants.give_again(rows), "given-again", to=_contract_page(grant))
+
+
+@customer_page("POST")
 def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Send a trainer the link for their first login again."""
     grant = _grant(tenant, pk)
