@@ -62,6 +62,7 @@ STORIES = [
     {"connect"},
     {"inbox"},
     {"reconcile"},
+    {"clock"},
     {"sweep"},
     {"doctor"},
 ]

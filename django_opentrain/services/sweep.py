@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django_opentrain.services import access, inbox, reconcile
+from django_opentrain.services import access, clock, inbox, reconcile
 from django_opentrain.services.access import contracts, invitations
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.usage import runs
@@ -65,6 +65,7 @@ def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] =
 
     Stops after the current item when ``max_seconds`` have passed, or ``stopping()`` is true: what is left stays due.
     """
+    clock.correct_waits()
     until = time.monotonic() + max_seconds
 
     def ends() -> bool:

@@ -208,6 +208,11 @@ def beat_that_never_ran(_opentrain: OpenTrain, _install: Install, _settings: Any
     Heartbeat.objects.all().delete()
 
 
+@scene("clock-set-back", ERROR)
+def a_sweep_in_the_future(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Heartbeat.objects.update(beat_at=timezone.now() + HOURS)
+
+
 @scene("events-waiting", ERROR)
 def events_that_nobody_takes(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     factories.make_event(WebhookEndpoint.objects.get(), received_at=timezone.now() - HOURS)

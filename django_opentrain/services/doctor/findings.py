@@ -29,6 +29,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "broker-unreachable": "Start the broker, or correct its URL. Until then run: manage.py opentrain_work",
     "worker-silent": "Start a worker: celery --app <yours> worker. Until then run: manage.py opentrain_work",
     "beat-silent": "Start celery beat (with our schedule) and a worker, or run opentrain_work from cron.",
+    "clock-set-back": "Synchronise the clocks of all machines (NTP). The next sweep shortens what waits.",
     # OpenTrain
     "opentrain-unreachable": "Check BASE_URL, DNS, proxies and firewalls. Nothing is lost: everything is retried.",
     "clock-skewed": "Synchronise this machine's clock (NTP): signatures are refused when it is too far off.",

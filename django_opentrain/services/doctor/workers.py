@@ -80,6 +80,9 @@ def sweeps() -> Iterator[Finding]:
         return
     if pulse.sweep_age is None:
         yield error("beat-silent", "Nothing has ever run on schedule here.")
+    elif pulse.clock_was_set_back:
+        title = f"The last sweep ran {format_duration(-pulse.sweep_age)} ahead of this machine's clock."
+        yield error("clock-set-back", title, age=round(pulse.sweep_age))
     else:
         title = f"Nothing has run on schedule for {format_duration(pulse.sweep_age)}."
         yield error("beat-silent", title, age=round(pulse.sweep_age))

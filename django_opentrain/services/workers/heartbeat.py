@@ -19,10 +19,17 @@ SWEEP: Final = "sweep"
 SWEEP_OVERDUE: Final = timedelta(minutes=5)
 #: If a due event waits longer than this, no worker processes events.
 BACKLOG_OVERDUE: Final = timedelta(minutes=5)
+#: What lies further ahead was written before the clock was set back. Two machines' clocks may differ a little.
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 
 
 def beat(name: str = SWEEP) -> None:
-    """Record that ``name`` ran just now, on this machine."""
+    """Record that ``name`` ran just now, on this machine.
+
+    Not over a heartbeat that lies ahead: it is what shows the next sweep that the clock was set back.
+    """
+    if lies_ahead(name):
+        return
     Heartbeat.objects.update_or_create(
         name=name, defaults={"beat_at": timezone.now(), "host": socket.gethostname()[:255]}
     )
@@ -34,6 +41,11 @@ def beat_within(seconds: float, name: str = SWEEP) -> bool:
     return Heartbeat.objects.filter(
         name=name, beat_at__gt=now - timedelta(seconds=seconds), beat_at__lte=now
     ).exists()
+
+
+def lies_ahead(name: str = SWEEP) -> bool:
+    """Whether the clock was set back since ``name`` ran."""
+    return Heartbeat.objects.filter(name=name, beat_at__gt=timezone.now() + CLOCK_TOLERANCE).exists()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +62,13 @@ class Pulse:
     @property
     def swept_lately(self) -> bool:
         """Whether sweeps happen."""
-        return self.sweep_age is not None and self.sweep_age <= SWEEP_OVERDUE.total_seconds()
+        swept = self.sweep_age is not None and self.sweep_age <= SWEEP_OVERDUE.total_seconds()
+        return swept and not self.clock_was_set_back
+
+    @property
+    def clock_was_set_back(self) -> bool:
+        """Whether the last sweep lies ahead: what waits does so for too long, until the next one."""
+        return self.sweep_age is not None and self.sweep_age < -CLOCK_TOLERANCE.total_seconds()
 
     @property
     def healthy(self) -> bool:
