@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
+from django.apps import apps
 from django.core.checks import CheckMessage
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 
-from django_opentrain.checks.messages import configured, value_of, warning
+from django_opentrain.checks.messages import configured, error, value_of, warning
+
+#: Those of MySQL and MariaDB that hold every character. What they call utf8 doesn't.
+FULL_CHARSETS: Final = ("utf8mb4", "utf16", "utf16le", "utf32")
+
+_LOSSY: Final = """
+    SELECT DISTINCT table_name FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name IN %s AND character_set_name NOT IN %s
+    UNION SELECT 'all tables' FROM DUAL
+    WHERE @@character_set_database NOT IN %s AND NOT EXISTS (
+        SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN %s
+    )
+    UNION SELECT 'its connections' FROM DUAL WHERE @@character_set_client NOT IN %s
+"""
 
 
 def check_databases(*, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
     """Those that the command names; Django names none to a plain ``check``."""
     if not configured():
         return []
-    return [message for alias in databases or () for message in _time_zones(alias)]
+    checks = (_time_zones, _charsets)
+    return [message for alias in databases or () for check in checks for message in check(alias)]
 
 
 def _time_zones(alias: str) -> Iterator[CheckMessage]:
@@ -32,3 +47,26 @@ def _time_zones(alias: str) -> Iterator[CheckMessage]:
             "Load them with mysql_tzinfo_to_sql: without them the adapter doesn't know the day of the work."
         )
         yield warning(12, text, hint)
+
+
+def _charsets(alias: str) -> Iterator[CheckMessage]:
+    if connections[alias].vendor != "mysql":
+        return
+    try:
+        lossy = _lossy(alias)
+    except DatabaseError:
+        return  # as above
+    if lossy:
+        text = f"The database '{alias}' can't store every character, such as an emoji in a name: {lossy}."
+        yield error(30, text, "Let it use utf8mb4. Don't CONVERT tables: ids would lose their collation.")
+
+
+def _lossy(alias: str) -> str:
+    """Which of our tables, all before they exist, and whether connections, can't hold every character."""
+    models = apps.get_app_config("django_opentrain").get_models()
+    tables = tuple(each._meta.db_table for each in models if router.allow_migrate_model(alias, each))
+    if not tables:
+        return ""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_LOSSY, [tables, FULL_CHARSETS, FULL_CHARSETS, tables, FULL_CHARSETS])
+        return ", ".join(name for (name,) in cursor.fetchall())

@@ -24,6 +24,7 @@ from django_opentrain.adapters import OpenTrainAdapter, Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.checks import background
 from django_opentrain.conf import SETTINGS
+from django_opentrain.models import Participant
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services.workers import wakeup
 from django_opentrain.web.views.receiver import receive
@@ -301,6 +302,7 @@ def test_days_that_the_database_can_not_tell(settings: Any, monkeypatch: pytest.
     assert names(databases=["default"]) == []
 
 
+@pytest.mark.django_db
 def test_a_database_that_can_not_be_reached_has_no_time_zones(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +312,24 @@ def test_a_database_that_can_not_be_reached_has_no_time_zones(
     use(settings, "USAGE_TIME_ZONE", "Europe/Berlin")
     monkeypatch.setattr(type(connection.features), "has_zoneinfo_database", property(fail))
     assert run_checks(tags=["opentrain"], databases=["default"]) == []
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="other databases have one charset, or bytes")
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_can_not_hold_an_emoji() -> None:
+    def charset(name: str) -> list[str]:
+        table = Participant._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"ALTER TABLE {table} MODIFY display_name varchar(300) CHARACTER SET {name} NOT NULL"
+            )
+        return [str(each.msg) for each in run_checks(tags=["opentrain"], databases=["default"])]
+
+    try:
+        [message] = charset("utf8mb3")
+        assert Participant._meta.db_table in message
+    finally:
+        assert charset("utf8mb4") == []
 
 
 SSL = "HTTP_X_FORWARDED_PROTO"
@@ -407,7 +427,7 @@ def ids_in_code() -> set[str]:
 
 
 def test_every_id_is_tried_here() -> None:
-    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019"}
+    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019", "E030"}
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
 

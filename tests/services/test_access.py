@@ -463,6 +463,14 @@ def test_nothing_is_restored_through_a_removed_link(linked: OpenTrain) -> None:
         grants.restore(maria.grant, "operator")
 
 
+def test_a_name_keeps_nobody_out(linked: OpenTrain, site: Host) -> None:
+    """However long it is, and whatever characters it has."""
+    maria = linked.hire("😀 Maria " + "S" * 400)
+    linked.run()
+    assert maria.grant.state == State.GRANTED
+    assert maria.grant.participant.display_name == "😀 Maria " + "S" * 292
+
+
 # Work Emails ----------------------------------------------------------------------------------
 
 
