@@ -1,16 +1,19 @@
 """Encryption at rest with rotating keys, and strings that hide their value.
 
 The keys come from ``OPENTRAIN["ENCRYPTION_KEYS"]`` alone, never from ``SECRET_KEY``: some platforms ship a public
-one. Text is kept as Fernet tokens (https://github.com/fernet/spec: AES-128-CBC with HMAC-SHA256), which are text.
-The bodies of webhooks are kept as AES-256-GCM's bytes (NIST SP 800-38D), under a key that is derived from each
-Fernet key (HKDF, RFC 5869): a Fernet token is a third longer, and cost the receiver a tenth of its throughput
-(``benchmarks/receiver.py``).
+one. They are Fernet keys; from each a key for AES-256-GCM (NIST SP 800-38D) is derived (HKDF, RFC 5869). A
+ciphertext decrypts only in its place (its table, column and row), which is GCM's associated data: one that was
+copied to another row is refused. It is the version byte ``BOUND``, the nonce, and GCM's output; in columns of text
+that in base64.
+
+Two earlier forms, bound to no place, are still decrypted: Fernet tokens (https://github.com/fernet/spec), and GCM's
+bytes after the version byte ``UNBOUND``.
 """
 
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -45,8 +48,10 @@ class SecretBytes(bytes):
         return "b'••••••••'"
 
 
-#: The first byte of what AES-GCM encrypted. A Fernet token's is "g".
-SEALED: Final = b"\x01"
+#: The first byte of a ciphertext. In base64, ``BOUND`` begins with "A" and a Fernet token, whose is 0x80, with "g".
+UNBOUND: Final = b"\x01"
+BOUND: Final = b"\x02"
+_BOUND_TEXT: Final = b"A"
 #: Bytes. Random ones are good for 2**32 messages under one key (SP 800-38D, section 8.3).
 NONCE: Final = 12
 
@@ -58,17 +63,22 @@ class _Keys:
         self.fernet = MultiFernet([Fernet(key) for key in keys])
         self.gcm = [AESGCM(_derived(key)) for key in keys]
 
-    def decrypt(self, ciphertext: bytes) -> bytes:
+    def decrypt(self, ciphertext: bytes, place: bytes) -> SecretBytes:
         """Decrypt with the key that fits. Raises ``UndecryptableError`` when none does."""
-        if not ciphertext.startswith(SEALED):
-            try:
-                return self.fernet.decrypt(ciphertext)
-            except InvalidToken:
-                raise UndecryptableError from None
+        if ciphertext.startswith(BOUND):
+            return self._open(ciphertext, place)
+        if ciphertext.startswith(UNBOUND):
+            return self._open(ciphertext, None)
+        try:
+            return SecretBytes(self.fernet.decrypt(ciphertext))
+        except InvalidToken:
+            raise UndecryptableError from None
+
+    def _open(self, ciphertext: bytes, place: bytes | None) -> SecretBytes:
         nonce, sealed = ciphertext[1 : 1 + NONCE], ciphertext[1 + NONCE :]
         for cipher in self.gcm:
-            with suppress(InvalidTag, ValueError):  # another key's, or cut off
-                return cipher.decrypt(nonce, sealed, None)
+            with suppress(InvalidTag, ValueError):  # another key's or place's, or cut off
+                return SecretBytes(cipher.decrypt(nonce, sealed, place))
         raise UndecryptableError
 
 
@@ -89,35 +99,45 @@ def _keys(keys: tuple[str, ...]) -> _Keys:
         ) from None
 
 
-def encrypt(plain: bytes) -> bytes:
-    """Encrypt with the first key, as ASCII text (a Fernet token)."""
-    return _keys(conf.encryption_keys).fernet.encrypt(plain)
-
-
-def seal(plain: bytes) -> bytes:
-    """Encrypt with the first key, as bytes (AES-GCM): shorter and faster, for long or frequent values."""
+def seal(plain: bytes, place: bytes) -> bytes:
+    """Encrypt with the first key, for this place alone."""
     nonce = os.urandom(NONCE)
-    return SEALED + nonce + _keys(conf.encryption_keys).gcm[0].encrypt(nonce, plain, None)
+    return BOUND + nonce + _keys(conf.encryption_keys).gcm[0].encrypt(nonce, plain, place)
 
 
-def decrypt(ciphertext: bytes) -> SecretBytes:
-    """Decrypt either kind with the key that fits. Raises ``UndecryptableError`` when none does."""
-    return SecretBytes(_keys(conf.encryption_keys).decrypt(ciphertext))
+def to_text(sealed: bytes) -> bytes:
+    """What ``seal`` returned, as ASCII, for a column of text."""
+    return urlsafe_b64encode(sealed)
 
 
-def rotate(ciphertext: bytes) -> bytes:
-    """Encrypt again with the first key, in the same way. Raises ``UndecryptableError`` when no key fits."""
-    again = seal if ciphertext.startswith(SEALED) else encrypt
-    return again(decrypt(ciphertext))
+def decrypt(ciphertext: bytes, place: bytes) -> SecretBytes:
+    """Decrypt any form with the key that fits. Raises ``UndecryptableError`` when none does, or in another place."""
+    return _keys(conf.encryption_keys).decrypt(_binary(ciphertext), place)
 
 
-def is_current(ciphertext: bytes) -> bool:
-    """Whether the first key alone can decrypt this."""
+def is_bound(ciphertext: bytes) -> bool:
+    """Whether this is of the form that is bound to a place."""
+    return ciphertext.startswith((BOUND, _BOUND_TEXT))
+
+
+def is_current(ciphertext: bytes, place: bytes) -> bool:
+    """Whether this is bound to its place, and the first key alone can decrypt it."""
+    if not is_bound(ciphertext):
+        return False
     try:
-        _keys(conf.encryption_keys[:1]).decrypt(ciphertext)
+        _keys(conf.encryption_keys[:1]).decrypt(_binary(ciphertext), place)
     except UndecryptableError:
         return False
     return True
+
+
+def _binary(ciphertext: bytes) -> bytes:
+    if not ciphertext.startswith(_BOUND_TEXT):
+        return ciphertext
+    try:
+        return urlsafe_b64decode(ciphertext)
+    except ValueError:  # cut off
+        raise UndecryptableError from None
 
 
 def generate_key() -> str:

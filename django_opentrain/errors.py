@@ -156,13 +156,14 @@ class StillNeededError(ServiceError):
 
 
 class UndecryptableError(ServiceError):
-    """A stored secret can't be decrypted with any of the configured keys."""
+    """A stored secret can't be decrypted with any of the configured keys, or was encrypted for another row."""
 
     code = "SECRET_UNREADABLE"
     public = False
     message = _(
         "A stored secret can't be decrypted: the key that encrypted it is missing from"
-        " OPENTRAIN['ENCRYPTION_KEYS']. Put the old key back at the end of that list, or reconnect."
+        " OPENTRAIN['ENCRYPTION_KEYS'], or it is another row's. Put the old key back at the end of that list,"
+        " or reconnect."
     )
 
 

@@ -89,7 +89,7 @@ class _Words:
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
 _ASK: Final = _("Ask this site's administrators for details.")
-_LOST_KEY: Final = _("The key with which it was encrypted is missing.")
+_LOST_KEY: Final = _("The key with which it was encrypted is missing, or it is another row's.")
 
 #: The first that fits is taken: particular ones come first.
 _TABLE: Final[tuple[tuple[_Kinds, _Words], ...]] = (

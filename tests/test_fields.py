@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core import serializers
 from django.core.exceptions import FieldError
-from django.db import connection
+from django.db import connection, models, transaction
 
 from django_opentrain import crypto
+from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
-from django_opentrain.models import Install, WebhookEvent
-from tests.factories import make_endpoint, make_event, make_install
+from django_opentrain.fields import encrypted
+from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
+from django_opentrain.services.purge import key_rotation
+from tests.factories import make_endpoint, make_event, make_install, make_participant
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +44,8 @@ def test_the_attribute_is_plain_and_the_column_is_not() -> None:
     assert install.token == TOKEN
     assert Install.objects.get(pk=install.pk).token == TOKEN
     assert TOKEN not in str(stored(install, "token"))
-    assert crypto.decrypt(stored(install, "token").encode()) == TOKEN.encode()
+    place = Install._meta.get_field("token").place(install)
+    assert crypto.decrypt(stored(install, "token").encode(), place) == TOKEN.encode()
 
 
 def test_an_assignment_after_loading_takes_effect() -> None:
@@ -56,8 +66,7 @@ def test_a_secret_has_no_repr() -> None:
 
 def test_bytes_survive_as_they_are() -> None:
     body = b'{"a": "\\u0000 \xff \\ud800"}'
-    event = make_event(make_endpoint(make_install()))
-    WebhookEvent.objects.filter(pk=event.pk).update(body=body)
+    event = make_event(make_endpoint(make_install()), body=body)
     event.refresh_from_db()
     assert event.body == body
     assert b"ud800" not in bytes(stored(event, "body"))
@@ -122,15 +131,152 @@ def test_an_encrypted_column_can_only_be_asked_whether_it_is_empty() -> None:
         Install.objects.filter(token=TOKEN).count()
 
 
-def test_keys_rotate_without_a_pause(settings: Any) -> None:
+# Bound to its place ------------------------------------------------------------------------------
+
+
+def put(row: Any, column: str, value: Any) -> None:
+    """Write past the ORM."""
+    with connection.cursor() as cursor:
+        table = connection.ops.quote_name(row._meta.db_table)
+        cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, row.pk])
+
+
+def assert_unreadable(row: Any, column: str) -> None:
+    with pytest.raises(UndecryptableError):
+        getattr(type(row).objects.get(pk=row.pk), column)
+
+
+def rows(number: int) -> dict[str, Any]:
+    """A row for each encrypted column, each of a row of its own."""
+    install = make_install(f"customer-{number}")
+    endpoint = make_endpoint(install)
+    return {
+        "token": install,
+        "secret": endpoint,
+        "work_email": make_participant(install),
+        "body": make_event(endpoint, body=b'{"id": "1"}'),
+    }
+
+
+def test_what_was_copied_to_another_row_does_not_decrypt() -> None:
+    ones, others = rows(1), rows(2)
+    for column, row in ones.items():
+        put(row, column, stored(others[column], column))
+        assert_unreadable(row, column)
+        assert getattr(others[column], column)
+
+
+def test_what_was_copied_to_another_column_does_not_decrypt() -> None:
+    row = rows(1)
+    for column, other in itertools.permutations(("token", "secret", "work_email"), 2):
+        before = stored(row[column], column)
+        put(row[column], column, stored(row[other], other))
+        assert_unreadable(row[column], column)
+        put(row[column], column, before)
+        assert getattr(type(row[column]).objects.get(), column)
+
+
+def test_a_connection_that_was_given_to_another_customer_has_lost_its_token() -> None:
+    install = make_install("acme", token=TOKEN)
+    put(install, "tenant", "globex")
+    assert_unreadable(install, "token")
+
+
+def test_a_trainer_who_moves_to_another_connection_keeps_the_work_email() -> None:
+    trainer = make_participant(make_install(), work_email="maria@opentrain.work")
+    Participant.objects.update(install=make_install())
+    assert Participant.objects.get(pk=trainer.pk).work_email == "maria@opentrain.work"
+
+
+def test_a_row_is_recognised_whatever_types_its_values_had() -> None:
+    endpoint = make_endpoint(make_install(), key="6fa459ea-ee8a-3ca4-894e-db77e160355e", secret="whsec_1")
+    event = make_event(endpoint, endpoint_id=str(endpoint.pk), body=b"{}")
+    assert WebhookEndpoint.objects.get().secret == "whsec_1"
+    assert WebhookEvent.objects.get(pk=event.pk).body == b"{}"
+
+
+def test_what_is_created_or_saved_in_any_way_can_be_read() -> None:
+    Install.objects.bulk_create([Install(tenant="a", opentrain_id="i1", token=TOKEN)])
+    assert Install.objects.get(opentrain_id="i1").token == TOKEN
+    Install.objects.update_or_create(opentrain_id="i1", defaults={"token": "ot_ptk_2"})
+    assert Install.objects.get(opentrain_id="i1").token == "ot_ptk_2"
+    Install.objects.get_or_create(opentrain_id="i2", tenant="b", defaults={"token": "ot_ptk_3"})
+    assert Install.objects.get(opentrain_id="i2").token == "ot_ptk_3"
+    Install.objects.bulk_create(
+        [Install(tenant="a", opentrain_id="i1", token="ot_ptk_4")],
+        update_conflicts=True,
+        update_fields=["token"],
+        unique_fields=None if connection.vendor == "mysql" else ["opentrain_id"],
+    )
+    assert Install.objects.get(opentrain_id="i1").token == "ot_ptk_4"
+
+
+def test_a_text_is_refused_where_no_row_is_known() -> None:
     install = make_install(token=TOKEN)
-    old = settings.OPENTRAIN["ENCRYPTION_KEYS"]
-    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [crypto.generate_key(), *old]}
-    install = Install.objects.get(pk=install.pk)
-    assert install.token == TOKEN
-    before = stored(install, "token").encode()
-    assert not crypto.is_current(before)
-    assert crypto.is_current(crypto.rotate(before))
+    refused = pytest.raises(FieldError, match=r"token is encrypted for its row: assign it and save\(\)")
+    with refused, transaction.atomic():
+        Install.objects.update(token="ot_ptk_another")
+    install.token = "ot_ptk_another"
+    with pytest.raises(FieldError, match="encrypted for its row"), transaction.atomic():
+        Install.objects.bulk_update([install], ["token"])
+    with pytest.raises(FieldError, match="set opentrain_id first"), transaction.atomic():
+        Install.objects.create(tenant="acme", token=TOKEN)
+    assert Install.objects.get().token == TOKEN
+    Install.objects.update(token=encrypted(install, "token"))
+    assert Install.objects.get().token == "ot_ptk_another"
+    Install.objects.update(token=None)
+    assert Install.objects.get().token is None
+
+
+def as_before(row: Any, column: str) -> Any:
+    """What the version that bound nothing has stored."""
+    value, [key] = getattr(row, column), conf.encryption_keys
+    if column != "body":
+        return Fernet(key).encrypt(value.encode()).decode()
+    derived = HKDF(SHA256(), length=32, salt=None, info=b"django-opentrain AES-256-GCM")
+    cipher = AESGCM(derived.derive(urlsafe_b64decode(key)))
+    return b"\x01" + b"n" * 12 + cipher.encrypt(b"n" * 12, value, None)
+
+
+def test_what_an_earlier_version_stored_is_read_and_a_rotation_binds_it(settings: Any) -> None:
+    ones = rows(1)
+    plain = {column: getattr(row, column) for column, row in ones.items()}
+    for column, row in ones.items():
+        put(row, column, as_before(row, column))
+        row.refresh_from_db()
+        assert getattr(row, column) == plain[column]
+    assert sum(key_rotation.unbound(10).values()) == 4
+    assert key_rotation.rotate().rotated == 4
+    assert key_rotation.unbound(10) == {}
+    for column, row in rows(2).items():
+        put(row, column, stored(ones[column], column))
+        assert_unreadable(row, column)
+        assert getattr(type(row).objects.get(pk=ones[column].pk), column) == plain[column]
+
+
+def test_once_the_key_has_changed_nothing_unbound_is_accepted(settings: Any) -> None:
+    install = make_install(token=TOKEN)
+    of_a_backup = as_before(install, "token")
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [crypto.generate_key()]}
+    put(install, "token", of_a_backup)
+    assert_unreadable(install, "token")
+
+
+def test_a_secret_can_be_read_although_its_row_was_not_loaded() -> None:
+    make_install(token=TOKEN)
+    assert Install.objects.only("pk", "token").get().token == TOKEN
+
+
+def test_a_stopped_refresh_leaves_no_ciphertext_in_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    install = make_install(token=TOKEN)
+
+    def stopped(*_arguments: object, **_options: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(models.Model, "refresh_from_db", stopped)
+    with pytest.raises(SystemExit):
+        install.refresh_from_db()
+    assert Install.objects.get().token == TOKEN
 
 
 def test_ids_differ_by_case() -> None:

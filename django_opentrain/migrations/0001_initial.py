@@ -107,7 +107,11 @@ class Migration(migrations.Migration):
                 (
                     "token",
                     django_opentrain.fields.EncryptedTextField(
-                        verbose_name="token", blank=True, editable=False, null=True
+                        bound_to=("tenant", "opentrain_id"),
+                        verbose_name="token",
+                        blank=True,
+                        editable=False,
+                        null=True,
                     ),
                 ),
                 (
@@ -241,7 +245,11 @@ class Migration(migrations.Migration):
                 (
                     "work_email",
                     django_opentrain.fields.EncryptedTextField(
-                        verbose_name="Work Email", blank=True, editable=False, null=True
+                        bound_to=("opentrain_user_id",),
+                        verbose_name="Work Email",
+                        blank=True,
+                        editable=False,
+                        null=True,
                     ),
                 ),
                 (
@@ -665,7 +673,7 @@ class Migration(migrations.Migration):
                 (
                     "secret",
                     django_opentrain.fields.EncryptedTextField(
-                        verbose_name="secret", blank=True, editable=False, null=True
+                        bound_to=("key",), verbose_name="secret", blank=True, editable=False, null=True
                     ),
                 ),
                 (
@@ -750,7 +758,12 @@ class Migration(migrations.Migration):
                     "job_id",
                     django_opentrain.fields.IdField(verbose_name="job id", blank=True, max_length=200),
                 ),
-                ("body", django_opentrain.fields.EncryptedBinaryField(verbose_name="body", null=True)),
+                (
+                    "body",
+                    django_opentrain.fields.EncryptedBinaryField(
+                        bound_to=("endpoint", "digest"), verbose_name="body", null=True
+                    ),
+                ),
                 (
                     "status",
                     models.CharField(

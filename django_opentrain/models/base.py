@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import models
@@ -17,8 +18,7 @@ class SecretKeepingModel(models.Model):
         abstract = True
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        with copying_ciphertext():
-            super().refresh_from_db(*args, **kwargs)
+        copying_ciphertext(partial(super().refresh_from_db, *args, **kwargs))
 
 
 class TimestampedModel(SecretKeepingModel):

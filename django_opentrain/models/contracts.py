@@ -27,7 +27,10 @@ class Participant(TimestampedModel):
     display_name = models.CharField(_("display name"), max_length=300, blank=True)
     country = models.CharField(_("country"), max_length=100, blank=True)
     profile_url = models.TextField(_("profile URL"), blank=True)
-    work_email = EncryptedTextField(_("Work Email"), null=True, blank=True, editable=False)
+    # To the trainer: after a reconnect the row is another install's.
+    work_email = EncryptedTextField(
+        _("Work Email"), null=True, blank=True, editable=False, bound_to=("opentrain_user_id",)
+    )
     email_changed_at = models.DateTimeField(_("email changed at"), null=True, blank=True, editable=False)
     email_accepted_at = models.DateTimeField(
         _("email accepted at"),

@@ -111,7 +111,10 @@ class Install(TimestampedModel):
         ),
     )
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
-    token = EncryptedTextField(_("token"), null=True, blank=True, editable=False)
+    # To the customer, too: a row that is given another one loses its token.
+    token = EncryptedTextField(
+        _("token"), null=True, blank=True, editable=False, bound_to=("tenant", "opentrain_id")
+    )
     token_hint = models.CharField(
         _("token hint"), max_length=4, blank=True, help_text=_("The last characters of the token")
     )

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.conf import conf
 from django_opentrain.errors import BusyError, OperationRefused, UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
+from django_opentrain.fields import encrypted
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.models.webhooks import WebhookEndpointQuerySet
 from django_opentrain.platform import catalog
@@ -234,7 +235,8 @@ def _create(install: Install) -> WebhookEndpoint:
         else:
             endpoint.delete()
         raise
-    _remember(endpoint, created.endpoint, Status.ACTIVE, secret=created.secret)
+    endpoint.secret = created.secret
+    _remember(endpoint, created.endpoint, Status.ACTIVE, secret=encrypted(endpoint, "secret"))
     # What happened before it was there is sent to no one, and found only by lists that are read from now on.
     retries.request_reconcile(install)
     return endpoint

@@ -1,4 +1,6 @@
-"""The key that encrypted everything is gone: pages open and say so, actions answer, nothing is worse than before."""
+"""The key that encrypted everything is gone, or everything was moved here from other rows: pages open and say so,
+actions answer, nothing is worse than before.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from django.db import models
 
 from django_opentrain import crypto
 from django_opentrain.admin import ADMINS
+from django_opentrain.fields import Ciphertext
 from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
 from tests.admin.browsing import confirm, text_of, url
 from tests.admin.cases import CASES, Action
@@ -18,18 +21,27 @@ from tests.admin.conftest import Scene, logged_in
 EXPLANATION = "the key that encrypted it is missing"
 
 
-@pytest.fixture
-def lost(scene: Scene, settings: Any) -> Scene:
-    """The scene, after its key was lost."""
-    settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [crypto.generate_key()]}
+COLUMNS = {Install: "token", Participant: "work_email", WebhookEndpoint: "secret", WebhookEvent: "body"}
+
+
+@pytest.fixture(params=["lost", "moved"])
+def lost(scene: Scene, settings: Any, request: pytest.FixtureRequest) -> Scene:
+    """The scene, after its key was lost, or with other rows' secrets."""
+    if request.param == "lost":
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [crypto.generate_key()]}
+    else:
+        for model, name in COLUMNS.items():
+            field: Any = model._meta.get_field(name)
+            moved = Ciphertext(field.encrypt(field.to_plain(b""), b"another row"))
+            model._default_manager.filter(pk=scene[model].pk).update(**{name: moved})
+            scene[model].refresh_from_db()
     return scene
 
 
 def ciphertexts(scene: Scene) -> list[object]:
     """What the encrypted columns hold: the key may be found again."""
-    columns = {Install: "token", Participant: "work_email", WebhookEndpoint: "secret", WebhookEvent: "body"}
-    rows = {model: model._default_manager.get(pk=scene[model].pk) for model in columns}
-    return [rows[model]._meta.get_field(name).ciphertext(rows[model]) for model, name in columns.items()]  # type: ignore[union-attr] # our fields'
+    rows = {model: model._default_manager.get(pk=scene[model].pk) for model in COLUMNS}
+    return [rows[model]._meta.get_field(name).ciphertext(rows[model]) for model, name in COLUMNS.items()]  # type: ignore[union-attr] # our fields'
 
 
 @pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)

@@ -256,11 +256,15 @@ def test_no_secret_leaves(rows: dict[str, int], boss: APIClient) -> None:
     install = Install.objects.get()
     install.token, install.token_hint = token, token[-4:]
     install.save()
-    Participant.objects.update(work_email="m@opentrain.work")
+    participant = Participant.objects.get()
+    participant.work_email = "m@opentrain.work"
+    participant.save()
     endpoint = WebhookEndpoint.objects.get()
     endpoint.secret = "whsec_never_shown"
     endpoint.save()
-    WebhookEvent.objects.update(body=b'{"data": {"freelancer": {"workEmail": "m@opentrain.work"}}}')
+    for event in WebhookEvent.objects.all():
+        event.body = b'{"data": {"freelancer": {"workEmail": "m@opentrain.work"}}}'
+        event.save()
     text = every_page(boss, rows)
     assert b'"hasWorkEmail":true' in text
     for secret in (token, token[-4:], "whsec_never_shown", "m@opentrain.work", str(endpoint.key)):

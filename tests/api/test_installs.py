@@ -76,7 +76,7 @@ def test_a_token_goes_only_to_an_install_of_the_tenant_that_waits(
     status: str, boss: APIClient, opentrain: OpenTrain
 ) -> None:
     other = (
-        factories.make_install("globex", status=Install.Status.PENDING, opentrain_id=None)
+        factories.make_install("globex", status=Install.Status.PENDING, opentrain_id=None, token=None)
         if status == "elsewhere"
         else factories.make_install()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,7 @@ from django.utils import timezone
 
 from django_opentrain.conf import conf
 from django_opentrain.crypto import generate_key
-from django_opentrain.errors import ConnectError, StateError, TokenRefused
+from django_opentrain.errors import ConnectError, StateError, TokenRefused, UndecryptableError
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -711,3 +712,17 @@ def test_no_secret_is_in_a_log(working: OpenTrain, caplog: pytest.LogCaptureFixt
     secret = str(WebhookEndpoint.objects.get().secret)
     for needle in (token, secret, "maria.s@"):
         assert needle not in caplog.text
+
+
+@pytest.mark.parametrize("use", [connect.verify, reconcile.install, partial(reconcile.install, dry_run=True)])
+def test_a_token_of_another_connection_is_not_used(opentrain: OpenTrain, use: Any) -> None:
+    """One of an old backup, say, that was put into this row."""
+    install, other = opentrain.connect(tenant="acme"), opentrain.connect(tenant="globex")
+    install.token = other.token
+    install.save()
+    before = len(opentrain.sandbox.calls)
+    with pytest.raises(UndecryptableError, match="another connection's"):
+        use(install)
+    assert [call.path for call in list(opentrain.sandbox.calls)[before:]] == ["/installs/current"]
+    install.refresh_from_db()
+    assert install.organization_id != other.organization_id

@@ -24,6 +24,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.transport import memory
 
+from django_opentrain.conf import conf
+from django_opentrain.fields import Ciphertext
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -312,6 +314,20 @@ def bodies_that_are_too_old(_opentrain: OpenTrain, _install: Install, _settings:
 @scene("secrets-undecryptable", ERROR)
 def lost_key(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+
+
+@scene("secrets-undecryptable", ERROR)
+def token_that_was_moved(_opentrain: OpenTrain, install: Install, _settings: Any) -> None:
+    other = Install.objects.filter(pk=factories.make_install("globex").pk)
+    Install.objects.filter(pk=install.pk).update(token=other.values_list("token", flat=True).get())
+    other.delete()
+
+
+@scene("secrets-unbound", WARNING)
+def body_of_an_earlier_version(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    for event in WebhookEvent.objects.filter(body__isnull=False):
+        body = Ciphertext(Fernet(conf.encryption_keys[0]).encrypt(event.body))
+        WebhookEvent.objects.filter(pk=event.pk).update(body=body)
 
 
 @scene("revocation-broken", ERROR)

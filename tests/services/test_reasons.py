@@ -139,7 +139,7 @@ def test_operators_read_it(broken: list[tuple[Model, str]], admin_client: Client
         (
             UndecryptableError("ENCRYPTION_KEYS"),
             Reason("UndecryptableError: ENCRYPTION_KEYS", "SECRET_UNREADABLE"),
-            "The key with which it was encrypted is missing.",
+            "The key with which it was encrypted is missing, or it is another row's.",
         ),
         (
             AdapterError("maria@opentrain.work has no seat"),

@@ -260,7 +260,7 @@ def test_only_what_is_settled_and_not_long_over_is_told_again(linked: OpenTrain,
     assert site.calls == [("revoke_access", "out", "p1"), ("grant_access", "in", "p1")]
 
 
-def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
+def test_an_unchanged_install_costs_five_calls(linked: OpenTrain) -> None:
     for _hire in range(5):
         linked.hire()
     linked.run()
@@ -269,6 +269,7 @@ def test_an_unchanged_install_costs_four_lists(linked: OpenTrain) -> None:
     outcome = reconcile.install(install())
     assert (outcome.changes, outcome.problems) == ([], [])
     assert paths(linked, before) == [
+        "GET /installs/current",
         "GET /webhook-endpoints",
         "GET /project-links",
         "GET /contracts",
@@ -448,7 +449,7 @@ def test_more_than_two_hundred_contracts_are_found(linked: OpenTrain, site: Host
     Contract.objects.update(participants_read_at=timezone.now(), budget_updated_at=timezone.now())
     before = len(linked.sandbox.calls)
     reconcile.install(install())
-    assert len(linked.sandbox.calls) - before == 6
+    assert len(linked.sandbox.calls) - before == 7
 
 
 def test_a_list_that_stays_cut_is_said_loudly(
@@ -543,7 +544,7 @@ def test_one_customers_rate_limit_keeps_no_other_waiting(linked: OpenTrain) -> N
         before = len(linked.sandbox.calls)
         Install.objects.update(next_reconcile_at=timezone.now())
         assert reconcile.run_due() == 1
-        assert len(linked.sandbox.calls) - before == 4
+        assert len(linked.sandbox.calls) - before == 5
     assert limited.reconciled_at is not None
     linked.travel(minutes=11)
     assert reconcile.run_due() >= 1

@@ -243,11 +243,12 @@ def test_when_every_customer_is_refused_somebody_is_asked(
 def test_customers_who_left_one_after_the_other_wait_for_nobody(
     opentrain: OpenTrain, site: Host, hired: Hire
 ) -> None:
-    opentrain.connect("globex")
+    gone = opentrain.connect("globex")
     revoke_silently(opentrain)
-    Install.objects.filter(tenant="globex").update(
-        status=Install.Status.UNAUTHORIZED, refused_at=opentrain.now - timedelta(days=40), token="ot_ptk_old"
-    )
+    gone.refresh_from_db()
+    gone.status, gone.token = Install.Status.UNAUTHORIZED, "ot_ptk_old"
+    gone.refused_at = opentrain.now - timedelta(days=40)
+    gone.save()
     hours_pass(opentrain, 27)
     assert site.inside == set()
 

@@ -1,4 +1,4 @@
-"""``manage.py opentrain_rotate_keys``: re-encrypt every secret with the first key."""
+"""``manage.py opentrain_rotate_keys``: re-encrypt every secret with the first key, bound to its row."""
 
 from __future__ import annotations
 

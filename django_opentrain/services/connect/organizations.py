@@ -61,9 +61,10 @@ def _is_same(old: Install, info: InstallInfo, client: PlatformClient) -> bool:
 def _ask(old: Install) -> InstallInfo | None:
     """What OpenTrain says of an older install; None where it no longer accepts it, or can't be asked."""
     try:
-        return build_client(old.token).get_install() if old.token else None
+        answer = build_client(old.token).get_install() if old.token else None
     except (Unauthorized, Forbidden, UndecryptableError):
         return None
+    return answer if answer and answer.id == old.opentrain_id else None
 
 
 def _has_its_job(old: Install, client: PlatformClient) -> bool:

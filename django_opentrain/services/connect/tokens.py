@@ -6,6 +6,7 @@ Source: OpenTrain's documentation, "Consent". The install id in the return from 
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Final
 
@@ -17,7 +18,7 @@ from django_opentrain import signals
 from django_opentrain.clients import build_client
 from django_opentrain.conf import conf
 from django_opentrain.crypto import SecretStr
-from django_opentrain.errors import ReconnectRequired, TokenRefused
+from django_opentrain.errors import ReconnectRequired, TokenRefused, UndecryptableError
 from django_opentrain.models import Install
 from django_opentrain.models.installs import pause_after
 from django_opentrain.platform import catalog
@@ -27,8 +28,9 @@ from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lock_all
 
-MAX_TOKEN: Final = 512
+logger = logging.getLogger(__name__)
 
+MAX_TOKEN: Final = 512
 
 _TOKEN = re.compile(rf"{catalog.TOKEN_PREFIX}[!-~]+")
 
@@ -162,11 +164,19 @@ def missing_scopes(install: Install) -> tuple[str, ...]:
     return tuple(scope for scope in conf.scopes if not install.has_scope(scope))
 
 
+def require_own_token(install: Install, info: InstallInfo) -> None:
+    """Raises ``UndecryptableError`` if ``info``, asked for with the install's token, is of another install."""
+    if info.id != install.opentrain_id:
+        logger.error("Install %s has the token of %s: it is not used.", install.opentrain_id, info.id)
+        raise UndecryptableError(_("The stored token is another connection's: connect again."))
+
+
 def verify(install: Install) -> Install:
     """Ask OpenTrain for the install's status, whatever is stored; if accepted, it becomes active again.
 
-    Raises ``OpenTrainError`` if OpenTrain refuses or can't be reached, ``UndecryptableError`` for a lost key,
-    ``ReconnectRequired`` without a token, ``BusyError`` if another install has taken over during the call.
+    Raises ``OpenTrainError`` if OpenTrain refuses or can't be reached, ``UndecryptableError`` for a lost key or
+    another install's token, ``ReconnectRequired`` without a token, ``BusyError`` if another install has taken over
+    during the call.
     """
     if not install.token:
         raise ReconnectRequired(_("There is no token any more: connect again."))
@@ -175,6 +185,7 @@ def verify(install: Install) -> Install:
     except (Unauthorized, Forbidden) as error:
         Install.objects.filter(pk=install.pk).record_refusal(error)
         raise
+    require_own_token(install, info)
     with install_lock(install):
         install.refresh_from_db()
         if install.is_live:  # otherwise it ended during the call

@@ -64,7 +64,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "links-unfinished": "Fix the error. They are completed once OpenTrain accepts them.",
     # Stored data
     "retention-due": "Make sure that beat runs the purge each night. To purge now: manage.py opentrain_work",
-    "secrets-undecryptable": "Put the lost key back at the end of ENCRYPTION_KEYS, or let these customers reconnect.",
+    "secrets-undecryptable": "Put the lost key back at the end of ENCRYPTION_KEYS. If none is lost, rows were changed"
+    " by hand: restore them. Or let these customers reconnect.",
+    "secrets-unbound": "Run: manage.py opentrain_rotate_keys",
     "revocation-broken": "Trainers may keep access after it ends. Fix the adapter before the next contract ends.",
     # The doctor itself
     "examination-failed": "This part could not be examined, the others were. Fix the error.",

@@ -24,6 +24,7 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
 from django_opentrain.platform.transport import NO_TOKEN, USER_AGENT
 from django_opentrain.services.connect import missing_scopes
+from django_opentrain.services.connect.tokens import require_own_token
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import customer
 
@@ -155,12 +156,14 @@ def _install(install: Install) -> Iterator[Finding]:
     who = customer(install)
     try:
         info = install.client.get_install()
+        require_own_token(install, info)
         Install.objects.filter(pk=install.pk).update(verified_at=django_timezone.now())
         yield from _grant(install, info.scopes, info.pii_consent)
         if install.has_scope(catalog.WEBHOOKS_MANAGE):
             yield from _endpoints(install)
     except UndecryptableError:
-        yield error("secrets-undecryptable", f"The token of {who} can't be decrypted.", **about)
+        title = f"The token of {who} can't be decrypted, or is another install's."
+        yield error("secrets-undecryptable", title, **about)
     except (Unauthorized, Forbidden) as problem:
         title = f"OpenTrain refuses {who}: {describe(problem)}"
         advice = FORBIDDEN if isinstance(problem, Forbidden) else None

@@ -17,7 +17,7 @@ from django_opentrain.services.purge import key_rotation
 
 #: The purge runs once a night.
 PURGE_LATE: Final = timedelta(days=2)
-#: The newest rows of each column, which are tried: a lost key shows in them first.
+#: Rows of each column that are tried: the newest, where a lost key shows first, and the oldest.
 SAMPLE: Final = 200
 
 
@@ -32,13 +32,19 @@ def retention() -> Iterator[Finding]:
 
 
 def secrets() -> Iterator[Finding]:
-    """Can the newest of each secret be decrypted?"""
+    """Can the newest of each secret be decrypted? And the oldest: would they be, in another row?"""
     for column, lost in key_rotation.undecryptable(SAMPLE).items():
         yield error(
             "secrets-undecryptable",
             f"Of the newest values of {column}, {lost} can't be decrypted.",
             column=column,
         )
+    unbound = key_rotation.unbound(SAMPLE)
+    if unbound:
+        title = (
+            f"Of the oldest secrets, {sum(unbound.values())} are encrypted without being bound to their rows."
+        )
+        yield warning("secrets-unbound", title, columns=unbound)
 
 
 def revocation() -> Iterator[Finding]:

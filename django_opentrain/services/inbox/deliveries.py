@@ -31,6 +31,7 @@ COLUMNS: Final = (
     "body",
     "received_at",
 )
+BODY: Final = WebhookEvent._meta.get_field("body")
 #: The constant columns, as SQL; all others are null.
 CONSTANTS: Final = {
     "status": f"'{WebhookEvent.Status.PENDING.value}'",
@@ -58,7 +59,8 @@ def store(
     connection = connections[alias]
     ids = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
     received_at = connection.ops.adapt_datetimefield_value(now)
-    values = [endpoint_id, digest, delivery_id, *ids, crypto.seal(body), received_at]
+    sealed = crypto.seal(body, BODY.place_of(endpoint_id, digest))
+    values = [endpoint_id, digest, delivery_id, *ids, sealed, received_at]
     if ignored:
         values += [WebhookEvent.Status.IGNORED.value, ignored, NOTE]
     # If the caller is in a transaction, PostgreSQL needs a savepoint to survive a duplicate.

@@ -125,7 +125,11 @@ def _events_naming(opentrain_user_id: str) -> tuple[list[int], int]:
 
 def _with_bodies() -> Iterator[WebhookEvent]:
     last = 0
-    filled = WebhookEvent.objects.filter(body__isnull=False).order_by("pk").only("pk", "body")
+    filled = (
+        WebhookEvent.objects.filter(body__isnull=False)
+        .order_by("pk")
+        .only("pk", "endpoint", "digest", "body")
+    )
     while batch := list(filled.filter(pk__gt=last)[:BATCH]):
         yield from batch
         last = batch[-1].pk

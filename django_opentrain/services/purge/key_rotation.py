@@ -1,6 +1,6 @@
-"""Key rotation: re-encrypting everything with the first key, while the site runs.
+"""Key rotation: re-encrypting everything with the first key, bound to its row, while the site runs.
 
-It can be resumed: what the first key has encrypted is skipped, so an interrupted run is simply started again.
+It can be resumed: what is current is skipped, so an interrupted run is simply started again.
 """
 
 from __future__ import annotations
@@ -81,18 +81,18 @@ def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, 
     with transaction.atomic():
         # In the order of their keys, as everywhere, so that there is no deadlock.
         rows = manager.select_for_update().filter(pk__in=keys).order_by("pk")
-        for row in rows.only("pk", field.attname):
+        for row in rows.only("pk", *field.bound_to, field.attname):
             _rotate_row(row, field, total)
     return keys
 
 
 def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> None:
-    ciphertext = field.ciphertext(row)
-    if ciphertext is None or crypto.is_current(ciphertext):
+    ciphertext, place = field.ciphertext(row), field.place(row)
+    if ciphertext is None or crypto.is_current(ciphertext, place):
         total.current += 1
         return
     try:
-        fresh = Ciphertext(crypto.rotate(ciphertext))
+        fresh = Ciphertext(field.encrypt(crypto.decrypt(ciphertext, place), place))
     except UndecryptableError:
         total.undecryptable += 1
         return
@@ -101,15 +101,28 @@ def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> No
 
 
 def undecryptable(sample: int) -> dict[str, int]:
-    """By column, how many of its newest ``sample`` values no key decrypts; columns without any are omitted."""
-    lost: dict[str, int] = {}
+    """By column, how many of its newest ``sample`` values can't be decrypted; columns without any are omitted."""
+    return _count("-pk", sample, _is_lost)
+
+
+def unbound(sample: int) -> dict[str, int]:
+    """By column, how many of its oldest ``sample`` values would decrypt in any row."""
+    return _count("pk", sample, _is_unbound)
+
+
+def _count(order: str, sample: int, counts: Callable[[models.Model, EncryptedMixin], bool]) -> dict[str, int]:
+    found: dict[str, int] = {}
     for model, field in encrypted_columns():
-        filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by("-pk")
-        newest = filled.only("pk", field.attname)[:sample]
-        count = sum(_is_lost(row, field) for row in newest)
+        filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by(order)
+        rows = filled.only("pk", *field.bound_to, field.attname)[:sample]
+        count = sum(counts(row, field) for row in rows)
         if count:
-            lost[f"{model._meta.model_name}.{field.attname}"] = count
-    return lost
+            found[f"{model._meta.model_name}.{field.attname}"] = count
+    return found
+
+
+def _is_unbound(row: models.Model, field: EncryptedMixin) -> bool:
+    return not crypto.is_bound(field.ciphertext(row) or b"")
 
 
 def _is_lost(row: models.Model, field: EncryptedMixin) -> bool:

@@ -1,6 +1,6 @@
 """Reconciliation: everything that a webhook would have said is also found by comparing with OpenTrain.
 
-Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes four calls
+Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes five calls
 if nothing has changed; once a day it also fetches each contract's budget and participants. Nothing is revoked because
 it is absent from a list: a contract must have ended by its own status, a link must answer 404. Unusually many
 removals are held until they are confirmed.
@@ -123,6 +123,7 @@ def confirm_removals(row: Install) -> None:
 
 def _compare(row: Install, held: Lease) -> Outcome:
     outcome, remote = Outcome.begin(row), Snapshot()
+    tokens.require_own_token(row, row.client.get_install())
     for read, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
         read(row, remote, held)
         outcome.changes.extend(_within_breaker(row, list(compare(row, remote)), outcome))
@@ -158,6 +159,7 @@ def _run(row: Install, held: Lease) -> Outcome:
 
 def _restore(row: Install, held: Lease) -> Outcome:
     outcome, remote = Outcome.begin(row), Snapshot()
+    tokens.require_own_token(row, row.client.get_install())
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
         # Before anything is read: later changes are sent, earlier ones are listed.
         _try(LazyMessage(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)

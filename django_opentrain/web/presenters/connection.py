@@ -59,7 +59,8 @@ def _active(install: Install) -> Status:
             tone="bad",
             title=_("This site can't read the connection's token"),
             text=_(
-                "The key with which it was encrypted is missing, so nothing can be exchanged with OpenTrain."
+                "The key with which it was encrypted is missing, or it is another connection's. So nothing can be"
+                " exchanged with OpenTrain."
             ),
             advice=_("Ask this site's administrators to restore the key, or connect again."),
             reconnect=True,
