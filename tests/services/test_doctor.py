@@ -14,7 +14,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from celery import Celery
+from celery import Celery, beat
+from celery.contrib.testing.worker import start_worker
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -73,6 +74,7 @@ class Canary(RecordingAdapter):
 @pytest.fixture
 def install(opentrain: OpenTrain, settings: Any, site: Host) -> Install:
     """A site that is well: connected, with a trainer at work."""
+    settings.CSRF_TRUSTED_ORIGINS = ["https://*.example"]
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Canary", "ENCRYPTION_KEYS": KEYS}
     install = opentrain.connect()
     opentrain.link("p1")
@@ -726,9 +728,25 @@ def test_workers_that_no_question_can_reach_are_not_asked(celery: Celery) -> Non
 
 
 def test_a_worker_that_answers_is_heard(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PING_SECONDS", 10)
     Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
-    monkeypatch.setattr(celery.control, "ping", lambda timeout, limit: [{"worker@here": {"ok": "pong"}}])
-    assert set(examine(offline=True)) == {"beat-silent"}
+    with start_worker(celery, perform_ping_check=False):
+        assert set(examine(offline=True)) == {"beat-silent"}
+
+
+@pytest.mark.skipif(not hasattr(beat, "BeatPidbox"), reason="beat answers since Celery 5.7")
+def test_a_beat_that_answers_pings_is_no_worker(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PING_SECONDS", 1)
+    new: Any = beat  # newer than its types
+    service = new.Service(celery)
+    service.effective_max_interval, service._last_tick = 1, time.monotonic()  # as once it runs
+    mailbox = new.BeatPidbox(service)
+    mailbox.start()
+    try:
+        assert any(celery.control.ping(timeout=1) for _attempt in range(10)), "it answers as workers do"
+        only("worker-silent", offline=True)
+    finally:
+        mailbox.stop()
 
 
 def test_a_broker_that_refuses(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from celery import Celery
@@ -31,10 +31,7 @@ def broker_and_workers() -> Iterator[Finding]:
     if not _can_be_asked(app):
         return
     answers: list[object] = []
-    within(
-        BROKER_SECONDS + PING_SECONDS,
-        lambda: answers.extend(app.control.ping(timeout=PING_SECONDS, limit=1) or ()),
-    )
+    within(BROKER_SECONDS + PING_SECONDS, lambda: answers.extend(_ask_workers(app)))
     if answers:
         return
     # A worker with a single thread doesn't answer while it is busy.
@@ -52,6 +49,11 @@ def _can_be_asked(app: Celery) -> bool:
     with app.connection_for_write() as connection:
         broadcasts = "fanout" in connection.transport.implements.exchange_type
     return broadcasts and bool(app.conf.worker_enable_remote_control)
+
+
+def _ask_workers(app: Celery) -> Sequence[object]:
+    """What only workers answer: since Celery 5.7, a ping can be answered by beat as well."""
+    return app.control.broadcast("active_queues", reply=True, timeout=PING_SECONDS, limit=1) or []
 
 
 def within(seconds: float, action: Callable[[], object]) -> str | None:
