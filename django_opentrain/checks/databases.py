@@ -26,7 +26,7 @@ _LOSSY: Final = """
 
 
 def check_databases(*, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
-    """Those that the command names; Django names none to a plain ``check``."""
+    """Those that the command names; Django names none to a plain ``check``, and since 6.1 all to ``check --tag``."""
     if not configured():
         return []
     checks = (_time_zones, _charsets)
