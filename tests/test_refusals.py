@@ -31,7 +31,7 @@ from django_opentrain.errors import (
 from django_opentrain.explanations import explain
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.services import connect, linking
-from django_opentrain.services.access import grants, invitations
+from django_opentrain.services.access import bindings, grants, invitations
 from django_opentrain.services.linking import records
 from django_opentrain.services.purge import erasure
 from django_opentrain.testing.kit import OpenTrain
@@ -142,6 +142,10 @@ def command(name: str, *arguments: str, **values: Any) -> Surface:
     return check
 
 
+def bind_command(site: Site, error: Error) -> None:
+    command("opentrain_bind", "--grant", str(site.scene.grant.pk))(site, error)
+
+
 def receiver(site: Site, error: Error) -> None:
     """What OpenTrain is answered: nothing but a status. It sends again what isn't a 2xx."""
     answered = deliver(site.customer, site.scene.endpoint)
@@ -193,6 +197,10 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
     "endpoints.pause": (api("webhook-endpoint-pause", "endpoint"), admin("endpoint", "pause")),
     "endpoints.redeliver": (api("webhook-endpoint-redeliver", "endpoint"),),
     "access.invitations.resend": (page("invite", "grant"), api("grant-invite", "grant")),
+    "access.bindings.bind": (
+        admin("grant", "bind", desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.FAILED),
+        bind_command,
+    ),
     "access.grants.restore": (admin("grant", "restore", desired=AccessGrant.Desired.REVOKED),),
     "inbox.check_headers": (receiver,),
     "inbox.receive": (receiver,),
@@ -230,7 +238,12 @@ def documented(service: Callable[..., object]) -> set[type[Error]]:
 def public_services() -> Iterator[tuple[str, Callable[..., object]]]:
     """The functions of the services that hosts, pages, API, admin and commands call, by their names."""
     modules: dict[str, ModuleType] = {name: getattr(services, name) for name in services.__all__}
-    modules |= {"access.grants": grants, "access.invitations": invitations, "purge.erasure": erasure}
+    modules |= {
+        "access.bindings": bindings,
+        "access.grants": grants,
+        "access.invitations": invitations,
+        "purge.erasure": erasure,
+    }
     for name, module in modules.items():
         for each in getattr(module, "__all__", None) or vars(module):
             function = getattr(module, each)

@@ -52,6 +52,8 @@ def bind(
     user = adoptable_user(email) if adopt else None
     created = user is None
     try:
+        if user is None:
+            _check_email_is_free(email)
         with transaction.atomic():
             owner = user or create_user(email, opentrain_user_id, prepare)
             account = TrainerAccount.objects.create(
@@ -66,8 +68,55 @@ def bind(
     return account, created
 
 
+def consent(opentrain_user_id: str, email: str) -> None:
+    """A person consents that the account with this Work Email becomes the trainer's, as it is.
+
+    Raises ``AdapterError`` where there is none that may, and where the trainer has one already.
+    """
+    if account_of(opentrain_user_id) is not None:
+        raise AdapterError(_("This trainer has an account already."))
+    user = adoptable_user(email)
+    if user is None:
+        raise AdapterError(
+            _(
+                "No account that may become the trainer's has their Work Email: never one of staff or superusers."
+            )
+        )
+    try:
+        with transaction.atomic():
+            TrainerAccount.objects.create(opentrain_user_id=opentrain_user_id, user=user)
+    except IntegrityError:
+        raise AdapterError(_("This trainer has an account already.")) from None
+
+
+def _check_email_is_free(email: str, owner: User | None = None) -> None:
+    """Raises ``IntegrityError``, as the database does, where another one has this e-mail in other letters."""
+    if _email_is_unique() and any(user != owner for user in _owners_of(email)):
+        raise IntegrityError
+
+
+def _email_is_unique() -> bool:
+    model = get_user_model()
+    fields = [field for field in model._meta.concrete_fields if field.name == model.get_email_field_name()]
+    return fields[0].unique
+
+
+def _owners_of(email: str) -> list[User]:
+    """All accounts with this e-mail, in upper or lower case."""
+    same_email = {f"{get_user_model().get_email_field_name()}__iexact": email}
+    return [user for user in _users().filter(**same_email) if _has(user, email)]
+
+
 def _not_created(email: str) -> AdapterError:
-    """Why the database takes no new account for this trainer."""
+    """Why the database takes no new account for this trainer. Raises it where it is the existing account's state."""
+    if _email_is_unique() and (user := adoptable_user(email)):
+        return AdapterError(
+            _(
+                "Account %(id)s has this trainer's Work Email. It becomes theirs only if an administrator of this"
+                ' site consents: "Use existing account" in the admin, or opentrain_bind.'
+            )
+            % {"id": user.pk}
+        )
     model = get_user_model()
     names = {model.get_email_field_name(), model.USERNAME_FIELD}
     same = [Q(**{f"{name}__iexact": email}) for name in names]
@@ -241,6 +290,7 @@ def follow_email(account: TrainerAccount, participant: Participant) -> bool:
     for name, value in changed.items():
         setattr(user, name, value)
     try:
+        _check_email_is_free(email, user)
         with transaction.atomic():
             user.save(update_fields=list(changed))
     except IntegrityError:

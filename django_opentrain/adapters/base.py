@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
+from django_opentrain.errors import AdapterError
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -104,6 +106,13 @@ class OpenTrainAdapter:
         ``grant_access`` is not called until someone asks for it here.
         """
         return None
+
+    def bind_account(self, grant: AccessGrant) -> None:
+        """An operator consents that ``grant.participant`` uses the account that has their Work Email. Optional.
+
+        Raises ``AdapterError`` where there is none that may become theirs.
+        """
+        raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
 
     #: Whether this site sends trainers a link for their first login, and can resend it.
     sends_first_login = False

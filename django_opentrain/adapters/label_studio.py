@@ -87,8 +87,10 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         )
         if others.exclude(pk=grant.pk).exists():
             return
-        # Marked as deleted, not removed: only a membership that is marked so makes Label Studio refuse the user.
-        for membership in _memberships(user, grant).filter(deleted_at=None).select_related("organization"):
+        # Not the owner's, which no contract gave them. Marked as deleted, not removed: only a membership that is
+        # marked so makes Label Studio refuse the user.
+        given = _memberships(user, grant).filter(deleted_at=None).exclude(organization__created_by=user)
+        for membership in given.select_related("organization"):
             membership.soft_delete()
             membership.organization.reset_token()
 

@@ -125,6 +125,13 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             first_login.request(account)
         return str(account.user.pk)
 
+    def bind_account(self, grant: AccessGrant) -> None:
+        """The account that has the trainer's Work Email becomes theirs, as a person has consented.
+
+        It is never deactivated here. Raises ``AdapterError`` where there is none that may.
+        """
+        accounts.consent(grant.participant.opentrain_user_id, str(grant.participant.work_email))
+
     def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
         """Fill in what the site's user model requires of a new account, before it is saved. Optional."""
 

@@ -31,7 +31,7 @@ from django_opentrain.admin.columns import (
 )
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services.access import grants, participants
+from django_opentrain.services.access import bindings, grants, participants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
@@ -126,7 +126,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         "contract__install__tenant",
     )
     ordering = ("-pk",)
-    actions = ("retry_now", "give_again", "accept_email", "revoke", "restore")
+    actions = ("retry_now", "give_again", "bind", "accept_email", "revoke", "restore")
     fieldsets = (
         (None, {"fields": ("participant", "link", "contract", "customer", "account")}),
         (gettext_lazy("Access"), {"fields": ("access", "desired", "state", "cause_shown")}),
@@ -162,6 +162,18 @@ class AccessGrantAdmin(OpenTrainAdmin):
     )
     def give_again(self, selection: Selection[AccessGrant]) -> int:
         return selection.in_bulk(grants.give_again)
+
+    @operation(
+        gettext_lazy("Use existing account"),
+        consequence=gettext_lazy(
+            "The accounts that have these trainers' Work Emails become theirs: whoever logs in with one works as the"
+            " trainer, for every customer. They stay active when access ends; only the projects are closed. Ask"
+            " their owners first."
+        ),
+        applies=Q(desired=Desired.GRANTED, state=State.FAILED),
+    )
+    def bind(self, selection: Selection[AccessGrant]) -> int:
+        return selection.each(bindings.bind)
 
     @operation(
         gettext_lazy("Accept Work Email"),

@@ -21,6 +21,10 @@ def main() -> None:
     from tests.adapters.conftest import revoke
 
     call_command("migrate", run_syncdb=True, verbosity=0)
+
+    class Careful(DjangoUsersAdapter):
+        adopt_existing_accounts = False
+
     adapter = DjangoUsersAdapter()
     users: Any = get_user_model()._default_manager  # the user model of another settings module
 
@@ -49,10 +53,34 @@ def main() -> None:
         adapter.grant_access(make_grant("usr_jonas", "jonas@opentrain.work"))
     assert not TrainerAccount.objects.filter(opentrain_user_id="usr_jonas").exists()
 
-    # A new Work Email that another account has.
+    # Had before, in other letters: no second account, and theirs once an operator consents.
+    known = users.create(address="Rosa@OpenTrain.work", is_staff=False)
+    grant = make_grant("usr_rosa", "rosa@opentrain.work")
+    careful = Careful()
+    with pytest.raises(AdapterError, match=f"Account {known.pk} has .* consents") as caught:
+        careful.grant_access(grant)
+    assert "rosa" not in str(caught.value).lower()
+    careful.bind_account(grant)
+    assert careful.grant_access(grant) == str(known.pk)
+    assert not TrainerAccount.objects.get(user=known).created_by_us
+    with pytest.raises(AdapterError, match="has an account already"):
+        careful.bind_account(grant)
+    revoke(careful, grant)
+    known.refresh_from_db()
+    assert (known.is_active, known.groups.exists()) == (True, False)
+
+    # Staff's never is, and one that was deactivated here has to be activated first.
+    with pytest.raises(AdapterError, match="never one of staff"):
+        careful.bind_account(make_grant("usr_jonas", "jonas@opentrain.work"))
+    users.create(address="ben@opentrain.work", is_staff=False, is_active=False)
+    for step in (careful.grant_access, careful.bind_account):
+        with pytest.raises(AdapterError, match="is inactive"):
+            step(make_grant("usr_ben", "BEN@opentrain.work"))
+
+    # A new Work Email that another account has, in other letters.
     grant = make_grant("usr_ana", "ana@opentrain.work")
     adapter.grant_access(grant)
-    grant.participant.work_email = "jonas@opentrain.work"
+    grant.participant.work_email = "Jonas@opentrain.work"
     with pytest.raises(AdapterError, match="can't take the trainer's new Work Email"):
         adapter.grant_access(grant)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.db import models
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from django_opentrain.models import (
     DailyUsage,
     Install,
     ProjectLink,
+    TrainerAccount,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -21,6 +23,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.services import usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests import factories
 from tests.admin.browsing import CAUSE, fresh
 
 Action = tuple[type[models.Model], str]
@@ -112,6 +115,20 @@ def give_again(opentrain: OpenTrain, hire: Hire) -> Case:
         return hire.grant.state == AccessGrant.State.GRANTED
 
     return hire.grant, back
+
+
+def bind(opentrain: OpenTrain, hire: Hire) -> Case:
+    TrainerAccount.objects.all().delete()
+    known = factories.make_user("known", email=hire.work_email.upper())
+    User.objects.exclude(pk=known.pk).filter(email=hire.work_email).delete()
+    AccessGrant.objects.update(state=AccessGrant.State.FAILED)
+
+    def bound() -> bool:
+        account = TrainerAccount.objects.get(user=known)
+        opentrain.run()
+        return hire.grant.host_user_ref == str(known.pk) and not account.created_by_us
+
+    return hire.grant, bound
 
 
 def accept_email(opentrain: OpenTrain, _hire: Hire) -> Case:
@@ -215,6 +232,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (ProjectLink, "unlink"): unlink,
     (AccessGrant, "retry_now"): retry_now,
     (AccessGrant, "give_again"): give_again,
+    (AccessGrant, "bind"): bind,
     (AccessGrant, "accept_email"): accept_email,
     (AccessGrant, "revoke"): revoke,
     (AccessGrant, "restore"): restore,

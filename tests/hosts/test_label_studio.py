@@ -15,6 +15,7 @@ from django.test import Client
 from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.adapters.label_studio import model
 from django_opentrain.models import AccessGrant
+from django_opentrain.services.access import bindings
 from django_opentrain.testing.kit import OpenTrain
 from tests.hosts.checks import PASSWORD, HostChecks, submit
 
@@ -125,6 +126,38 @@ class TestLabelStudio(HostChecks):
         adapter.revoke_access(maria.grant)
         guest = {"email": "guest@site.example", "password": PASSWORD}
         assert submit(Client(), invitation, **guest).status_code == 302, "the new one holds"
+
+    def test_a_member_from_before_is_let_in_once_an_operator_consents(self, linked: OpenTrain) -> None:
+        """In other letters, too; their account stays, their membership ends."""
+        self.stranger.email = "Maria.S@opentrain.work"
+        self.stranger.save()
+        maria = linked.hire(work_email="maria.s@opentrain.work")
+        linked.run()
+        assert maria.grant.state == AccessGrant.State.FAILED
+        assert "opentrain_bind" in maria.grant.last_error
+        bindings.bind(maria.grant)
+        linked.run()
+        assert maria.grant.host_user_ref == str(self.stranger.pk)
+        assert self.can_enter(maria.grant)
+        linked.end(maria)
+        linked.run()
+        self.stranger.refresh_from_db()
+        assert self.stranger.is_active
+        assert not self.can_enter(maria.grant)
+
+    def test_an_owner_who_was_hired_keeps_the_organization(self, linked: OpenTrain) -> None:
+        """Their membership is not what the contract gave."""
+        self.manager.email = "maria.s@opentrain.work"
+        self.manager.save()
+        maria = linked.hire(work_email="maria.s@opentrain.work")
+        linked.run()
+        bindings.bind(maria.grant)
+        linked.run()
+        assert maria.grant.host_user_ref == str(self.manager.pk)
+        linked.end(maria)
+        linked.run()
+        assert maria.grant.state == AccessGrant.State.REVOKED
+        assert self.opens(self.browser_of(self.manager), self.project_id)
 
     @one_for_all
     def test_each_project_is_opened_and_closed_on_its_own(self, linked: OpenTrain) -> None:
