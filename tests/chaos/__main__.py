@@ -20,7 +20,7 @@ from tests.chaos.stage import BROKER_URLS, stage
 
 DATABASE: Final = "postgres://postgres@127.0.0.1:5432/postgres"
 #: Seconds after the last fault within which everything has to be as it should.
-TIMEOUT: Final = 120.0
+TIMEOUT: Final = 240.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

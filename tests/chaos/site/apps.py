@@ -24,6 +24,7 @@ class ChaosConfig(AppConfig):
 
 def _shortened() -> list[tuple[ModuleType, str, object]]:
     # The models are there only once the apps are.
+    from django_opentrain import tasks
     from django_opentrain.adapters import mail
     from django_opentrain.models import installs
     from django_opentrain.services import endpoints
@@ -43,6 +44,8 @@ def _shortened() -> list[tuple[ModuleType, str, object]]:
         (locks, "LEASE", timedelta(seconds=20)),
         (locks, "CALL_LEASE", timedelta(seconds=4)),
         (mail, "MAX_SECONDS", float(os.environ.get("CHAOS_MAIL_SECONDS", "2"))),
+        # Shorter than the usage task's expiry, as in earnest: long sweeps in all processes would keep it out.
+        (tasks, "MAX_SWEEP_SECONDS", 5),
         (reporting, "LATEST_EFFECT", timedelta(seconds=6)),
     ]
 
