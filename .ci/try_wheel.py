@@ -1,8 +1,9 @@
 """Build the wheel, and follow the README's "Install in your site" to the letter in a new Django project.
 
 The documents' own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
-its first line names. The new site has to pass ``check --deploy`` without a warning of ours, show the customer's
-page, and take one signed event over HTTP. Then it tests its adapter as ``docs/testing.md`` says.
+its first line names. The new site has to pass ``check --deploy`` without a warning of ours, also without ``DEBUG``,
+show the login page and the customer's page, and take one signed event over HTTP. Then it tests its adapter as
+``docs/testing.md`` says.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SECTION = re.compile(r"^#+ ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE_NAME = re.compile(r"# (mysite/\w+\.py)\n")
+FILE_NAME = re.compile(r"# (mysite/\w+\.py)(?:, (before|from) Django 6\.1(?: on)?)?\n")
 OUR_WARNING = re.compile(r"\(opentrain\.[A-Z]\d+\)")
 SECRET = "whsec_only_for_this_test"
 
@@ -45,11 +46,12 @@ print(WebhookEvent.objects.get().status, ProjectLink.objects.get().external_proj
 OPEN_PAGE = """
 from django.contrib.auth import get_user_model
 from django.test import Client
-client = Client()
+client, host = Client(), {"host": "localhost"}
+login_page = client.get("/opentrain/", headers=host, follow=True)
 client.force_login(get_user_model().objects.create_user("customer"))
-print(client.get("/opentrain/", headers={"host": "localhost"}).status_code)
+print(login_page.status_code, client.get("/opentrain/", headers=host).status_code)
 """
-
+PRODUCTION = "from mysite.settings import *\nDEBUG = False\n"
 
 TRANSLATE = """
 from django.utils.translation import gettext, override
@@ -65,8 +67,10 @@ def main() -> None:
         wheel = build(work)
         environment = new_project(work, wheel)
         environment = follow(work, environment, "README.md", "Install in your site")
-        customer_page = shell(work, environment, OPEN_PAGE)
-        expect(customer_page == "200", f"the customer's page answers {customer_page}")
+        (work / "mysite" / "production.py").write_text(PRODUCTION, encoding="utf-8")
+        run_block(work, environment, "python manage.py check --deploy --settings mysite.production")
+        pages = shell(work, environment, OPEN_PAGE)
+        expect(pages == "200 200", f"the login page and the customer's page answer {pages}")
         german = shell(work, environment, TRANSLATE)
         expect(german == "Mit OpenTrain verbinden", f"the German catalogue says {german!r}")
         receive_event(work, environment)
@@ -151,8 +155,11 @@ def run_block(work: Path, environment: Mapping[str, str], text: str) -> dict[str
 def add_block(work: Path, text: str) -> None:
     """Append one ``python`` block to its file."""
     named = FILE_NAME.match(text)
-    expect(named is not None, f"this block names no file:\n{text}")
-    if named:
+    if named is None:
+        raise SystemExit(f"FAILED: this block names no file:\n{text}")
+    # A new project of Django 6.1 has this setting.
+    usual = "from" if "MAILERS" in (work / "mysite" / "settings.py").read_text(encoding="utf-8") else "before"
+    if named[2] in (None, usual):
         with (work / named[1]).open("a", encoding="utf-8") as file:
             file.write("\n" + text)
 

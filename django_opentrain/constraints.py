@@ -69,7 +69,11 @@ def split_url(value: object) -> SplitResult | None:
 
 def is_local(parts: SplitResult) -> bool:
     """Whether this URL leads to the machine itself."""
-    host = parts.hostname or ""
+    return is_this_machine(parts.hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether this name or address, in lower case, is the machine's own."""
     return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
 
 

@@ -59,6 +59,7 @@ SECRET_KEY = env("SECRET_KEY", default="") or kept("secret-key", lambda: secrets
 DEBUG = env.bool("DEBUG", default=False)
 PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", urlsplit(PUBLIC_URL).hostname])
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -116,16 +117,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
         }
 
+# Mail: without a server by default, mails are files.
+mail_server = env("EMAIL_HOST", default="")
+backend = f"django.core.mail.backends.{'smtp' if mail_server else 'filebased'}.EmailBackend"
 if django.VERSION >= (6, 1):
-    MAILERS = {
-        "default": {
-            "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
-            "OPTIONS": {"file_path": folder("mail")},
-        }
-    }
+    options = {"host": mail_server} if mail_server else {"file_path": folder("mail")}
+    MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = folder("mail")
+    EMAIL_BACKEND, EMAIL_HOST, EMAIL_FILE_PATH = backend, mail_server, folder("mail")
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="annotate@example.com")
 
 # Celery: without a server by default, its messages are files.
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="filesystem://")

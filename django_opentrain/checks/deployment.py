@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import base64
 import binascii
+import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.conf import settings
+from django import VERSION
+from django.conf import global_settings, settings
 from django.core.checks import CheckMessage
 from django.utils.http import is_same_domain
+from django.utils.module_loading import import_string
 
 from django_opentrain.checks.messages import value_of, warning
-from django_opentrain.conf import SETTING
-from django_opentrain.constraints import is_local, split_url
+from django_opentrain.conf import SETTING, SETTINGS
+from django_opentrain.constraints import MAILER, is_local, is_this_machine, split_url
+
+SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"
+FOR_DEVELOPMENT: Final = tuple(
+    f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")
+)
 
 
 def check_deployment(**_options: Any) -> list[CheckMessage]:
     """Run by ``check --deploy``."""
-    return [*_addresses(), *_forms(), *_keys()]
+    return [*_addresses(), *_forms(), *_keys(), *_mails()]
 
 
 def _addresses() -> Iterator[CheckMessage]:
@@ -68,3 +76,44 @@ def _was_made_up(key: object) -> bool:
     except (binascii.Error, ValueError):
         return False
     return bool(data) and (all(32 <= byte < 127 for byte in data) or len(set(data)) < 12)
+
+
+def _mails() -> Iterator[CheckMessage]:
+    if settings.DEBUG or not MAILER.holds(value_of("MAILER")) or not _sends_mails():
+        return
+    backend, host = _mailer()
+    if backend in FOR_DEVELOPMENT:
+        text = f"First-login mails reach no trainer: {backend} is for development."
+        yield warning(15, text, "Use your mail server's, or service's, backend in EMAIL_BACKEND or MAILERS.")
+    elif backend == SMTP and (not host or is_this_machine(host.lower())):
+        text = "First-login mails go to a mail server on this machine."
+        hint = (
+            "Name your mail server in EMAIL_HOST, or its OPTIONS in MAILERS. If one runs here, such as Postfix"
+            " as a relay, silence this check."
+        )
+        yield warning(15, text, hint)
+    elif settings.DEFAULT_FROM_EMAIL == global_settings.DEFAULT_FROM_EMAIL:
+        text = f"First-login mails come from {settings.DEFAULT_FROM_EMAIL}, which other mail servers refuse."
+        yield warning(15, text, "Set DEFAULT_FROM_EMAIL to an address of your domain.")
+
+
+def _sends_mails() -> bool:
+    """Whether the adapter does, in the default one's way. What can't be imported is reported elsewhere."""
+    default = import_string(SETTINGS["ADAPTER"].default)
+    try:
+        adapter = import_string(value_of("ADAPTER"))
+    except Exception:  # noqa: BLE001 - a module that fails when it is imported may raise anything
+        return False
+    return getattr(adapter, "invite", None) is default.invite and bool(adapter.sends_first_login)
+
+
+def _mailer() -> tuple[str, str]:
+    """The backend that sends first-login mails, and its host."""
+    mailers: Any = getattr(settings, "MAILERS", None) if VERSION >= (6, 1) else None
+    if mailers is None:
+        with warnings.catch_warnings():
+            # From Django 6.1 on they are deprecated, which it says itself where a site sets them.
+            warnings.simplefilter("ignore")
+            return settings.EMAIL_BACKEND, settings.EMAIL_HOST
+    chosen = mailers.get(value_of("MAILER"), {})
+    return chosen.get("BACKEND", SMTP), chosen.get("OPTIONS", {}).get("host", "")

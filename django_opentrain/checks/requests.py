@@ -1,4 +1,4 @@
-"""The path of a delivery to the receiver: URLs, middleware, proxies. And time zones."""
+"""The path of a delivery to the receiver: URLs, middleware, proxies. And time zones, and the login page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 import uuid
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, is_valid_path, resolve, reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import override
 
@@ -31,10 +33,10 @@ _POLITE_MIDDLEWARE: Final = (
 
 
 def check_requests(**_options: Any) -> list[CheckMessage]:
-    """Whether a POST from OpenTrain can reach the receiver."""
+    """Whether a POST from OpenTrain can reach the receiver, and people the login page."""
     if not configured():
         return []
-    return [*_clock(), *_proxy_header(), *_receiver()]
+    return [*_clock(), *_proxy_header(), *_receiver(), *_login_page()]
 
 
 def _clock() -> Iterator[CheckMessage]:
@@ -112,3 +114,20 @@ def _redirects(path: str) -> Iterator[CheckMessage]:
             " Set the header, or silence this check if the site serves TLS itself."
         )
         yield warning(5, text, hint)
+
+
+def _login_page() -> Iterator[CheckMessage]:
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return
+    with override(settings.LANGUAGE_CODE):
+        try:
+            url = urlsplit(resolve_url(str(settings.LOGIN_URL)))
+        except NoReverseMatch:
+            is_there = False
+        else:
+            path = f"/{url.path.removeprefix(get_script_prefix())}"
+            is_there = bool(url.netloc or is_valid_path(path) or is_valid_path(f"{path}/"))
+    if not is_there:
+        text = f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, and no such page is in the URLconf."
+        hint = "Name your login page. If another server answers at this path, silence this check."
+        yield warning(14, text, hint)

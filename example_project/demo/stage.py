@@ -42,6 +42,7 @@ def environment(folder: Path, stack: ExitStack) -> dict[str, str]:
         "DATA_DIR": str(folder / "data"),
         "CELERY_QUEUE": stack.enter_context(own_queue(broker_url, run)),
         "BEAT_PACE": PACE,
+        "EMAIL_HOST": "",
         "PYTHONUNBUFFERED": "1",
     }
     if "DATABASE_URL" in given:

@@ -13,10 +13,12 @@ import pytest
 from celery import Celery
 from cryptography.fernet import Fernet
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AbstractUser
 from django.core.checks import CheckMessage, run_checks
 from django.db import OperationalError, connection
 from django.db.utils import ConnectionHandler
 from django.http import HttpRequest, HttpResponse
+from django.test import override_settings
 from django.urls import include, path, re_path
 
 from django_opentrain import urls
@@ -33,6 +35,7 @@ HERE = __name__
 ROOT = Path(__file__).resolve().parent.parent.parent
 REMOVE = object()
 LOCAL = "http://localhost:8000"
+DEVELOPMENT_BACKENDS = ("console", "dummy", "filebased", "locmem")
 
 
 class Adapter(DjangoUsersAdapter):
@@ -43,6 +46,19 @@ class Adapter(DjangoUsersAdapter):
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         return None
+
+
+class InvitingAdapter(Adapter):
+    """One that lets trainers know in a way of its own."""
+
+    def invite(self, user: AbstractUser) -> bool:
+        return True
+
+
+class SilentAdapter(Adapter):
+    """One that sends nothing."""
+
+    sends_first_login = False
 
 
 class HalfAnAdapter(OpenTrainAdapter):
@@ -105,7 +121,21 @@ def right_site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         "ADAPTER": f"{HERE}.Adapter",
     }
     settings.CSRF_TRUSTED_ORIGINS = ["https://*.example.com", "https://annotate.example.com:8443"]
+    settings.DEFAULT_FROM_EMAIL = "annotate@example.com"
+    settings.LOGIN_URL = "https://login.example.com/"
+    mail_by(settings)
     monkeypatch.setattr(wakeup, "_host_app", celery())
+
+
+def mail_by(
+    settings: Any, backend: str = "django.core.mail.backends.smtp", host: str = "smtp.example.com"
+) -> None:
+    """Send mails by this backend; Django 6.1 knows it by another setting."""
+    if django.VERSION >= (6, 1):
+        sender = {"BACKEND": f"{backend}.EmailBackend", "OPTIONS": {"host": host}}
+        settings.MAILERS = {"default": sender, "trainers": sender}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST = f"{backend}.EmailBackend", host
 
 
 def found(*, deploy: bool = True) -> list[CheckMessage]:
@@ -221,6 +251,8 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("W009", "PUBLIC_URL", [LOCAL, "http://127.0.0.1:8000", "https://site.localhost"]),
     ("W010", "BASE_URL", ["http://127.0.0.1:8800"]),
     ("W018", "CSRF_TRUSTED_ORIGINS", [[], ["http://annotate.example.com"], ["https://example.com"]]),
+    ("W014", "LOGIN_URL", ["no-such-page", "/no/such/page/", "opentrain:nothing", "/accounts/", None]),
+    ("W015", "DEFAULT_FROM_EMAIL", ["webmaster@localhost"]),
     ("W011", "ENCRYPTION_KEYS", [["Zk1ub0tQRXJ0bDNqYm1NZ0t4d0V1VXRmQ2JhUVJpS2s="], ["A" * 43 + "="]]),
 ]
 
@@ -369,6 +401,9 @@ def test_redirects_that_a_delivery_would_meet(changes: Any, expected: list[str],
         ("ADAPTER", f"{HERE}.Adapter"),
         ("MIDDLEWARE", ["django.contrib.auth.middleware.LoginRequiredMiddleware"]),
         ("MIDDLEWARE", ["django.middleware.csrf.CsrfViewMiddleware", "core.middleware.DisableCSRF"]),
+        ("LOGIN_URL", "login"),
+        ("LOGIN_URL", "/accounts/login/?theme=dark"),
+        ("LOGIN_URL", "/accounts/login"),
         ("SECURE_PROXY_SSL_HEADER", (SSL, "https")),
         ("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_SSL", "on")),
         ("ROOT_URLCONF", Patterns(OURS, re_path("^(?P<rest>.*)$", anything))),
@@ -392,6 +427,48 @@ def test_plain_http_is_for_debugging(key: str, settings: Any) -> None:
     settings.DEBUG = True
     use(settings, key, "http://opentrain.internal:8800")
     assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "host", "expected"),
+    [
+        *((f"django.core.mail.backends.{name}", "", ["W015"]) for name in DEVELOPMENT_BACKENDS),
+        *(
+            ("django.core.mail.backends.smtp", host, ["W015"])
+            for host in ("", "LOCALHOST", "127.0.0.1", "::1")
+        ),
+        ("anymail.backends.mailgun", "", []),
+    ],
+)
+def test_mails_that_would_reach_no_trainer(
+    backend: str, host: str, expected: list[str], settings: Any
+) -> None:
+    mail_by(settings, backend, host)
+    assert ids() == expected
+    assert ids(deploy=False) == []
+    for adapter in ("InvitingAdapter", "SilentAdapter"):
+        with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": f"{HERE}.{adapter}"}):
+            assert ids() == []
+    settings.DEBUG = True
+    assert ids() == []
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="there are no MAILERS")
+def test_the_chosen_mailer_is_judged(settings: Any) -> None:
+    settings.MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"},
+        "trainers": settings.MAILERS["trainers"],
+    }
+    assert ids() == ["W015"]
+    use(settings, "MAILER", "trainers")
+    assert ids() == []
+    use(settings, "MAILER", "default")
+    settings.MAILERS = {"default": {"OPTIONS": {"host": "smtp.example.com"}}}
+    assert ids() == []
+    settings.MAILERS = {}
+    assert ids() == ["W015"]
+    del settings.MAILERS
+    assert ids() == ["W015"]
 
 
 def test_a_similar_key_is_proposed(settings: Any) -> None:

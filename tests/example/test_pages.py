@@ -40,3 +40,22 @@ def test_its_command_line(tmp_path: Path, command: list[str]) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.slow
+def test_with_servers_no_check_of_ours_has_anything_to_say(tmp_path: Path) -> None:
+    servers = {
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "PUBLIC_URL": "https://annotate.example.com",
+        "OPENTRAIN_BASE_URL": "https://app.opentrain.ai",
+        "EMAIL_HOST": "smtp.example.com",
+    }
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "example_project" / "manage.py"), "check", "--deploy"],
+        cwd=tmp_path,
+        env={**os.environ, "DATA_DIR": str(tmp_path / "data"), **servers},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "opentrain." not in run.stdout + run.stderr
