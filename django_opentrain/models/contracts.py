@@ -183,3 +183,8 @@ class Contract(TimestampedModel):
 
     def __str__(self) -> str:
         return self.title or self.opentrain_id
+
+    @property
+    def log_fields(self) -> dict[str, str | None]:
+        """What a line about it in the log has as ``extra``."""
+        return {"contract": self.opentrain_id, **self.install.log_fields}

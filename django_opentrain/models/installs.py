@@ -225,6 +225,11 @@ class Install(TimestampedModel):
         """Whether it has not ended, even if the token needs to be renewed."""
         return self.status in self.LIVE
 
+    @property
+    def log_fields(self) -> dict[str, str | None]:
+        """What a line about it in the log has as ``extra``."""
+        return {"install": self.opentrain_id}
+
     def has_scope(self, scope: str) -> bool:
         """Whether the customer granted this scope."""
         return has_scope(self.scopes, scope)

@@ -80,7 +80,11 @@ def _replace_compromised(endpoint: WebhookEndpoint) -> WebhookEndpoint:
         updated_at=now,
         **Reason.note(_("Its secret was compromised.")).columns("last_error"),
     )
-    logger.warning("The secret of webhook endpoint %s is compromised: it is refused.", endpoint.key)
+    logger.warning(
+        "The secret of webhook endpoint %s is compromised: it is refused.",
+        endpoint.key,
+        extra=endpoint.install.log_fields,
+    )
     retries.request_reconcile(endpoint.install)
     with exclusive_lease(endpoint.install):
         return ensure(endpoint.install)
@@ -249,7 +253,11 @@ def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
         info = client.update_webhook_endpoint(info.id, url=wanted_url, event_types=list(wanted_types))
     disabled = info.status == catalog.ENDPOINT_DISABLED
     if disabled and endpoint.status not in (Status.PAUSED, Status.DISABLED):
-        logger.error("Webhook endpoint %s is disabled on OpenTrain: re-enabling it.", endpoint.key)
+        logger.error(
+            "Webhook endpoint %s is disabled on OpenTrain: re-enabling it.",
+            endpoint.key,
+            extra=endpoint.install.log_fields,
+        )
         _remember(endpoint, info, Status.DISABLED)
     if endpoint.status == Status.DISABLED:
         # Even if it is active again: its recovery was interrupted before the failed deliveries were sent again.
@@ -305,7 +313,11 @@ def _delete(endpoint: WebhookEndpoint) -> None:
     except NotFound as error:
         if not error.from_opentrain:
             raise
-        logger.info("Webhook endpoint %s no longer existed on OpenTrain.", endpoint.key)
+        logger.info(
+            "Webhook endpoint %s no longer existed on OpenTrain.",
+            endpoint.key,
+            extra=endpoint.install.log_fields,
+        )
     _mark_removed(endpoint, "")
 
 

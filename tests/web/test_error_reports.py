@@ -89,7 +89,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     def log(*_arguments: object, **_more: object) -> None:
         look()
 
-    monkeypatch.setattr(logging.getLogger("django_opentrain.web.views.receiver"), "error", log)
+    monkeypatch.setattr(logging.getLogger("django_opentrain.web.refusals"), "log", log)
     got_request_exception.connect(look)
     yield found
     got_request_exception.disconnect(look)

@@ -21,6 +21,7 @@ from django.utils import translation
 from django_opentrain.conf import SETTINGS
 from django_opentrain.crypto import generate_key
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.web import refusals
 from django_opentrain.web.views.receiver import receive
 from tests.factories import make_endpoint, make_install
 from tests.web.deliveries import BODY, deliver, headers, signature
@@ -188,6 +189,52 @@ def test_a_lost_key_is_explained_in_the_log(
         assert deliver(stranger, endpoint) == 503
     assert "ENCRYPTION_KEYS" in caplog.text
     assert deliver(stranger, endpoint) == 200
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{each.levelname} {each.getMessage()}" for each in caplog.records]
+
+
+def test_many_refused_deliveries_are_one_line(
+    stranger: Client,
+    endpoint: WebhookEndpoint,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forged = signature("whsec_other", BODY)
+    for _number in range(200):
+        assert deliver(stranger, endpoint, HTTP_X_OPENTRAIN_SIGNATURE=forged) == 400
+    text = f"WARNING Refused a delivery to webhook endpoint {endpoint.key}: its signature is not valid."
+    assert lines(caplog) == [text]
+    assert caplog.records[0].__dict__["endpoint"] == str(endpoint.key)
+    monkeypatch.setattr(refusals, "LINE_SECONDS", 0)
+    refusals._kinds.update({kind: (0.0, count) for kind, (_due, count) in refusals._kinds.items()})
+    deliver(stranger, endpoint, HTTP_X_OPENTRAIN_SIGNATURE=forged)
+    assert lines(caplog)[1:] == [f"{text} So were 199 more since the last such line."]
+
+
+def test_each_endpoint_and_reason_has_its_line(
+    stranger: Client, endpoint: WebhookEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make_endpoint(make_install("globex"))
+    for each in (endpoint, other, endpoint, other):
+        deliver(stranger, each, HTTP_X_OPENTRAIN_SIGNATURE=signature("whsec_other", BODY))
+        deliver(stranger, each, CONTENT_LENGTH="-1")
+    assert len(caplog.records) == 4
+
+
+def test_what_could_not_be_stored_is_an_error_of_django_once_too(
+    stranger: Client, endpoint: WebhookEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Django's default logging mails these to the admins."""
+
+    def down(*_statement: object) -> None:
+        raise OperationalError
+
+    with connection.execute_wrapper(down):
+        assert [deliver(stranger, endpoint) for _number in range(50)] == [503] * 50
+    assert [each.name for each in caplog.records] == ["django_opentrain.web.refusals", "django.request"]
+    assert {each.levelno for each in caplog.records} == {logging.ERROR}
 
 
 def test_a_refusal_is_logged_without_what_was_sent(

@@ -87,6 +87,7 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
         grant.desired,
         grant.attempts,
         describe(error),
+        extra=grant.contract.log_fields,
     )
     return outcome
 

@@ -151,7 +151,12 @@ def _announce_budget(pk: int) -> bool:
     try:
         get_adapter().budget_changed(contract, previous)
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
-        logger.error("budget_changed failed for contract %s: %s", contract.opentrain_id, describe(error))
+        logger.error(
+            "budget_changed failed for contract %s: %s",
+            contract.opentrain_id,
+            describe(error),
+            extra=contract.log_fields,
+        )
         again = timezone.now() + backoff(contract.announce_attempts)
         rows.update(next_announce_at=again, **Reason.of(error).columns("announce_error"))
         return False

@@ -147,7 +147,12 @@ def _count(claim: Claim) -> None:
             "state": AccessGrant.State.FAILED,
             **Reason.note(_("The last attempt did not finish: its process ended.")).columns("last_error"),
         }
-        logger.error("Access grant %s: attempt %d did not finish, its process ended.", row.pk, row.attempts)
+        logger.error(
+            "Access grant %s: attempt %d did not finish, its process ended.",
+            row.pk,
+            row.attempts,
+            extra=row.contract.log_fields,
+        )
     row.attempts += 1
     if row.desired == AccessGrant.Desired.GRANTED and not row.opened_project_id:
         changes["opened_project_id"] = row.opened_project_id = row.external_project_id
@@ -209,7 +214,11 @@ def _record_late(row: AccessGrant, actual: dict[str, Any], *, released: bool) ->
         uncertain.filter(desired=desired, state=desired).update(
             state=AccessGrant.State.PENDING, next_attempt_at=None, attempt_began_at=None
         )
-    logger.warning("Access grant %s changed during its attempt; it will be retried.", row.pk)
+    logger.warning(
+        "Access grant %s changed during its attempt; it will be retried.",
+        row.pk,
+        extra=row.contract.log_fields,
+    )
 
 
 def _announce(row: AccessGrant, outcome: Outcome) -> None:

@@ -60,7 +60,12 @@ def finish(install: Install) -> None:
             if install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install, error)
                 raise
-            logger.error("Install %s ends with work undone: %s", install.opentrain_id, describe(error))
+            logger.error(
+                "Install %s ends with work undone: %s",
+                install.opentrain_id,
+                describe(error),
+                extra=install.log_fields,
+            )
         else:
             if _unreported(install) and install.reconcile_attempts < MAX_ATTEMPTS:
                 _postpone(install, None)
@@ -81,7 +86,12 @@ def _postpone(install: Install, error: Exception | None) -> None:
 
 def _delete_token(install: Install) -> None:
     if days := _unreported(install):
-        logger.error("Install %s ends with %d days of usage unreported.", install.opentrain_id, days)
+        logger.error(
+            "Install %s ends with %d days of usage unreported.",
+            install.opentrain_id,
+            days,
+            extra=install.log_fields,
+        )
     _leaving(install).update(token=None, next_reconcile_at=None, reconcile_attempts=0)
 
 

@@ -54,7 +54,7 @@ def _is_same(old: Install, info: InstallInfo, client: PlatformClient) -> bool:
     same = _has_its_job(old, client)
     if not same:
         text = "Install %s: whether it is of the organization of %s is unknown, so nothing is taken over."
-        logger.warning(text, old.opentrain_id, info.id)
+        logger.warning(text, old.opentrain_id, info.id, extra=old.log_fields)
     return same
 
 

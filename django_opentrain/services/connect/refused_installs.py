@@ -41,6 +41,7 @@ def end_access(install: Install) -> int:
                 " confirmed.",
                 install.opentrain_id,
                 held,
+                extra=install.log_fields,
             )
             return 0
         return grants.revoke(

@@ -106,7 +106,14 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
         row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
-    logger.error("Webhook event %s (%s) failed, attempt %d: %s", row.pk, row.type, row.attempts, row.error)
+    logger.error(
+        "Webhook event %s (%s) failed, attempt %d: %s",
+        row.pk,
+        row.type,
+        row.attempts,
+        row.error,
+        extra={"event_type": row.type, **event.endpoint.install.log_fields},
+    )
 
 
 def drain() -> int:

@@ -204,7 +204,9 @@ def finish_removal(row: ProjectLink, cause: str = "operator") -> ProjectLink:
         if not (isinstance(error, NotFound) and error.from_opentrain):
             _keep_error(row, error)
             raise
-        logger.info("Project link %s no longer existed on OpenTrain.", row.opentrain_id)
+        logger.info(
+            "Project link %s no longer existed on OpenTrain.", row.opentrain_id, extra=row.install.log_fields
+        )
     records.mark_removed(row, f"{cause}: project unlinked")
     row.refresh_from_db()
     return row

@@ -31,7 +31,12 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
         if link is not None and link.live:
             contradiction = contradicts(link, info)
             if contradiction:
-                logger.error("Project link %s: %s", link.opentrain_id, contradiction)
+                logger.error(
+                    "Project link %s: %s",
+                    link.opentrain_id,
+                    contradiction,
+                    extra=install.log_fields,
+                )
             else:
                 _fill(link, info)
                 link.status = ProjectLink.Status.ACTIVE

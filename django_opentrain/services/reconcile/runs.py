@@ -190,6 +190,7 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
         row.opentrain_id,
         removals,
         outcome.wanted,
+        extra=row.log_fields,
     )
     outcome.held.extend(change for change in changes if change.removes and change.instead is None)
     return [change.instead or change for change in changes if change.instead or not change.removes]

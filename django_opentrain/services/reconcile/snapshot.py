@@ -86,7 +86,7 @@ def _list_contracts(
                 _("OpenTrain lists only the newest %(limit)d %(status)s contracts of project %(project)s."),
                 {"limit": limit, "status": status, "project": link.external_project_id},
             )
-            logger.error("Install %s: %s", install.opentrain_id, text)
+            logger.error("Install %s: %s", install.opentrain_id, text, extra=install.log_fields)
             remote.problems.append(text)
 
 

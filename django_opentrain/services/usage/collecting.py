@@ -110,7 +110,9 @@ def _left_out(contract: Contract, problems: list[str]) -> str:
         "%(count)d days that were collected can't be true and were left out: %(reason)s",
         len(problems),
     ) % {"count": len(problems), "reason": problems[0]}
-    logger.error("Usage of contract %s: %s", contract.opentrain_id, redact(message))
+    logger.error(
+        "Usage of contract %s: %s", contract.opentrain_id, redact(message), extra=contract.log_fields
+    )
     return redact(message)
 
 

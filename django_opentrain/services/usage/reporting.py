@@ -161,7 +161,13 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
     reason = redact(f"{error} {json.dumps(details)}" if details else str(error))
     result.refused += 1
     result.errors.append(f"{row.work_date}: {reason}")
-    logger.error("OpenTrain refused contract %s's usage of %s: %s", row.contract_id, row.work_date, reason)
+    logger.error(
+        "OpenTrain refused contract %s's usage of %s: %s",
+        row.contract.opentrain_id,
+        row.work_date,
+        reason,
+        extra=row.contract.log_fields,
+    )
     now = timezone.now()
     DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
         status=DailyUsage.Status.REFUSED,

@@ -96,7 +96,12 @@ def _report_last(contract: Contract) -> None:
         refused = isinstance(error, OpenTrainAPIError) and error.from_opentrain and not error.outcome_unknown
         if not refused or isinstance(error, (Unauthorized, RateLimited)):
             raise
-        logger.error("Contract %s loses its link unreported: %s", contract.opentrain_id, describe(error))
+        logger.error(
+            "Contract %s loses its link unreported: %s",
+            contract.opentrain_id,
+            describe(error),
+            extra=contract.log_fields,
+        )
 
 
 def _collectable(now: datetime) -> ContractQuerySet:
@@ -133,7 +138,12 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
 
 
 def _note_failure(contract: Contract, error: BaseException) -> None:
-    logger.error("Collecting the usage of contract %s failed: %s", contract.opentrain_id, describe(error))
+    logger.error(
+        "Collecting the usage of contract %s failed: %s",
+        contract.opentrain_id,
+        describe(error),
+        extra=contract.log_fields,
+    )
     Contract.objects.filter(pk=contract.pk).update(
         next_collect_at=timezone.now() + backoff(contract.collect_attempts),
         **Reason.of(error).columns("collect_error"),
@@ -148,6 +158,7 @@ def _note_interrupted(install: Install) -> None:
             "Install %s: the process that collected usage ended in the host's code, in %d contract(s).",
             install.opentrain_id,
             count,
+            extra=install.log_fields,
         )
 
 

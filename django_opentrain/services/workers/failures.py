@@ -17,7 +17,9 @@ def log_failure(logger: logging.Logger, doing: str, install: Install, error: Exc
     Not with a traceback, which error reporters send with the values of all local variables.
     """
     if isinstance(error, EXPECTED):
-        logger.warning("%s install %s failed: %s", doing, install.opentrain_id, describe(error))
+        logger.warning(
+            "%s install %s failed: %s", doing, install.opentrain_id, describe(error), extra=install.log_fields
+        )
         return
     last = traceback.extract_tb(error.__traceback__)[-1]
     logger.error(
@@ -27,4 +29,5 @@ def log_failure(logger: logging.Logger, doing: str, install: Install, error: Exc
         describe(error),
         Path(last.filename).name,
         last.lineno,
+        extra=install.log_fields,
     )

@@ -21,11 +21,10 @@ from django_opentrain.errors import BadSignature, UndecryptableError, UnknownEnd
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
+from django_opentrain.web import refusals
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-
-logger = logging.getLogger(__name__)
 
 _META_KEYS = {
     name: "HTTP_" + name.upper().replace("-", "_")
@@ -69,21 +68,17 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
         headers = _headers(request)
         inbox.check_headers(key, headers)
         inbox.receive(key, headers, _bounded_body(request, stream))
-    except Unacceptable as error:
-        logger.warning("Refused a delivery to webhook endpoint %s: %s", key, error)
-        return _answer(error.status)
     except UnknownEndpoint:
         return _answer(404)
+    except Unacceptable as error:
+        return _refuse(error.status, logging.WARNING, key, str(error))
     except BadSignature:
-        logger.warning("Refused a delivery to webhook endpoint %s: its signature is not valid.", key)
-        return _answer(400)
+        return _refuse(400, logging.WARNING, key, "its signature is not valid.")
     except UndecryptableError as error:
-        logger.error("Could not verify a delivery to webhook endpoint %s. %s", key, error)
-        return _answer(503, **{"Retry-After": RETRY_AFTER})
+        return _refuse(503, logging.ERROR, key, f"it could not be verified. {error}")
     except AnyDatabaseError as error:
         # Only the type: a database's message can quote the row.
-        logger.error("Could not store a delivery to webhook endpoint %s: %s", key, type(error).__name__)
-        return _answer(503, **{"Retry-After": RETRY_AFTER})
+        return _refuse(503, logging.ERROR, key, f"it could not be stored: {type(error).__name__}.")
     return _answer(200)
 
 
@@ -128,6 +123,15 @@ def _bounded_body(request: HttpRequest, stream: Readable) -> SecretBytes:
         # Not every WSGI server passes chunked requests on.
         raise Unacceptable(411, "it has no Content-Length.")
     return body
+
+
+def _refuse(status: int, level: int, key: UUID, reason: str) -> HttpResponse:
+    logged = refusals.log(level, key, reason)
+    response = _answer(status, **({"Retry-After": RETRY_AFTER} if status == 503 else {}))
+    # Else Django logs each one. What is ours to repair it may mail to the admins, as often as we log it.
+    quiet = level < logging.ERROR or not logged
+    response._has_been_logged = quiet  # type: ignore[attr-defined] # noqa: SLF001 - it has no public name
+    return response
 
 
 def _answer(status: int, **headers: str) -> HttpResponse:
