@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import django_opentrain.sandbox
-from django_opentrain.platform import operations
+from django_opentrain.platform import catalog, operations
 from django_opentrain.platform.spec import Kind, NotASpecError, compare
 from django_opentrain.platform.spec.expectations import EXCHANGES, Read, Sent
 from tests.platform.spec_recorder import Recorder, recorded_calls
@@ -22,6 +23,16 @@ SERVED: dict[str, Any] = json.loads(
     (Path(django_opentrain.sandbox.__file__).parent / "openapi.json").read_text(encoding="utf-8")
 )
 BREAKING, NEW, HARMLESS = Kind.BREAKING, Kind.NEW, Kind.HARMLESS
+
+#: The schemas of what is sent.
+REQUESTS = (
+    "CreateProjectLink",
+    "UsageEntry",
+    "ReportUsage",
+    "CreateWebhookEndpoint",
+    "UpdateWebhookEndpoint",
+    "Redeliver",
+)
 
 Change = Callable[[dict[str, Any]], object]
 MUTATIONS: list[Any] = []
@@ -288,6 +299,11 @@ def what_is_not_needed_may_be_null(document: dict[str, Any]) -> None:
     schema(document, "Contract")["properties"]["title"] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
+@mutation(BREAKING, "response.contracts[].id: is optional, but needed")
+def what_is_needed_became_optional(document: dict[str, Any]) -> None:
+    schema(document, "Contract")["required"].remove("id")
+
+
 @mutation(HARMLESS, "response.contracts[].id: is optional, but needed")
 def a_sloppy_document(document: dict[str, Any]) -> None:
     del schema(document, "Contract")["required"]
@@ -307,9 +323,24 @@ def event_type_that_is_gone(document: dict[str, Any]) -> None:
     schema(document, "EventType")["enum"].remove("install.revoked")
 
 
-@mutation(HARMLESS, "paymentType: no longer has the value FIXED_PRICE")
-def enum_value_removed_from_what_is_read(document: dict[str, Any]) -> None:
-    schema(document, "PaymentType")["enum"].remove("FIXED_PRICE")
+@mutation(HARMLESS, "every error.code: no longer has the value CONFLICT")
+def enum_value_removed_from_what_is_passed_on(document: dict[str, Any]) -> None:
+    schema(document, "Error")["properties"]["code"]["enum"].remove("CONFLICT")
+
+
+@mutation(BREAKING, "response.install.status: no longer has the value ACTIVE")
+def installs_that_are_never_active(document: dict[str, Any]) -> None:
+    schema(document, "Install")["properties"]["status"]["enum"] = ["ENABLED", "REVOKED"]
+
+
+@mutation(HARMLESS)
+def installs_with_all_their_states(document: dict[str, Any]) -> None:
+    schema(document, "Install")["properties"]["status"]["enum"] = ["ACTIVE", "REVOKED"]
+
+
+@mutation(BREAKING, "eventTypes[]: has the limit 5, where 8 is assumed")
+def fewer_event_types(document: dict[str, Any]) -> None:
+    schema(document, "CreateWebhookEndpoint")["properties"]["eventTypes"]["maxItems"] = 5
 
 
 @mutation(NEW, "every error.code: has the new value TEAPOT")
@@ -438,6 +469,115 @@ def test_no_document_makes_it_fail(path: tuple[Any, ...], value: Any) -> None:
         compare(document)
     except NotASpecError:
         assert path[0] in ("openapi", "paths")
+
+
+# Every value, member and type on which something depends -----------------------------------------
+
+ACTED_ON = {
+    "Scope": catalog.SCOPES,
+    "EventType": catalog.EVENT_TYPES,
+    "ProvisioningMode": catalog.PROVISIONING_MODES,
+    "EndpointStatus": catalog.ENDPOINT_STATUSES,
+    "ContractStatus": catalog.CONTRACT_STATUSES,
+    "BudgetState": catalog.BUDGET_STATES,
+    "PaymentType": catalog.PAYMENT_TYPES,
+}
+
+
+def worst(document: dict[str, Any]) -> Kind:
+    return max((each.kind for each in compare(document)), default=HARMLESS)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, each) for name in ACTED_ON for each in ACTED_ON[name]])
+@pytest.mark.parametrize("instead", [(), ("other",)], ids=["removed", "renamed"])
+def test_a_value_that_is_acted_on_and_vanished_breaks(
+    name: str, value: str, instead: tuple[str, ...]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        values = schema(document, name)["enum"]
+        values.remove(value)
+        values += instead
+
+    found = compare(changed(change))
+    assert any(each.kind == BREAKING and each.text == f"no longer has the value {value}" for each in found), (
+        found
+    )
+
+
+def test_every_listed_value_is_one_of_these() -> None:
+    """Else a schema of the document, or a value, would not be tried."""
+    listed = {name: each["enum"] for name, each in SERVED["components"]["schemas"].items() if "enum" in each}
+    assert {name: set(each) for name, each in listed.items()} == {
+        name: set(each) for name, each in ACTED_ON.items()
+    }
+
+
+def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """The object schema itself: behind references, lists and "or null"."""
+    while True:
+        options = [each for each in node.get("oneOf", ()) if each != {"type": "null"}]
+        if "$ref" in node:
+            node = schema(document, node["$ref"].rpartition("/")[2])
+        elif options or "items" in node:
+            node = options[0] if options else node["items"]
+        else:
+            return node
+
+
+def places(expected: tuple[Read, ...], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Read]]:
+    for each in expected:
+        yield (*path, each.name), each
+        yield from places(each.members, (*path, each.name))
+
+
+def owner(document: dict[str, Any], each: operations.Operation, path: tuple[str, ...]) -> dict[str, Any]:
+    """The schema of the object in a response that has the last member of ``path``."""
+    served = {re.sub(r"\{.*?\}", "{}", name): node for name, node in document["paths"].items()}
+    responses = served[re.sub(r"\{.*?\}", "{}", each.path)][each.method.lower()]["responses"]
+    response = next(node for status, node in responses.items() if status[0] == "2")
+    node = resolved(document, response["content"]["application/json"]["schema"])
+    for name in path[:-1]:
+        node = resolved(document, node["properties"][name])
+    return node
+
+
+READ = [
+    pytest.param(each, path, read, id=f"{each.name}-{'.'.join(path)}")
+    for each in operations.OPERATIONS
+    for path, read in places(EXCHANGES[each].response)
+]
+
+
+@pytest.mark.parametrize(("each", "path", "read"), READ)
+def test_each_member_that_is_read_is_missed(
+    each: operations.Operation, path: tuple[str, ...], read: Read
+) -> None:
+    def remove(document: dict[str, Any]) -> None:
+        del owner(document, each, path)["properties"][path[-1]]
+
+    def retype(document: dict[str, Any]) -> None:
+        owner(document, each, path)["properties"][path[-1]] = {"type": "boolean"}
+
+    def make_optional(document: dict[str, Any]) -> None:
+        required = owner(document, each, path).get("required", [])
+        required[:] = [name for name in required if name != path[-1]]
+
+    assert worst(changed(remove)) == BREAKING
+    if "boolean" not in read.types:
+        assert worst(changed(retype)) == BREAKING
+    # An object without any required member is a sloppy document's.
+    listed = set(owner(SERVED, each, path).get("required", ())) - {path[-1]}
+    assert worst(changed(make_optional)) == (BREAKING if read.essential and listed else HARMLESS)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_each_body_that_needs_more_breaks(name: str) -> None:
+    def change(document: dict[str, Any]) -> None:
+        body = schema(document, name)
+        body["properties"]["reason"] = {"type": "string"}
+        body.setdefault("required", []).append("reason")
+
+    assert worst(changed(change)) == BREAKING
 
 
 # The table against the code -------------------------------------------------------------------

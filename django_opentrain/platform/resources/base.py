@@ -65,6 +65,7 @@ class Member:
     :ivar name: OpenTrain's; "" for the attribute's in camel case.
     :ivar essential: without it the resource is malformed.
     :ivar known: the values that we know.
+    :ivar acts_on: those on which something depends.
     :ivar resource: what a nested object is read as.
     """
 
@@ -72,6 +73,7 @@ class Member:
     kind: Kind[Any]
     essential: bool
     known: tuple[str, ...] = ()
+    acts_on: tuple[str, ...] = ()
     resource: type[Resource] | None = None
 
     def read(self, data: Fields, name: str) -> Any:
@@ -89,11 +91,15 @@ def member(
     name: str = "",
     essential: bool = False,
     known: tuple[str, ...] = (),
+    acts_on: tuple[str, ...] = (),
     repr: bool = True,  # noqa: A002 - as dataclasses have it
 ) -> T:
-    """An attribute that is read as ``kind``. One that may be missing has what ``kind`` makes of nothing."""
+    """An attribute that is read as ``kind``. One that may be missing has what ``kind`` makes of nothing.
+
+    Something depends on each of the ``known`` values, or on those in ``acts_on`` where OpenTrain doesn't list all.
+    """
     default = MISSING if essential else kind.read(None)
-    declared = Member(name=name, kind=kind, essential=essential, known=known)
+    declared = Member(name=name, kind=kind, essential=essential, known=known, acts_on=acts_on or known)
     made: Any = field(default=default, repr=repr, metadata={"member": declared})
     return made  # type: ignore[no-any-return] # dataclass() puts the value in its place
 

@@ -46,7 +46,7 @@ class InstallInfo(Resource):
     """One customer's grant to the app."""
 
     id: str = member(ID, essential=True)
-    status: str = member(CHOICE)
+    status: str = member(CHOICE, acts_on=(catalog.INSTALL_ACTIVE,))
     scopes: tuple[str, ...] = member(IDS, known=catalog.SCOPES)
     pii_consent: bool = member(FLAG)
     organization_id: str = member(ID)

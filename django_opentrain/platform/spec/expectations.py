@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django_opentrain.platform import catalog, operations
@@ -30,12 +30,15 @@ BOOLEAN: Final[JsonTypes] = frozenset({"boolean"})
 
 @dataclass(frozen=True)
 class Read:
-    """A member of a response. ``essential``: without it the response is of no use. ``known``: the values we know."""
+    """A member of a response. ``essential``: without it the response is of no use. ``known``: the values we know;
+    ``acts_on``: those without which something would not happen any more.
+    """
 
     name: str
     types: JsonTypes
     essential: bool = False
     known: tuple[str, ...] = ()
+    acts_on: tuple[str, ...] = ()
     #: Of an object, or of each object in a list.
     members: tuple[Read, ...] = ()
 
@@ -80,7 +83,7 @@ USAGE_ENTRY: Final = (
     Sent("workerOpentrainUserId", TEXT),
     Sent("externalReportId", TEXT),
 )
-EVENT_TYPES: Final = Sent("eventTypes", LIST, values=catalog.EVENT_TYPES)
+EVENT_TYPES: Final = Sent("eventTypes", LIST, values=catalog.EVENT_TYPES, most=len(catalog.EVENT_TYPES))
 
 
 def reads(resource: type[Resource]) -> tuple[Read, ...]:
@@ -91,6 +94,7 @@ def reads(resource: type[Resource]) -> tuple[Read, ...]:
             each.kind.types,
             essential=each.essential,
             known=each.known,
+            acts_on=each.acts_on,
             members=() if each.resource is None else reads(each.resource),
         )
         for name, each in resource.members().values()
@@ -145,7 +149,7 @@ EXCHANGES: Final[Mapping[operations.Operation, Exchange]] = {
     operations.CREATE_WEBHOOK_ENDPOINT: Exchange(
         body=(
             Sent("url", TEXT, always=True),
-            Sent("eventTypes", LIST, always=True, values=catalog.EVENT_TYPES),
+            replace(EVENT_TYPES, always=True),
         ),
         response=reads(CreatedWebhookEndpoint),
     ),

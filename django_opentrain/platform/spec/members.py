@@ -39,7 +39,9 @@ def compare_read(
         found = shape_of(document, shape.properties[each.name])
         yield from _read_member(document, each, found, _path(where, each.name, each.types))
         if each.essential and each.name not in shape.required:
-            yield Difference(Kind.HARMLESS, f"{where}.{each.name}", "is optional, but needed")
+            # A document that requires nothing of an object is sloppy; one that requires the others is not.
+            kind = Kind.BREAKING if shape.required else Kind.HARMLESS
+            yield Difference(kind, f"{where}.{each.name}", "is optional, but needed")
     for name in sorted(set(shape.properties) - names):
         yield Difference(Kind.NEW, f"{where}.{name}", "is new, but not read")
 
@@ -59,20 +61,22 @@ def _read_member(
             return
     if found.nullable and expected.essential:
         yield Difference(Kind.BREAKING, where, "may be null, but is needed")
-    if expected.known:
-        yield from _read_values(inner.enum, expected.known, where)
+    yield from _read_values(inner.enum, expected, where)
     if expected.members:
         yield from compare_read(document, inner, expected.members, where)
 
 
-def _read_values(offered: frozenset[str] | None, known: tuple[str, ...], where: str) -> Iterator[Difference]:
+def _read_values(offered: frozenset[str] | None, expected: Read, where: str) -> Iterator[Difference]:
+    known, acts_on = set(expected.known), set(expected.acts_on)
     if offered is None:
-        yield Difference(Kind.HARMLESS, where, "doesn't list its values")
+        if known:
+            yield Difference(Kind.HARMLESS, where, "doesn't list its values")
         return
-    for value in sorted(offered - set(known)):
+    for value in sorted(offered - known if known else ()):
         yield Difference(Kind.NEW, where, f"has the new value {value}")
-    for value in sorted(set(known) - offered):
-        yield Difference(Kind.HARMLESS, where, f"no longer has the value {value}")
+    for value in sorted((known | acts_on) - offered):
+        kind = Kind.BREAKING if value in acts_on else Kind.HARMLESS
+        yield Difference(kind, where, f"no longer has the value {value}")
 
 
 # What is sent ---------------------------------------------------------------------------------
