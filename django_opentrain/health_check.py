@@ -21,9 +21,9 @@ class OpenTrainHealthCheck(HealthCheck):  # type: ignore[misc] # its base is unt
     """Whether OpenTrain's events are processed here: the same as the URL ``health/`` reports."""
 
     def run(self) -> None:
-        """Raises ``ServiceUnavailable`` while nothing runs on schedule, ``ServiceWarning`` while events wait."""
+        """Raises ``ServiceUnavailable`` while nothing runs on schedule, ``ServiceWarning`` if events wait or fail."""
         pulse = heartbeat.pulse()
         if not pulse.swept_lately:
             raise ServiceUnavailable("No sweep of django-opentrain has run recently: run opentrain_doctor.")
         if not pulse.healthy:
-            raise ServiceWarning("Events from OpenTrain wait to be processed: run opentrain_doctor.")
+            raise ServiceWarning("Events from OpenTrain wait to be processed, or fail: run opentrain_doctor.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from io import StringIO
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,6 +21,8 @@ from django_opentrain.services.purge import key_rotation
 from tests.factories import make_endpoint, make_event, make_install, make_participant
 
 pytestmark = pytest.mark.django_db
+
+OPERATIONS = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -57,6 +62,23 @@ def test_after_a_rotation_the_old_key_may_go(install: Install, settings: Any) ->
     assert Participant.objects.get().work_email == "maria@opentrain.work"
     assert WebhookEndpoint.objects.get().secret == "whsec_secret"
     assert WebhookEvent.objects.get().body == b'{"id": "1"}'
+
+
+def test_the_documented_steps_let_old_and_new_processes_read_each_other(settings: Any) -> None:
+    """Processes are restarted one after the other: those of two steps run at the same time."""
+    section = OPERATIONS.partition("## Changing the encryption key\n")[2].partition("\n## ")[0]
+    steps = ["old", *re.findall(r"`ENCRYPTION_KEYS = \[([a-z, ]+)\]`", section)]
+    assert (steps[-1], len(steps)) == ("new", 4)
+    keys = {"old": crypto.generate_key(), "new": crypto.generate_key()}
+    lists = [[keys[name] for name in step.split(", ")] for step in steps]
+    for one, other in pairwise(lists):
+        for writing, reading in ((one, other), (other, one)):
+            use_keys(settings, *writing)
+            make_install("acme", token="ot_ptk_secret")
+            use_keys(settings, *reading)
+            assert Install.objects.latest("pk").token == "ot_ptk_secret"
+        use_keys(settings, *other)
+        key_rotation.rotate()
 
 
 def test_a_second_run_has_nothing_to_do(install: Install, settings: Any) -> None:

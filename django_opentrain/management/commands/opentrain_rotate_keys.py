@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     help = (
         "Re-encrypt every token, webhook secret, Work Email and event body with the first of"
-        " OPENTRAIN['ENCRYPTION_KEYS']. Put a new key first, deploy, run this, then remove the old one."
+        " OPENTRAIN['ENCRYPTION_KEYS']. See docs/operations.md."
     )
 
     def handle(self, *_args: Any, **options: Any) -> None:

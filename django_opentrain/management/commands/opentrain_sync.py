@@ -47,6 +47,8 @@ class Command(BaseCommand):
         rows = list(self._chosen(options["install"]))
         if not rows:
             self._say("No customer is connected.")
+        elif options["confirm_removals"] and not any(row.removals_held for row in rows):
+            self._say("No removals were held that could be confirmed.")
         outcomes = {}
         reports = []
         for number, row in enumerate(rows, 1):
