@@ -96,3 +96,4 @@ OPENTRAIN = {
     "MAX_RETRIES": 0,
     "DISPATCH": "none",
 }
+CSRF_TRUSTED_ORIGINS = ["https://annotate.example"]

@@ -65,7 +65,9 @@ def _keys() -> Iterator[CheckMessage]:
     if isinstance(keys, (list, tuple)) and any(map(_was_made_up, keys)):
         text = f"A key in {SETTING}['ENCRYPTION_KEYS'] is not random: it was derived from text, or from an example."
         yield warning(
-            11, text, "`manage.py opentrain_generate_key` prints a random one; put it first, then rotate."
+            11,
+            text,
+            "`manage.py opentrain_generate_key` prints a random one; docs/operations.md says how to change it.",
         )
 
 
