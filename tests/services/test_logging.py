@@ -24,8 +24,8 @@ from tests.services.conftest import Host, host
 PACKAGE = Path(django_opentrain.__file__).parent
 OPERATIONS = (PACKAGE.parent / "docs" / "operations.md").read_text(encoding="utf-8")
 LEVELS = {"log", "info", "warning", "error"}
-#: Lines about no install: the broker, the mail server's connection.
-OF_THE_SITE = {"services/workers/wakeup.py"}
+#: Lines about no install: the broker, this machine's clock.
+OF_THE_SITE = {"services/workers/wakeup.py", "services/clock.py"}
 #: Lines about an account, which may be several customers'.
 OF_AN_ACCOUNT = {"services/access/invitations.py"}
 

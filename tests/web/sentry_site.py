@@ -73,6 +73,7 @@ def main() -> None:
     call_command("migrate", verbosity=0)
 
     from django_opentrain.services.inbox import receiving
+    from django_opentrain.web import refusals
     from django_opentrain.web.views import receiver
     from tests.factories import make_endpoint, make_install
     from tests.web.deliveries import deliver
@@ -85,6 +86,7 @@ def main() -> None:
     def report(name: str, middleware: list[str]) -> None:
         sent.clear()
         receiving._known_endpoints.clear()
+        refusals._kinds.clear()
         with override_settings(MIDDLEWARE=middleware), failures()[name]():
             deliver(client, endpoint, body)
         found[f"{name}; {middleware}"] = list(sent)

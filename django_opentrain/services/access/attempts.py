@@ -127,7 +127,12 @@ def _by_hand(grant: AccessGrant) -> Outcome | None:
         has_access = get_adapter().has_access(grant)
         removed = has_access is False and (known or _is_customers(grant))
     except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
-        logger.warning("Access grant %s: has_access failed: %s", grant.pk, describe(error))
+        logger.warning(
+            "Access grant %s: has_access failed: %s",
+            grant.pk,
+            describe(error),
+            extra=grant.contract.log_fields,
+        )
         return Outcome(state=grant.state, host_user_ref=grant.host_user_ref, reason=Reason.of(error))
     if removed or (known and has_access is None):
         return Outcome(state=State.REMOVED_BY_HAND, host_user_ref=grant.host_user_ref)

@@ -167,7 +167,12 @@ def missing_scopes(install: Install) -> tuple[str, ...]:
 def require_own_token(install: Install, info: InstallInfo) -> None:
     """Raises ``UndecryptableError`` if ``info``, asked for with the install's token, is of another install."""
     if info.id != install.opentrain_id:
-        logger.error("Install %s has the token of %s: it is not used.", install.opentrain_id, info.id)
+        logger.error(
+            "Install %s has the token of %s: it is not used.",
+            install.opentrain_id,
+            info.id,
+            extra=install.log_fields,
+        )
         raise UndecryptableError(_("The stored token is another connection's: connect again."))
 
 
