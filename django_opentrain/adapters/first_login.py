@@ -16,12 +16,15 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import mail
 from django_opentrain.conf import conf
+from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.platform.tracebacks import without_locals
 
 Invitation = TrainerAccount.Invitation
 
 
+@without_locals
 def set_password_url(user: AbstractUser) -> str:
     """The absolute URL at which this user sets a password; valid once, for ``PASSWORD_RESET_TIMEOUT`` seconds."""
     parts = {
@@ -62,7 +65,8 @@ def _save(account: TrainerAccount, state: str) -> None:
     )
 
 
-def send(user: AbstractUser, url: str) -> bool:
+@without_locals
+def send(user: AbstractUser, url: SecretStr) -> bool:
     """Send ``url`` to the user's e-mail. Raises ``AdapterError`` when it doesn't go out."""
     context = {
         "user": user,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import accounts, canary, first_login
 from django_opentrain.adapters.base import OpenTrainAdapter, Project
 from django_opentrain.adapters.naming import group_name
+from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.models.access import AccessGrantQuerySet
@@ -195,7 +196,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """
         if not user.is_active:
             raise accounts.deactivated(user)
-        return first_login.send(user, self.set_password_url(user))
+        return first_login.send(user, SecretStr(self.set_password_url(user)))
 
     def resend_first_login(self, grant: AccessGrant) -> bool:
         """Resend the set-password link. Raises ``AdapterError`` for accounts that weren't created for trainers."""

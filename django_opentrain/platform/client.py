@@ -33,6 +33,7 @@ from django_opentrain.platform.resources import (
     WebhookEndpointInfo,
 )
 from django_opentrain.platform.responses import Success
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.platform.transport import Call, Transport
 from django_opentrain.platform.values import Fields
 
@@ -309,6 +310,7 @@ class PlatformClient:
             )
         return self._perform(call, parse)
 
+    @without_locals
     def _perform(self, call: Call, parse: Callable[[Success], Result]) -> Result:
         response = self._transport.send(call)
         try:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.platform.values import as_datetime, as_id, as_text, load_json
 
 #: Longer than any event type there is; an unknown one that is longer is cut, since it is ignored anyway.
 MAX_TYPE: Final = 100
 
 
+@without_locals
 def parse_body(body: bytes) -> dict[str, Any] | None:
     """The JSON object in ``body``, or None when it holds anything else, NaN and Infinity included."""
     try:
@@ -47,6 +49,7 @@ class Event:
     data: Mapping[str, Any] = field(repr=False)  # it holds the Work Email
 
     @classmethod
+    @without_locals
     def from_body(cls, body: bytes) -> Event | None:
         """None when the body is not a JSON object. Whatever else is missing or ill-typed is empty."""
         payload = parse_body(body)

@@ -11,6 +11,7 @@ import re
 import time
 
 from django_opentrain.platform.catalog import SIGNATURE_TOLERANCE_SECONDS
+from django_opentrain.platform.tracebacks import without_locals
 
 # [0-9], not \d or str.isdigit(): those let "²" and other scripts' digits through, which int() refuses.
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -58,6 +59,7 @@ def _parse_timely(header: str, tolerance: int, now: float) -> tuple[str, list[st
     return parsed if parsed and abs(now - int(parsed[0])) <= tolerance else None
 
 
+@without_locals
 def _digest(secret: str, timestamp: str, body: bytes) -> str:
     # surrogatepass: an error from encode() would carry the secret in its attributes.
     key = secret.encode("utf-8", "surrogatepass")

@@ -29,6 +29,7 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.operations import Operation
 from django_opentrain.platform.responses import Failure, Success, parse_response, read_body
+from django_opentrain.platform.tracebacks import without_locals
 
 USER_AGENT: Final = f"django-opentrain/{__version__}"
 BACKOFF_SECONDS: Final = 0.5
@@ -102,6 +103,7 @@ class Transport:
             self._sleep(pause)
             retried += 1
 
+    @without_locals
     def _send_once(self, call: Call, latest: float) -> Success | Failure:
         attempt = Attempt(seconds=self._timeout[1], latest=latest)
         # Failures are returned, and raised elsewhere: raised here, they would keep requests' exceptions, and with
