@@ -166,8 +166,8 @@ class AccessGrantAdmin(OpenTrainAdmin):
     @operation(
         gettext_lazy("Use existing account"),
         consequence=gettext_lazy(
-            "The accounts that have these trainers' Work Emails become theirs: whoever logs in with one works as the"
-            " trainer, for every customer. They stay active when access ends; only the projects are closed. Ask"
+            "The accounts that have these trainers' Work Emails become theirs: anyone who logs in with one works as"
+            " the trainer, for every customer. They stay active when access ends; only the projects are closed. Ask"
             " their owners first."
         ),
         applies=Q(desired=Desired.GRANTED, state=State.FAILED),

@@ -12,7 +12,7 @@ from django_opentrain.services.access import bindings
 
 
 class Command(BaseCommand):
-    """An operator's consent. Ask the account's owner first: whoever logs in with it works as this trainer."""
+    """An operator's consent. Ask the account's owner first: anyone who logs in with it works as this trainer."""
 
     help = "Let a trainer use the account of this site that has their Work Email, and give access with it."
 

@@ -72,7 +72,7 @@ class Waker:
 
 
 def _warn_without_threads() -> None:
-    """uWSGI up to 2.0.26 runs no threads unless it is told to; later ones do."""
+    """uWSGI up to 2.0.26 runs no threads unless that is switched on; later ones do."""
     if not getattr(sys.modules.get("uwsgi"), "has_threads", True):
         logger.warning(
             "uWSGI runs without --enable-threads: workers aren't woken, and events wait for the sweep."
