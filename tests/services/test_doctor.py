@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -14,8 +16,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from celery import Celery, beat
+from celery import Celery, _state, beat
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -727,11 +730,31 @@ def test_workers_that_no_question_can_reach_are_not_asked(celery: Celery) -> Non
     assert examine(offline=True) == {}
 
 
+@contextmanager
+def running_worker(app: Celery) -> Iterator[None]:
+    """A worker in this process, which leaves the log and the current app to others as they were."""
+    state: Any = _state
+    apps = state.default_app, state._tls.current_app
+
+    def keep_the_log(**_options: Any) -> None:
+        """Celery configures it only if no one else does."""
+
+    setup_logging.connect(keep_the_log)
+    try:
+        with start_worker(app, perform_ping_check=False):
+            yield
+    finally:
+        setup_logging.disconnect(keep_the_log)
+        state.default_app, state._tls.current_app = apps
+
+
 def test_a_worker_that_answers_is_heard(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "PING_SECONDS", 10)
     Heartbeat.objects.update(beat_at=timezone.now() - HOURS)
-    with start_worker(celery, perform_ping_check=False):
+    level = logging.getLogger().level
+    with running_worker(celery):
         assert set(examine(offline=True)) == {"beat-silent"}
+    assert logging.getLogger().level == level
 
 
 @pytest.mark.skipif(not hasattr(beat, "BeatPidbox"), reason="beat answers since Celery 5.7")
