@@ -97,8 +97,8 @@ def _check_email_is_free(email: str, owner: User | None = None) -> None:
 
 def _email_is_unique() -> bool:
     model = get_user_model()
-    fields = [field for field in model._meta.concrete_fields if field.name == model.get_email_field_name()]
-    return fields[0].unique
+    name = model.get_email_field_name()
+    return any(field.unique for field in model._meta.concrete_fields if field.name == name)
 
 
 def _owners_of(email: str) -> list[User]:

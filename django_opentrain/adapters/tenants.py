@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django_opentrain.adapters.base import get_adapter
 from django_opentrain.errors import AdapterError
 from django_opentrain.fields import MAX_ID
+from django_opentrain.platform.values import as_text
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -28,11 +29,7 @@ def tenant_of(request: HttpRequest) -> str | None:
     tenant: object = get_adapter().get_tenant(request)
     if tenant is None or tenant == "":
         return None
-    if not isinstance(tenant, str) or len(tenant) > MAX_ID or not _storable(tenant):
+    storable = as_text(tenant, MAX_ID)
+    if storable != tenant:
         raise AdapterError(_UNUSABLE % {"limit": MAX_ID})
-    return tenant
-
-
-def _storable(text: str) -> bool:
-    # PostgreSQL's text has no NUL.
-    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text)
+    return storable
