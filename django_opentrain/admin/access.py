@@ -35,8 +35,7 @@ from django_opentrain.services.access import bindings, grants, participants
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
-REMOVED_BY_HAND: Final = Q(desired=Desired.GRANTED, state=State.REMOVED_BY_HAND)
-UNSETTLED: Final = ~Q(state=F("desired")) & ~REMOVED_BY_HAND
+UNSETTLED: Final = ~Q(state=F("desired")) & ~AccessGrant.REMOVED_BY_HAND
 
 GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.PENDING: "busy",
@@ -158,7 +157,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         consequence=gettext_lazy(
             "These trainers regain the access that a person has taken from them on this site by hand."
         ),
-        applies=REMOVED_BY_HAND,
+        applies=AccessGrant.REMOVED_BY_HAND,
     )
     def give_again(self, selection: Selection[AccessGrant]) -> int:
         return selection.in_bulk(grants.give_again)

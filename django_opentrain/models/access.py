@@ -42,7 +42,7 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
 
     def removed_by_hand(self) -> AccessGrantQuerySet:
         """Grants whose trainer a person has removed on the host, although they should give access."""
-        return self.wanted().filter(state=AccessGrant.State.REMOVED_BY_HAND)
+        return self.filter(AccessGrant.REMOVED_BY_HAND)
 
     def due(self, now: datetime) -> AccessGrantQuerySet:
         """Unsettled grants whose next attempt is due, and whose trainer no other worker has leased."""
@@ -88,6 +88,8 @@ class AccessGrant(TimestampedModel):
         Desired.GRANTED: (State.GRANTED, State.REMOVED_BY_HAND),
         Desired.REVOKED: (State.REVOKED,),
     }
+    #: A person has removed the trainer on the host, although the grant should give access.
+    REMOVED_BY_HAND = Q(desired=Desired.GRANTED, state=State.REMOVED_BY_HAND)
 
     contract = models.ForeignKey(
         Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"
