@@ -78,9 +78,9 @@ def other_method(document: dict[str, Any]) -> None:
     path["put"] = path.pop("patch")
 
 
-@mutation(BREAKING, "was removed; there is /api/partner/v1/work/contracts")
+@mutation(BREAKING, "was removed; there is /api/partner/v1/hiring/contracts")
 def moved_path(document: dict[str, Any]) -> None:
-    document["paths"]["/work/contracts"] = document["paths"].pop("/contracts")
+    document["paths"]["/hiring/contracts"] = document["paths"].pop("/contracts")
 
 
 @mutation(BREAKING, "GET /installs/current: was removed; there is /api/partner/v2/installs/current")
