@@ -224,12 +224,17 @@ class OpenTrainSettings:
     )
 
     def __getitem__(self, key: str) -> Any:
-        configured = getattr(django_settings, SETTING, {})
+        configured = self.configured()
         if key in configured:
             return configured[key]
         if SETTINGS[key].default is not None:
             return SETTINGS[key].default
         raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/settings.md).")
+
+    def configured(self) -> Mapping[str, Any]:
+        """The keys that the site has set."""
+        configured: Mapping[str, Any] = getattr(django_settings, SETTING, {})
+        return configured
 
     def view_url(self, name: str, **arguments: object) -> str:
         """The public URL of the view ``opentrain:<name>``, the same in every language.

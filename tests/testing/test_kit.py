@@ -21,6 +21,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import RateLimited, ServerError
 from django_opentrain.services import linking, sweep
 from django_opentrain.signals import access_granted
+from django_opentrain.testing.environment import forced_settings
 from django_opentrain.testing.kit import OpenTrain, StillBusy
 from django_opentrain.testing.receiver import DeliveryFailed
 
@@ -349,6 +350,14 @@ def test_its_settings_stand_whatever_a_test_sets(opentrain: OpenTrain, settings:
     assert conf.max_retries == 0
     assert conf.base_url == opentrain.sandbox.base_url
     assert conf.revoke_grace == 7
+
+
+def test_its_settings_stand_in_the_last_test_of_a_long_run() -> None:
+    here = conf.max_retries
+    for number in range(1100):
+        with forced_settings({"MAX_RETRIES": number}):
+            assert {conf.max_retries for _ in range(20)} == {number}
+        assert {conf.max_retries for _ in range(20)} == {here}
 
 
 def test_the_site_asks_for_its_scopes_only(settings: Any) -> None:
