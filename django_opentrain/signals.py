@@ -2,7 +2,7 @@
 
 Each is sent after commit, when what it announces is true. If the process dies in between, it is not sent: what must
 not be missed belongs in the adapter. A receiver that raises is logged (by Django, as ``django.dispatch``) and stops
-nothing.
+nothing; Celery's soft time limit ends the task there as anywhere else.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.dispatch import Signal
 
@@ -47,4 +48,10 @@ event_received = Signal()
 
 def send_on_commit(signal: Signal, sender: type, **arguments: Any) -> None:
     """Send once the transaction that surrounds the caller has committed."""
-    transaction.on_commit(partial(signal.send_robust, sender=sender, **arguments))
+    transaction.on_commit(partial(_send, signal, sender, arguments))
+
+
+def _send(signal: Signal, sender: type, arguments: dict[str, Any]) -> None:
+    for _receiver, response in signal.send_robust(sender, **arguments):
+        if isinstance(response, SoftTimeLimitExceeded):
+            raise response  # of the task, not of the receiver that it hit

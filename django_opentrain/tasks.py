@@ -15,7 +15,8 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import heartbeat
 from django_opentrain.services.workers.wakeup import DRAIN_TASK
 
-#: Seconds after which a hanging call to the host is aborted. It counts as failed, and is retried.
+#: Seconds after which a hanging call to the host is aborted. It counts as failed, and is retried. The task ends with
+#: it: going on, it would be killed in another customer's call. The next one does the rest.
 LIMIT: Final = 10 * 60
 #: The usage of all customers may take longer.
 USAGE_LIMIT: Final = 60 * 60

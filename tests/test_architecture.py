@@ -77,6 +77,8 @@ WRITERS = {
 #: The tables of ours that the default adapter keeps. The canary's rows are rolled back.
 OWN_BY_ADAPTERS = {"TrainerAccount"}
 CANARY = PACKAGE / "adapters" / "canary.py"
+#: Where no task of ours runs: the doctor, and a thread of its own, in which Celery raises nothing.
+IN_NO_TASK = {"services/doctor", "services/workers/wakeup.py"}
 WRITES = {"save", "create", "delete", "get_or_create", "update_or_create", "bulk_create", "bulk_update"}
 
 
@@ -246,3 +248,19 @@ def test_no_cursor_outlives_its_transaction() -> None:
         and node.func.attr == "iterator"
     ]
     assert opened == []
+
+
+def test_a_soft_time_limit_is_no_failure_like_others() -> None:
+    """Celery's exception is an ``Exception``: what catches all of them has to let it end the task."""
+    caught = [
+        f"{module.relative_to(PACKAGE)}:{handler.lineno}"
+        for module in [*modules_of("services"), *modules_of("adapters")]
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Try)
+        for handler in node.handlers
+        if handler.type is not None and ast.unparse(handler.type) in ("Exception", "BaseException")
+        if not module.relative_to(PACKAGE).as_posix().startswith(tuple(IN_NO_TASK))
+        if "SoftTimeLimitExceeded" not in "".join(map(ast.unparse, node.handlers))
+        and ast.unparse(handler.body[-1]) != "raise"
+    ]
+    assert caught == []

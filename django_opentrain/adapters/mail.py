@@ -8,6 +8,7 @@ import smtplib
 from collections.abc import Callable
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
@@ -69,6 +70,8 @@ def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True)
                 raise MailError
         finally:
             _close(connection)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         raise _translated(error) from None
     return True
@@ -82,6 +85,8 @@ def check_server() -> None:
             connection.open()
         finally:
             _close(connection)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         raise MailServerError(_text(error)) from None
 
@@ -101,6 +106,8 @@ def _close(connection: Any) -> None:
     """A mail that was accepted stays so, whatever the server says to our goodbye."""
     try:
         connection.close()
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         logger.info("Closing the mail connection failed: %s", type(error).__name__)
 

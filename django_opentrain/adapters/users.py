@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AbstractUser, Group
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -229,6 +230,8 @@ def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Except
     """Take a step of a removal; what it raised, so that the next one is taken all the same."""
     try:
         step(grant)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - host code may raise anything
         return error
     return None

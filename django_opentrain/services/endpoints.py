@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -189,6 +190,8 @@ def check_all() -> int:
             subscribe(install)
         except BusyError:
             continue
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Checking the endpoints of", install, error)
         checked += 1

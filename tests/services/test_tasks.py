@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 
 from django_opentrain import tasks
-from django_opentrain.models import AccessGrant, Contract, Install
+from django_opentrain.models import AccessGrant, Install
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import reconcile, sweep
 from django_opentrain.testing.kit import OpenTrain
@@ -66,28 +65,3 @@ def test_each_message_expires_whatever_scheduler_sends_it() -> None:
     for entry in BEAT_SCHEDULE.values():
         task: Any = getattr(tasks, entry["task"].removeprefix("django_opentrain."))
         assert task.expires >= 9 * 60
-
-
-@pytest.mark.django_db
-def test_one_that_hung_is_tried_again_and_keeps_nobody_waiting(opentrain: OpenTrain, site: Host) -> None:
-    """Celery raises in the call that hangs, once."""
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    maria, ken = opentrain.hire("Maria S."), opentrain.hire("Ken T.")
-    opentrain.deliver()
-
-    def hang(_grant: AccessGrant) -> None:
-        raise SoftTimeLimitExceeded
-
-    site.during_call = hang
-    tasks.sweep()
-    assert maria.grant.state == AccessGrant.State.FAILED
-    assert site.inside == {(ken.opentrain_user_id, "p1")}
-    opentrain.travel(minutes=1)
-    tasks.sweep()
-    assert len(site.inside) == 2
-    site.failing["collect_usage"] = SoftTimeLimitExceeded()
-    tasks.collect_and_report_usage()
-    assert set(Contract.objects.values_list("collect_error", flat=True)) == {
-        "SoftTimeLimitExceeded: SoftTimeLimitExceeded()"
-    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -111,6 +112,8 @@ def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
 def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome:
     try:
         return step(grant)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried until it works
         return failed(grant, error)
 
@@ -126,6 +129,8 @@ def _by_hand(grant: AccessGrant) -> Outcome | None:
     try:
         has_access = get_adapter().has_access(grant)
         removed = has_access is False and (known or _is_customers(grant))
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
         logger.warning(
             "Access grant %s: has_access failed: %s",

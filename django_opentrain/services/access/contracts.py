@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -150,7 +151,7 @@ def _announce_budget(pk: int) -> bool:
     previous = contract.announced_budget_state
     try:
         get_adapter().budget_changed(contract, previous)
-    except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
+    except Exception as error:  # host code: whatever it raises, it is retried
         logger.error(
             "budget_changed failed for contract %s: %s",
             contract.opentrain_id,
@@ -159,6 +160,8 @@ def _announce_budget(pk: int) -> bool:
         )
         again = timezone.now() + backoff(contract.announce_attempts)
         rows.update(next_announce_at=again, **Reason.of(error).columns("announce_error"))
+        if isinstance(error, SoftTimeLimitExceeded):
+            raise
         return False
     with transaction.atomic():
         rows.update(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -72,6 +73,8 @@ def each_due() -> Iterator[bool]:
 def _try(row: AccessGrant) -> bool:
     try:
         return _converge(row, AccessGrant.objects.due(timezone.now()))
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, no other grant may wait for it
         failures.log_failure(logger, f"Converging access grant {row.pk} of", row.contract.install, error)
         return False

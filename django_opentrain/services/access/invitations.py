@@ -13,6 +13,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -132,6 +133,8 @@ def _send(account: TrainerAccount, send: Callable[[], bool]) -> Exception | None
 def _outcome(send: Callable[[], bool]) -> Exception | None:
     try:
         return None if send() else MailError()
+    except SoftTimeLimitExceeded:
+        raise  # claimed as one that may not finish
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
         return error
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -47,8 +48,10 @@ def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
     try:
         with transaction.atomic():
             return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
-    except Exception as error:  # noqa: BLE001 - no event may be lost, whatever its body does to our code
+    except Exception as error:  # no event may be lost, whatever its body does to our code
         _failed(event, error)
+        if isinstance(error, SoftTimeLimitExceeded):
+            raise
     return True
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
@@ -298,10 +299,12 @@ def each_due() -> Iterator[bool]:
         except BusyError:
             yield False
             continue
-        except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
+        except Exception as error:  # no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reconciling", row, error)
             if not isinstance(error, EXPECTED):
                 _postpone(row, error)
+            if isinstance(error, SoftTimeLimitExceeded):
+                raise
         yield True
 
 

@@ -10,6 +10,7 @@ import logging
 from datetime import date, datetime
 from typing import Any, Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -51,6 +52,8 @@ def _run(install: Install, collected: Q) -> int:
             return 0
         try:
             return report_install(install, held, collected)
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reporting for", install, error)
             return 0
@@ -133,8 +136,8 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
         collecting.collect(contract, recent_only=recent_only)
     except BaseException as error:
         _note_failure(contract, error)
-        if not isinstance(error, Exception):
-            raise  # the process is about to end
+        if not isinstance(error, Exception) or isinstance(error, SoftTimeLimitExceeded):
+            raise  # the process is about to end, or the task
 
 
 def _note_failure(contract: Contract, error: BaseException) -> None:
@@ -178,7 +181,7 @@ def _report(contract: Contract) -> int:
             next_report_at=again,
             **Reason.of(error).columns("report_error"),
         )
-        if isinstance(error, _OF_THE_INSTALL):
+        if isinstance(error, (*_OF_THE_INSTALL, SoftTimeLimitExceeded)):
             raise
         failures.log_failure(
             logger, f"Reporting contract {contract.opentrain_id} of", contract.install, error
