@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import transaction
+from django.db import models, router, transaction
 from django.dispatch import Signal
 
 __all__ = [
@@ -46,9 +46,10 @@ budget_changed = Signal()
 event_received = Signal()
 
 
-def send_on_commit(signal: Signal, sender: type, **arguments: Any) -> None:
+def send_on_commit(signal: Signal, sender: type[models.Model], **arguments: Any) -> None:
     """Send once the transaction that surrounds the caller has committed."""
-    transaction.on_commit(partial(_send, signal, sender, arguments))
+    send = partial(_send, signal, sender, arguments)
+    transaction.on_commit(send, using=router.db_for_write(sender))
 
 
 def _send(signal: Signal, sender: type, arguments: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ BASICS = {
     "lazy_messages",
     "relative_time",
     "signals",
+    "transactions",
     "view_decorators",
 }
 BELOW_SERVICES = BASICS | {"models", "adapters"}

@@ -10,13 +10,14 @@ from typing import Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import Participant, TrainerAccount
+from django_opentrain.transactions import atomic
 
 #: Django's flags of the privileges that a trainer never has.
 PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
@@ -54,7 +55,7 @@ def bind(
     try:
         if user is None:
             _check_email_is_free(email)
-        with transaction.atomic():
+        with atomic():
             owner = user or create_user(email, opentrain_user_id, prepare)
             account = TrainerAccount.objects.create(
                 opentrain_user_id=opentrain_user_id, user=owner, created_by_us=created
@@ -83,7 +84,7 @@ def consent(opentrain_user_id: str, email: str) -> None:
             )
         )
     try:
-        with transaction.atomic():
+        with atomic():
             TrainerAccount.objects.create(opentrain_user_id=opentrain_user_id, user=user)
     except IntegrityError:
         raise AdapterError(_("This trainer has an account already.")) from None
@@ -291,7 +292,7 @@ def follow_email(account: TrainerAccount, participant: Participant) -> bool:
         setattr(user, name, value)
     try:
         _check_email_is_free(email, user)
-        with transaction.atomic():
+        with atomic():
             user.save(update_fields=list(changed))
     except IntegrityError:
         raise AdapterError(

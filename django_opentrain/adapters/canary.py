@@ -18,6 +18,7 @@ from django_opentrain.adapters import accounts
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.models import TrainerAccount as Account
 from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
+from django_opentrain.transactions import alias, atomic
 
 
 class AccountsAdapter(Protocol):
@@ -41,11 +42,11 @@ def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
     linked = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
     if linked is None and not any_project_will_do:
         raise NotImplementedError("No project is linked with which removal could be tested.")
-    with transaction.atomic():
+    with atomic():
         try:
             return _try(adapter, _canary_grant(linked))
         finally:
-            transaction.set_rollback(True)
+            transaction.set_rollback(True, using=alias())
 
 
 def _try(adapter: AccountsAdapter, grant: AccessGrant) -> str | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AbstractUser, Group
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts, canary, first_login
@@ -19,6 +18,7 @@ from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.models.access import AccessGrantQuerySet
+from django_opentrain.transactions import atomic
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -101,7 +101,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     # Granting and revoking it -------------------------------------------------------------------
 
-    @transaction.atomic
+    @atomic()
     def grant_access(self, grant: AccessGrant) -> str:
         """Give the trainer access, with an account that is found or created, and return the account's id.
 
@@ -153,7 +153,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
                 % {"error": type(still_active).__name__}
             ) from still_active
 
-    @transaction.atomic
+    @atomic()
     def _close(self, grant: AccessGrant) -> None:
         """The essential step: this grant's project is closed, unless another grant gives it."""
         account = accounts.bound_account(grant.participant.opentrain_user_id)
@@ -163,7 +163,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             if not same.exists():
                 self.close_project(account.user, grant)
 
-    @transaction.atomic
+    @atomic()
     def _end_account(self, grant: AccessGrant) -> None:
         account = accounts.bound_account(grant.participant.opentrain_user_id)
         if account is not None and account.created_by_us and not _others_wanted(grant).exists():

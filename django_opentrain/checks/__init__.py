@@ -1,4 +1,4 @@
-"""System checks: what is wrong with a site's settings. Only ``databases`` queries a database.
+"""System checks: what is wrong with a site's settings. Only ``check_databases`` queries a database.
 
 Each has an id, a hint, and an entry in ``docs/checks.md``. ``manage.py check --tag opentrain`` runs only these.
 """
@@ -12,7 +12,7 @@ from django.core.checks import register as register_check
 
 from django_opentrain.checks.adapter import check_adapter
 from django_opentrain.checks.background import check_background_work
-from django_opentrain.checks.databases import check_databases
+from django_opentrain.checks.databases import check_databases, check_routers
 from django_opentrain.checks.deployment import check_deployment
 from django_opentrain.checks.requests import check_requests
 from django_opentrain.checks.values import check_values
@@ -22,7 +22,7 @@ TAG: Final = "opentrain"
 
 def register() -> None:
     """Register the checks with Django. Called when it starts; calling it again changes nothing."""
-    for check in (check_values, check_adapter, check_requests, check_background_work):
+    for check in (check_values, check_adapter, check_requests, check_background_work, check_routers):
         register_check(check, TAG)
     register_check(check_databases, TAG, Tags.database)
     register_check(check_deployment, TAG, deploy=True)

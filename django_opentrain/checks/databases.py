@@ -1,4 +1,7 @@
-"""The databases. Run where they may be queried: by ``migrate``, ``check --database NAME`` and the doctor."""
+"""The databases: which of them is ours; and, where they may be queried, what they can't do.
+
+That is by ``migrate``, ``check --database NAME`` and the doctor.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.db import DatabaseError, connections, router
 
@@ -23,6 +27,21 @@ _LOSSY: Final = """
     )
     UNION SELECT 'its connections' FROM DUAL WHERE @@character_set_client NOT IN %s
 """
+
+
+def check_routers(**_options: Any) -> list[CheckMessage]:
+    """Our tables refer to users, and what is written in a transaction is read in it."""
+    if not configured():
+        return []
+    used = {router.db_for_write(get_user_model())}
+    for model in apps.get_app_config("django_opentrain").get_models():
+        used |= {router.db_for_read(model), router.db_for_write(model)}
+    if len(used) == 1:
+        return []
+    text = f"DATABASE_ROUTERS use several databases for our tables and the user model: {', '.join(sorted(used))}."
+    return [
+        error(31, text, "Let them keep both in one database, and read our tables where they are written.")
+    ]
 
 
 def check_databases(*, databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:

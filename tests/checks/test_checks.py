@@ -75,6 +75,27 @@ class LoginRequiredEverywhere:
         return self.get_response(request)
 
 
+class UsersElsewhere:
+    """A router that keeps our tables apart from the users."""
+
+    def db_for_write(self, model: Any, **_hints: Any) -> str:
+        return "people" if model._meta.app_label == "auth" else "default"
+
+
+class Replica:
+    """A router that reads where nothing is written."""
+
+    def db_for_read(self, model: Any, **_hints: Any) -> str:
+        return "replica"
+
+
+class ReplicaButForUs(Replica):
+    """It excepts this app."""
+
+    def db_for_read(self, model: Any, **_hints: Any) -> str:
+        return "default" if model._meta.app_label == "django_opentrain" else "replica"
+
+
 class Patterns:
     """A URLconf."""
 
@@ -159,6 +180,11 @@ def test_a_right_site_has_no_message() -> None:
     assert found() == []
 
 
+def test_the_rest_of_a_site_may_be_read_from_a_replica(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{HERE}.ReplicaButForUs"]
+    assert found() == []
+
+
 def test_no_check_asks_the_database(django_assert_num_queries: Any, db: None) -> None:
     with django_assert_num_queries(0):
         found()
@@ -240,6 +266,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
             ("HTTP_X_FORWARDED_PROTO", True),
         ],
     ),
+    ("E031", "DATABASE_ROUTERS", [[f"{HERE}.UsersElsewhere"], [f"{HERE}.Replica"]]),
     ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
     ("W002", "READ_TIMEOUT", [60]),
     ("W003", "ADAPTER", [REMOVE]),

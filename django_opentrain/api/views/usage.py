@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from functools import partial
 
-from django.db import transaction
 from django.db.models import F
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services import usage
+from django_opentrain.transactions import atomic
 
 
 class UsageViewSet(TenantViewSet):
@@ -38,7 +38,7 @@ class UsageViewSet(TenantViewSet):
         contract = self._contract(pk)
         workers = set(participants_of(contract).values_list("opentrain_user_id", flat=True))
         entries = self.body(UsageRequest, workers=workers)["entries"]
-        with transaction.atomic():
+        with atomic():
             # In the same order in every request: two that write the same days then don't wait for each other.
             for entry in sorted(entries, key=partial(_row, contract)):
                 usage.write(contract, entry)

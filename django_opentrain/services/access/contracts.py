@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,6 +25,7 @@ from django_opentrain.services.access import grants
 from django_opentrain.services.workers import locks
 from django_opentrain.services.workers.locks import install_lock
 from django_opentrain.services.workers.retries import backoff, claim_attempt
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def _announce_budget(pk: int) -> bool:
         if isinstance(error, SoftTimeLimitExceeded):
             raise
         return False
-    with transaction.atomic():
+    with atomic():
         rows.update(
             announced_budget_state=contract.budget_state,
             announce_attempts=0,

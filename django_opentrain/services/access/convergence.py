@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,6 +27,7 @@ from django_opentrain.services.access import attempts
 from django_opentrain.services.access.attempts import Outcome
 from django_opentrain.services.workers import failures, locks
 from django_opentrain.services.workers.retries import backoff
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _claim(grant: AccessGrant, rows: AccessGrantQuerySet) -> Claim | None:
     access. So the lease is on the trainer's rows of all the customer's installs.
     """
     keys = _same_trainer(grant)
-    with transaction.atomic():
+    with atomic():
         # The first read, so that the next ones see everything that was committed before the locks (REPEATABLE READ).
         trainers = locks.lock_all(Participant.objects.filter(pk__in=keys))
         now = timezone.now()
@@ -190,7 +190,7 @@ def _record(claim: Claim, outcome: Outcome) -> None:
     same_email = Participant.objects.filter(
         pk=OuterRef("participant"), email_changed_at=row.participant.email_changed_at
     )
-    with transaction.atomic():
+    with atomic():
         # First, so that processes that record changes of this trainer wait until this is committed.
         released = Participant.objects.filter(lease=claim.lease).update(lease=None, leased_until=None)
         unchanged = AccessGrant.objects.filter(

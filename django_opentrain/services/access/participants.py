@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,6 +12,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo
 from django_opentrain.services.access import contracts, grants
 from django_opentrain.services.workers.locks import install_lock
+from django_opentrain.transactions import atomic
 
 
 def readable_email(participant: Participant) -> str | None:
@@ -39,7 +39,7 @@ def accept_email(participant: Participant) -> None:
     Raises ``OperationRefused`` when it has changed since ``participant`` was loaded.
     """
     same = Participant.objects.filter(pk=participant.pk, email_changed_at=participant.email_changed_at)
-    with transaction.atomic():
+    with atomic():
         if not same.update(email_accepted_at=timezone.now()):
             raise OperationRefused(_("The Work Email has changed. Look at it again."))
         grants.email_accepted(participant)

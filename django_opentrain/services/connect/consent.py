@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -27,6 +26,7 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import ConnectError, StateError
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.platform.values import as_id
+from django_opentrain.transactions import atomic
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_NEXT_URL: Final = 2048
@@ -78,7 +78,7 @@ def complete_return(
     """
     now = timezone.now()
     matching = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk, tenant=tenant)
-    with transaction.atomic():
+    with atomic():
         if not matching.filter(used_at=None, expires_at__gt=now).update(used_at=now):
             raise StateError(
                 _("This return from OpenTrain was used before, or has expired. Please connect again.")

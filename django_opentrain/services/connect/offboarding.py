@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from django.db import transaction
 from django.utils import timezone
 
 from django_opentrain import signals
@@ -19,6 +18,7 @@ from django_opentrain.services.usage import runs, totals
 from django_opentrain.services.workers import retries, wakeup
 from django_opentrain.services.workers.locks import lease, reread
 from django_opentrain.services.workers.retries import next_attempt
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def disconnect(install: Install) -> Install:
     remove the connection itself on OpenTrain: the API has no call for it. Raises ``BusyError`` for a connection that
     was deleted in the meantime.
     """
-    with transaction.atomic():
+    with atomic():
         live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
         if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now()):
             given = AccessGrant.objects.filter(contract__install=install)

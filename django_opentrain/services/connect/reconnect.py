@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from django_opentrain.services import endpoints
 from django_opentrain.services.access import contracts, grants
 from django_opentrain.services.linking import generations
 from django_opentrain.services.workers.locks import lock
+from django_opentrain.transactions import atomic
 
 
 def from_predecessors(
@@ -99,7 +99,7 @@ def end_abandoned() -> int:
     installs = Install.objects.abandoned(timezone.now())
     wanted = AccessGrant.objects.wanted().values("contract__install")
     for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
-        with transaction.atomic():
+        with atomic():
             if lock(installs.filter(pk=key)) is None:
                 continue  # its customer has just reconnected
             given = AccessGrant.objects.filter(contract__install=key)

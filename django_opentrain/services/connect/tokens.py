@@ -10,7 +10,7 @@ import logging
 import re
 from typing import Final
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,6 +27,7 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lock_all
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def capture_token(install: Install, token: str) -> Install:
     _check_ownership(install, info)
     predecessors = organizations.find_predecessors(install.tenant, info, token)
     try:
-        with transaction.atomic():
+        with atomic():
             connected = _store(install, info, token, predecessors)
     except IntegrityError:
         raise TokenRefused(_("This connection is being set up already. Reload the page.")) from None

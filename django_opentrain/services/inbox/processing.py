@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,6 +22,7 @@ from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
 from django_opentrain.services.workers.retries import backoff
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def process(event: WebhookEvent) -> WebhookEvent:
 def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
     """Make one attempt, if the event is pending and among ``rows``; returns whether it was made."""
     try:
-        with transaction.atomic():
+        with atomic():
             return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
     except Exception as error:  # no event may be lost, whatever its body does to our code
         _failed(event, error)
@@ -98,7 +98,7 @@ def _was_processed(row: WebhookEvent) -> bool:
 
 
 def _failed(event: WebhookEvent, error: Exception) -> None:
-    with transaction.atomic():
+    with atomic():
         # If several workers failed at the same time, only the first counts the attempt.
         row = lock(WebhookEvent.objects.filter(pk=event.pk, attempts=event.attempts))
         if row is None or row.status != WebhookEvent.Status.PENDING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -31,6 +31,7 @@ from django_opentrain.services.linking import generations, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lease, reread
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ def _find(row: ProjectLink, existing: Sequence[ProjectLinkInfo]) -> ProjectLinkI
 
 
 def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
-    with transaction.atomic():
+    with atomic():
         adopted = records.save(row.install, info)
     if adopted is None or adopted.pk != row.pk:
         raise LinkConflict(

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from django_opentrain.errors import StillNeededError, UndecryptableError
@@ -30,6 +29,7 @@ from django_opentrain.models import (
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.purge import retention
 from django_opentrain.services.usage import totals
+from django_opentrain.transactions import atomic
 
 #: Bodies that are searched at once.
 BATCH: Final = 200
@@ -61,7 +61,7 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
     if reasons and not force:
         raise StillNeededError(*reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
-    with transaction.atomic():
+    with atomic():
         _rename_in_history(participants, opentrain_user_id)
         result.participants = retention.anonymize(participants)
         for start in range(0, len(naming), BATCH):

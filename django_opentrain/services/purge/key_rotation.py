@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.apps import apps
-from django.db import models, transaction
+from django.db import models
 
 from django_opentrain import crypto
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.fields import Ciphertext, EncryptedMixin
+from django_opentrain.transactions import atomic
 
 #: Rows re-encrypted in one transaction, so that no lock is held for long.
 BATCH: Final = 200
@@ -78,7 +79,7 @@ def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, 
     manager = model._default_manager
     filled = manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
     keys = list(filled.values_list("pk", flat=True)[:BATCH])
-    with transaction.atomic():
+    with atomic():
         # In the order of their keys, as everywhere, so that there is no deadlock.
         rows = manager.select_for_update().filter(pk__in=keys).order_by("pk")
         for row in rows.only("pk", *field.bound_to, field.attname):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from django.db import transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -23,6 +22,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.services.workers.locks import lock_all
+from django_opentrain.transactions import atomic
 
 #: Rows changed by one statement, so that no lock is held for long.
 BATCH: Final = 500
@@ -116,7 +116,7 @@ def _abandoned_installs(now: datetime) -> QuerySet[Install]:
 
 
 def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
-    with transaction.atomic():
+    with atomic():
         # A token may be being saved to such a row: once it is locked, it meets the condition or is left out.
         keys = [row.pk for row in lock_all(rows)]
         deleted, _by_model = rows.model._default_manager.filter(pk__in=keys).delete()

@@ -14,12 +14,13 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from django_opentrain.errors import BusyError, LeaseLostError, ReconnectRequired
 from django_opentrain.models import Install
+from django_opentrain.transactions import atomic
 
 M = TypeVar("M", bound=models.Model)
 
@@ -61,7 +62,7 @@ def install_lock(install: Install) -> Iterator[None]:
     So an event and a poll are applied one after the other, the second to the result of the first. Raises
     ``BusyError`` after a reconnect: what is recorded for an install that was taken over has no effect.
     """
-    with transaction.atomic():
+    with atomic():
         row = lock(Install.objects.filter(pk=install.pk))
         if row is not None and row.superseded_by_id is not None:
             raise BusyError

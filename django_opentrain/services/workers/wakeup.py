@@ -14,9 +14,9 @@ import time
 from typing import Final
 
 from celery import Celery, current_app
-from django.db import transaction
 
 from django_opentrain.conf import conf
+from django_opentrain.transactions import on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -125,4 +125,4 @@ def wake_workers() -> None:
 
 def wake_workers_on_commit() -> None:
     """There will be work once the surrounding transaction has committed."""
-    transaction.on_commit(wake_workers)
+    on_commit(wake_workers)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.db import transaction
 
 from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.models import AccessGrant
 from django_opentrain.services import access, linking
 from django_opentrain.testing.conformance.hooks import AdapterHooks
 from django_opentrain.testing.kit import DEFAULT_JOB, OpenTrain
+from django_opentrain.transactions import atomic
 
 State = AccessGrant.State
 
@@ -35,7 +35,7 @@ class AccessConformance(AdapterHooks):
     ) -> None:
         maria = linked.hire()
         linked.run()
-        with transaction.atomic():
+        with atomic():
             again = {str(adapter.grant_access(maria.grant)) for _ in range(3)}
         assert again == {maria.grant.host_user_ref}, "another account each time"
         linked.end(maria)
@@ -48,7 +48,7 @@ class AccessConformance(AdapterHooks):
         linked.end(maria)
         linked.run()
         for _ in range(2):
-            with transaction.atomic():
+            with atomic():
                 adapter.revoke_access(maria.grant)
         assert not self.can_enter(maria.grant)
 
@@ -59,7 +59,7 @@ class AccessConformance(AdapterHooks):
         maria = linked.hire(work_email="later")
         linked.run()
         assert maria.grant.state == State.WAITING_FOR_EMAIL
-        with transaction.atomic():
+        with atomic():
             adapter.revoke_access(maria.grant)
         assert not self.can_enter(maria.grant)
 
