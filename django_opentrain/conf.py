@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.translation import override
 
 from django_opentrain import constraints
@@ -64,7 +64,7 @@ def _lower(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(each.lower() for each in value)
 
 
-def _origin(value: object) -> str:
+def _url(value: object) -> str:
     """A URL without a slash at its end."""
     return str(value).rstrip("/")
 
@@ -88,10 +88,11 @@ class OpenTrainSettings:
     )
     public_url = Setting(
         6,
-        _origin,
-        "The origin under which browsers and OpenTrain reach your site, such as `https://annotate.example.com`."
-        " Redirect and webhook URLs are made from it, never from a request's `Host` header.",
-        constraints.ORIGIN,
+        _url,
+        "The URL under which browsers and OpenTrain reach your site, such as `https://annotate.example.com`. Where it"
+        " runs below a path (`SCRIPT_NAME`), with that path. Redirect and webhook URLs are made from it, never from a"
+        " request's `Host` header.",
+        constraints.PUBLIC_URL,
     )
     adapter = Setting(
         8,
@@ -101,7 +102,7 @@ class OpenTrainSettings:
     )
     base_url = Setting(
         11,
-        _origin,
+        _url,
         "OpenTrain's origin. A [sandbox](operations.md#a-local-opentrain) has another.",
         constraints.PLATFORM_URL,
         default="https://app.opentrain.ai",
@@ -246,12 +247,17 @@ class OpenTrainSettings:
             return self.absolute_url(reverse(f"opentrain:{name}", kwargs=arguments))
 
     def absolute_url(self, path: str) -> str:
-        """The public URL of ``path`` (a path that ``reverse()`` made) on this site.
+        """The public URL of ``path`` (a path that ``reverse()`` made) on this site, the same in every process.
 
-        ``ALLOWED_HOSTS`` is ``["*"]`` on real platforms: a URL must never come from a request's Host header.
+        ``ALLOWED_HOSTS`` is ``["*"]`` on real platforms: a URL must never come from a request's Host header. Nor
+        from a server's ``SCRIPT_NAME``, with which ``reverse()`` begins in its requests: workers don't know it.
         """
-        origin = urlsplit(self.public_url)
-        return f"{origin.scheme}://{origin.netloc}{path}"
+        return f"{self.public_url}/{path.removeprefix(get_script_prefix()).removeprefix('/')}"
+
+    @property
+    def public_path(self) -> str:
+        """The path below which the site runs: ``SCRIPT_NAME``; mostly empty."""
+        return urlsplit(self.public_url).path
 
 
 SETTINGS: Final[Mapping[str, Setting[Any]]] = {

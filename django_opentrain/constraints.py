@@ -13,6 +13,7 @@ from django import VERSION
 from django.conf import settings
 
 LONGEST_ID: Final = 200
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -108,9 +109,9 @@ def _is_key(value: object) -> bool:
     return True
 
 
-def _is_origin(value: object) -> bool:
+def _is_site(value: object) -> bool:
     parts = split_url(value)
-    return parts is not None and parts.path in ("", "/")
+    return parts is not None and _PATH.fullmatch(parts.path) is not None
 
 
 def _is_platform(value: object) -> bool:
@@ -133,8 +134,9 @@ ENCRYPTION_KEYS: Final = Constraint(
     "Use a list of one or more Fernet keys; `manage.py opentrain_generate_key` prints one. Where it is empty,"
     " the environment variable may not be set.",
 )
-ORIGIN: Final = Constraint(
-    _is_origin, "Use the site's origin, such as 'https://annotate.example.com': scheme and host, no path."
+PUBLIC_URL: Final = Constraint(
+    _is_site,
+    "Use scheme and host, such as 'https://annotate.example.com', and the path below which the site runs.",
 )
 PLATFORM_URL: Final = Constraint(
     _is_platform,

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.shortcuts import resolve_url
-from django.urls import NoReverseMatch, Resolver404, get_script_prefix, is_valid_path, resolve, reverse
+from django.urls import NoReverseMatch, get_script_prefix, is_valid_path, resolve, reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import override
 
-from django_opentrain.checks.messages import configured, error, warning
+from django_opentrain.checks.messages import configured, error, value_of, warning
+from django_opentrain.constraints import split_url
 
 RECEIVER: Final = "django_opentrain.web.views.receiver.receive"
 SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
@@ -36,7 +37,7 @@ def check_requests(**_options: Any) -> list[CheckMessage]:
     """Whether a POST from OpenTrain can reach the receiver, and people the login page."""
     if not configured():
         return []
-    return [*_clock(), *_proxy_header(), *_receiver(), *_login_page()]
+    return [*_clock(), *_proxy_header(), *_prefix(), *_receiver(), *_login_page()]
 
 
 def _clock() -> Iterator[CheckMessage]:
@@ -61,13 +62,28 @@ def _can_match(header: object) -> bool:
     return bool(spelled) and isinstance(value, str) and (not name.endswith("_PROTO") or value == "https")
 
 
+def _prefix() -> Iterator[CheckMessage]:
+    """What only the server knows is seen with the first customer's request: ``connect.begin``."""
+    forced, path = settings.FORCE_SCRIPT_NAME, _public_path()
+    if forced and path != forced.rstrip("/"):
+        text = f"FORCE_SCRIPT_NAME is {forced!r}, and PUBLIC_URL doesn't end in it."
+        yield error(
+            32, text, "OpenTrain's and the browsers' URLs are made from PUBLIC_URL: let it end in that path."
+        )
+
+
+def _public_path() -> str:
+    parts = split_url(value_of("PUBLIC_URL"))
+    return "" if parts is None else parts.path.rstrip("/")
+
+
 def _receiver() -> Iterator[CheckMessage]:
     if not getattr(settings, "ROOT_URLCONF", None):
         return
     # As the public URLs are built: under i18n_patterns they begin with the site's own language.
     with override(settings.LANGUAGE_CODE):
         try:
-            path = reverse("opentrain:webhook", kwargs={"key": uuid.UUID(int=0)})
+            path = _in_urlconf(reverse("opentrain:webhook", kwargs={"key": uuid.UUID(int=0)}))
         except NoReverseMatch:
             text = "django_opentrain.urls is not included, or not under the namespace 'opentrain'."
             hint = 'Add path("opentrain/", include("django_opentrain.urls")) to the root URLconf, before your own.'
@@ -75,16 +91,17 @@ def _receiver() -> Iterator[CheckMessage]:
             return
         yield from _view_at(path)
     yield from _gates()
-    yield from _redirects(path)
+    yield from _redirects(f"{_public_path()}{path}")
+
+
+def _in_urlconf(path: str) -> str:
+    """Without the script name, as it is resolved."""
+    return f"/{path.removeprefix(get_script_prefix())}"
 
 
 def _view_at(path: str) -> Iterator[CheckMessage]:
     ours = import_string(RECEIVER)
-    try:
-        view = resolve(path).func
-    except Resolver404:
-        # With a script name the path is longer than what the URLconf sees.
-        return
+    view = resolve(path).func
     if view is ours:
         return
     if inspect.unwrap(view) is inspect.unwrap(ours):
@@ -125,7 +142,7 @@ def _login_page() -> Iterator[CheckMessage]:
         except NoReverseMatch:
             is_there = False
         else:
-            path = f"/{url.path.removeprefix(get_script_prefix())}"
+            path = _in_urlconf(url.path)
             is_there = bool(url.netloc or is_valid_path(path) or is_valid_path(f"{path}/"))
     if not is_there:
         text = f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, and no such page is in the URLconf."

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.test import Client, override_settings
 
+from django_opentrain.conf import conf
 from django_opentrain.platform.catalog import EVENT_HEADER
 
 
@@ -43,11 +44,12 @@ class TestClientSender:
         with override_settings(ALLOWED_HOSTS=[*settings.ALLOWED_HOSTS, parts.hostname]):
             response = Client(enforce_csrf_checks=True).generic(
                 "POST",
-                parts.path,
+                parts.path.removeprefix(conf.public_path),
                 body,
                 content_type=headers["Content-Type"],
                 secure=parts.scheme == "https",
                 headers={**headers, "Host": parts.netloc},
+                SCRIPT_NAME=conf.public_path,
             )
         return int(response.status_code)
 

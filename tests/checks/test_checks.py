@@ -19,6 +19,7 @@ from django.db import OperationalError, connection
 from django.db.utils import ConnectionHandler
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
+from django.test.utils import override_script_prefix
 from django.urls import include, path, re_path
 
 from django_opentrain import urls
@@ -185,6 +186,16 @@ def test_the_rest_of_a_site_may_be_read_from_a_replica(settings: Any) -> None:
     assert found() == []
 
 
+@pytest.mark.parametrize("forced", [None, "/annotate", "/annotate/"])
+def test_a_site_below_a_path(forced: str | None, settings: Any) -> None:
+    settings.FORCE_SCRIPT_NAME = forced
+    use(settings, "PUBLIC_URL", "https://annotate.example.com/annotate/")
+    with override_script_prefix("/annotate/"):
+        assert found() == []
+        settings.ROOT_URLCONF = SHADOWED
+        assert ids() == ["E025"]
+
+
 def test_no_check_asks_the_database(django_assert_num_queries: Any, db: None) -> None:
     with django_assert_num_queries(0):
         found()
@@ -213,7 +224,8 @@ WRONG: list[tuple[str, str, list[Any]]] = [
             "annotate.example.com",
             "ftp://annotate.example.com",
             "https://",
-            "https://annotate.example.com/app",
+            "https://annotate.example.com/a b",
+            "https://annotate.example.com//app",
             "https://annotate.example.com/?a=1",
             "https://annotate.example.com#a",
             "https://me:pass@annotate.example.com",
@@ -267,6 +279,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
         ],
     ),
     ("E031", "DATABASE_ROUTERS", [[f"{HERE}.UsersElsewhere"], [f"{HERE}.Replica"]]),
+    ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
     ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
     ("W002", "READ_TIMEOUT", [60]),
     ("W003", "ADAPTER", [REMOVE]),

@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_script_prefix
 from django.utils import timezone
 
 from django_opentrain.conf import conf
@@ -86,6 +86,17 @@ def test_the_consent_url_is_as_documented(request_of: HttpRequest) -> None:
     consent = ConsentRequest.objects.get()
     assert query["state"][0] not in vars(consent).values()
     assert consent.expires_at - consent.created_at <= timedelta(hours=1, seconds=1)
+
+
+def test_a_path_that_only_the_server_knows(customer: User, rf: RequestFactory, settings: Any) -> None:
+    request = rf.get("/", SCRIPT_NAME="/annotate")
+    request.user = customer
+    with pytest.raises(ConnectError, match=r"runs below /annotate, and its PUBLIC_URL doesn't end in that"):
+        connect.begin(request)
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://site.example/annotate/"}
+    with override_script_prefix("/annotate/"):
+        query = parse_qs(urlsplit(connect.begin(request)).query)
+    assert query["redirect_uri"] == ["https://site.example/annotate/opentrain/callback/"]
 
 
 def test_strangers_do_not_connect(rf: RequestFactory) -> None:

@@ -488,6 +488,14 @@ def test_a_host_that_is_not_allowed_is_said(
     assert caplog.records == []
 
 
+def test_a_site_below_a_path(install: Install, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://annotate.example/platform"}
+    assert "receiver-unreachable" not in examine(offline=True)
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_REDIRECT_EXEMPT = ["^platform/opentrain/webhooks/"]
+    assert "receiver-unreachable" not in examine(offline=True)
+
+
 def test_a_proxy_in_front_is_taken_into_account(install: Install, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from django.db.models import Model
+from django.test.utils import override_script_prefix
+from django.urls import reverse
 from django.utils import timezone
 
+from django_opentrain.conf import conf
 from django_opentrain.crypto import generate_key
 from django_opentrain.errors import BusyError, OperationRefused, ReconnectRequired, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
@@ -117,6 +120,22 @@ def test_a_changed_public_url_is_followed(
     settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://new.example"}
     check(opentrain)
     assert remote_urls(install) == [f"https://new.example/opentrain/webhooks/{endpoint.key}/"]
+
+
+def test_each_process_below_a_path_knows_the_same_url(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    """In a request ``reverse()`` begins with the server's path; in a worker it doesn't."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://site.example/annotate"}
+    for prefix in ("/annotate/", "/"):
+        with override_script_prefix(prefix):
+            check(opentrain)
+            url = f"https://site.example/annotate/opentrain/webhooks/{endpoint.key}/"
+            assert remote_urls(install) == [url]
+            assert conf.absolute_url(reverse("login")) == "https://site.example/annotate/accounts/login/"
+    opentrain.hire()
+    opentrain.run()
+    assert WebhookEvent.objects.filter(type="contract.started").exists(), "the kit delivers below the path"
 
 
 def test_changed_event_types_are_followed(

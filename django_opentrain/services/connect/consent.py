@@ -54,6 +54,7 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
         raise PermissionDenied
     if external_project_id and adapter.get_project(tenant, external_project_id) is None:
         raise ConnectError(_("That project is not one of yours."), field="external_project_id")
+    _check_path(request)
     state = secrets.token_urlsafe(32)
     ConsentRequest.objects.create(
         state=_digest(state),
@@ -67,6 +68,19 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     if external_project_id:
         parameters["external_project_id"] = external_project_id
     return f"{conf.base_url}/integrations/{quote(conf.app_slug, safe='')}/connect?{urlencode(parameters)}"
+
+
+def _check_path(request: HttpRequest) -> None:
+    """The server may run this site below a path that only it knows: no return and no delivery would arrive."""
+    path = request.path.removesuffix(request.path_info).rstrip("/")
+    if path not in ("", conf.public_path):
+        raise ConnectError(
+            _(
+                "This site runs below %(path)s, and its PUBLIC_URL doesn't end in that."
+                " Ask this site's administrators."
+            )
+            % {"path": path}
+        )
 
 
 def complete_return(

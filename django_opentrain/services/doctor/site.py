@@ -85,10 +85,11 @@ def receiver() -> Iterator[Finding]:
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     with _unlogged():
         answer = client.post(
-            url.path,
+            url.path.removeprefix(conf.public_path),
             data=b"{}",
             content_type="application/json",
             secure=url.scheme == "https",
+            SCRIPT_NAME=conf.public_path,
             **_as_forwarded(url.netloc),
         )
     ours = answer.status_code == HTTPStatus.NOT_FOUND and not answer.content
