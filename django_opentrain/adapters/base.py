@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
+from numbers import Integral
 from typing import TYPE_CHECKING
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -22,13 +25,32 @@ if TYPE_CHECKING:
     from django_opentrain.models import AccessGrant, Contract
 
 
+def exact_text(value: object, name: str) -> str:
+    """A text of the adapter's, called ``name``; a key that is an integer or a UUID as text.
+
+    Raises ``AdapterError`` for anything else, whose text may not be what identifies it.
+    """
+    if isinstance(value, (str, Promise, Integral, UUID)) and not isinstance(value, bool):
+        return str(value)
+    raise AdapterError(
+        _("The adapter's value for %(name)s must be a text, not %(type)s.")
+        % {"name": name, "type": type(value).__name__}
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """One of the host's projects, as a customer may link it."""
+    """One of the host's projects, as a customer may link it. Raises ``AdapterError`` for what is no text."""
 
     id: str
     name: str = ""
     url: str = ""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value: object = getattr(self, each.name)
+            empty = value is None and each.name != "id"
+            object.__setattr__(self, each.name, "" if empty else exact_text(value, f"Project.{each.name}"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts
+from django_opentrain.adapters.base import exact_text
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.models import TrainerAccount as Account
 from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
@@ -50,7 +51,7 @@ def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
 
 
 def _try(adapter: AccountsAdapter, grant: AccessGrant) -> str | None:
-    account = adapter.grant_access(grant)
+    account = exact_text(adapter.grant_access(grant), "grant_access")
     user = Account.objects.get(opentrain_user_id=grant.participant.opentrain_user_id).user
     if not adapter.has_project(user, grant) or not _logins(user):
         return _(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from numbers import Integral
 from typing import Any, Final, TypeVar
 
 Resource = TypeVar("Resource")
@@ -130,6 +131,14 @@ def as_count(value: object) -> int | None:
     if number is None or number < 0 or number != number.to_integral_value():
         return None
     return int(number)
+
+
+def as_whole(value: object) -> object:
+    """A whole number that a program gives as another type than ``int``, as one; anything else as it is."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    whole = as_count(value) if isinstance(value, (float, Decimal)) else None
+    return value if whole is None else whole
 
 
 def as_datetime(value: object) -> datetime | None:

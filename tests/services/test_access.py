@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -336,20 +337,35 @@ def test_a_failing_grant_is_only_a_warning(
     ]
 
 
-@pytest.mark.parametrize("key", ["x" * 201, "a\0b"])
+@pytest.mark.parametrize("key", [7, uuid.UUID(int=7)])
+def test_an_account_id_may_be_a_key_of_another_type(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch, key: Any
+) -> None:
+    monkeypatch.setattr(RecordingAdapter, "grant_access", lambda *_arguments: key)
+    maria = linked.hire()
+    linked.run()
+    assert (maria.grant.state, maria.grant.host_user_ref) == (State.GRANTED, str(key))
+
+
+@pytest.mark.parametrize("key", ["x" * 201, "a\0b", None, True, b"7", 7.0])
 def test_a_key_that_can_not_be_kept_is_a_failure_and_no_obstacle(
-    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, key: str
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, key: Any
 ) -> None:
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     give = RecordingAdapter.grant_access
 
-    def badly(adapter: RecordingAdapter, grant: AccessGrant) -> str:
+    def badly(adapter: RecordingAdapter, grant: AccessGrant) -> Any:
         return key if grant.participant == maria.participant else give(adapter, grant)
 
     monkeypatch.setattr(RecordingAdapter, "grant_access", badly)
     linked.run()
     assert (maria.grant.state, ken.grant.state) == (State.FAILED, State.GRANTED)
-    assert "account id that the adapter returned" in maria.grant.last_error
+    said = (
+        "account id that the adapter returned"
+        if isinstance(key, str)
+        else "value for grant_access must be a text"
+    )
+    assert said in maria.grant.last_error
 
 
 @pytest.mark.parametrize(("error", "level"), [(RuntimeError("a bug"), "ERROR"), (BusyError(), "WARNING")])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from django_opentrain.errors import BusyError, LinkConflict, LinkError
+import pytest
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.adapters import Project
+from django_opentrain.errors import AdapterError, BusyError, LinkConflict, LinkError
 from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
@@ -15,7 +19,7 @@ from django_opentrain.services.usage import collecting
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install, make_link
-from tests.services.conftest import Host
+from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +61,33 @@ def test_a_link_is_made_as_it_is_asked_for(install: Install, job: str) -> None:
     for each in (row, info):
         assert (each.external_project_name, each.external_project_url) == ("Boxes", url)
         assert (each.job_id, each.provisioning_mode) == (job, catalog.MANAGED_ADAPTER)
+
+
+def test_a_project_may_be_named_by_its_key(
+    install: Install, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a host's model has it; OpenTrain takes texts."""
+    projects = [Project(id=7, name=gettext_lazy("Birds"), url=None)]  # type: ignore[arg-type] # what hosts do
+    monkeypatch.setattr(RecordingAdapter, "list_projects", lambda *_arguments: projects)
+    row = linking.link(install, 7, job_id=job)  # type: ignore[arg-type] # likewise
+    assert row.status == ACTIVE
+    row.refresh_from_db()
+    assert (row.external_project_id, row.external_project_name, row.external_project_url) == (
+        "7",
+        "Birds",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": None}, {"id": 7.0}, {"id": "7", "name": b"Birds"}, {"id": "7", "url": 8.5}]
+)
+def test_a_project_that_can_not_be_named_is_said(
+    install: Install, job: str, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(RecordingAdapter, "list_projects", lambda *_arguments: [Project(**wrong)])
+    with pytest.raises(AdapterError, match=r"value for Project\.(id|name|url) must be a text, not"):
+        linking.link(install, "7", job_id=job)
 
 
 def test_a_project_of_another_tenant_is_refused(install: Install, job: str) -> None:

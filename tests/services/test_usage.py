@@ -246,6 +246,10 @@ def test_an_impossible_day_does_not_cost_the_others(
     assert "must be a whole number from 0 to 86400" in caplog.text
 
 
+class AnotherInteger(int):
+    """As those of numpy and pandas, which are no ``int``."""
+
+
 class Asked(list[tuple[date, date]]):
     """The days for which the adapter was asked."""
 
@@ -300,7 +304,17 @@ def test_days_that_were_not_asked_for_are_not_recorded(
     assert usage.collect(contract) == 2
 
 
-@pytest.mark.parametrize("value", [12.0, 12.5, Decimal(12), "12"])
+@pytest.mark.parametrize("value", [12.0, Decimal(12), Decimal("12.00"), AnotherInteger(12)])
+def test_totals_may_come_as_another_kind_of_whole_number(contract: Contract, site: Host, value: Any) -> None:
+    """A database's ``Avg``, or a division, gives floats; ``Sum`` of a decimal column, decimals."""
+    totals = dict.fromkeys(MAX_TOTALS, value)
+    row = usage.record(contract, days_ago(0), **totals)
+    assert {type(getattr(row, name)) for name in MAX_TOTALS} == {int}
+    site.days = [DayUsage(work_date=days_ago(0), **totals)]
+    assert usage.collect(contract) == 0
+
+
+@pytest.mark.parametrize("value", [12.5, Decimal("12.5"), "12", True, float("nan"), Decimal("sNaN"), 1e400])
 @pytest.mark.parametrize("name", MAX_TOTALS)
 def test_totals_are_whole_numbers(contract: Contract, site: Host, value: Any, name: str) -> None:
     """A fraction would be cut by the database, and so be news each time it is collected."""

@@ -12,7 +12,7 @@ from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.errors import InvalidRequest
 from django_opentrain.platform.resources.base import COUNT, ID, Resource, member, nested
 from django_opentrain.platform.resources.budgets import BudgetInfo
-from django_opentrain.platform.values import MAX_ID, as_id, camel
+from django_opentrain.platform.values import MAX_ID, as_id, as_whole, camel
 
 #: The totals of a day, and the most that each can be. OpenTrain documents no bounds: a day ends, and a count is kept
 #: in 32 bits.
@@ -39,7 +39,8 @@ class UsageEntry:
     """One worker's cumulative totals of one day: they replace what OpenTrain has stored for that day.
 
     A field that is None or "" is not sent, and keeps its stored value. ``worker_opentrain_user_id`` "" is the
-    hired trainer. Raises ``InvalidRequest``, a ``ValueError``, for what no day can have.
+    hired trainer. Whole numbers of another type, such as 2.0, become integers. Raises ``InvalidRequest``, a
+    ``ValueError``, for what no day can have.
     """
 
     work_date: date
@@ -53,6 +54,8 @@ class UsageEntry:
         day: object = self.work_date
         if not isinstance(day, date) or isinstance(day, datetime):
             raise InvalidRequest(f"work_date must be a date without a time, not {day!r:.40}.")
+        for name in MAX_TOTALS:
+            object.__setattr__(self, name, as_whole(getattr(self, name)))
         for name, total in self.totals.items():
             if type(total) is not int or not 0 <= total <= MAX_TOTALS[name]:
                 raise InvalidRequest(

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.base import exact_text
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED, AdapterError
 from django_opentrain.explanations import NO_REASON, Reason
@@ -128,7 +129,7 @@ def _by_hand(grant: AccessGrant) -> Outcome | None:
         return None
     try:
         has_access = get_adapter().has_access(grant)
-        removed = has_access is False and (known or _is_customers(grant))
+        removed = has_access is not None and not has_access and (known or _is_customers(grant))
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
@@ -154,7 +155,7 @@ def _grant(grant: AccessGrant) -> Outcome:
         raise AdapterError(
             _("Project %(id)s is not one of this customer's projects.") % {"id": grant.external_project_id}
         )
-    key = str(get_adapter().grant_access(grant))
+    key = exact_text(get_adapter().grant_access(grant), "grant_access")
     if as_id(key) != key:
         raise AdapterError(_("The account id that the adapter returned is too long, or can't be stored."))
     return Outcome(state=State.GRANTED, host_user_ref=key)

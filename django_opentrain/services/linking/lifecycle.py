@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.base import exact_text
 from django_opentrain.errors import (
     BusyError,
     LinkConflict,
@@ -53,6 +54,7 @@ def link(
     """
     if not install.is_live:
         raise ReconnectRequired
+    external_project_id = exact_text(external_project_id, "external_project_id")
     project = get_adapter().get_project(install.tenant, external_project_id)
     if project is None:
         raise LinkError(_("That project is not one of yours."))
