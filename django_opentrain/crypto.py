@@ -28,6 +28,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
+from django_opentrain.platform.tracebacks import without_locals
 
 
 class SecretStr(str):
@@ -87,8 +88,13 @@ def _derived(key: str) -> bytes:
     return derivation.derive(urlsafe_b64decode(key))
 
 
+def _configured_keys() -> _Keys:
+    return _keys(tuple(map(SecretStr, conf.encryption_keys)))
+
+
 @lru_cache(maxsize=8)
-def _keys(keys: tuple[str, ...]) -> _Keys:
+@without_locals
+def _keys(keys: tuple[SecretStr, ...]) -> _Keys:
     try:
         return _Keys(keys)
     except ValueError:
@@ -102,7 +108,7 @@ def _keys(keys: tuple[str, ...]) -> _Keys:
 def seal(plain: bytes, place: bytes) -> bytes:
     """Encrypt with the first key, for this place alone."""
     nonce = os.urandom(NONCE)
-    return BOUND + nonce + _keys(conf.encryption_keys).gcm[0].encrypt(nonce, plain, place)
+    return BOUND + nonce + _configured_keys().gcm[0].encrypt(nonce, plain, place)
 
 
 def to_text(sealed: bytes) -> bytes:
@@ -112,7 +118,7 @@ def to_text(sealed: bytes) -> bytes:
 
 def decrypt(ciphertext: bytes, place: bytes) -> SecretBytes:
     """Decrypt any form with the key that fits. Raises ``UndecryptableError`` when none does, or in another place."""
-    return _keys(conf.encryption_keys).decrypt(_binary(ciphertext), place)
+    return _configured_keys().decrypt(_binary(ciphertext), place)
 
 
 def is_bound(ciphertext: bytes) -> bool:
@@ -125,7 +131,7 @@ def is_current(ciphertext: bytes, place: bytes) -> bool:
     if not is_bound(ciphertext):
         return False
     try:
-        _keys(conf.encryption_keys[:1]).decrypt(_binary(ciphertext), place)
+        _keys((SecretStr(conf.encryption_keys[0]),)).decrypt(_binary(ciphertext), place)
     except UndecryptableError:
         return False
     return True

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.conf import conf
 from django_opentrain.errors import MailError, MailServerError
 from django_opentrain.platform.connections import Attempt, BoundedReads
+from django_opentrain.platform.tracebacks import without_locals
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class _Backend(EmailBackend):
         return type(usual.__name__, (_Conversation, usual), {})
 
 
+@without_locals
 def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True) -> bool:
     """Send it, if ``is_wanted`` still says so once the mail server has answered; whether it was sent.
 
@@ -77,6 +79,7 @@ def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True)
     return True
 
 
+@without_locals
 def check_server() -> None:
     """Connect to the mail server, log in, and send nothing. Raises ``MailServerError``."""
     try:

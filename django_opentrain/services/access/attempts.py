@@ -24,6 +24,7 @@ from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.platform.errors import RateLimited
 from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import participants
 from django_opentrain.services.workers.retries import backoff, next_attempt
@@ -49,6 +50,7 @@ class Outcome:
     reason: Reason = NO_REASON
 
 
+@without_locals  # the host's: its users are named by their Work Emails
 def perform(grant: AccessGrant) -> Outcome:
     """Make the desired state true. ``grant.attempts`` includes this attempt."""
     if grant.desired == AccessGrant.Desired.REVOKED:

@@ -7,9 +7,11 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import AccessGrant
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.access import grants, participants
 
 
+@without_locals  # the host's: its users are named by their Work Emails
 def bind(grant: AccessGrant) -> None:
     """Let the trainer use the account that has their Work Email, and give access with it.
 

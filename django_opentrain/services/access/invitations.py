@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.contrib.auth.models import AbstractUser
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from django_opentrain.errors import BusyError, MailError, MailServerError, Opera
 from django_opentrain.explanations import INTERNAL_ERROR
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import describe, redact
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.workers.retries import backoff, claim_attempt
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def each_due() -> Iterator[bool]:
         if account is None or not _claim(account):
             yield False
             continue
-        error = _send(account, partial(adapter.invite, account.user))
+        error = _send(account, adapter.invite)
         if isinstance(error, MailServerError):
             _postpone_others(error, timezone.now() + backoff(account.invitation_attempts))
             yield True
@@ -92,7 +93,7 @@ def resend(grant: AccessGrant) -> None:
         first_login.request(account)
         if not _claim(account):
             raise BusyError
-        error = _send(account, lambda: get_adapter().resend_first_login(grant))
+        error = _send(account, lambda _user: get_adapter().resend_first_login(grant))
     if isinstance(error, ServiceError):
         raise error
     if error is not None:
@@ -119,9 +120,9 @@ def _claim(account: TrainerAccount) -> bool:
     )
 
 
-def _send(account: TrainerAccount, send: Callable[[], bool]) -> Exception | None:
+def _send(account: TrainerAccount, send: Callable[[AbstractUser], bool]) -> Exception | None:
     """Make the claimed attempt and record its outcome; returns the error, if there was one."""
-    error = _outcome(send)
+    error = _outcome(lambda: send(account.user))
     if error is None:
         _record(account, **_sent(account))
     else:
@@ -132,7 +133,7 @@ def _send(account: TrainerAccount, send: Callable[[], bool]) -> Exception | None
 
 def _outcome(send: Callable[[], bool]) -> Exception | None:
     try:
-        return None if send() else MailError()
+        return None if without_locals(send)() else MailError()
     except SoftTimeLimitExceeded:
         raise  # claimed as one that may not finish
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried

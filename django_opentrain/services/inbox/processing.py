@@ -18,6 +18,7 @@ from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Install, WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform.payloads import Event
+from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
@@ -55,6 +56,7 @@ def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
     return True
 
 
+@without_locals
 def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     lock(Install.objects.filter(pk=install.pk))
     # The event was selected before the lock: another worker may have been faster.
