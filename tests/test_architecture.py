@@ -265,3 +265,26 @@ def test_a_soft_time_limit_is_no_failure_like_others() -> None:
         and ast.unparse(handler.body[-1]) != "raise"
     ]
     assert caught == []
+
+
+#: What is of one database: ``default``'s without ``using``, where a site's routers may not keep our tables.
+OF_ONE_DATABASE = {"atomic", "on_commit", "get_connection", "set_rollback"}
+
+
+def test_transactions_are_in_the_database_of_our_models() -> None:
+    wrong = []
+    for module in MODULES.values():
+        named = {
+            node.func
+            for node in ast.walk(tree_of(module))
+            if isinstance(node, ast.Call) and any(keyword.arg == "using" for keyword in node.keywords)
+        }
+        wrong += [
+            f"{module.relative_to(PACKAGE)}, line {node.lineno}: transaction.{node.attr}"
+            for node in ast.walk(tree_of(module))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (node.value.id, node.attr in OF_ONE_DATABASE) == ("transaction", True)
+            and node not in named
+        ]
+    assert wrong == []

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from typing import Any, Final
 from unittest import mock
 
-from django.conf import settings
 from django.db import connections, router
 
 from django_opentrain.conf import conf
@@ -35,7 +34,7 @@ class StoppedClock(Clock):
     def datetime(self) -> datetime:
         """What ``django.utils.timezone.now()`` answers while the kit is in use."""
         self.advance(TICK)
-        return datetime.fromtimestamp(self.now(), tz=timezone.utc if settings.USE_TZ else None)
+        return datetime.fromtimestamp(self.now(), tz=timezone.utc)
 
 
 @contextmanager

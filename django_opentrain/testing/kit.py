@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from django_opentrain.clients import shared_session
@@ -55,6 +56,11 @@ class OpenTrain:
     """
 
     def __init__(self, readings: Readings | None = None) -> None:
+        if not settings.USE_TZ:
+            # A test runner with pytest runs no system checks.
+            raise ImproperlyConfigured(
+                "django_opentrain doesn't work with USE_TZ = False: see E026 in docs/checks.md."
+            )
         # Not the hour at which it runs: what ends at midnight would differ from run to run.
         noon = timezone.now().astimezone(tz.utc).replace(hour=12, minute=0, second=0, microsecond=0)
         self.clock = StoppedClock(noon.timestamp())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.test import TestCase
 from django.utils import timezone
@@ -318,10 +319,10 @@ def test_what_comes_later_is_later(opentrain: OpenTrain) -> None:
     assert moments[-1] - moments[0] < timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("use_tz", [True, False])
-def test_time_is_as_aware_as_the_site_wants_it(opentrain: OpenTrain, settings: Any, use_tz: bool) -> None:
-    settings.USE_TZ = use_tz
-    assert timezone.is_aware(opentrain.now) is use_tz
+def test_a_site_without_time_zones_is_refused_at_once(settings: Any) -> None:
+    settings.USE_TZ = False
+    with pytest.raises(ImproperlyConfigured, match="E026"):
+        OpenTrain()
 
 
 # Before and after -------------------------------------------------------------------------------
