@@ -165,6 +165,8 @@ class SessionDescription(SessionScheme):  # type: ignore[no-untyped-call] # drf-
     """Our subclass is described as a session, too."""
 
     target_class = "django_opentrain.api.authentication.SessionAuthentication"
+    # Not drf-spectacular's: a host's own session authentication has it, and one name is one class's.
+    name = "opentrainSession"
 
 
 class ComponentNames(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # as above

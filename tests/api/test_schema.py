@@ -41,6 +41,18 @@ def test_the_description_is_clean_and_current(tmp_path: Path) -> None:
     assert yaml.safe_load(made.read_text()) == yaml.safe_load(COMMITTED.read_text())
 
 
+def test_a_host_with_sessions_of_its_own_is_described_as_well() -> None:
+    pytest.importorskip("drf_spectacular")
+    result = python(
+        "-m", "django", "spectacular", "--validate", "--fail-on-warn", settings="tests.api.schema_host"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert set(yaml.safe_load(result.stdout)["components"]["securitySchemes"]) == {
+        "cookieAuth",
+        "opentrainSession",
+    }
+
+
 def test_the_document_has_every_url() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     section = text.partition("## Resources")[2].partition("## ")[0]
