@@ -13,7 +13,7 @@ from health_check.exceptions import (  # type: ignore[import-untyped] # it has n
     ServiceWarning,
 )
 
-from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.health import pulse
 
 
 @dataclass
@@ -22,8 +22,8 @@ class OpenTrainHealthCheck(HealthCheck):  # type: ignore[misc] # its base is unt
 
     def run(self) -> None:
         """Raises ``ServiceUnavailable`` while nothing runs on schedule, ``ServiceWarning`` if events wait or fail."""
-        pulse = heartbeat.pulse()
-        if not pulse.swept_lately:
+        now = pulse()
+        if not now.swept_lately:
             raise ServiceUnavailable("No sweep of django-opentrain has run recently: run opentrain_doctor.")
-        if not pulse.healthy:
+        if not now.healthy:
             raise ServiceWarning("Events from OpenTrain wait to be processed, or fail: run opentrain_doctor.")

@@ -59,6 +59,8 @@ STORIES = [
     {"workers"},
     {"access"},
     {"usage"},
+    {"conditions"},
+    {"health"},
     {"endpoints", "linking", "purge"},
     {"connect"},
     {"inbox"},

@@ -18,10 +18,13 @@ from django.dispatch import Signal
 import django_opentrain
 from django_opentrain import signals
 from django_opentrain.conf import SETTINGS, Setting, conf
+from django_opentrain.services.conditions import CONDITIONS, Condition
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
+#: Alerts with words and a link of their own.
+OWN_ALERTS = {"removals-held", "endpoint-disabled"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,6 +56,19 @@ def test_the_table_of_settings_is_their_declarations() -> None:
     rows = [row(key, setting) for key, setting in SETTINGS.items()]
     table = "\n".join(["| Key | Default | Meaning | Check |", "| --- | --- | --- | --- |", *rows])
     assert f"\n\n{table}\n\n" in read("docs/settings.md"), f"Replace the table in docs/settings.md:\n{table}"
+
+
+def condition_row(condition: Condition) -> str:
+    severity = condition.severity.name.lower() if condition.for_operators else "no"
+    alerted = "yes" if condition.for_customers or condition.name in OWN_ALERTS else ""
+    name = f"[{condition.name}](#{condition.name})"
+    return f"| {name} | {severity} | `{condition.model.__name__}`: {condition.title} | {alerted} |"
+
+
+def test_the_table_of_conditions_is_their_declarations() -> None:
+    head = "| Condition | In the doctor | Rows | Customers are alerted |\n| --- | --- | --- | --- |"
+    table = "\n".join([head, *map(condition_row, CONDITIONS.values())])
+    assert f"\n\n{table}\n\n" in read("docs/doctor.md"), f"Replace the table in docs/doctor.md:\n{table}"
 
 
 def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:

@@ -86,11 +86,6 @@ class GrantRows(LatestRows):
         return super().get_queryset(request).select_related("participant", "link", "contract")
 
 
-class GrantAttention(AttentionFilter):
-    condition = UNSETTLED
-    description = gettext_lazy("not in its desired state")
-
-
 class GrantCustomer(CustomerFilter):
     path = "contract__install"
 
@@ -110,7 +105,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
     )
     list_select_related = ("participant", "link", "contract__install")
     list_filter = (
-        GrantAttention,
+        AttentionFilter,
         "desired",
         "state",
         GrantCustomer,
@@ -222,7 +217,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         "deactivated",
     )
     list_select_related = ("user",)
-    list_filter = ("invitation", "created_by_us")
+    list_filter = (AttentionFilter, "invitation", "created_by_us")
     ordering = ("-pk",)
     # Deleting one, or its user, is an erasure: possible once no record of access is lost with it.
     deletable = True

@@ -7,7 +7,7 @@ disabled (deleting would lose the record of who has access), and operators use a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
 from django import forms
@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth import get_permission_codename
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
@@ -26,10 +26,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin.columns import EMPTY
 from django_opentrain.models import Install
+from django_opentrain.services import conditions
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
-
-if TYPE_CHECKING:
-    from django_opentrain.admin.columns import Label
 
 STYLESHEET: Final = "opentrain/admin.css"
 #: Rows of an inline: the page of a customer with 100,000 contracts must open, too.
@@ -172,19 +170,19 @@ class LatestRows(admin.TabularInline):  # type: ignore[type-arg] # not generic a
 
 
 class AttentionFilter(admin.SimpleListFilter):
-    """Rows that need a person's attention."""
+    """Rows in one of the named conditions of their model, or in any of them."""
 
     title = _("attention")
     parameter_name = "attention"
-    #: The condition for these rows.
-    condition: Q
-    description: Label = _("needs attention")
 
-    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", self.description)]
+    def lookups(self, _request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        named = [(each.name, each.title) for each in conditions.of_model(model_admin.model)]
+        return [("yes", _("needs attention")), *named]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(self.condition) if self.value() == "yes" else queryset
+        of_model = conditions.of_model(queryset.model)
+        chosen = [each for each in of_model if self.value() in ("yes", each.name)]
+        return queryset.filter(conditions.any_of(chosen)) if chosen else queryset
 
 
 class CustomerFilter(admin.SimpleListFilter):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.db.models import Q
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -38,17 +37,6 @@ BUDGET_TONES: Final[Mapping[str, Tone]] = {
 }
 
 
-class ContractAttention(AttentionFilter):
-    condition = (
-        ~Q(report_error="")
-        | ~Q(collect_error="")
-        | Q(
-            status=Contract.Status.ACTIVE,
-            budget_state__in=[Contract.BudgetState.LOW, Contract.BudgetState.DEPLETED],
-        )
-    )
-
-
 class GrantsOfContract(GrantRows):
     fields: ClassVar[tuple[str, ...]] = ("participant", "link", "access", "cause_shown", "trouble")
 
@@ -69,7 +57,7 @@ class ContractAdmin(OpenTrainAdmin):
         "opentrain_id",
     )
     list_select_related = ("install", "trainer")
-    list_filter = (ContractAttention, CustomerFilter, "status", "budget_state")
+    list_filter = (AttentionFilter, CustomerFilter, "status", "budget_state")
     # A DateField: for a DateTimeField MariaDB needs time zone tables, which may be missing.
     date_hierarchy = "start_date"
     search_fields = (

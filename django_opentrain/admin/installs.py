@@ -61,10 +61,6 @@ INSTALL_ROWS: Final = (
 )
 
 
-class InstallAttention(AttentionFilter):
-    condition = Q(status=Install.Status.UNAUTHORIZED) | Q(removals_held__gt=0) | ~Q(last_error="")
-
-
 class LinkRows(LatestRows):
     model = ProjectLink
     verbose_name_plural = gettext_lazy("newest project links")
@@ -95,7 +91,7 @@ class InstallAdmin(OpenTrainAdmin):
     """The customers' connections to our platform app."""
 
     list_display = ("customer", "state", "trouble", "held", "opentrain_id", "verified", "reconciled")
-    list_filter = (InstallAttention, "status", "pii_consent")
+    list_filter = (AttentionFilter, "status", "pii_consent")
     search_fields = ("tenant", "opentrain_id", "expected_id", "organization_id")
     ordering = ("-pk",)
     inlines = (LinkRows, ContractRows, EndpointRows)

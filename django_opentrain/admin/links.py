@@ -32,12 +32,6 @@ LINK_TONES: Final[Mapping[str, Tone]] = {
 }
 
 
-class LinkAttention(AttentionFilter):
-    condition = Q(live=True) & (
-        Q(status=ProjectLink.Status.PENDING) | Q(removal_requested_at__isnull=False) | ~Q(last_error="")
-    )
-
-
 class GrantsOfLink(GrantRows):
     fk_name = "link"
 
@@ -47,7 +41,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
 
     list_display = ("__str__", "customer", "state", "trouble", "external_project_id", "job_id", "mode")
     list_select_related = ("install",)
-    list_filter = (LinkAttention, CustomerFilter, "status", "provisioning_mode")
+    list_filter = (AttentionFilter, CustomerFilter, "status", "provisioning_mode")
     search_fields = (
         "external_project_id",
         "external_project_name",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -55,10 +54,6 @@ class UsageRows(LatestRows):
     trouble = problem_column("error")
 
 
-class UsageAttention(AttentionFilter):
-    condition = Q(status=DailyUsage.Status.REFUSED)
-
-
 class UsageCustomer(CustomerFilter):
     path = "contract__install"
 
@@ -79,7 +74,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
         "reported",
     )
     list_select_related = ("contract__install",)
-    list_filter = (UsageAttention, UsageCustomer, "status")
+    list_filter = (AttentionFilter, UsageCustomer, "status")
     date_hierarchy = "work_date"
     search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")
     ordering = ("-work_date", "-pk")

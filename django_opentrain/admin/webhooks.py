@@ -55,14 +55,6 @@ CHANGEABLE: Final = Q(
 )
 
 
-class EndpointAttention(AttentionFilter):
-    condition = (
-        Q(status__in=[WebhookEndpoint.Status.PENDING, WebhookEndpoint.Status.DISABLED])
-        | Q(consecutive_failures__gt=0)
-        | ~Q(last_error="")
-    )
-
-
 class EventRows(LatestRows):
     model = WebhookEvent
     verbose_name_plural = gettext_lazy("last events")
@@ -80,7 +72,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
 
     list_display = ("customer", "state", "trouble", "consecutive_failures", "checked", "opentrain_id", "key")
     list_select_related = ("install",)
-    list_filter = (EndpointAttention, CustomerFilter, "status")
+    list_filter = (AttentionFilter, CustomerFilter, "status")
     search_fields = ("key", "opentrain_id", "url", "install__tenant")
     ordering = ("-pk",)
     inlines = (EventRows,)
@@ -157,10 +149,6 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         return selection.each(partial(endpoints.rotate_secret, compromised=True))
 
 
-class EventAttention(AttentionFilter):
-    condition = WebhookEvent.NEEDS_ATTENTION
-
-
 class EventTypeFilter(admin.SimpleListFilter):
     """By the documented types: to query the types in the table would read all of it."""
 
@@ -183,7 +171,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
 
     list_display = ("__str__", "customer", "state", "trouble", "attempts", "received", "resource_id")
     list_select_related = ("endpoint__install",)
-    list_filter = (EventAttention, EventCustomer, "status", EventTypeFilter, "received_at")
+    list_filter = (AttentionFilter, EventCustomer, "status", EventTypeFilter, "received_at")
     search_fields = ("event_id", "delivery_id", "resource_id", "job_id", "endpoint__install__tenant")
     ordering = ("-pk",)
     actions = ("process_now", "replay")

@@ -109,7 +109,6 @@ class WebhookEvent(SecretKeepingModel):
 
     #: Has failed several times, and will be retried.
     FAILING = Q(status=Status.PENDING, attempts__gte=FAILING_AFTER, next_attempt_at__isnull=False)
-    NEEDS_ATTENTION = FAILING | Q(status=Status.FAILED)
 
     endpoint = models.ForeignKey(
         WebhookEndpoint, verbose_name=_("endpoint"), on_delete=models.CASCADE, related_name="events"

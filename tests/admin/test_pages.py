@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import escape
 
 from django_opentrain.admin import ADMINS
@@ -23,6 +25,7 @@ from django_opentrain.models import (
     ProjectLink,
     TrainerAccount,
     WebhookEndpoint,
+    WebhookEvent,
 )
 from tests import factories
 from tests.admin.browsing import stored, text_of, url
@@ -96,6 +99,29 @@ def test_every_search_and_filter_works(model: type[models.Model], scene: Scene, 
     assert len(links) >= len(model_admin.list_filter)
     for link in links:
         assert text_of(client.get(url(model, "changelist") + link.replace("&amp;", "&")))
+
+
+def listed(client: Client, model: type[models.Model], attention: str) -> list[models.Model]:
+    response = client.get(url(model, "changelist"), {"attention": attention})
+    return list(response.context["cl"].result_list)
+
+
+def test_a_list_is_filtered_by_the_conditions_of_its_rows(superuser: User) -> None:
+    client = logged_in(superuser)
+    endpoint = factories.make_endpoint(factories.make_install())
+    waiting = factories.make_event(endpoint, received_at=timezone.now() - timedelta(hours=5))
+    failed = factories.make_event(endpoint, status=WebhookEvent.Status.FAILED)
+    factories.make_event(endpoint)
+    assert listed(client, WebhookEvent, "yes") == [failed, waiting]
+    assert listed(client, WebhookEvent, "events-waiting") == [waiting]
+    assert listed(client, WebhookEvent, "events-failed") == [failed]
+
+
+def test_a_superseded_install_needs_no_attention(superuser: User) -> None:
+    successor = factories.make_install(tenant="acme")
+    problems = {"last_error": "403", "removals_held": 3, "refused_at": timezone.now()}
+    factories.make_install(tenant="acme", status="REVOKED", superseded_by=successor, **problems)
+    assert listed(logged_in(superuser), Install, "yes") == []
 
 
 @every_model

@@ -47,9 +47,10 @@ from django_opentrain.platform import catalog
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import doctor, endpoints, inbox
+from django_opentrain.services.conditions import CONDITIONS, Severity
 from django_opentrain.services.doctor import formatting, workers
 from django_opentrain.services.doctor import opentrain as opentrain_findings
-from django_opentrain.services.doctor.findings import Finding, Severity, error
+from django_opentrain.services.doctor.findings import Finding, error
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import heartbeat, wakeup
 from django_opentrain.testing.kit import OpenTrain
@@ -246,7 +247,7 @@ def removal_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any)
     update_grant(desired=REVOKED, state=State.FAILED)
 
 
-@scene("grant-failing", WARNING)
+@scene("grant-failing", ERROR)
 def grant_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     update_grant(state=State.FAILED)
 
@@ -286,7 +287,7 @@ def work_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: An
     _day(status=DailyUsage.Status.REFUSED)
 
 
-@scene("removals-held", WARNING)
+@scene("removals-held", ERROR)
 def removals_that_are_held(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     Install.objects.update(removals_held=7)
 
@@ -365,12 +366,12 @@ def clock_that_is_off(opentrain: OpenTrain, _install: Install, _settings: Any) -
     differ(opentrain, 100)
 
 
-@scene("install-refused", ERROR, offline=False)
+@scene("install-refused", ERROR)
 def token_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     Install.objects.update(status=Install.Status.UNAUTHORIZED)
 
 
-@scene("install-refused", ERROR, offline=False)
+@scene("install-refused", ERROR)  # the first examination records it
 def disconnected_on_opentrain(opentrain: OpenTrain, install: Install, _settings: Any) -> None:
     opentrain.disconnect(install)
 
@@ -414,7 +415,7 @@ def endpoint_that_is_disabled(_opentrain: OpenTrain, install: Install, _settings
     install.client.update_webhook_endpoint(WebhookEndpoint.objects.get().opentrain_id, status="DISABLED")
 
 
-@scene("endpoint-disabled", WARNING, offline=False)
+@scene("endpoint-paused", WARNING)
 def endpoint_that_is_paused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     endpoints.pause(WebhookEndpoint.objects.get())
 
@@ -644,11 +645,10 @@ def test_an_opentrain_that_is_slow_is_not_waited_for(
 
 
 def test_when_all_are_refused_the_app_is_suspected(opentrain: OpenTrain, install: Install) -> None:
-    assert "which is all" not in refused_installs().title
     opentrain.connect("globex")
     found = refused_installs()
-    assert found.title == "Installs whose token OpenTrain refuses: 2, which is all of them."
-    assert found.advice == opentrain_findings.ALL_REFUSED
+    assert found.title == "Connections that OpenTrain refuses: 2."
+    assert "If all are refused, check on OpenTrain whether your app is active." in found.advice
     assert [line.split(" (")[0] for line in found.details] == ["customer acme", "customer globex"]
 
 
@@ -668,17 +668,17 @@ def refused_installs() -> Finding:
 
 
 @pytest.mark.parametrize(
-    ("paused", "text"), [(True, "paused by an operator"), (False, "failed deliveries: 3")]
+    ("status", "name"),
+    [("ACTIVE", "endpoint-disabled"), ("DISABLED", "endpoint-disabled"), ("PAUSED", "endpoint-paused")],
 )
-def test_a_disabled_endpoint_is_re_enabled_unless_it_was_paused_here(
-    paused: bool, text: str, opentrain: OpenTrain, install: Install
+def test_a_disabled_endpoint_is_reported_once_and_re_enabled_unless_it_was_paused_here(
+    status: str, name: str, opentrain: OpenTrain, install: Install
 ) -> None:
     _remote(opentrain, status="DISABLED", consecutive_failures=3)
-    if paused:
-        WebhookEndpoint.objects.update(status=WebhookEndpoint.Status.PAUSED)
-    found = only("endpoint-disabled")
-    assert text in found.title
-    assert ("opentrain_sync" in found.advice) is not paused
+    WebhookEndpoint.objects.update(status=status)
+    [found] = doctor.examine()
+    assert found.id == name
+    assert ("opentrain_sync" in found.advice) is (name == "endpoint-disabled")
 
 
 # Before anything else can be asked ------------------------------------------------------------
@@ -821,13 +821,13 @@ def test_the_command_ends_with_0_where_all_is_well(install: Install) -> None:
 def test_the_command_says_what_to_do(install: Install) -> None:
     Install.objects.update(removals_held=7, reconcile_summary={"held": ["contract ctr_1 (Boxes) has ended"]})
     status, out = command("--offline")
-    assert status == 1
+    assert status == 2
     assert out.startswith(
-        "warning Installs with unusually many removals, which wait for confirmation: 1. [removals-held]\n"
+        "error Connections with unusually many removals, which wait for confirmation: 1. [removals-held]\n"
     )
     assert f"    customer acme ({install.opentrain_id}): 7 grants. contract ctr_1 (Boxes) has ended\n" in out
     assert "    → Review them: manage.py opentrain_sync --dry-run. " in out
-    assert out.endswith("errors 0, warnings 1.\n")
+    assert out.endswith("errors 1, warnings 0.\n")
 
 
 def test_a_note_is_no_alarm(install: Install) -> None:
@@ -910,7 +910,8 @@ ELSEWHERE = {
 
 def test_every_finding_is_provoked_here() -> None:
     provoked = {each.values[0] for each in SCENES}
-    assert provoked | ELSEWHERE == set(doctor.ADVICE)
+    of_customers = {each.name for each in CONDITIONS.values() if not each.for_operators}
+    assert provoked | ELSEWHERE | of_customers == set(doctor.ADVICE)
     text = Path(__file__).read_text(encoding="utf-8")
     assert [name for name in ELSEWHERE if f'only("{name}"' not in text] == []
 

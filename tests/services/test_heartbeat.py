@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_opentrain import tasks
 from django_opentrain.models import Heartbeat, WebhookEvent
 from django_opentrain.models.webhooks import FAILING_AFTER
+from django_opentrain.services import health
 from django_opentrain.services.workers import heartbeat
 from tests import factories
 
@@ -46,21 +47,21 @@ def test_one_query_tells_how_it_goes(django_assert_num_queries: Any) -> None:
     swept()
     waiting(timedelta(minutes=1))
     with django_assert_num_queries(1):
-        pulse = heartbeat.pulse()
+        pulse = health.pulse()
     assert pulse.healthy
     assert 0 <= (pulse.sweep_age or -1) < 60
     assert 60 <= (pulse.backlog_age or 0) < 120
 
 
 def test_a_site_on_which_nothing_ever_ran_is_not_healthy() -> None:
-    assert heartbeat.pulse() == heartbeat.Pulse(sweep_age=None, backlog_age=None)
-    assert not heartbeat.pulse().healthy
+    assert health.pulse() == health.Pulse(sweep_age=None, conditions=("beat-silent",))
+    assert not health.pulse().healthy
 
 
 @pytest.mark.parametrize(("minutes", "healthy"), [(4, True), (6, False)])
 def test_sweeps_that_stopped_are_noticed(minutes: int, healthy: bool) -> None:
     swept(timedelta(minutes=minutes))
-    assert heartbeat.pulse().healthy is healthy
+    assert health.pulse().healthy is healthy
 
 
 @pytest.mark.parametrize(("minutes", "healthy"), [(4, True), (6, False)])
@@ -68,31 +69,31 @@ def test_events_that_nobody_takes_are_noticed(minutes: int, healthy: bool) -> No
     swept()
     waiting(timedelta(minutes=minutes))
     waiting(timedelta(days=2), status=WebhookEvent.Status.PROCESSED)
-    assert heartbeat.pulse().healthy is healthy
+    assert health.pulse().healthy is healthy
 
 
 def test_an_event_is_as_late_as_its_next_attempt() -> None:
     swept()
     waiting(timedelta(hours=3), next_attempt_at=timezone.now() + timedelta(minutes=1))
-    assert heartbeat.pulse().backlog_age is None
+    assert health.pulse().backlog_age is None
     waiting(timedelta(hours=3), next_attempt_at=timezone.now() - timedelta(minutes=1))
-    assert 60 <= (heartbeat.pulse().backlog_age or 0) < 120
+    assert 60 <= (health.pulse().backlog_age or 0) < 120
 
 
 @pytest.mark.parametrize(
-    ("values", "healthy"),
+    ("values", "conditions"),
     [
-        ({"attempts": FAILING_AFTER - 1}, True),
-        ({"attempts": FAILING_AFTER}, False),
-        ({"attempts": 20, "status": WebhookEvent.Status.FAILED}, False),
-        ({"attempts": FAILING_AFTER, "status": WebhookEvent.Status.PROCESSED}, True),
+        ({"attempts": FAILING_AFTER - 1}, ()),
+        ({"attempts": FAILING_AFTER}, ("events-failing",)),
+        ({"attempts": 20, "status": WebhookEvent.Status.FAILED}, ("events-failed",)),
+        ({"attempts": FAILING_AFTER, "status": WebhookEvent.Status.PROCESSED}, ()),
     ],
 )
 def test_an_event_that_fails_each_time_is_noticed_between_its_attempts(
-    values: dict[str, Any], healthy: bool, django_assert_num_queries: Any
+    values: dict[str, Any], conditions: tuple[str, ...], django_assert_num_queries: Any
 ) -> None:
     swept()
     waiting(timedelta(hours=3), next_attempt_at=timezone.now() + timedelta(minutes=50), **values)
     with django_assert_num_queries(1):
-        pulse = heartbeat.pulse()
-    assert (pulse.backlog_age, pulse.events_failing, pulse.healthy) == (None, not healthy, healthy)
+        pulse = health.pulse()
+    assert (pulse.backlog_age, pulse.conditions, pulse.healthy) == (None, conditions, not conditions)

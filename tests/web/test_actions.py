@@ -338,7 +338,7 @@ def test_the_page_says_how_far_the_first_login_is(
     home, contracts = reverse("opentrain:home"), reverse("opentrain:contracts")
     failed = invitation["invitation"] == "FAILED"
     assert (alert in text_of(boss.get(home))) == failed
-    attention = text_of(boss.get(contracts, {"status": "attention"}))
+    attention = text_of(boss.get(contracts, {"status": "mail-failing"}))
     assert (scene.contract.title in attention) == failed
 
 

@@ -27,7 +27,7 @@ def test_it_says_ok_where_sweeps_happen(django_assert_num_queries: Any) -> None:
         response = ask()
     assert (response.status_code, response["Content-Type"]) == (200, "application/json")
     ages = {"sweepAgeSeconds": 0, "backlogAgeSeconds": None}
-    assert response.json() == {"status": "ok", **ages, "eventsFailing": False}
+    assert response.json() == {"status": "ok", **ages, "conditions": []}
     assert "no-store" in response["Cache-Control"]
 
 
@@ -37,7 +37,9 @@ def test_without_workers_the_web_process_stays_in_the_pool() -> None:
 
 
 def test_without_a_database_it_does_not() -> None:
-    with mock.patch.object(heartbeat, "pulse", side_effect=OperationalError("password=geheim")):
+    with mock.patch(
+        "django_opentrain.web.views.health.pulse", side_effect=OperationalError("password=geheim")
+    ):
         response = ask()
     assert (response.status_code, response.json()) == (503, {"status": "down"})
 

@@ -67,7 +67,7 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
                 "status": "UNAUTHORIZED",
                 "last_error": "It was revoked. (request req_1)",
                 "last_error_code": "RECONNECT_REQUIRED",
-                "refused_at": timezone.now(),
+                "refused_at": timedelta(),
             },
             [
                 "no longer accepts",
@@ -78,23 +78,23 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
             id="unauthorized",
         ),
         pytest.param(
-            {"status": "UNAUTHORIZED", "refused_at": timezone.now() - timedelta(days=2)},
+            {"status": "UNAUTHORIZED", "refused_at": timedelta(days=2)},
             ["no longer accepts", "the trainers' access ends", "Connect again"],
             id="unauthorized for long",
         ),
         pytest.param(
-            {"status": "REVOKED", "revoked_at": timezone.now()},
+            {"status": "REVOKED", "revoked_at": timedelta()},
             ["ended on OpenTrain", "lose their access at", "Connect again"],
             id="revoked, in the period of grace",
         ),
         pytest.param(
-            {"status": "REVOKED", "revoked_at": timezone.now() - timedelta(days=1)},
+            {"status": "REVOKED", "revoked_at": timedelta(days=1)},
             ["ended on OpenTrain", "has ended with it", "Connect again"],
             id="revoked for good",
         ),
         pytest.param({"status": "DISCONNECTED"}, ["You disconnected", "Connect again"], id="disconnected"),
         pytest.param(
-            {"paused_until": timezone.now() + timedelta(days=3650)},
+            {"paused_until": -timedelta(days=3650)},
             ["limits this site's calls", "nothing is lost"],
             id="paused",
         ),
@@ -116,7 +116,9 @@ def test_there_is_a_way_back_to_the_hosts_own_pages(boss: Client) -> None:
     ],
 )
 def test_each_state_is_told_in_words(boss: Client, values: dict[str, Any], words: list[str]) -> None:
-    factories.make_install("acme", **values)
+    now = timezone.now()
+    columns = {name: now - value if isinstance(value, timedelta) else value for name, value in values.items()}
+    factories.make_install("acme", **columns)
     text = home(boss)
     assert [word for word in words if word not in text] == []
 
@@ -158,54 +160,69 @@ def test_nothing_calls_where_all_is_well(boss: Client) -> None:
     scene.pending.delete()
     scene.endpoint.delete()
     Contract.objects.update(budget_state="OK")
+    DailyUsage.objects.update(status=DailyUsage.Status.REPORTED)
     AccessGrant.objects.update(state=AccessGrant.State.PENDING)  # under way
     assert called(boss) == []
     assert contracts_in_need(boss) == []
 
 
-def contracts_in_need(client: Client) -> list[Contract]:
-    return list(client.get(reverse("opentrain:contracts"), {"status": "attention"}).context["page"])
+def contracts_in_need(client: Client, status: str = "attention") -> list[Contract]:
+    return list(client.get(reverse("opentrain:contracts"), {"status": status}).context["page"])
 
 
-NEED = "/opentrain/contracts/?status=attention"
+NEED = "/opentrain/contracts/?status="
+WAITING = {"state": "WAITING_FOR_EMAIL", "desired_at": timezone.now() - timedelta(days=2)}
 
 
 @pytest.mark.parametrize(
-    ("contract", "grant", "call"),
+    ("contract", "grant", "condition", "call"),
     [
-        ({"budget_state": "LOW"}, {}, ("warn", "The budget of 1 contract is running low.", NEED)),
-        ({"budget_state": "DEPLETED"}, {}, ("bad", "The budget of 1 contract is used up.", NEED)),
-        ({}, {"state": "FAILED"}, ("bad", "1 trainer could not be given access.", NEED)),
-        ({}, {"state": "WAITING_FOR_EMAIL"}, ("warn", "1 trainer waits for a Work Email.", NEED)),
+        ({"budget_state": "LOW"}, {}, "budget-low", ("warn", "The budget of 1 contract is running low.")),
+        (
+            {"budget_state": "DEPLETED"},
+            {},
+            "budget-depleted",
+            ("bad", "The budget of 1 contract is used up."),
+        ),
+        (
+            {"collect_error": "no table"},
+            {},
+            "usage-uncollected",
+            ("bad", "The work of 1 contract can't be collected."),
+        ),
+        ({}, {"state": "FAILED"}, "grant-failing", ("bad", "1 trainer could not be given access.")),
+        ({}, WAITING, "grant-waiting", ("warn", "1 trainer waits for a Work Email.")),
         (
             {"status": "ended", "budget_state": "LOW"},
             {"state": "FAILED", "desired": "REVOKED"},
-            ("bad", "The access of 1 trainer could not be revoked.", NEED),
+            "removal-failing",
+            ("bad", "The access of 1 trainer could not be revoked."),
         ),
     ],
 )
 def test_a_contract_in_need_is_called_out_and_listed(
-    boss: Client, contract: dict[str, str], grant: dict[str, str], call: tuple[str, str, str]
+    boss: Client, contract: dict[str, str], grant: dict[str, Any], condition: str, call: tuple[str, str]
 ) -> None:
     install = factories.make_install("acme")
     link, trainer = factories.make_link(install), factories.make_participant(install)
     factories.make_grant(factories.make_contract(install, [link]), link, trainer)
     needing = factories.make_contract(install, [link], **contract)
     factories.make_grant(needing, link, trainer, **grant)
-    assert called(boss) == [call]
-    assert contracts_in_need(boss) == [needing]
+    assert called(boss) == [(*call, NEED + condition)]
+    assert contracts_in_need(boss) == contracts_in_need(boss, condition) == [needing]
+    assert contracts_in_need(boss, "usage-refused") == []
 
 
 def test_the_worst_calls_first(boss: Client) -> None:
     scene = full_scene()
-    assert [tone for tone, _text, _url in called(boss)] == ["bad", "bad", "bad", "warn", "wait"]
+    assert [tone for tone, _text, _url in called(boss)] == ["bad", "bad", "bad", "warn", "warn", "wait"]
     text = home(boss)
     assert "7 removals of access wait for your confirmation. Review" in text
     assert "OpenTrain has disabled its notifications. Re-enable" in text
     scene.pending.delete()
     Install.objects.update(status="DISCONNECTED", removals_held=0)
     # What OpenTrain would have to do no longer calls; what is left behind here does.
-    assert called(boss) == [("bad", "1 trainer could not be given access.", NEED)]
+    assert called(boss) == [("bad", "1 trainer could not be given access.", f"{NEED}grant-failing")]
 
 
 def test_a_lost_key_is_explained(boss: Client) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandParser, no_translations
 
 from django_opentrain.services import doctor
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="for machines")
         parser.add_argument("--offline", action="store_true", help="don't ask OpenTrain")
 
+    @no_translations  # most findings have no other words than English ones
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises ``SystemExit`` if there are findings."""
         verbose = options["verbosity"] > 1 and not options["json"]

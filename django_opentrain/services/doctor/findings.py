@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, Final
 
+from django.utils.functional import Promise
 
-class Severity(IntEnum):
-    """How bad it is; also the exit status of ``opentrain_doctor``."""
+from django_opentrain.services.conditions import CONDITIONS, Severity
 
-    NOTE = 0
-    WARNING = 1
-    ERROR = 2
-
-
-#: By the id of each finding: what to do next.
-ADVICE: Final[Mapping[str, str]] = {
+#: By the id of each finding that is no condition of rows: what to do next.
+_ADVICE: Final[Mapping[str, str]] = {
     # The site
     "database-unreachable": "Start the database, or correct DATABASES. Deliveries are answered 503 and retried.",
     "migrations-missing": "Run: manage.py migrate",
@@ -34,34 +28,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "opentrain-unreachable": "Check BASE_URL, DNS, proxies and firewalls. Nothing is lost: everything is retried.",
     "clock-skewed": "Synchronise this machine's clock (NTP): signatures are refused when it is too far off.",
     "spec-changed": "Run: manage.py opentrain_check_spec. Then look for a newer django-opentrain.",
-    "install-refused": "The customer has to connect again: their page and the admin say so.",
     "install-unverified": "Retry later. If it keeps failing, give OpenTrain's support the request id.",
     "scopes-missing": "Let the customer connect again and grant them, or remove them from OPENTRAIN['SCOPES'].",
-    "endpoint-missing": "Run: manage.py opentrain_sync. It creates one, and finds what was missed.",
-    "endpoint-disabled": "Run: manage.py opentrain_sync. It re-enables the endpoint, and finds what was missed.",
     "endpoint-differs": "Wait for the next check, which moves it, or run: manage.py opentrain_sync",
-    "endpoint-failing": "Find the receiver's status codes in the access log; docs/operations.md explains them.",
-    # Queued work
-    "events-waiting": "Make sure that a worker and beat run. To process them now: manage.py opentrain_work",
-    "events-failing": "Fix what their errors say. They are retried automatically, or at once: opentrain_replay --now"
-    " --event ID",
-    "events-failed": "Fix what their errors say, then run: manage.py opentrain_replay",
-    "removal-failing": "This trainer should have no access and still has it. Lock the account by hand, fix the error,"
-    " then run: manage.py opentrain_sync",
-    "grant-failing": "A trainer waits for access. Fix the error, then run: manage.py opentrain_sync",
-    "email-held": "Check them with the customer. Accept them in the admin, or add the domain to WORK_EMAIL_DOMAINS.",
-    "removed-by-hand": "Nothing, if that was meant. Give access again on the contract's page, or in the admin.",
-    "grant-waiting": "OpenTrain shares no Work Email: check the customer's PII consent and participants:email.",
-    "mail-failing": "These trainers have access and can't log in. Fix the error; it is retried automatically.",
-    "login-expired": "Find out whether mails reach these trainers. A contract's page can send another link.",
-    "usage-uncollected": "Fix the error; it is retried automatically, at most an hour later.",
-    "usage-unreported": "Fix the error; it is retried automatically. OpenTrain pays only for reported work.",
-    "usage-refused": "Correct these days: a correction is reported automatically.",
-    "removals-held": "Review them: manage.py opentrain_sync --dry-run. If they are right, confirm them on the"
-    " customer's page, or: manage.py opentrain_sync --confirm-removals --install ID",
-    "reconcile-incomplete": "What OpenTrain didn't list could not be compared. Events still work.",
-    "reconcile-late": "Make sure that beat runs. To reconcile now: manage.py opentrain_sync",
-    "links-unfinished": "Fix the error. They are completed once OpenTrain accepts them.",
     # Stored data
     "retention-due": "Make sure that beat runs the purge each night. To purge now: manage.py opentrain_work",
     "secrets-undecryptable": "Put the lost key back at the end of ENCRYPTION_KEYS. If none is lost, rows were changed"
@@ -70,6 +39,11 @@ ADVICE: Final[Mapping[str, str]] = {
     "revocation-broken": "Trainers may keep access after it ends. Fix the adapter before the next contract ends.",
     # The doctor itself
     "examination-failed": "This part could not be examined, the others were. Fix the error.",
+}
+#: By the id of each finding, the most basic first: what to do next.
+ADVICE: Final[Mapping[str, str | Promise]] = {
+    **_ADVICE,
+    **{each.name: each.advice for each in CONDITIONS.values()},
 }
 
 
@@ -93,31 +67,30 @@ def error(
     name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
 ) -> Finding:
     """Something is broken."""
-    return _finding(Severity.ERROR, name, title, details, advice, data)
+    return finding(Severity.ERROR, name, title, details, advice, **data)
 
 
 def warning(
     name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
 ) -> Finding:
     """Something needs attention."""
-    return _finding(Severity.WARNING, name, title, details, advice, data)
+    return finding(Severity.WARNING, name, title, details, advice, **data)
 
 
-def note(
-    name: str, title: str, details: Sequence[str] = (), advice: str | None = None, **data: Any
-) -> Finding:
-    """Something is worth knowing."""
-    return _finding(Severity.NOTE, name, title, details, advice, data)
-
-
-def _finding(
+def finding(
     severity: Severity,
     name: str,
     title: str,
-    details: Sequence[str],
-    advice: str | None,
-    data: Mapping[str, Any],
+    details: Sequence[str] = (),
+    advice: str | None = None,
+    **data: Any,
 ) -> Finding:
+    """A finding with the advice that belongs to its name, unless there is a better one."""
     return Finding(
-        id=name, severity=severity, title=title, advice=advice or ADVICE[name], details=details, data=data
+        id=name,
+        severity=severity,
+        title=title,
+        advice=advice or str(ADVICE[name]),
+        details=details,
+        data=data,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -23,6 +23,7 @@ from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthor
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo
 from django_opentrain.platform.transport import NO_TOKEN, USER_AGENT
+from django_opentrain.services.conditions import CONDITIONS
 from django_opentrain.services.connect import missing_scopes
 from django_opentrain.services.connect.tokens import require_own_token
 from django_opentrain.services.doctor.findings import Finding, error, warning
@@ -35,14 +36,10 @@ MOST_INSTALLS: Final = 100
 MOST_SECONDS: Final = 60.0
 SHOWN: Final = 10
 
-ALL_REFUSED: Final = (
-    "Check on OpenTrain whether your app is active. If it is, each customer has to connect again."
-)
 FORBIDDEN: Final = (
     "Check on OpenTrain that your app and the feature on the customer's account are active. If they are, the"
     " customer has to connect again."
 )
-RE_ENABLE: Final = "Unless this is on purpose, re-enable it on the customer's page or in the admin."
 
 
 def opentrain() -> Iterator[Finding]:
@@ -57,7 +54,6 @@ def opentrain() -> Iterator[Finding]:
         return
     yield from _clock(skew)
     yield from _spec()
-    yield from _refused()
     yield from _installs()
 
 
@@ -119,25 +115,6 @@ def _spec() -> Iterator[Finding]:
 # Installs -------------------------------------------------------------------------------------
 
 
-def _refused() -> Iterator[Finding]:
-    """Those whose token was refused. Only a reconnect or ``opentrain_sync`` tries them again."""
-    live = Install.objects.live()
-    refused = live.filter(status=Install.Status.UNAUTHORIZED)
-    count = refused.count()
-    if not count:
-        return
-    rows = list(refused.order_by("pk")[:SHOWN])
-    all_refused = count > 1 and count == live.count()
-    yield error(
-        "install-refused",
-        f"Installs whose token OpenTrain refuses: {count}{', which is all of them' if all_refused else ''}.",
-        [f"{customer(row)}: {row.last_error}" for row in rows],
-        ALL_REFUSED if all_refused else None,
-        count=count,
-        installs=[row.pk for row in rows],
-    )
-
-
 def _installs() -> Iterator[Finding]:
     """OpenTrain is asked about each in turn: the next examination continues where this one ends."""
     oldest = F("verified_at").asc(nulls_first=True)
@@ -154,6 +131,8 @@ def _installs() -> Iterator[Finding]:
 def _install(install: Install) -> Iterator[Finding]:
     about = {"install": install.pk, "tenant": install.tenant}
     who = customer(install)
+    # Asked first: the call itself records a refusal.
+    known = _is_known("install-refused", pk=install.pk)
     try:
         info = install.client.get_install()
         require_own_token(install, info)
@@ -165,6 +144,8 @@ def _install(install: Install) -> Iterator[Finding]:
         title = f"The token of {who} can't be decrypted, or is another install's."
         yield error("secrets-undecryptable", title, **about)
     except (Unauthorized, Forbidden) as problem:
+        if known:
+            return
         title = f"OpenTrain refuses {who}: {describe(problem)}"
         advice = FORBIDDEN if isinstance(problem, Forbidden) else None
         yield error("install-refused", title, (), advice, **about)
@@ -199,7 +180,7 @@ def _endpoints(install: Install) -> Iterator[Finding]:
     matched = [
         (endpoint, remote[endpoint.opentrain_id]) for endpoint in current if endpoint.opentrain_id in remote
     ]
-    if not matched:
+    if not matched and not _is_known("endpoint-missing", install=install):
         title = f"OpenTrain has no webhook endpoint of ours for {customer(install)}: no event arrives."
         yield error("endpoint-missing", title, install=install.pk, tenant=install.tenant)
     for endpoint, info in matched:
@@ -209,10 +190,14 @@ def _endpoints(install: Install) -> Iterator[Finding]:
 def _endpoint(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> Iterator[Finding]:
     about = {"endpoint": endpoint.pk, "install": endpoint.install.pk, "tenant": endpoint.install.tenant}
     whose = f"The endpoint of {customer(endpoint.install)}"
+    failures = f"consecutive failed deliveries: {info.consecutive_failures}"
     if info.status == catalog.ENDPOINT_DISABLED:
-        yield _disabled(endpoint, info, whose, about)
-    elif info.consecutive_failures:
-        title = f"{whose} is failing: consecutive failed deliveries: {info.consecutive_failures}."
+        if not _is_known("endpoint-disabled", pk=endpoint.pk) and not _is_known(
+            "endpoint-paused", pk=endpoint.pk
+        ):
+            yield error("endpoint-disabled", f"{whose} is disabled on OpenTrain; {failures}.", **about)
+    elif info.consecutive_failures and not _is_known("endpoint-failing", pk=endpoint.pk):
+        title = f"{whose} is failing: {failures}."
         yield warning("endpoint-failing", title, failures=info.consecutive_failures, **about)
     if info.url != endpoint.expected_url:
         details = [f"its URL is {info.url}", f"it should be {endpoint.expected_url}"]
@@ -230,10 +215,6 @@ def _endpoint(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> Iterator[
         yield warning("endpoint-differs", title, event_types=sorted(info.event_types), **about)
 
 
-def _disabled(
-    endpoint: WebhookEndpoint, info: WebhookEndpointInfo, whose: str, about: Mapping[str, Any]
-) -> Finding:
-    if endpoint.status == WebhookEndpoint.Status.PAUSED:
-        return warning("endpoint-disabled", f"{whose} is paused by an operator.", (), RE_ENABLE, **about)
-    title = f"{whose} is disabled on OpenTrain; consecutive failed deliveries: {info.consecutive_failures}."
-    return error("endpoint-disabled", title, **about)
+def _is_known(name: str, **row: Any) -> bool:
+    """Whether what OpenTrain says is stored here, too: then it is reported with all other rows of that condition."""
+    return CONDITIONS[name].rows().filter(**row).exists()

@@ -11,7 +11,7 @@ from celery import Celery
 from django_opentrain.conf import conf
 from django_opentrain.services.doctor.findings import Finding, error, warning
 from django_opentrain.services.doctor.formatting import format_duration
-from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.health import CLOCK_SET_BACK, pulse
 from django_opentrain.services.workers.wakeup import celery_app
 
 #: Seconds. A broker that accepts connections and never answers blocks for minutes.
@@ -35,7 +35,7 @@ def broker_and_workers() -> Iterator[Finding]:
     if answers:
         return
     # A worker with a single thread doesn't answer while it is busy.
-    report = warning if heartbeat.pulse().swept_lately else error
+    report = warning if pulse().swept_lately else error
     yield report("worker-silent", f"No Celery worker answers within {PING_SECONDS:g} seconds.")
 
 
@@ -77,14 +77,14 @@ def within(seconds: float, action: Callable[[], object]) -> str | None:
 
 def sweeps() -> Iterator[Finding]:
     """Did beat or cron run recently?"""
-    pulse = heartbeat.pulse()
-    if pulse.swept_lately:
+    now = pulse()
+    if now.swept_lately:
         return
-    if pulse.sweep_age is None:
+    if now.sweep_age is None:
         yield error("beat-silent", "Nothing has ever run on schedule here.")
-    elif pulse.clock_was_set_back:
-        title = f"The last sweep ran {format_duration(-pulse.sweep_age)} ahead of this machine's clock."
-        yield error("clock-set-back", title, age=round(pulse.sweep_age))
+    elif CLOCK_SET_BACK in now.conditions:
+        title = f"The last sweep ran {format_duration(-now.sweep_age)} ahead of this machine's clock."
+        yield error("clock-set-back", title, age=round(now.sweep_age))
     else:
-        title = f"Nothing has run on schedule for {format_duration(pulse.sweep_age)}."
-        yield error("beat-silent", title, age=round(pulse.sweep_age))
+        title = f"Nothing has run on schedule for {format_duration(now.sweep_age)}."
+        yield error("beat-silent", title, age=round(now.sweep_age))

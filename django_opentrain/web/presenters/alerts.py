@@ -2,111 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.urls import reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext
 
-from django_opentrain.models import AccessGrant, Contract, Install, TrainerAccount, WebhookEndpoint
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Install,
+    TrainerAccount,
+    WebhookEndpoint,
+)
+from django_opentrain.services.conditions import CONDITIONS, Condition, Severity
 from django_opentrain.web.presenters.connection import Connections
 
-#: The list of contracts takes this as a status.
+#: The list of contracts takes this as a status; it takes a condition's name as well.
 ATTENTION: Final = "attention"
+TONES: Final[Mapping[Severity, str]] = {Severity.ERROR: "bad", Severity.WARNING: "warn"}
 
-_REMOVAL = Q(desired=AccessGrant.Desired.REVOKED)
-_FAILING = ~Q(state=F("desired")) & Q(state=AccessGrant.State.FAILED)
-_WAITING = Q(desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.WAITING_FOR_EMAIL)
-
-_HELD = Q(desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.HELD)
-
-_NO_MAIL = Q(
-    Exists(
-        TrainerAccount.objects.filter(
-            opentrain_user_id=OuterRef("participant__opentrain_user_id"),
-            invitation=TrainerAccount.Invitation.FAILED,
-        )
-    ),
-    desired=AccessGrant.Desired.GRANTED,
-    state=AccessGrant.State.GRANTED,
-)
-
-_ACTIVE = Q(status=Contract.Status.ACTIVE)
-_LOW = _ACTIVE & Q(budget_state=Contract.BudgetState.LOW)
-_DEPLETED = _ACTIVE & Q(budget_state=Contract.BudgetState.DEPLETED)
-
-#: What is counted: the rows, the tone, and the text.
-Kinds = tuple[tuple[Q, str, Promise], ...]
-
-_GRANTS: Final[Kinds] = (
-    (
-        _FAILING & _REMOVAL,
-        "bad",
-        ngettext_lazy(
-            "The access of %(count)d trainer could not be revoked.",
-            "The access of %(count)d trainers could not be revoked.",
-            "count",
-        ),
-    ),
-    (
-        _FAILING & ~_REMOVAL,
-        "bad",
-        ngettext_lazy(
-            "%(count)d trainer could not be given access.",
-            "%(count)d trainers could not be given access.",
-            "count",
-        ),
-    ),
-    (
-        _NO_MAIL,
-        "bad",
-        ngettext_lazy(
-            "%(count)d trainer could not be sent a login link.",
-            "%(count)d trainers could not be sent a login link.",
-            "count",
-        ),
-    ),
-    (
-        _HELD,
-        "warn",
-        ngettext_lazy(
-            "The Work Email of %(count)d trainer has to be checked.",
-            "The Work Emails of %(count)d trainers have to be checked.",
-            "count",
-        ),
-    ),
-    (
-        _WAITING,
-        "warn",
-        ngettext_lazy(
-            "%(count)d trainer waits for a Work Email.", "%(count)d trainers wait for a Work Email.", "count"
-        ),
-    ),
-)
-_CONTRACTS: Final[Kinds] = (
-    (
-        _DEPLETED,
-        "bad",
-        ngettext_lazy(
-            "The budget of %(count)d contract is used up.",
-            "The budgets of %(count)d contracts are used up.",
-            "count",
-        ),
-    ),
-    (
-        _LOW,
-        "warn",
-        ngettext_lazy(
-            "The budget of %(count)d contract is running low.",
-            "The budgets of %(count)d contracts are running low.",
-            "count",
-        ),
-    ),
-)
+#: What customers read about, by name.
+FOR_CUSTOMERS: Final[Mapping[str, Condition]] = {
+    name: each for name, each in CONDITIONS.items() if each.for_customers
+}
+#: By model: the way from a contract to its rows, and what is counted.
+_COUNTED: Final[Mapping[type[Model], tuple[str, str]]] = {
+    AccessGrant: ("contract", "participant"),
+    Contract: ("pk", "pk"),
+    DailyUsage: ("contract", "pk"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +51,14 @@ class Alert:
     url: str
 
 
-def contracts_in_need() -> Q:
-    """The contracts that the alerts are about."""
-    grants = AccessGrant.objects.filter(_FAILING | _HELD | _WAITING | _NO_MAIL)
-    return _LOW | _DEPLETED | Q(pk__in=grants.values("contract"))
+def contracts_in_need(name: str) -> Q:
+    """The contracts that the alerts are about; ``name``: only those in this condition."""
+    found = Q(pk__in=())
+    for each in [FOR_CUSTOMERS[name]] if name in FOR_CUSTOMERS else FOR_CUSTOMERS.values():
+        model, rows = _rows(each)
+        path, _what = _COUNTED[model]
+        found |= Q(pk__in=rows.values(path))
+    return found
 
 
 def alerts(found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
@@ -152,22 +85,38 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
         )
         url = reverse("opentrain:confirm-removals", kwargs={"pk": install.pk})
         yield Alert(tone="bad", text=text % {"count": held}, action=_("Review"), url=url)
-    yield from _counted(AccessGrant.objects.filter(contract__install=install), "participant", _GRANTS)
-    if not install.is_live:
-        return
-    yield from _counted(Contract.objects.filter(install=install), "pk", _CONTRACTS)
-    if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints):
+    if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints) and install.is_live:
         text = _("OpenTrain has disabled its notifications.")
         yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
+    yield from _counted(AccessGrant, AccessGrant.objects.filter(contract__install=install))
+    if install.is_live:
+        yield from _counted(Contract, Contract.objects.filter(install=install))
+        yield from _counted(DailyUsage, DailyUsage.objects.filter(contract__install=install))
 
 
-def _counted(rows: QuerySet[Any], what: str, kinds: Kinds) -> Iterator[Alert]:
-    """An alert for each kind that there are rows of. One query."""
+def _counted(model: type[Model], all_rows: QuerySet[Any]) -> Iterator[Alert]:
+    """An alert for each condition that rows of the customer's are in. One query."""
+    rows = {name: rows for name, each in FOR_CUSTOMERS.items() for of, rows in [_rows(each)] if of is model}
+    _path, what = _COUNTED[model]
     columns = {
-        f"kind{number}": Count(what, distinct=True, filter=kind[0]) for number, kind in enumerate(kinds)
+        f"condition{number}": Count(what, distinct=True, filter=Q(pk__in=each.values("pk")))
+        for number, each in enumerate(rows.values())
     }
-    counts = rows.aggregate(**columns)
-    url = f"{reverse('opentrain:contracts')}?status={ATTENTION}"
-    for name, (_condition, tone, words) in zip(columns, kinds, strict=True):
-        if count := counts[name]:
-            yield Alert(tone=tone, text=words % {"count": count}, action=_("Review"), url=url)
+    counts = all_rows.aggregate(**columns)
+    for name, count in zip(rows, counts.values(), strict=True):
+        each = FOR_CUSTOMERS[name]
+        if count and each.for_customers:
+            url = f"{reverse('opentrain:contracts')}?status={name}"
+            text = each.for_customers % {"count": count}
+            yield Alert(tone=TONES[each.severity], text=text, action=_("Review"), url=url)
+
+
+def _rows(condition: Condition) -> tuple[type[Model], QuerySet[Any]]:
+    """The rows; of accounts, which are of all customers, the access that they have."""
+    if condition.model is not TrainerAccount:
+        return condition.model, condition.rows()
+    accounts = condition.rows().values("opentrain_user_id")
+    granted = AccessGrant.objects.wanted().filter(
+        state=AccessGrant.State.GRANTED, participant__opentrain_user_id__in=accounts
+    )
+    return AccessGrant, granted

@@ -12,7 +12,7 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.models import Contract
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
-from django_opentrain.web.presenters.alerts import ATTENTION, contracts_in_need
+from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
 from django_opentrain.web.presenters.contracts import with_trainers
 
 PER_PAGE: Final = 25
@@ -21,17 +21,22 @@ DAYS_PER_PAGE: Final = 31
 
 @customer_page("GET")
 def index(request: HttpRequest, tenant: str) -> HttpResponse:
-    """All contracts, newest first; ``?status=active``, ``ended`` or ``attention`` filters them."""
+    """All contracts, newest first.
+
+    ``?status=active``, ``ended``, ``attention`` or the name of a condition filters them.
+    """
     rows = Contract.objects.filter(install__tenant=tenant).order_by("-pk")
     status = request.GET.get("status", "")
+    attention = status == ATTENTION or status in FOR_CUSTOMERS
     if status in Contract.Status.values:
         rows = rows.filter(status=status)
-    elif status == ATTENTION:
-        rows = rows.filter(contracts_in_need())
+    elif attention:
+        rows = rows.filter(contracts_in_need(status))
     else:
         status = ""
     page = Paginator(with_trainers(rows), PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "opentrain/contracts.html", {"page": page, "status": status})
+    context = {"page": page, "status": status, "attention": attention}
+    return render(request, "opentrain/contracts.html", context)
 
 
 @customer_page("GET")

@@ -9,7 +9,7 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.health import pulse
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ def health(request: HttpRequest) -> JsonResponse:
     lost that are now only delayed. 503 if the database can't be queried.
     """
     try:
-        pulse = heartbeat.pulse()
+        now = pulse()
     except AnyDatabaseError:
         return JsonResponse({"status": "down"}, status=503)
     return JsonResponse(
         {
-            "status": "ok" if pulse.healthy else "degraded",
-            "sweepAgeSeconds": _whole(pulse.sweep_age),
-            "backlogAgeSeconds": _whole(pulse.backlog_age),
-            "eventsFailing": pulse.events_failing,
+            "status": "ok" if now.healthy else "degraded",
+            "sweepAgeSeconds": _whole(now.sweep_age),
+            "backlogAgeSeconds": _whole(now.backlog_age),
+            "conditions": now.conditions,
         }
     )
 

@@ -1,0 +1,97 @@
+"""Work that OpenTrain doesn't have, and budgets that end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.services.conditions.condition import Condition, Severity
+from django_opentrain.services.usage.totals import today
+
+REPORT_LATE: Final = timedelta(days=1)
+
+
+def _unreported_days(now: datetime) -> QuerySet[DailyUsage]:
+    return DailyUsage.objects.due(today()).filter(updated_at__lte=now - REPORT_LATE)
+
+
+def _budget(state: str) -> Callable[[datetime], QuerySet[Contract]]:
+    return lambda _now: Contract.objects.active().filter(budget_state=state)
+
+
+USAGE: Final = (
+    Condition(
+        name="usage-uncollected",
+        severity=Severity.ERROR,
+        model=Contract,
+        find=lambda _now: Contract.objects.exclude(collect_error=""),
+        title=_("Contracts whose work can't be collected from this site"),
+        advice=_("Fix the error; it is retried automatically, at most an hour later."),
+        for_customers=ngettext_lazy(
+            "The work of %(count)d contract can't be collected.",
+            "The work of %(count)d contracts can't be collected.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="usage-unreported",
+        severity=Severity.WARNING,
+        model=DailyUsage,
+        find=_unreported_days,
+        title=_("Days of work that have not been reported for more than a day"),
+        advice=_("Fix the error; it is retried automatically. OpenTrain pays only for reported work."),
+        for_customers=ngettext_lazy(
+            "%(count)d day of work is not reported yet.",
+            "%(count)d days of work are not reported yet.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="usage-refused",
+        severity=Severity.WARNING,
+        model=DailyUsage,
+        # With a time for another attempt it was refused before its end, as expected.
+        find=lambda _now: DailyUsage.objects.filter(status=DailyUsage.Status.REFUSED, retry_at=None),
+        title=_("Days of work that OpenTrain refused"),
+        advice=_("Correct these days: a correction is reported automatically."),
+        for_customers=ngettext_lazy(
+            "OpenTrain has refused %(count)d day of work.",
+            "OpenTrain has refused %(count)d days of work.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="budget-depleted",
+        severity=Severity.ERROR,
+        model=Contract,
+        find=_budget(Contract.BudgetState.DEPLETED),
+        title=_("Contracts whose budget is used up"),
+        advice=_("The customer funds them on OpenTrain."),
+        for_customers=ngettext_lazy(
+            "The budget of %(count)d contract is used up.",
+            "The budgets of %(count)d contracts are used up.",
+            "count",
+        ),
+        for_operators=False,
+    ),
+    Condition(
+        name="budget-low",
+        severity=Severity.WARNING,
+        model=Contract,
+        find=_budget(Contract.BudgetState.LOW),
+        title=_("Contracts whose budget is running low"),
+        advice=_("The customer funds them on OpenTrain."),
+        for_customers=ngettext_lazy(
+            "The budget of %(count)d contract is running low.",
+            "The budgets of %(count)d contracts are running low.",
+            "count",
+        ),
+        for_operators=False,
+    ),
+)
