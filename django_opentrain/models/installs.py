@@ -84,7 +84,7 @@ class InstallQuerySet(models.QuerySet["Install"]):
         self.update(**columns)
 
     def pause_until(self, until: datetime) -> None:
-        """OpenTrain limits the calls until then. A later time that another worker recorded stays."""
+        """OpenTrain asked for no calls until then. A later time that another worker recorded stays."""
         self.filter(Q(paused_until=None) | Q(paused_until__lt=until)).update(paused_until=until)
 
 
@@ -235,8 +235,8 @@ class Install(TimestampedModel):
         return has_scope(self.scopes, scope)
 
 
-def pause_after(error: RateLimited) -> timedelta:
-    """How long to make no calls."""
+def pause_after(error: OpenTrainError) -> timedelta:
+    """How long to make no calls, after an error that asks for a pause."""
     seconds = DEFAULT_PAUSE_SECONDS if error.retry_after is None else error.retry_after
     return timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS))
 
@@ -278,7 +278,7 @@ class InstallObserver:
         elif isinstance(error, Forbidden):
             # Of this call: whether the install is refused, GET /installs/current says, which needs no scope.
             self._rows.record_error(error)
-        elif isinstance(error, RateLimited):
+        elif error.asks_for_pause:
             self._rows.pause_until(timezone.now() + pause_after(error))
 
 

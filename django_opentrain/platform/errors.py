@@ -47,6 +47,8 @@ class OpenTrainError(Exception):
     public: bool = True
     #: The request may have taken effect: look before sending it again.
     outcome_unknown: bool = False
+    #: OpenTrain asked for a pause (a 429, or a 503 with ``Retry-After``): no failure, and true for other calls, too.
+    asks_for_pause: bool = False
 
 
 class InvalidRequest(OpenTrainError, ValueError):
@@ -156,6 +158,7 @@ class RateLimited(OpenTrainAPIError):
 
     code = "RATE_LIMITED"
     http_status = 429
+    asks_for_pause = True
 
 
 class ServerError(OpenTrainAPIError):
@@ -163,6 +166,11 @@ class ServerError(OpenTrainAPIError):
 
     code = "INTERNAL_ERROR"
     outcome_unknown = True
+
+    @property
+    def asks_for_pause(self) -> bool:  # type: ignore[override] # read-only
+        """Whether it is a 503 that says when to come back."""
+        return self.status == 503 and self.retry_after is not None
 
 
 class UnusableResponse(OpenTrainAPIError):

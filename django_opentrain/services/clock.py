@@ -2,6 +2,9 @@
 
 The scheduled work's heartbeat shows it: it lies ahead. Waits are moments in columns, and none may lie further ahead
 than it can have been written: each is shortened to that.
+
+A clock that is set back by less than ``heartbeat.CLOCK_TOLERANCE``, as by NTP, is left alone: what waits does so for
+that much longer, a minute at most, and nothing depends on the order of times that are so close.
 """
 
 from __future__ import annotations

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.models import Install, ProjectLink
+from django_opentrain.services import connect
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
+from tests.factories import make_user
 
 
 def link(boss: APIClient, **body: Any) -> Any:
@@ -71,6 +74,29 @@ def test_an_unlinking_that_opentrain_has_not_heard_of_is_accepted(
     opentrain.travel(minutes=5)
     opentrain.run()
     assert boss.get(url("project-link-detail", row.pk)).status_code == 404
+
+
+def test_unlinking_shows_the_link_that_took_its_place(
+    boss: APIClient, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer reconnects just then: what is removed is the new connection's link."""
+    install = opentrain.connect()
+    old = link(boss).json()
+    own = ProjectLinkViewSet.own
+
+    def reconnect(*arguments: Any) -> Any:
+        row = own(*arguments)
+        token = opentrain.sandbox.approve(organization_id=install.organization_id).token
+        connect.capture_token(connect.start_without_return(make_user(), install.tenant), token)
+        return row
+
+    monkeypatch.setattr(ProjectLinkViewSet, "own", reconnect)
+    opentrain.fail_next(503, match="(GET|POST|DELETE) /project-links.*", times=9)
+    answer = boss.delete(url("project-link-detail", old["id"]))
+    shown = answer.json()
+    assert (answer.status_code, shown["status"]) == (202, "PENDING")
+    assert shown["id"] != old["id"]
+    assert shown["installId"] != install.pk
 
 
 def test_a_project_has_one_link(boss: APIClient, opentrain: OpenTrain) -> None:

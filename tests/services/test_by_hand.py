@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from django_opentrain import signals
 from django_opentrain.adapters import OpenTrainAdapter
@@ -146,6 +147,32 @@ def test_a_new_work_email_undoes_nothing(linked: OpenTrain, seeing: Host, maria:
     assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
+def test_nor_does_one_that_comes_before_the_removal_is_noticed(
+    linked: OpenTrain, seeing: Host, maria: Hire
+) -> None:
+    linked.travel(minutes=10)
+    seeing.inside.clear()
+    linked.change_email(maria, "maria.new@opentrain.work")
+    participants.fetch(maria.contract)
+    assert maria.grant.state == State.PENDING
+    seeing.failing["has_access"] = RuntimeError("a bad day")
+    linked.run()
+    assert (maria.grant.state, seeing.inside) == (State.PENDING, set())
+    seeing.failing.clear()
+    linked.travel(minutes=1)
+    linked.run()
+    assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
+
+
+def test_who_is_there_gets_a_new_work_email(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
+    linked.travel(minutes=10)
+    linked.change_email(maria, "maria.new@opentrain.work")
+    participants.fetch(maria.contract)
+    linked.run()
+    assert maria.grant.state == State.GRANTED
+    assert seeing.emails[maria.opentrain_user_id] == "maria.new@opentrain.work"
+
+
 def test_nothing_is_announced_and_nothing_was_revoked_by_us(
     linked: OpenTrain, seeing: Host, maria: Hire
 ) -> None:
@@ -237,6 +264,22 @@ def test_a_question_that_was_killed_undoes_nothing(
         assert lethal.deaths == 1
     an_hour_later(linked)
     assert (maria.grant.state, maria.grant.last_error, seeing.inside) == (BY_HAND, "", set())
+
+
+@pytest.mark.parametrize("stop", [SoftTimeLimitExceeded, SystemExit])
+def test_a_question_that_is_stopped_undoes_nothing(
+    linked: OpenTrain, seeing: Host, maria: Hire, stop: type[BaseException]
+) -> None:
+    def end(_grant: AccessGrant) -> None:
+        raise stop
+
+    seeing.inside.clear()
+    seeing.during_call = end
+    with pytest.raises(stop):
+        access.converge(maria.grant, reassert=True)
+    assert maria.grant.state == State.GRANTED
+    an_hour_later(linked)
+    assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
 def test_what_is_decided_while_it_is_asked_counts(linked: OpenTrain, seeing: Host, maria: Hire) -> None:

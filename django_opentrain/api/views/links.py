@@ -11,6 +11,7 @@ from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking
+from django_opentrain.services.linking import generations
 
 
 class ProjectLinkViewSet(TenantViewSet):
@@ -43,10 +44,11 @@ class ProjectLinkViewSet(TenantViewSet):
         """Unlink: its access ends now. 202: OpenTrain couldn't be notified yet; the workers retry."""
         link = self.own(self._rows(), pk)
         try:
-            linking.unlink(link)
+            link = linking.unlink(link)
         except OpenTrainError:
             # The service has stored it as the link's last_error, which the response shows.
             link.refresh_from_db()
+            link = generations.current(link)
         done = link.status == ProjectLink.Status.REMOVED
         return Response(LinkSerializer(link).data, status=200 if done else 202)
 

@@ -22,7 +22,7 @@ from django_opentrain.errors import EXPECTED, AdapterError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
-from django_opentrain.platform.errors import RateLimited
+from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.platform.values import as_id
@@ -55,15 +55,13 @@ def perform(grant: AccessGrant) -> Outcome:
     """Make the desired state true. ``grant.attempts`` includes this attempt."""
     if grant.desired == AccessGrant.Desired.REVOKED:
         return _call(grant, _revoke)
-    if by_hand := _by_hand(grant):
-        return by_hand
     reason = NO_REASON
     if not participants.readable_email(grant.participant):
         # Not at the first attempt: an event can arrive before the Work Email exists.
         if grant.state == State.WAITING_FOR_EMAIL:
             try:
                 reason = _fetch_email(grant)
-            except RateLimited as error:
+            except OpenTrainError as error:
                 return _wait_for_pause(grant, error)
             grant.participant.refresh_from_db()
         if not participants.readable_email(grant.participant):
@@ -72,6 +70,59 @@ def perform(grant: AccessGrant) -> Outcome:
     if grant.state != State.GRANTED and not participants.accepts_email(grant.participant):
         return _hold(grant)
     return _call(grant, _grant)
+
+
+@without_locals
+def removed_by_hand(grant: AccessGrant) -> Outcome | None:
+    """The outcome that leaves a removal by hand as it is; None when there is none to be seen."""
+    if not _may_be_removed_by_hand(grant):
+        return None
+    known = grant.state == State.REMOVED_BY_HAND
+    try:
+        has_access = get_adapter().has_access(grant)
+        removed = has_access is False and (known or _is_customers(grant))
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
+        return undecided(grant, error)
+    if removed or (known and has_access is None):
+        return Outcome(state=State.REMOVED_BY_HAND, host_user_ref=grant.host_user_ref)
+    return None
+
+
+def _may_be_removed_by_hand(grant: AccessGrant) -> bool:
+    """Whether a person can have removed the trainer: access was given, and nothing of ours can have ended it since.
+
+    An attempt that ended its process may have ended it.
+    """
+    if grant.desired == AccessGrant.Desired.REVOKED:
+        return False
+    if grant.state == State.REMOVED_BY_HAND:
+        return True
+    if grant.attempt_began_at is not None:
+        return False
+    if grant.state == State.GRANTED:
+        return True
+    # A new Work Email makes access that was given due again. If it was desired anew, that is the newer decision.
+    given, changed = grant.granted_at, grant.participant.email_changed_at
+    if grant.state != State.PENDING or given is None or changed is None or grant.revoked_at is not None:
+        return False
+    return (grant.desired_at or given) <= given <= changed
+
+
+def undecided(grant: AccessGrant, error: BaseException) -> Outcome:
+    """The outcome of asking the host whether access was removed by hand, where it didn't answer: nothing changes."""
+    logger.warning(
+        "Access grant %s: has_access failed: %s", grant.pk, describe(error), extra=grant.contract.log_fields
+    )
+    waits = grant.state == State.PENDING
+    return Outcome(
+        state=grant.state,
+        host_user_ref=grant.host_user_ref,
+        attempts=grant.attempts if waits else 0,
+        next_attempt_at=timezone.now() + backoff(grant.attempts) if waits else None,
+        reason=Reason.of(error),
+    )
 
 
 def failed(grant: AccessGrant, error: BaseException) -> Outcome:
@@ -121,32 +172,6 @@ def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome
         return failed(grant, error)
 
 
-def _by_hand(grant: AccessGrant) -> Outcome | None:
-    """The outcome that leaves a removal by hand as it is; None when there is none to be seen.
-
-    Only access that was given can be removed. An attempt that ended its process may have removed it itself.
-    """
-    known = grant.state == State.REMOVED_BY_HAND
-    if not known and (grant.state != State.GRANTED or grant.attempt_began_at is not None):
-        return None
-    try:
-        has_access = get_adapter().has_access(grant)
-        removed = has_access is not None and not has_access and (known or _is_customers(grant))
-    except SoftTimeLimitExceeded:
-        raise
-    except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
-        logger.warning(
-            "Access grant %s: has_access failed: %s",
-            grant.pk,
-            describe(error),
-            extra=grant.contract.log_fields,
-        )
-        return Outcome(state=grant.state, host_user_ref=grant.host_user_ref, reason=Reason.of(error))
-    if removed or (known and has_access is None):
-        return Outcome(state=State.REMOVED_BY_HAND, host_user_ref=grant.host_user_ref)
-    return None
-
-
 def _is_customers(grant: AccessGrant) -> bool:
     return get_adapter().get_project(grant.tenant, grant.external_project_id) is not None
 
@@ -181,7 +206,10 @@ def _granted_by_opentrain(grant: AccessGrant) -> bool:
 
 
 def _fetch_email(grant: AccessGrant) -> Reason:
-    """Request the Work Email from OpenTrain; returns the reason to show if there is none. Raises ``RateLimited``."""
+    """Request the Work Email from OpenTrain; returns the reason to show if there is none.
+
+    Raises an ``OpenTrainError`` that asks for a pause.
+    """
     if not participants.can_fetch_emails(grant.contract.install):
         return Reason.note(
             _(
@@ -191,9 +219,9 @@ def _fetch_email(grant: AccessGrant) -> Reason:
         )
     try:
         participants.fetch(grant.contract)
-    except RateLimited:
-        raise
     except EXPECTED as error:
+        if isinstance(error, OpenTrainError) and error.asks_for_pause:
+            raise
         return Reason.of(error)
     return Reason.note(_("OpenTrain has no Work Email for this trainer yet."))
 
@@ -220,7 +248,7 @@ def _hold(grant: AccessGrant) -> Outcome:
     )
 
 
-def _wait_for_pause(grant: AccessGrant, error: RateLimited) -> Outcome:
+def _wait_for_pause(grant: AccessGrant, error: OpenTrainError) -> Outcome:
     """OpenTrain didn't answer, so the attempt doesn't count."""
     attempts, again = next_attempt(grant.attempts, error)
     return Outcome(

@@ -86,7 +86,12 @@ def _converge(grant: AccessGrant, rows: AccessGrantQuerySet) -> bool:
     if claim is None:
         return False
     try:
-        outcome = attempts.perform(claim.grant)
+        outcome = attempts.removed_by_hand(claim.grant)
+    except BaseException as error:
+        _record(claim, attempts.undecided(claim.grant, error))
+        raise
+    try:
+        outcome = outcome or attempts.perform(claim.grant)
     except BaseException as error:
         # The process is about to end, or there is a bug of ours: the trainer is released in any case.
         _record(claim, attempts.failed(claim.grant, error))

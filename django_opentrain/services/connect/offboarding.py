@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+from typing import Final
 
 from django.utils import timezone
 
@@ -22,8 +24,10 @@ from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
-#: Attempts (over about a day) after which a customer's token is deleted although something is left to do.
-MAX_ATTEMPTS = 30
+#: A customer's token is deleted although something is left to do after this many attempts, and this long after they
+#: have disconnected. Pauses that OpenTrain asks for count as well: it may ask for them forever.
+MAX_ATTEMPTS: Final = 30
+GIVE_UP_AFTER: Final = timedelta(days=1)
 
 
 def disconnect(install: Install) -> Install:
@@ -57,7 +61,7 @@ def finish(install: Install) -> None:
             runs.report_install(install, held)
             endpoints.remove_all(install)
         except (OpenTrainError, UndecryptableError) as error:
-            if install.reconcile_attempts < MAX_ATTEMPTS:
+            if not _gives_up(install):
                 _postpone(install, error)
                 raise
             logger.error(
@@ -67,10 +71,15 @@ def finish(install: Install) -> None:
                 extra=install.log_fields,
             )
         else:
-            if _unreported(install) and install.reconcile_attempts < MAX_ATTEMPTS:
+            if _unreported(install) and not _gives_up(install):
                 _postpone(install, None)
                 return
         _delete_token(install)
+
+
+def _gives_up(install: Install) -> bool:
+    waited = install.revoked_at is None or install.revoked_at <= timezone.now() - GIVE_UP_AFTER
+    return waited and install.reconcile_attempts >= MAX_ATTEMPTS
 
 
 def _unreported(install: Install) -> int:
@@ -80,7 +89,8 @@ def _unreported(install: Install) -> int:
 
 def _postpone(install: Install, error: Exception | None) -> None:
     """Retry later, even after a refusal: the app may be deactivated for an hour only."""
-    attempts, again = next_attempt(install.reconcile_attempts + 1, error)
+    attempts = install.reconcile_attempts + 1
+    _counted, again = next_attempt(attempts, error)
     _leaving(install).update(reconcile_attempts=attempts, next_reconcile_at=again)
 
 

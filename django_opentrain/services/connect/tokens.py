@@ -22,7 +22,7 @@ from django_opentrain.errors import ReconnectRequired, TokenRefused, Undecryptab
 from django_opentrain.models import Install
 from django_opentrain.models.installs import pause_after
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import Forbidden, NotFound, RateLimited, Unauthorized
+from django_opentrain.platform.errors import Forbidden, NotFound, OpenTrainError, RateLimited, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
@@ -47,9 +47,10 @@ def capture_token(install: Install, token: str) -> Install:
     _respect_pause(install)
     try:
         info = _fetch_install_for_token(token)
-    except RateLimited as error:
-        install.paused_until = timezone.now() + pause_after(error)
-        install.save()
+    except OpenTrainError as error:
+        if error.asks_for_pause:
+            install.paused_until = timezone.now() + pause_after(error)
+            install.save()
         raise
     _check_ownership(install, info)
     predecessors = organizations.find_predecessors(install.tenant, info, token)

@@ -31,7 +31,6 @@ from django_opentrain.platform.errors import (
     InvalidRequest,
     OpenTrainAPIError,
     OpenTrainError,
-    RateLimited,
     Unauthorized,
 )
 from django_opentrain.platform.redaction import redact
@@ -87,7 +86,7 @@ class Outcome:
 
     def note(self, what: LazyMessage, error: OpenTrainError | LinkConflict) -> None:
         """OpenTrain refused one step. Raises if it would refuse all others, too."""
-        if isinstance(error, (Unauthorized, RateLimited)):
+        if isinstance(error, Unauthorized) or (isinstance(error, OpenTrainError) and error.asks_for_pause):
             raise error
         self.problems.append(
             LazyMessage(

@@ -20,7 +20,7 @@ from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
-from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, RateLimited, Unauthorized
+from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.services.usage import collecting, reporting, totals
 from django_opentrain.services.workers import failures
@@ -30,7 +30,7 @@ from django_opentrain.services.workers.retries import backoff, claim_attempt, ne
 logger = logging.getLogger(__name__)
 
 #: Errors of the whole install: its other contracts would fail, too.
-_OF_THE_INSTALL: Final = (Unauthorized, RateLimited, UndecryptableError)
+_OF_THE_INSTALL: Final = (Unauthorized, UndecryptableError)
 _STEADY: Final = Q(collect_attempts=0)
 
 
@@ -97,7 +97,7 @@ def _report_last(contract: Contract) -> None:
         reporting.report_now(contract, until=totals.today())
     except OpenTrainError as error:
         refused = isinstance(error, OpenTrainAPIError) and error.from_opentrain and not error.outcome_unknown
-        if not refused or isinstance(error, (Unauthorized, RateLimited)):
+        if not refused or isinstance(error, Unauthorized) or error.asks_for_pause:
             raise
         logger.error(
             "Contract %s loses its link unreported: %s",
@@ -181,7 +181,8 @@ def _report(contract: Contract) -> int:
             next_report_at=again,
             **Reason.of(error).columns("report_error"),
         )
-        if isinstance(error, (*_OF_THE_INSTALL, SoftTimeLimitExceeded)):
+        pauses = isinstance(error, OpenTrainError) and error.asks_for_pause
+        if pauses or isinstance(error, (*_OF_THE_INSTALL, SoftTimeLimitExceeded)):
             raise
         failures.log_failure(
             logger, f"Reporting contract {contract.opentrain_id} of", contract.install, error

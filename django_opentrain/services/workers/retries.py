@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_opentrain.models import Install
 from django_opentrain.models.installs import pause_after
-from django_opentrain.platform.errors import RateLimited
+from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services.workers import locks, wakeup
 
 FIRST_RETRY_SECONDS: Final = 15
@@ -36,7 +36,7 @@ def next_attempt(attempts: int, error: Exception | None) -> tuple[int, datetime]
 
     A pause that OpenTrain asked for is no failure: the attempt doesn't count, and the next follows when it is over.
     """
-    if isinstance(error, RateLimited):
+    if isinstance(error, OpenTrainError) and error.asks_for_pause:
         return attempts - 1, timezone.now() + pause_after(error)
     return attempts, timezone.now() + backoff(attempts)
 
