@@ -19,8 +19,8 @@ from tests.chaos import plan
 from tests.chaos.stage import BROKER_URLS, stage
 
 DATABASE: Final = "postgres://postgres@127.0.0.1:5432/postgres"
-#: Seconds after the last fault within which everything has to be as it should.
-TIMEOUT: Final = 240.0
+#: Seconds without progress after which what is violated stays so. A busy machine is slow, and still gets there.
+PATIENCE: Final = 120.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         performance = Performance(where)
         performance.play(steps)
-        violations = performance.settle(TIMEOUT)
+        violations = performance.settle(PATIENCE)
         trace = where.journal.trace(each for violation in violations[:5] for each in violation.ids)
         summary = "\n  ".join([performance.summary(), *performance.tally()])
         connections.close_all()
