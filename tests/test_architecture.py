@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "django_opentrain"
 BASICS = {
     "platform",
     "conf",
+    "conflicts",
     "constraints",
     "crypto",
     "errors",
@@ -290,3 +291,27 @@ def test_transactions_are_in_the_database_of_our_models() -> None:
             and node not in named
         ]
     assert wrong == []
+
+
+#: What opens a transaction in ``services/``.
+TRANSACTIONS = {"atomic", "install_lock"}
+
+
+def opens_transaction(function: ast.FunctionDef) -> bool:
+    items = [item for node in ast.walk(function) if isinstance(node, ast.With) for item in node.items]
+    calls = [item.context_expr for item in items if isinstance(item.context_expr, ast.Call)]
+    return any(ast.unparse(call.func).rpartition(".")[2] in TRANSACTIONS for call in calls)
+
+
+def test_a_transaction_that_the_database_undoes_is_repeated() -> None:
+    forgotten = [
+        f"{name_of(module)}.{node.name}"
+        for module in modules_of("services")
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.FunctionDef)
+        and opens_transaction(node)
+        and "retried" not in map(ast.unparse, node.decorator_list)
+        # Itself what the others open.
+        and node.name not in TRANSACTIONS
+    ]
+    assert forgotten == []

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import accounts, canary, first_login
 from django_opentrain.adapters.base import OpenTrainAdapter, Project
 from django_opentrain.adapters.naming import group_name
+from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
@@ -101,6 +102,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     # Granting and revoking it -------------------------------------------------------------------
 
+    @retried
     @atomic()
     def grant_access(self, grant: AccessGrant) -> str:
         """Give the trainer access, with an account that is found or created, and return the account's id.
@@ -153,6 +155,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
                 % {"error": type(still_active).__name__}
             ) from still_active
 
+    @retried
     @atomic()
     def _close(self, grant: AccessGrant) -> None:
         """The essential step: this grant's project is closed, unless another grant gives it."""
@@ -163,6 +166,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             if not same.exists():
                 self.close_project(account.user, grant)
 
+    @retried
     @atomic()
     def _end_account(self, grant: AccessGrant) -> None:
         account = accounts.bound_account(grant.participant.opentrain_user_id)

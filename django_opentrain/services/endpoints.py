@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import statements_retried
 from django_opentrain.errors import BusyError, OperationRefused, UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.fields import encrypted
@@ -180,6 +181,7 @@ def ensure(install: Install) -> WebhookEndpoint:
     return working or _create(install)
 
 
+@statements_retried()
 def check_all() -> int:
     """Check and repair the endpoints of every callable install; returns how many installs were checked."""
     checked = 0

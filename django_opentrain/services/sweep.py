@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from django_opentrain.conflicts import statements_retried
 from django_opentrain.services import access, clock, inbox, reconcile
 from django_opentrain.services.access import contracts, invitations
 from django_opentrain.services.connect import reconnect
@@ -60,6 +61,7 @@ class Stage:
         return resumed or self.done > before
 
 
+@statements_retried()
 def process_due(*, max_seconds: float = math.inf, stopping: Callable[[], bool] = bool) -> WorkReport:
     """Process due events, grants, reconciliations, budget changes and mails, in fair rounds.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 
@@ -23,14 +24,34 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.platform.signing import sign
-from django_opentrain.services import access, connect, endpoints, inbox, linking, purge, reconcile, usage
+from django_opentrain.services import (
+    access,
+    connect,
+    endpoints,
+    inbox,
+    linking,
+    purge,
+    reconcile,
+    sweep,
+    usage,
+)
 from django_opentrain.services.access import contracts
 from django_opentrain.services.connect import reconnect
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import install_lock, lock
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_contract, make_grant, make_install, make_link, make_participant, make_user
+from tests.factories import (
+    make_contract,
+    make_endpoint,
+    make_event,
+    make_grant,
+    make_install,
+    make_link,
+    make_participant,
+    make_user,
+)
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = [
@@ -321,3 +342,73 @@ def test_a_token_makes_one_install(opentrain: OpenTrain) -> None:
 
     assert {type(error) for error in at_once(paste)} <= {TokenRefused}
     assert Install.objects.usable().get().opentrain_id == approval.install.id
+
+
+# Isolation levels under which the database undoes transactions and statements ---------------------
+
+
+@pytest.fixture(params=["repeatable read", "serializable"])
+def isolation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every transaction and single statement of every thread has this isolation level."""
+    options = connection.settings_dict["OPTIONS"]
+    strict = {
+        "postgresql": {
+            "options": f"-c default_transaction_isolation={request.param.replace(' ', chr(92) + ' ')}"
+        },
+        "mysql": {"isolation_level": request.param, "init_command": "SET innodb_snapshot_isolation=ON"},
+    }
+    connection.settings_dict["OPTIONS"] = options | strict[connection.vendor]
+    connection.close()
+    yield
+    connection.settings_dict["OPTIONS"] = options
+    connection.close()
+
+
+def hire_and_end(endpoint: WebhookEndpoint, link: ProjectLink, number: int) -> None:
+    """Two events, which say all that there is to say."""
+    for status, event_type in (("active", "contract.started"), ("ended", "contract.ended")):
+        data = {
+            "contract": {"id": f"ctr_{number}", "status": status},
+            "freelancer": {
+                "opentrainUserId": f"usr_{number % 4}",
+                "workEmail": f"{number % 4}@opentrain.work",
+            },
+            "projectLink": {"id": link.opentrain_id, "externalProjectId": link.external_project_id},
+        }
+        make_event(
+            endpoint,
+            type=event_type,
+            event_id=f"{number:03}-{status}",
+            resource_id=f"ctr_{number}",
+            data=data,
+        )
+
+
+def test_what_the_database_undoes_is_done_again_at_once(
+    isolation: None, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    install = make_install()
+    endpoint, link = make_endpoint(install), make_link(install, external_project_id="p1")
+    for number in range(12):
+        hire_and_end(endpoint, link, number)
+    assert at_once(sweep.process_due) == []
+    sweep.process_due()
+    assert set(WebhookEvent.objects.values_list("status", "attempts")) == {("PROCESSED", 1)}
+    assert set(AccessGrant.objects.values_list("desired", "state")) == {("REVOKED", "REVOKED")}
+    assert site.inside == set()
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+def test_what_was_created_while_a_worker_waited_is_seen(isolation: None) -> None:
+    """Its transaction began before: it can't see the row, nor create it."""
+    install, info = make_install(), ContractInfo(id="ctr_1", title="Boxes")
+    locked = threading.Event()
+    other = Thread(lambda: contracts.save(install, info), locked, atomic=False)
+    other.start()
+    with install_lock(install):
+        locked.set()
+        other.join(1)
+        contracts.save(install, ContractInfo(id="ctr_1", title="Cubes"))
+    other.join(10)
+    assert other.error is None
+    assert Contract.objects.get().title == "Boxes"

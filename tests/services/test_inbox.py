@@ -369,6 +369,23 @@ def test_a_failure_is_kept_and_tried_again(
     assert WebhookEvent.objects.get().next_attempt_at is None
 
 
+def test_an_event_that_others_keep_undoing_stays_due(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+
+    def undo(*_arguments: object) -> str:
+        raise OperationalError(1213, "Deadlock found when trying to get lock")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handlers, "apply", undo)
+        assert inbox.drain() == 0
+    row.refresh_from_db()
+    assert (row.status, row.attempts, row.next_attempt_at) == (PENDING, 0, None)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert inbox.drain() == 1
+
+
 def test_after_many_failures_an_event_waits_for_a_person(
     endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

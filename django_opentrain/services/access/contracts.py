@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.adapters import get_adapter
+from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
 from django_opentrain.platform import catalog
@@ -37,6 +38,7 @@ _SCALE: Final = Decimal("0.0001")
 _CLOCK_SLACK: Final = timedelta(minutes=5)
 
 
+@retried
 def save(install: Install, info: ContractInfo, *, event: Event | None = None) -> Contract:
     """Save a contract. ``ended`` is terminal: nothing makes it active again.
 
@@ -56,19 +58,21 @@ def save(install: Install, info: ContractInfo, *, event: Event | None = None) ->
     return contract
 
 
+@retried
 def set_trainer(contract: Contract, trainer: Participant) -> None:
     """Save who was hired. Usage under their id becomes the hired trainer's, whose id is ""."""
     if contract.trainer_id == trainer.pk:
         return
     with install_lock(contract.install):
         Contract.objects.filter(pk=contract.pk).update(trainer=trainer)
-        contract.trainer = trainer
         days = DailyUsage.objects.filter(contract=contract)
         taken = list(days.filter(worker_id="").values_list("work_date", flat=True))
         counted = days.filter(worker_id=trainer.opentrain_user_id).exclude(work_date__in=taken)
         counted.update(worker_id="", updated_at=timezone.now())
+    contract.trainer = trainer
 
 
+@retried
 def end(contract: Contract, cause: str) -> int:
     """The contract has ended, for good: every grant under it is revoked. Returns how many were still wanted."""
     now = timezone.now()
@@ -163,15 +167,20 @@ def _announce_budget(pk: int) -> bool:
         if isinstance(error, SoftTimeLimitExceeded):
             raise
         return False
+    _record_announcement(contract, previous)
+    return True
+
+
+@retried
+def _record_announcement(contract: Contract, previous: str) -> None:
     with atomic():
-        rows.update(
+        Contract.objects.filter(pk=contract.pk).update(
             announced_budget_state=contract.budget_state,
             announce_attempts=0,
             next_announce_at=None,
             **NO_REASON.columns("announce_error"),
         )
         signals.send_on_commit(signals.budget_changed, Contract, contract=contract, previous_state=previous)
-    return True
 
 
 def _claim_announcement(contract: Contract) -> bool:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
+from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.models import AccessGrant, Participant
 from django_opentrain.models.access import AccessGrantQuerySet
@@ -113,6 +114,7 @@ class Claim:
     lease: uuid.UUID
 
 
+@retried
 def _claim(grant: AccessGrant, rows: AccessGrantQuerySet) -> Claim | None:
     """Count an attempt and take the trainer's lease, in one short transaction.
 
@@ -175,6 +177,7 @@ def _count(claim: Claim) -> None:
 # Recording its outcome ------------------------------------------------------------------------
 
 
+@retried
 def _record(claim: Claim, outcome: Outcome) -> None:
     row, now = claim.grant, timezone.now()
     actual: dict[str, Any] = {"state": outcome.state, "host_user_ref": outcome.host_user_ref}
@@ -230,12 +233,11 @@ def _record_late(row: AccessGrant, actual: dict[str, Any], *, released: bool) ->
 
 
 def _announce(row: AccessGrant, outcome: Outcome) -> None:
-    before = row.state
+    # Not ``row``: after a conflict its state is compared with the outcome once more.
+    grant = AccessGrant.objects.get(pk=row.pk)
     if outcome.state == AccessGrant.State.FAILED:
-        row.refresh_from_db()
-        signals.send_on_commit(signals.access_failed, AccessGrant, grant=row, error=outcome.reason.text)
-    elif outcome.state != before and outcome.state in AccessGrant.Desired.values:
-        row.refresh_from_db()
+        signals.send_on_commit(signals.access_failed, AccessGrant, grant=grant, error=outcome.reason.text)
+    elif outcome.state != row.state and outcome.state in AccessGrant.Desired.values:
         granted = outcome.state == AccessGrant.State.GRANTED
         signal = signals.access_granted if granted else signals.access_revoked
-        signals.send_on_commit(signal, AccessGrant, grant=row)
+        signals.send_on_commit(signal, AccessGrant, grant=grant)

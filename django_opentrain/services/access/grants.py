@@ -11,6 +11,7 @@ from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import OperationRefused
 from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
@@ -58,6 +59,7 @@ def revoke(grants: AccessGrantQuerySet, cause: str) -> int:
     return changed
 
 
+@retried
 def restore(row: AccessGrant, cause: str) -> None:
     """An operator restores access.
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import OperationRefused, UndecryptableError
 from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
@@ -33,6 +34,7 @@ def accepts_email(participant: Participant) -> bool:
     return accepted is not None and (changed is None or accepted >= changed)
 
 
+@retried
 def accept_email(participant: Participant) -> None:
     """An operator accepts the Work Email, which is at an unexpected domain: every grant of it goes on.
 
@@ -45,6 +47,7 @@ def accept_email(participant: Participant) -> None:
         grants.email_accepted(participant)
 
 
+@retried
 def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Participant:
     """Save a trainer; what OpenTrain omits keeps its value. A new Work Email makes their grants due.
 

@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import get_adapter
 from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import ConnectError, StateError
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.platform.values import as_id
@@ -83,6 +84,7 @@ def _check_path(request: HttpRequest) -> None:
         )
 
 
+@retried
 def complete_return(
     *, user: AbstractBaseUser, tenant: str, state: str, opentrain_install_id: str = ""
 ) -> Return:

@@ -9,6 +9,7 @@ from typing import Final
 from django.utils import timezone
 
 from django_opentrain import signals
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import BusyError, UndecryptableError
 from django_opentrain.models import AccessGrant, DailyUsage, Install
 from django_opentrain.models.installs import InstallQuerySet
@@ -30,6 +31,7 @@ MAX_ATTEMPTS: Final = 30
 GIVE_UP_AFTER: Final = timedelta(days=1)
 
 
+@retried
 def disconnect(install: Install) -> Install:
     """The customer leaves: access ends now; the workers do the rest.
 

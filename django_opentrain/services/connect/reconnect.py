@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils import timezone
 
+from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, ProjectLink
 from django_opentrain.services import endpoints
 from django_opentrain.services.access import contracts, grants
@@ -95,13 +96,15 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
 
 def end_abandoned() -> int:
     """Revoke the access that abandoned installs gave; returns how many grants that were."""
-    total = 0
     installs = Install.objects.abandoned(timezone.now())
     wanted = AccessGrant.objects.wanted().values("contract__install")
-    for key in list(installs.filter(pk__in=wanted).values_list("pk", flat=True)):
-        with atomic():
-            if lock(installs.filter(pk=key)) is None:
-                continue  # its customer has just reconnected
-            given = AccessGrant.objects.filter(contract__install=key)
-            total += grants.revoke(given, f"{grants.INSTALL_CAUSE} revoked")
-    return total
+    return sum(map(_end_access, list(installs.filter(pk__in=wanted).values_list("pk", flat=True))))
+
+
+@retried
+def _end_access(install_id: int) -> int:
+    with atomic():
+        if lock(Install.objects.abandoned(timezone.now()).filter(pk=install_id)) is None:
+            return 0  # its customer has just reconnected
+        given = AccessGrant.objects.filter(contract__install=install_id)
+        return grants.revoke(given, f"{grants.INSTALL_CAUSE} revoked")

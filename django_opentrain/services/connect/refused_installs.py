@@ -12,6 +12,7 @@ import logging
 
 from django.utils import timezone
 
+from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Install, installs
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
@@ -21,6 +22,7 @@ from django_opentrain.services.workers.locks import install_lock
 logger = logging.getLogger(__name__)
 
 
+@retried
 def end_access(install: Install) -> int:
     """Revoke the access that a refused install gave, after a day; returns how many grants that were.
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django_opentrain import signals
 from django_opentrain.clients import build_client
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import ReconnectRequired, TokenRefused, UndecryptableError
 from django_opentrain.models import Install
@@ -55,11 +56,9 @@ def capture_token(install: Install, token: str) -> Install:
     _check_ownership(install, info)
     predecessors = organizations.find_predecessors(install.tenant, info, token)
     try:
-        with atomic():
-            connected = _store(install, info, token, predecessors)
+        return _store(install, info, token, predecessors)
     except IntegrityError:
         raise TokenRefused(_("This connection is being set up already. Reload the page.")) from None
-    return connected
 
 
 def _respect_pause(install: Install) -> None:
@@ -112,7 +111,13 @@ def _check_ownership(install: Install, info: InstallInfo) -> None:
         raise TokenRefused(_("This OpenTrain connection belongs to another customer of this site."))
 
 
+@retried
 def _store(install: Install, info: InstallInfo, token: str, predecessors: frozenset[int]) -> Install:
+    with atomic():
+        return _connect(install, info, token, predecessors)
+
+
+def _connect(install: Install, info: InstallInfo, token: str, predecessors: frozenset[int]) -> Install:
     install = _row_for(install, info)
     install.opentrain_id = info.id
     install.token = token
@@ -193,6 +198,12 @@ def verify(install: Install) -> Install:
         Install.objects.filter(pk=install.pk).record_refusal(error)
         raise
     require_own_token(install, info)
+    _note_accepted(install, info)
+    return install
+
+
+@retried
+def _note_accepted(install: Install, info: InstallInfo) -> None:
     with install_lock(install):
         install.refresh_from_db()
         if install.is_live:  # otherwise it ended during the call
@@ -202,4 +213,3 @@ def verify(install: Install) -> Install:
             install.save()
             if was_refused:
                 retries.request_reconcile(install)
-    return install

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
+from django_opentrain.conflicts import is_conflict, retried
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Install, WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
@@ -47,13 +48,25 @@ def process(event: WebhookEvent) -> WebhookEvent:
 def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
     """Make one attempt, if the event is pending and among ``rows``; returns whether it was made."""
     try:
-        with atomic():
-            return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
+        return _attempt(event, rows)
     except Exception as error:  # no event may be lost, whatever its body does to our code
+        if is_conflict(error):
+            logger.warning(
+                "Webhook event %s stays due: other transactions were always faster.",
+                event.pk,
+                extra={"event_type": event.type, **event.endpoint.install.log_fields},
+            )
+            return False
         _failed(event, error)
         if isinstance(error, SoftTimeLimitExceeded):
             raise
     return True
+
+
+@retried
+def _attempt(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
+    with atomic():
+        return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
 
 
 @without_locals
@@ -99,6 +112,7 @@ def _was_processed(row: WebhookEvent) -> bool:
     return others.exclude(pk=row.pk).exists()
 
 
+@retried
 def _failed(event: WebhookEvent, error: Exception) -> None:
     with atomic():
         # If several workers failed at the same time, only the first counts the attempt.

@@ -12,6 +12,7 @@ from typing import Final
 
 from django.utils import timezone
 
+from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.linking import records
@@ -72,6 +73,7 @@ def begin_again(install: Install) -> None:
     continued.update(opentrain_id=None, continued_by=None)
 
 
+@retried
 def from_predecessor(origin: Install, install: Install, info: ProjectLinkInfo) -> ProjectLink:
     """The current link for a late event of a superseded install.
 

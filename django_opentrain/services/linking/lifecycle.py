@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.adapters.base import exact_text
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import (
     BusyError,
     LinkConflict,
@@ -61,18 +62,23 @@ def link(
     if provisioning_mode not in catalog.PROVISIONING_MODES:
         raise LinkError(_("Unknown provisioning mode."), field="provisioning_mode")
     try:
-        with install_lock(install):
-            row = ProjectLink.objects.create(
-                install=install,
-                external_project_id=external_project_id,
-                external_project_name=(name or project.name)[: catalog.MAX_EXTERNAL_PROJECT_NAME],
-                external_project_url=url or project.url,
-                job_id=job_id or "",
-                provisioning_mode=provisioning_mode,
-            )
+        row = _insert(
+            install,
+            external_project_id=external_project_id,
+            external_project_name=(name or project.name)[: catalog.MAX_EXTERNAL_PROJECT_NAME],
+            external_project_url=url or project.url,
+            job_id=job_id or "",
+            provisioning_mode=provisioning_mode,
+        )
     except IntegrityError:
         raise _conflict(install, external_project_id) from None
     return _create_now(row)
+
+
+@retried
+def _insert(install: Install, **values: str) -> ProjectLink:
+    with install_lock(install):
+        return ProjectLink.objects.create(install=install, **values)
 
 
 def _conflict(install: Install, external_project_id: str) -> ServiceError:
@@ -162,6 +168,7 @@ def _find(row: ProjectLink, existing: Sequence[ProjectLinkInfo]) -> ProjectLinkI
     return None
 
 
+@retried
 def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
     with atomic():
         adopted = records.save(row.install, info)

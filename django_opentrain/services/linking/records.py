@@ -7,6 +7,7 @@ import logging
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
+from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Install, ProjectLink
@@ -19,6 +20,7 @@ from django_opentrain.services.workers.locks import install_lock
 logger = logging.getLogger(__name__)
 
 
+@retried
 def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     """Save a link that OpenTrain has.
 
@@ -62,6 +64,7 @@ def contradicts(link: ProjectLink, info: ProjectLinkInfo) -> LazyMessage | None:
     )
 
 
+@retried
 def adopt_job(link: ProjectLink, job_id: str) -> None:
     """OpenTrain lists the link with this job: the customer chose it there, for which there is no event."""
     with install_lock(link.install):
@@ -111,6 +114,7 @@ def record_removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
     return link
 
 
+@retried
 def request_removal(link: ProjectLink, cause: str) -> None:
     """Access through this link ends; the workers remove it on OpenTrain."""
     with install_lock(link.install):
@@ -121,6 +125,7 @@ def request_removal(link: ProjectLink, cause: str) -> None:
         retries.request_reconcile(link.install)
 
 
+@retried
 def forget_id(link: ProjectLink) -> None:
     """The link no longer exists on OpenTrain although it is wanted: it has to be created again."""
     with install_lock(link.install):
@@ -129,6 +134,7 @@ def forget_id(link: ProjectLink) -> None:
     link.refresh_from_db()
 
 
+@retried
 def mark_removed(link: ProjectLink, cause: str) -> int:
     """The link no longer exists on OpenTrain: access through it ends. Returns how many grants that were."""
     now = timezone.now()

@@ -16,6 +16,7 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import StillNeededError, UndecryptableError
 from django_opentrain.models import (
     AccessGrant,
@@ -61,13 +62,20 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
     if reasons and not force:
         raise StillNeededError(*reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
+    result.participants, result.event_bodies = _erase(participants, opentrain_user_id, naming)
+    return result
+
+
+@retried
+def _erase(participants: QuerySet[Participant], opentrain_user_id: str, naming: list[int]) -> tuple[int, int]:
+    """Returns how many participants, and bodies of events, were erased."""
+    bodies = 0
     with atomic():
         _rename_in_history(participants, opentrain_user_id)
-        result.participants = retention.anonymize(participants)
         for start in range(0, len(naming), BATCH):
             batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
-            result.event_bodies += retention.empty_bodies(batch)
-    return result
+            bodies += retention.empty_bodies(batch)
+        return retention.anonymize(participants), bodies
 
 
 def _reasons_to_wait(opentrain_user_id: str, naming: list[int]) -> list[str]:

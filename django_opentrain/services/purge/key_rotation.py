@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import models
 
 from django_opentrain import crypto
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.fields import Ciphertext, EncryptedMixin
 from django_opentrain.transactions import atomic
@@ -76,15 +77,24 @@ def _pass(progress: Progress) -> Rotation:
 
 def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, total: Rotation) -> list[int]:
     """Re-encrypt the next rows, in the order of their keys; returns these keys."""
-    manager = model._default_manager
-    filled = manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
+    filled = model._default_manager.filter(pk__gt=after, **{f"{field.attname}__isnull": False}).order_by("pk")
     keys = list(filled.values_list("pk", flat=True)[:BATCH])
+    batch = _rotate_rows(model, field, keys)
+    total.rotated += batch.rotated
+    total.current += batch.current
+    total.undecryptable += batch.undecryptable
+    return keys
+
+
+@retried
+def _rotate_rows(model: type[models.Model], field: EncryptedMixin, keys: list[int]) -> Rotation:
+    batch = Rotation()
     with atomic():
         # In the order of their keys, as everywhere, so that there is no deadlock.
-        rows = manager.select_for_update().filter(pk__in=keys).order_by("pk")
+        rows = model._default_manager.select_for_update().filter(pk__in=keys).order_by("pk")
         for row in rows.only("pk", *field.bound_to, field.attname):
-            _rotate_row(row, field, total)
-    return keys
+            _rotate_row(row, field, batch)
+    return batch
 
 
 def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> None:

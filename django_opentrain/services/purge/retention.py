@@ -11,6 +11,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -41,6 +42,7 @@ class Purged:
     pending_installs: int = 0
 
 
+@statements_retried()
 def run() -> Purged:
     """Delete everything past its retention, but nothing that still has to be processed, revoked or reported."""
     now = timezone.now()
@@ -115,6 +117,7 @@ def _abandoned_installs(now: datetime) -> QuerySet[Install]:
     return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
 
 
+@retried
 def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
     with atomic():
         # A token may be being saved to such a row: once it is locked, it meets the condition or is left out.

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
+from django_opentrain.conflicts import retried
 from django_opentrain.lazy_messages import LazyMessage
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
 from django_opentrain.services import linking
 from django_opentrain.services.access import contracts, grants, participants
@@ -224,6 +225,13 @@ def record_ended(install: Install, info: ContractInfo) -> None:
     """A contract whose start and end were missed, or whose row was deleted: any access it gave must be revoked."""
     contract = contracts.save(install, info)
     trainers = participants.fetch(contract, at_work=False)
+    _remember_and_end(install, info, contract, trainers)
+
+
+@retried
+def _remember_and_end(
+    install: Install, info: ContractInfo, contract: Contract, trainers: Sequence[Participant]
+) -> None:
     with install_lock(install):
         for link in install.project_links.filter(opentrain_id__in=info.project_link_ids):
             contract.links.add(link)
@@ -261,7 +269,13 @@ def start(install: Install, info: ContractInfo) -> None:
 
 def grant_participants(install: Install, contract: Contract, links: QuerySet[ProjectLink]) -> None:
     """Fetch the participants of an active contract, and grant them access to these projects."""
-    trainers = participants.fetch(contract)
+    _grant(install, contract, links, participants.fetch(contract))
+
+
+@retried
+def _grant(
+    install: Install, contract: Contract, links: QuerySet[ProjectLink], trainers: Sequence[Participant]
+) -> None:
     with install_lock(install):
         Contract.objects.filter(pk=contract.pk).update(participants_read_at=timezone.now())
         contract.refresh_from_db()

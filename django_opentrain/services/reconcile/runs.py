@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import LazyMessage
@@ -334,6 +335,7 @@ def _recheck(row: Install) -> None:
         raise
 
 
+@retried
 def request_all() -> int:
     """Make every live install due, as the hourly schedule does; returns how many were not due yet."""
     now = timezone.now()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from django_opentrain.adapters import DayUsage, get_adapter
+from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
@@ -133,7 +134,7 @@ def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
         for key, entry in days.items()
         if key in stored and differences(stored[key], entry_columns(entry))
     ]
-    DailyUsage.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
+    retried(DailyUsage.objects.bulk_create)(fresh, batch_size=BATCH, ignore_conflicts=True)
     for entry in changed:
         write(contract, entry)
     return len(fresh) + len(changed)

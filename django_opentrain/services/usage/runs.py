@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_opentrain.conflicts import statements_retried
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Contract, DailyUsage, Install
@@ -34,6 +35,7 @@ _OF_THE_INSTALL: Final = (Unauthorized, UndecryptableError)
 _STEADY: Final = Q(collect_attempts=0)
 
 
+@statements_retried()
 def run_due() -> int:
     """Collect and report the usage of every install whose turn it is; returns how many totals were accepted.
 

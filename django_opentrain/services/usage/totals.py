@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
@@ -104,6 +105,7 @@ def _sums(_row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@retried
 def write(contract: Contract, entry: UsageEntry, change: Change = differences) -> DailyUsage:
     """Write ``entry`` to its day's row, which is created if needed; a change makes the row due."""
     _refresh_trainer(contract, entry.worker_opentrain_user_id)

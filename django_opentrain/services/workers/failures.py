@@ -6,6 +6,7 @@ import logging
 import traceback
 from pathlib import Path
 
+from django_opentrain.conflicts import is_conflict
 from django_opentrain.errors import EXPECTED
 from django_opentrain.models import Install
 from django_opentrain.platform.redaction import describe
@@ -16,7 +17,7 @@ def log_failure(logger: logging.Logger, doing: str, install: Install, error: Exc
 
     Not with a traceback, which error reporters send with the values of all local variables.
     """
-    if isinstance(error, EXPECTED):
+    if isinstance(error, EXPECTED) or is_conflict(error):
         logger.warning(
             "%s install %s failed: %s", doing, install.opentrain_id, describe(error), extra=install.log_fields
         )

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.utils import timezone
 
+from django_opentrain.conflicts import retried
 from django_opentrain.models import Heartbeat
 
 #: Beat's sweep, which needs both beat and a worker; or a round of ``opentrain_work``, without Celery.
@@ -18,6 +19,7 @@ SWEEP_OVERDUE: Final = timedelta(minutes=5)
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 
 
+@retried
 def beat(name: str = SWEEP) -> None:
     """Record that ``name`` ran just now, on this machine.
 

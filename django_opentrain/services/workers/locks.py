@@ -8,13 +8,15 @@ its holder dies.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -31,13 +33,9 @@ LEASE = timedelta(minutes=5)
 CALL_LEASE = timedelta(minutes=1)
 
 
-def lock(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> M | None:
-    """The one row of ``queryset``, locked until the transaction ends; None when there is none.
-
-    With ``skip_locked``, also None when another worker holds it (waits on databases that can't skip). SQLite has no
-    row locks: there the first writer locks the whole database, so a write that changes nothing is used instead.
-    """
-    return _locking(queryset, skip_locked=skip_locked).first()
+def lock(queryset: models.QuerySet[M]) -> M | None:
+    """The one row of ``queryset``, locked until the transaction ends; None when there is none."""
+    return _locking(queryset).first()
 
 
 def lock_all(queryset: models.QuerySet[M]) -> list[M]:
@@ -45,14 +43,34 @@ def lock_all(queryset: models.QuerySet[M]) -> list[M]:
     return list(_locking(queryset.order_by("pk")))
 
 
-def _locking(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> models.QuerySet[M]:
-    features = connections[queryset.select_for_update().db].features
-    if not features.has_select_for_update:
-        key = queryset.model._meta.pk.attname
-        queryset.order_by().update(**{key: F(key)})
-        return queryset
-    skip = skip_locked and features.has_select_for_update_skip_locked
-    return queryset.select_for_update(skip_locked=skip)
+def _locking(queryset: models.QuerySet[M]) -> models.QuerySet[M]:
+    connection = connections[queryset.select_for_update().db]
+    if not _locks_by_update(connection):
+        return queryset.select_for_update()
+    key = queryset.model._meta.pk.attname
+    queryset.order_by().update(**{key: F(key)})
+    return queryset
+
+
+#: By the driver's connection.
+_snapshots_kept: Final[MutableMapping[object, bool]] = WeakKeyDictionary()
+
+
+def _locks_by_update(connection: BaseDatabaseWrapper) -> bool:
+    """Whether rows are locked by an UPDATE that changes nothing.
+
+    SQLite has no row locks: its first writer locks the whole database. On PostgreSQL under REPEATABLE READ a
+    transaction that waited for a lock goes on with what it saw before; after an UPDATE it fails, and is repeated.
+    """
+    if connection.vendor != "postgresql":
+        return not connection.features.has_select_for_update
+    kept = _snapshots_kept.get(connection.connection)
+    if kept is None:
+        # The driver's own cursor: what Django counts and logs doesn't depend on which lock was the first.
+        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_isolation")
+            kept = _snapshots_kept[connection.connection] = cursor.fetchone() == ("repeatable read",)
+    return kept
 
 
 @contextmanager
