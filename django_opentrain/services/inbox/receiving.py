@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import InterfaceError, InternalError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
@@ -21,7 +22,7 @@ from django_opentrain.platform import catalog, signing
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.inbox import deliveries
-from django_opentrain.services.workers import wakeup
+from django_opentrain.services.workers import connections, wakeup
 
 T = TypeVar("T")
 
@@ -76,23 +77,18 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
 
 
 def _retrying(step: Callable[[], T]) -> T:
-    try:
-        return step()
-    except (OperationalError, InterfaceError):
-        if not _died_while_idle():
-            raise
-    return step()
+    """Take a step, and once more on a new connection if a kept one was stale.
 
-
-def _died_while_idle() -> bool:
-    """Whether a persistent connection had died, as all do when a database restarts: the next use opens a new one.
     If the INSERT has taken effect nevertheless, the second one is a duplicate.
     """
-    connection = connections[router.db_for_write(WebhookEvent)]
-    if connection.connection is None or connection.in_atomic_block or connection.is_usable():
-        return False
-    connection.close()
-    return True
+    step = retried(step)
+    for _connection in range(connections.most_stale()):
+        try:
+            return step()
+        except (InterfaceError, InternalError, OperationalError) as error:  # noqa: PERF203 - one each time
+            if not connections.discard_if_stale(error):
+                raise
+    return step()
 
 
 def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
