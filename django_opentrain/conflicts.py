@@ -29,14 +29,15 @@ PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 MAX_SECONDS: Final = 4.0
 
 #: PostgreSQL's serialization_failure and deadlock_detected; MariaDB's and MySQL's record has changed since last read,
-#: lock wait timeout and deadlock.
-_CONFLICTS: Final = frozenset({"40001", "40P01", 1020, 1205, 1213})
+#: lock wait timeout and deadlock; SQLite's text, which older Pythons give no number: it ends at once whatever would
+#: deadlock, and by default a wait of more than five seconds.
+_CONFLICTS: Final = frozenset({"40001", "40P01", 1020, 1205, 1213, "database is locked"})
 #: PostgreSQL's unique_violation, and MariaDB's and MySQL's duplicate entry. Repeated once: the row may be one that
 #: this transaction can't see, because it began before the one that created it.
 _UNSEEN: Final = frozenset({"23505", 1062})
 
 
-def is_conflict(error: Exception) -> bool:
+def is_conflict(error: BaseException) -> bool:
     """Whether the database has undone what was done because of another transaction."""
     return isinstance(error, DatabaseError) and not _CONFLICTS.isdisjoint(error_codes(error))
 

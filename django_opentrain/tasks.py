@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Final, ParamSpec
 
 from celery import Task, shared_task
+from django.db import DatabaseError
 
+from django_opentrain.conflicts import is_conflict
 from django_opentrain.models import AccessGrant, Install
+from django_opentrain.platform.redaction import describe
 from django_opentrain.services import access, endpoints, reconcile
 from django_opentrain.services import purge as purging
 from django_opentrain.services.sweep import MAX_SWEEP_SECONDS, process_due
@@ -30,13 +35,28 @@ GRACE: Final = 60
 
 P = ParamSpec("P")
 
+logger = logging.getLogger(__name__)
+
 
 def _limited_task(
     name: str, *, limit: int = LIMIT, expires: int | None = None
 ) -> Callable[[Callable[P, None]], Task[P, None]]:
-    return shared_task(
-        name=name, ignore_result=True, expires=expires, soft_time_limit=limit, time_limit=limit + GRACE
-    )
+    def decorate(work: Callable[P, None]) -> Task[P, None]:
+        @wraps(work)
+        def outlasting(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                work(*args, **kwargs)
+            except DatabaseError as error:
+                if not is_conflict(error):
+                    raise
+                # Celery would log an error with a traceback.
+                logger.warning("%s ended early (%s); what is due stays due.", name, describe(error))
+
+        return shared_task(
+            name=name, ignore_result=True, expires=expires, soft_time_limit=limit, time_limit=limit + GRACE
+        )(outlasting)
+
+    return decorate
 
 
 @_limited_task(DRAIN_TASK)

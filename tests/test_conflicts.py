@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import DatabaseError, IntegrityError, OperationalError, connection
+from django.db.utils import ConnectionHandler
 
 from django_opentrain import conflicts
-from django_opentrain.conflicts import retried, statements_retried
+from django_opentrain.conflicts import is_conflict, retried, statements_retried
 from django_opentrain.models import Heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,6 +45,7 @@ CONFLICTS = [
     raised(OperationalError(1020, "Record has changed since last read"), sqlstate="HY000"),
     raised(OperationalError(1205, "Lock wait timeout exceeded")),
     raised(OperationalError(1213, "Deadlock found")),
+    OperationalError("database is locked"),
 ]
 OTHERS = [
     OperationalError("no such table"),
@@ -53,6 +56,18 @@ OTHERS = [
     DatabaseError(),
     ValueError(1213),
 ]
+
+
+def test_sqlite_says_that_it_is_locked_in_these_words(tmp_path: Path) -> None:
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "site", "OPTIONS": {"timeout": 0}}
+    one, other = (ConnectionHandler({"default": database})["default"] for _ in range(2))
+    with one.cursor() as cursor:
+        cursor.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError) as caught:
+            other.cursor().execute("CREATE TABLE a (b)")
+    one.close()
+    other.close()
+    assert is_conflict(caught.value)
 
 
 def failing(error: Exception, *, times: int) -> tuple[Callable[[], str], list[None]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from django_opentrain import tasks
 from django_opentrain.models import AccessGrant, Install
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import reconcile, sweep
+from django_opentrain.services.usage import runs
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
@@ -58,6 +60,25 @@ def test_sweeps_that_waited_in_one_queue_come_to_one(opentrain: OpenTrain, site:
     opentrain.travel(seconds=30)
     tasks.sweep()
     assert maria.grant.state == AccessGrant.State.GRANTED
+
+
+@pytest.mark.parametrize("name", ["drain", "sweep", "collect_and_report_usage"])
+def test_a_lock_that_lasts_is_no_error(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, db: None
+) -> None:
+    """The next message finds what is due."""
+
+    def fail(**_options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(tasks, "process_due", fail)
+    monkeypatch.setattr(runs, "run_due", fail)
+    error = OperationalError("database is locked")
+    getattr(tasks, name)()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    error = OperationalError("no such table")
+    with pytest.raises(OperationalError):
+        getattr(tasks, name)()
 
 
 def test_each_message_expires_whatever_scheduler_sends_it() -> None:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.adapters import get_adapter
 from django_opentrain.adapters.base import exact_text
 from django_opentrain.conf import conf
+from django_opentrain.conflicts import is_conflict
 from django_opentrain.errors import EXPECTED, AdapterError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, ProjectLink
@@ -134,7 +135,8 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
         next_attempt_at=timezone.now() + backoff(grant.attempts),
         reason=Reason.of(error),
     )
-    level = logging.ERROR if grant.desired == AccessGrant.Desired.REVOKED else logging.WARNING
+    urgent = grant.desired == AccessGrant.Desired.REVOKED and not is_conflict(error)
+    level = logging.ERROR if urgent else logging.WARNING
     logger.log(
         level,
         "Access grant %s should be %s, attempt %d failed: %s",

@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_opentrain.conflicts import statements_retried
+from django_opentrain.conflicts import is_conflict, statements_retried
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Contract, DailyUsage, Install
@@ -143,7 +143,8 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
 
 
 def _note_failure(contract: Contract, error: BaseException) -> None:
-    logger.error(
+    logger.log(
+        logging.WARNING if is_conflict(error) else logging.ERROR,
         "Collecting the usage of contract %s failed: %s",
         contract.opentrain_id,
         describe(error),
