@@ -8,6 +8,7 @@ What calls to OpenTrain raise is in ``platform.errors``, and can be imported fro
                                 http_status   code
     ServiceError                    409       CONFLICT
     ├── AdapterError                409       CONFLICT             for adapters to raise
+    │   ├── AccountExists           409       ACCOUNT_EXISTS
     │   └── MailError               409       MAIL_REFUSED
     │       └── MailServerError     503       MAIL_UNAVAILABLE
     ├── OperationRefused            409       CONFLICT
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 __all__ = [
+    "AccountExists",
     "AdapterError",
     "BadRequest",
     "BadSignature",
@@ -121,6 +123,12 @@ class AdapterError(ServiceError):
 
     Its message is shown to customers and operators: it must hold no Work Email and no secret.
     """
+
+
+class AccountExists(AdapterError):
+    """The trainer has an account on this site that becomes theirs only if a person consents."""
+
+    code = "ACCOUNT_EXISTS"
 
 
 class MailError(AdapterError):

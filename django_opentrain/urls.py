@@ -34,6 +34,7 @@ urlpatterns = [
     path("endpoints/<int:pk>/rotate/", actions.rotate, name="rotate"),
     path("grants/<int:pk>/retry/", actions.retry, name="retry"),
     path("grants/<int:pk>/give-again/", actions.give_again, name="give-again"),
+    path("grants/<int:pk>/use-account/", actions.use_account, name="use-account"),
     path("grants/<int:pk>/invite/", actions.invite, name="invite"),
     path("contracts/", contracts.index, name="contracts"),
     path("contracts/<int:pk>/", contracts.detail, name="contract"),

@@ -85,6 +85,12 @@ def page(name: str, row: str = "", *, done_without: tuple[type[Error], ...] = ()
     return check
 
 
+def question(site: Site, error: Error) -> None:
+    """The page that asks before an account is used."""
+    response = site.customer.get(reverse("opentrain:use-account", args=[site.scene.grant.pk]))
+    assert (response.status_code, str(error) in text_of(response)) == (error.http_status, True)
+
+
 def callback(site: Site, error: Error) -> None:
     """The return from OpenTrain's consent screen."""
     response = site.customer.get(
@@ -201,6 +207,8 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
         admin("grant", "bind", desired=AccessGrant.Desired.GRANTED, state=AccessGrant.State.FAILED),
         bind_command,
     ),
+    "access.bindings.find_candidate": (question,),
+    "access.bindings.bind_for_customer": (page("use-account", "grant"), api("grant-use-account", "grant")),
     "access.grants.restore": (admin("grant", "restore", desired=AccessGrant.Desired.REVOKED),),
     "inbox.check_headers": (receiver,),
     "inbox.receive": (receiver,),

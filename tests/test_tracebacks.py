@@ -257,7 +257,7 @@ class Hired:
         access.converge(self.grant)
 
     def bind(self) -> None:
-        bindings.bind(self.grant)
+        bindings.bind(self.grant, "operator")
 
     def resend(self) -> None:
         access.converge(self.grant)

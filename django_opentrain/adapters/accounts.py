@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
 from typing import Final
@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_opentrain.errors import AdapterError
+from django_opentrain.errors import AccountExists, AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 from django_opentrain.transactions import atomic
 
@@ -69,25 +69,55 @@ def bind(
     return account, created
 
 
-def consent(opentrain_user_id: str, email: str) -> None:
-    """A person consents that the account with this Work Email becomes the trainer's, as it is.
+def bindable_user(opentrain_user_id: str, email: str) -> AbstractUser:
+    """The one account with this Work Email that may become the trainer's if a person consents.
 
-    Raises ``AdapterError`` where there is none that may, and where the trainer has one already.
+    Or the one that is theirs by a customer's consent, for that customer alone. Raises ``AdapterError`` where there is
+    none, and where the trainer has one already.
     """
-    if account_of(opentrain_user_id) is not None:
+    account = account_of(opentrain_user_id)
+    if account is not None and not account.bound_for:
         raise AdapterError(_("This trainer has an account already."))
-    user = adoptable_user(email)
-    if user is None:
+    user = adoptable_user(email) if account is None else account.user
+    if user is None or is_privileged(user):
         raise AdapterError(
             _(
                 "No account that may become the trainer's has their Work Email: never one of staff or superusers."
             )
         )
+    owners = _owners_of(email) if account is None else [user]
+    if len(owners) > 1:
+        raise _several(owners)
+    return user
+
+
+def consent(opentrain_user_id: str, user: AbstractUser, *, by: str, tenant: str) -> None:
+    """A person consents that this account of ``bindable_user`` becomes the trainer's, as it is.
+
+    For ``tenant`` alone, if that is not "". Raises ``AdapterError`` where the trainer or the account has another one.
+    """
+    given = {"consented_by": by, "consented_at": timezone.now(), "bound_for": tenant}
+    rows = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id, user=user.pk)
+    # For all, also where it was for one customer; never for another one instead.
+    if not tenant and rows.exclude(bound_for="").update(**given):
+        return
     try:
         with atomic():
-            TrainerAccount.objects.create(opentrain_user_id=opentrain_user_id, user=user)
+            TrainerAccount.objects.create(opentrain_user_id=opentrain_user_id, user_id=user.pk, **given)
     except IntegrityError:
         raise AdapterError(_("This trainer has an account already.")) from None
+
+
+def require_consent(account: TrainerAccount, tenant: str) -> None:
+    """Raises ``AccountExists`` if the account is the trainer's by the consent of another customer than this one."""
+    if account.bound_for not in ("", tenant):
+        raise AccountExists(
+            _(
+                "Account %(id)s is this trainer's for another customer only. An administrator of this site has to"
+                ' consent: "Use existing account" in the admin, or opentrain_bind.'
+            )
+            % {"id": account.user_id}
+        )
 
 
 def _check_email_is_free(email: str, owner: User | None = None) -> None:
@@ -111,10 +141,11 @@ def _owners_of(email: str) -> list[User]:
 def _not_created(email: str) -> AdapterError:
     """Why the database takes no new account for this trainer. Raises it where it is the existing account's state."""
     if _email_is_unique() and (user := adoptable_user(email)):
-        return AdapterError(
+        return AccountExists(
             _(
-                "Account %(id)s has this trainer's Work Email. It becomes theirs only if an administrator of this"
-                ' site consents: "Use existing account" in the admin, or opentrain_bind.'
+                "This trainer already has an account here: %(id)s has their Work Email. It becomes theirs only if an"
+                ' administrator of this site consents ("Use existing account" in the admin, or opentrain_bind), or'
+                " the customer whose own account it is."
             )
             % {"id": user.pk}
         )
@@ -154,16 +185,19 @@ def adoptable_user(email: str) -> User | None:
     candidates = [user for user in _users_with(email) if not is_privileged(user) and _has(user, email)]
     active = [user for user in candidates if user.is_active]
     if len(active) > 1:
-        raise AdapterError(
-            _(
-                "Several accounts have this trainer's Work Email: %(ids)s. Keep it on one of them only,"
-                " then retry."
-            )
-            % {"ids": ", ".join(str(user.pk) for user in active)}
-        )
+        raise _several(active)
     if candidates and not active:
         raise deactivated(candidates[0])
     return active[0] if active else None
+
+
+def _several(users: Iterable[AbstractUser]) -> AdapterError:
+    return AdapterError(
+        _(
+            "Several accounts have this trainer's Work Email: %(ids)s. Keep it on one of them only, then retry."
+        )
+        % {"ids": ", ".join(str(user.pk) for user in users)}
+    )
 
 
 def deactivated(user: AbstractUser) -> AdapterError:

@@ -129,10 +129,25 @@ class OpenTrainAdapter:
         """
         return None
 
-    def bind_account(self, grant: AccessGrant) -> None:
-        """An operator consents that ``grant.participant`` uses the account that has their Work Email. Optional.
+    def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
+        """The one account that has the Work Email of ``grant.participant`` and may become theirs. Optional.
 
-        Raises ``AdapterError`` where there is none that may become theirs.
+        Raises ``AdapterError`` where there is none.
+        """
+        raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
+
+    def may_bind(self, tenant: str, user: AbstractUser) -> bool:
+        """Whether this customer may consent that ``user``, of ``account_to_bind``, is a trainer of theirs. Optional.
+
+        Where it is False, only an operator may. Say True only of accounts that are this customer's own alone.
+        """
+        return False
+
+    def bind_account(self, grant: AccessGrant, user: AbstractUser, *, by: str, tenant: str = "") -> None:
+        """``user``, of ``account_to_bind``, is the account of ``grant.participant`` from now on.
+
+        Who consented is ``by``: a customer, then it is so for this ``tenant`` alone, or an operator. Raises
+        ``AdapterError``.
         """
         raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
 

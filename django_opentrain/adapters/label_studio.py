@@ -99,6 +99,11 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         project = model("projects.Project").objects.filter(pk=grant.external_project_id).first()
         return project is not None and bool(project.has_permission(user))
 
+    def may_bind(self, tenant: str, user: Any) -> bool:
+        """Whether the user is a member of this organization and of no other: then its owner says who they are."""
+        memberships = model("organizations.OrganizationMember").objects.filter(user=user, deleted_at=None)
+        return {str(pk) for pk in memberships.values_list("organization", flat=True)} == {tenant}
+
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """Annotations by the day on which they were submitted; skipped tasks don't count."""
         by_trainers = Q(pk__in=())

@@ -121,6 +121,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
                 adopt=self.adopt_existing_accounts,
                 prepare=partial(self.prepare_user, grant=grant),
             )
+        accounts.require_consent(account, grant.tenant)
         returned = self._reactivate(account)
         moved = accounts.follow_email(account, grant.participant)
         self.open_project(account.user, grant)
@@ -129,12 +130,13 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             first_login.request(account)
         return str(account.user.pk)
 
-    def bind_account(self, grant: AccessGrant) -> None:
-        """The account that has the trainer's Work Email becomes theirs, as a person has consented.
+    def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
+        """The one account that has the trainer's Work Email; never one of staff, superusers or other trainers."""
+        return accounts.bindable_user(grant.participant.opentrain_user_id, str(grant.participant.work_email))
 
-        It is never deactivated here. Raises ``AdapterError`` where there is none that may.
-        """
-        accounts.consent(grant.participant.opentrain_user_id, str(grant.participant.work_email))
+    def bind_account(self, grant: AccessGrant, user: AbstractUser, *, by: str, tenant: str = "") -> None:
+        """It becomes the trainer's, and is never deactivated here."""
+        accounts.consent(grant.participant.opentrain_user_id, user, by=by, tenant=tenant)
 
     def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
         """Fill in what the site's user model requires of a new account, before it is saved. Optional."""

@@ -167,7 +167,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=Q(desired=Desired.GRANTED, state=State.FAILED),
     )
     def bind(self, selection: Selection[AccessGrant]) -> int:
-        return selection.each(bindings.bind)
+        return selection.each(lambda grant: bindings.bind(grant, selection.cause))
 
     @operation(
         gettext_lazy("Accept Work Email"),
@@ -223,6 +223,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
     deletable = True
     fieldsets = (
         (None, {"fields": ("opentrain_user_id", "account", "created_by_us", "created_at", "deactivated_at")}),
+        (gettext_lazy("Consent"), {"fields": ("consented", "consented_at", "bound_for")}),
         (
             gettext_lazy("First login"),
             {
@@ -240,6 +241,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         ),
     )
 
+    consented = masked_column("consented_by", gettext_lazy("consented by"))
     first_login = badge_column("invitation", gettext_lazy("first login"), LOGIN_TONES)
     next_mail = age_column("next_invitation_at", gettext_lazy("next mail"))
     trouble = problem_column("invitation_error")

@@ -229,6 +229,13 @@ annotate(
     GrantViewSet,
     retry=operation("retry_grant", {202: GrantSerializer}, BODY, NOT_FOUND),
     give_again=operation("give_access_again", {202: GrantSerializer}, BODY, NOT_FOUND),
+    use_account=operation(
+        "use_account",
+        {202: GrantSerializer},
+        BODY,
+        NOT_FOUND,
+        {409: "`CONFLICT`: no account waits for consent, or the customer may not give it."},
+    ),
     invite=operation(
         "invite_trainer",
         {200: GrantSerializer},

@@ -45,7 +45,7 @@ ROUTES: tuple[Route, ...] = (
     ("contracts/<int:pk>/participants/", ContractViewSet, {"get": "participants"}, "contract-participants"),
     ("contracts/<int:pk>/budget/", ContractViewSet, {"get": "budget"}, "contract-budget"),
     ("contracts/<int:pk>/usage/", UsageViewSet, LIST | {"post": "create"}, "contract-usage"),
-    *_actions("grants", GrantViewSet, "retry", "give_again", "invite"),
+    *_actions("grants", GrantViewSet, "retry", "give_again", "use_account", "invite"),
     ("webhook-endpoints/", WebhookEndpointViewSet, LIST, "webhook-endpoint-list"),
     ("webhook-endpoints/<int:pk>/", WebhookEndpointViewSet, ROW, "webhook-endpoint-detail"),
     *_actions("webhook-endpoints", WebhookEndpointViewSet, "recover", "pause", "rotate", "redeliver"),

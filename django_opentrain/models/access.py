@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.errors import AccountExists
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
 from django_opentrain.models.base import TimestampedModel
@@ -160,6 +161,12 @@ class AccessGrant(TimestampedModel):
         return self.is_settled and self.state == AccessGrant.State.REMOVED_BY_HAND
 
     @property
+    def account_exists(self) -> bool:
+        """Whether access waits for consent that the trainer uses an account which they had before."""
+        refused = self.state == self.State.FAILED and self.last_error_code == AccountExists.code
+        return refused and self.desired == self.Desired.GRANTED
+
+    @property
     def invited_account(self) -> AccessGrant | None:
         """The grant itself where it says how far its trainer's first login is; else None."""
         return self if self.invitation else None
@@ -249,6 +256,19 @@ class TrainerAccount(models.Model):
         help_text=_("When it was deactivated because no grant was left"),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    consented_by = models.CharField(
+        _("consented by"),
+        max_length=300,
+        blank=True,
+        help_text=_("Who said that an account which was there before is the trainer's"),
+    )
+    consented_at = models.DateTimeField(_("consented at"), null=True, blank=True)
+    bound_for = IdField(
+        _("only for customer"),
+        blank=True,
+        help_text=_("The customer who consented: for others, an operator has to. Empty: for all"),
+    )
 
     invitation = models.CharField(
         _("first login"),

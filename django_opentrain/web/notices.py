@@ -40,6 +40,10 @@ DONE: Final[dict[str, Promise]] = {
     ),
     "retried": _("It is being retried now. Reload the page in a moment to see the result."),
     "given-again": _("Access is being given again. Reload the page in a moment to see the result."),
+    "account-used": _(
+        "The account is the trainer's now, and access is being given with it. Reload the page in a moment to see the"
+        " result."
+    ),
     "invited": _("The link for the first login was sent to the trainer's Work Email."),
     "removals-confirmed": _("Confirmed. Access is being revoked."),
 }

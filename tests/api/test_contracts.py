@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, TrainerAccount
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
@@ -111,6 +111,20 @@ def test_who_was_removed_by_hand_is_given_access_again(boss: APIClient, contract
     assert boss.get(url("install-detail", contract.install_id)).json()["counts"]["unsettledGrants"] == 0
     shown = boss.post(url("grant-give-again", grant["id"]))
     assert (shown.status_code, shown.json()["state"]) == (202, "PENDING")
+
+
+def test_an_account_that_was_there_is_used(boss: APIClient, contract: Contract, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.web.adapter.AccountsAdapter"}
+    AccessGrant.objects.update(last_error="There is one.", last_error_code="ACCOUNT_EXISTS")
+    [grant] = boss.get(url("contract-detail", contract.pk)).json()["grants"]
+    assert grant["lastErrorCode"] == "ACCOUNT_EXISTS"
+    email = str(AccessGrant.objects.get().participant.work_email)
+    known = factories.make_user("globex-maria", email=email)
+    refused = boss.post(url("grant-use-account", grant["id"]))
+    assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
+    type(known).objects.filter(pk=known.pk).update(username="acme-maria")
+    assert boss.post(url("grant-use-account", grant["id"])).status_code == 202
+    assert TrainerAccount.objects.get(user=known).bound_for == "acme"
 
 
 @pytest.mark.parametrize(

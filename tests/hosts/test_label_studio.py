@@ -17,7 +17,7 @@ from django_opentrain.adapters.label_studio import model
 from django_opentrain.models import AccessGrant
 from django_opentrain.services.access import bindings
 from django_opentrain.testing.kit import OpenTrain
-from tests.hosts.checks import PASSWORD, HostChecks, submit
+from tests.hosts.checks import HOME, PASSWORD, HostChecks, submit
 
 if not apps.is_installed("organizations"):
     pytest.skip("not inside Label Studio: run tox -e label-studio", allow_module_level=True)
@@ -135,7 +135,7 @@ class TestLabelStudio(HostChecks):
         linked.run()
         assert maria.grant.state == AccessGrant.State.FAILED
         assert "opentrain_bind" in maria.grant.last_error
-        bindings.bind(maria.grant)
+        bindings.bind(maria.grant, "operator")
         linked.run()
         assert maria.grant.host_user_ref == str(self.stranger.pk)
         assert self.can_enter(maria.grant)
@@ -145,13 +145,32 @@ class TestLabelStudio(HostChecks):
         assert self.stranger.is_active
         assert not self.can_enter(maria.grant)
 
+    def test_their_organizations_owner_consents_for_it_alone(self, linked: OpenTrain) -> None:
+        self.stranger.email = "Maria.S@opentrain.work"
+        self.stranger.save()
+        maria = linked.hire(work_email="maria.s@opentrain.work")
+        linked.run()
+        browser = self.browser_of(self.manager)
+        page = f"{HOME}grants/{maria.grant.pk}/use-account/"
+        assert "m•••@opentrain.work" in browser.get(page).content.decode()
+        other = make_owner("third").active_organization
+        other.add_user(self.stranger)
+        assert submit(browser, page, account=str(self.stranger.pk)).status_code == 409, "in two"
+        model("organizations.OrganizationMember").objects.get(
+            organization=other, user=self.stranger
+        ).soft_delete()
+        assert submit(browser, page, account=str(self.stranger.pk)).status_code == 302
+        linked.run()
+        assert maria.grant.host_user_ref == str(self.stranger.pk)
+        assert self.can_enter(maria.grant)
+
     def test_an_owner_who_was_hired_keeps_the_organization(self, linked: OpenTrain) -> None:
         """Their membership is not what the contract gave."""
         self.manager.email = "maria.s@opentrain.work"
         self.manager.save()
         maria = linked.hire(work_email="maria.s@opentrain.work")
         linked.run()
-        bindings.bind(maria.grant)
+        bindings.bind(maria.grant, "operator")
         linked.run()
         assert maria.grant.host_user_ref == str(self.manager.pk)
         linked.end(maria)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 
 from django_opentrain.adapters import AdapterError, OpenTrainAdapter, Project
+from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.models import AccessGrant
 
 
@@ -42,3 +44,10 @@ class NamesAdapter(OpenTrainAdapter):
             name=f"{tenant.title()} project {number}",
             url=f"https://annotate.example/projects/{number}/",
         )
+
+
+class AccountsAdapter(NamesAdapter, DjangoUsersAdapter):
+    """Trainers may use accounts that they had before, if their customer, whose own they are, says so."""
+
+    def may_bind(self, tenant: str, user: AbstractUser) -> bool:
+        return user.get_username().startswith(tenant)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +18,14 @@ from django_opentrain.adapters import AdapterError
 from django_opentrain.crypto import generate_key
 from django_opentrain.errors import BusyError, ServiceError
 from django_opentrain.explanations import explain
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    Install,
+    ProjectLink,
+    TrainerAccount,
+    WebhookEndpoint,
+)
 from django_opentrain.platform import errors
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
@@ -283,6 +292,58 @@ def test_who_was_removed_by_hand_is_given_access_again(boss: Client) -> None:
     expect(boss, "give-again", scene.grant, answer=(302, "Access is being given again."))
     scene.grant.refresh_from_db()
     assert scene.grant.state == AccessGrant.State.PENDING
+
+
+@pytest.fixture
+def known(settings: Any) -> User:
+    """An account of the customer's that has a trainer's Work Email, whose access was refused for that."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.web.adapter.AccountsAdapter"}
+    scene = full_scene()
+    AccessGrant.objects.update(last_error="There is an account.", last_error_code="ACCOUNT_EXISTS")
+    return factories.make_user("acme-maria", email=str(scene.grant.participant.work_email).upper())
+
+
+def test_an_account_that_was_there_is_used_after_asking(boss: Client, known: User) -> None:
+    grant = AccessGrant.objects.get()
+    page = boss.get(reverse("opentrain:contract", args=[grant.contract_id]))
+    question = reverse("opentrain:use-account", args=[grant.pk])
+    assert question in page.content.decode()
+    asked = text_of(boss.get(question))
+    assert "already has an account here" in asked
+    assert f"Account {known.pk}, m•••@opentrain.work" in asked
+    assert not TrainerAccount.objects.exists(), "only asked"
+    expect(
+        boss, "use-account", grant, answer=(302, "The account is the trainer's now"), account=str(known.pk)
+    )
+    account = TrainerAccount.objects.get(user=known)
+    boss_id = boss.session["_auth_user_id"]
+    assert (account.bound_for, account.consented_by) == ("acme", f"customer acme, user {boss_id}")
+    assert AccessGrant.objects.get().next_attempt_at is None
+
+
+def test_without_a_token_or_the_account_that_was_seen_nothing_is_bound(boss: Client, known: User) -> None:
+    grant = AccessGrant.objects.get()
+    assert boss.post(reverse("opentrain:use-account", args=[grant.pk])).status_code == 403
+    expect(boss, "use-account", grant, answer=(409, "Another account"), account="999")
+    expect(boss, "use-account", grant, answer=(409, "Another account"))
+    assert not TrainerAccount.objects.exists()
+
+
+def test_only_the_customer_whose_account_it_is_is_asked(
+    boss: Client, visitor: Callable[[str], Client], known: User
+) -> None:
+    grant = AccessGrant.objects.get()
+    question = reverse("opentrain:use-account", args=[grant.pk])
+    assert visitor("globex-boss").get(question).status_code == 404
+    assert visitor("acme-clerk").get(question).status_code == 403
+    User.objects.filter(pk=known.pk).update(username="globex-maria")
+    asked = boss.get(question)
+    assert "Only an administrator of this site" in text_of(asked)
+    assert 'name="account"' not in asked.content.decode()
+    expect(boss, "use-account", grant, answer=(409, "Only an administrator"), account=str(known.pk))
+    AccessGrant.objects.update(last_error_code="NOTE")
+    assert boss.get(question).status_code == 409
+    assert not TrainerAccount.objects.exists()
 
 
 @pytest.mark.parametrize(

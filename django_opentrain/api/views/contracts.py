@@ -21,7 +21,7 @@ from django_opentrain.api.serializers.contracts import (
 )
 from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, ProjectLink
-from django_opentrain.services.access import grants, invitations
+from django_opentrain.services.access import bindings, grants, invitations
 
 #: The sort key of contracts without a start date: MySQL's earliest date.
 NO_DATE: Final = datetime.date(1000, 1, 1)
@@ -101,6 +101,13 @@ class GrantViewSet(TenantViewSet):
         self.no_body()
         grant = self._grant(pk)
         grants.give_again(AccessGrant.objects.filter(pk=grant.pk))
+        return Response(GrantSerializer(self._grant(pk)).data, status=202)
+
+    def use_account(self, request: Request, pk: int) -> Response:
+        """Let a trainer use the account of the customer's that has their Work Email, on the customer's projects."""
+        self.no_body()
+        grant = self._grant(pk)
+        bindings.bind_for_customer(grant, request.user.pk)
         return Response(GrantSerializer(self._grant(pk)).data, status=202)
 
     def invite(self, request: Request, pk: int) -> Response:

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if row is None:
             raise CommandError("There is no access grant with this id.")
         try:
-            bindings.bind(row)
+            bindings.bind(row, "operator, by opentrain_bind")
         except ServiceError as error:
             raise CommandError(str(error)) from error
         self.stdout.write("The account is the trainer's now. A worker gives access with it.")

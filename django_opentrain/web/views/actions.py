@@ -14,7 +14,7 @@ from django_opentrain.errors import EXPECTED
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile
-from django_opentrain.services.access import grants, invitations
+from django_opentrain.services.access import bindings, grants, invitations
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error, error_page
 from django_opentrain.web.forms import LinkForm
@@ -161,6 +161,22 @@ def give_again(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     grant = _grant(tenant, pk)
     rows = AccessGrant.objects.filter(pk=grant.pk)
     return _attempt(request, lambda: grants.give_again(rows), "given-again", to=_contract_page(grant))
+
+
+@customer_page("GET", "POST")
+def use_account(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Let a trainer use the account that they had before, after asking."""
+    grant = _grant(tenant, pk)
+    if request.method == "POST":
+        account_id = request.POST.get("account", "")
+        return _attempt(
+            request,
+            lambda: bindings.bind_for_customer(grant, request.user.pk, account_id),
+            "account-used",
+            to=_contract_page(grant),
+        )
+    context = {"grant": grant, "candidate": bindings.find_candidate(grant)}
+    return render(request, "opentrain/use_account.html", context)
 
 
 @customer_page("POST")
