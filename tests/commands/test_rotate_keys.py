@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from django_opentrain import crypto
 from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
@@ -96,6 +97,24 @@ def test_what_no_key_opens_is_said_and_left(install: Install, settings: Any) -> 
     assert Install.objects.get().token == "ot_ptk_secret"
 
 
+def test_what_is_no_longer_needed_keeps_no_key(settings: Any) -> None:
+    install = make_install(token=None)
+    live = make_endpoint(install)
+    make_endpoint(install, status="REMOVED", retire_at=timezone.now())
+    for status in WebhookEvent.Status.values:
+        make_event(live, body=status.encode(), status=status)
+    use_keys(settings, crypto.generate_key())
+    assert key_rotation.undecryptable(10) == {"webhookendpoint.secret": 1, "webhookevent.body": 2}
+    with pytest.raises(CommandError, match="3 can't be decrypted"):
+        run()
+    WebhookEndpoint.objects.filter(pk=live.pk).update(retire_at=timezone.now())
+    WebhookEvent.objects.update(status="PROCESSED")
+    assert key_rotation.undecryptable(10) == {}
+    said = run()
+    assert "6 can't be decrypted with any key and aren't needed" in said
+    assert "the other keys may be removed" in said
+
+
 def test_many_rows_go_in_batches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_rotation, "BATCH", 3)
     for _row in range(8):
@@ -130,10 +149,11 @@ def test_while_a_process_encrypts_with_the_old_key_it_must_stay(install: Install
     assert "the other keys may be removed" in run()
 
 
-def _and_then(first: Callable[..., object], second: Callable[[], object]) -> Callable[..., None]:
-    def both(*arguments: object) -> None:
-        first(*arguments)
+def _and_then(first: Callable[..., object], second: Callable[[], object]) -> Callable[..., object]:
+    def both(*arguments: object) -> object:
+        result = first(*arguments)
         second()
+        return result
 
     return both
 

@@ -22,6 +22,11 @@ class Command(BaseCommand):
         watched = options["verbosity"] > 1 or self.stdout.isatty()
         result = key_rotation.rotate(self._progress) if watched else key_rotation.rotate()
         self.stdout.write(f"{result.rotated} re-encrypted, {result.current} were current.")
+        if result.expendable:
+            self.stdout.write(
+                f"{result.expendable} can't be decrypted with any key and aren't needed: of processed events and"
+                " removed endpoints."
+            )
         if result.undecryptable:
             raise CommandError(
                 f"{result.undecryptable} can't be decrypted with any key. Put the key that encrypted them back"

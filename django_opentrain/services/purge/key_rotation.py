@@ -11,11 +11,14 @@ from typing import Final
 
 from django.apps import apps
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from django_opentrain import crypto
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.fields import Ciphertext, EncryptedMixin
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.transactions import atomic
 
 #: Rows re-encrypted in one transaction, so that no lock is held for long.
@@ -30,6 +33,8 @@ class Rotation:
     rotated: int = 0
     current: int = 0
     undecryptable: int = 0
+    #: Those that can't be decrypted either, and that nothing needs.
+    expendable: int = 0
     #: Values that were encrypted with an old key in every pass: a process still uses it.
     returning: int = 0
 
@@ -83,6 +88,7 @@ def _rotate_batch(model: type[models.Model], field: EncryptedMixin, after: int, 
     total.rotated += batch.rotated
     total.current += batch.current
     total.undecryptable += batch.undecryptable
+    total.expendable += batch.expendable
     return keys
 
 
@@ -92,28 +98,40 @@ def _rotate_rows(model: type[models.Model], field: EncryptedMixin, keys: list[in
     with atomic():
         # In the order of their keys, as everywhere, so that there is no deadlock.
         rows = model._default_manager.select_for_update().filter(pk__in=keys).order_by("pk")
-        for row in rows.only("pk", *field.bound_to, field.attname):
-            _rotate_row(row, field, batch)
+        only = rows.only("pk", *field.bound_to, field.attname)
+        lost = [row.pk for row in only if not _rotate_row(row, field, batch)]
+        batch.undecryptable = model._default_manager.filter(_needed(model), pk__in=lost).count()
+        batch.expendable = len(lost) - batch.undecryptable
     return batch
 
 
-def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> None:
+def _needed(model: type[models.Model]) -> Q:
+    """The rows whose secret is still used: not those of a refused endpoint, or of an event that was processed."""
+    if model is WebhookEndpoint:
+        return ~Q(retire_at__lte=timezone.now())
+    if model is WebhookEvent:
+        return Q(status__in=(WebhookEvent.Status.PENDING, WebhookEvent.Status.FAILED))
+    return Q()
+
+
+def _rotate_row(row: models.Model, field: EncryptedMixin, total: Rotation) -> bool:
+    """Returns whether it could be decrypted."""
     ciphertext, place = field.ciphertext(row), field.place(row)
     if ciphertext is None or crypto.is_current(ciphertext, place):
         total.current += 1
-        return
+        return True
     try:
         fresh = Ciphertext(field.encrypt(crypto.decrypt(ciphertext, place), place))
     except UndecryptableError:
-        total.undecryptable += 1
-        return
+        return False
     type(row)._default_manager.filter(pk=row.pk).update(**{field.attname: fresh})
     total.rotated += 1
+    return True
 
 
 def undecryptable(sample: int) -> dict[str, int]:
-    """By column, how many of its newest ``sample`` values can't be decrypted; columns without any are omitted."""
-    return _count("-pk", sample, _is_lost)
+    """By column, how many of its newest ``sample`` values that are needed can't be decrypted; only where any are."""
+    return _count("-pk", sample, _is_lost, among=_needed)
 
 
 def unbound(sample: int) -> dict[str, int]:
@@ -121,10 +139,18 @@ def unbound(sample: int) -> dict[str, int]:
     return _count("pk", sample, _is_unbound)
 
 
-def _count(order: str, sample: int, counts: Callable[[models.Model, EncryptedMixin], bool]) -> dict[str, int]:
+def _count(
+    order: str,
+    sample: int,
+    counts: Callable[[models.Model, EncryptedMixin], bool],
+    *,
+    among: Callable[[type[models.Model]], Q] = lambda _model: Q(),
+) -> dict[str, int]:
     found: dict[str, int] = {}
     for model, field in encrypted_columns():
-        filled = model._default_manager.filter(**{f"{field.attname}__isnull": False}).order_by(order)
+        filled = model._default_manager.filter(among(model), **{f"{field.attname}__isnull": False}).order_by(
+            order
+        )
         rows = filled.only("pk", *field.bound_to, field.attname)[:sample]
         count = sum(counts(row, field) for row in rows)
         if count:
@@ -133,7 +159,8 @@ def _count(order: str, sample: int, counts: Callable[[models.Model, EncryptedMix
 
 
 def _is_unbound(row: models.Model, field: EncryptedMixin) -> bool:
-    return not crypto.is_bound(field.ciphertext(row) or b"")
+    # What can't be decrypted at all can't in another row either.
+    return not (crypto.is_bound(field.ciphertext(row) or b"") or _is_lost(row, field))
 
 
 def _is_lost(row: models.Model, field: EncryptedMixin) -> bool:
