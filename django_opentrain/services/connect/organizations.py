@@ -3,7 +3,7 @@
 An empty id is unknown: equal to no other. A tenant may have several organizations, so guessing would give one's
 contracts to another. What is documented decides: a reconnect ends the older install, so one that OpenTrain still
 accepts is another organization's; and only a link to a job "of the installing employer" can be created, so the new
-install is asked for one that the takeover creates anyway. Where neither can be learned, nothing is taken over.
+install is asked for one that the reconnect creates anyway. Where neither can be learned, nothing is taken over.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _ask(old: Install) -> InstallInfo | None:
 
 
 def _has_its_job(old: Install, client: PlatformClient) -> bool:
-    """Whether a job of the older install is one of the new one's employer: try to link it, as the takeover does."""
+    """Whether a job of the older install is one of the new one's employer: try to link it, as the reconnect does."""
     for link in ProjectLink.objects.live().filter(install=old, removal_requested_at=None).order_by("pk"):
         if job_id := generations.find_job(link):
             return _can_link(link, job_id, client)
