@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Seconds to wait before each repetition, with jitter.
-PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8)
 #: What has taken longer, such as a wait for a lock, is not repeated: OpenTrain waits ten seconds for an answer.
 MAX_SECONDS: Final = 4.0
 

@@ -1,4 +1,8 @@
-"""Settings of the test suite: SQLite in memory, or what ``TEST_DATABASE`` names (postgresql, mariadb)."""
+"""Settings of the test suite: SQLite in memory, or what ``TEST_DATABASE`` names (postgresql, mariadb).
+
+``TEST_ISOLATION`` is the isolation level of all transactions (repeatable read, serializable). ``TEST_PORT`` is that
+of a PgBouncer, which keeps the database in use: only ``pytest --reuse-db`` ends well then.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,31 @@ DATABASE_SERVERS: dict[str, dict[str, Any]] = {
 }
 
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+ISOLATION = os.environ.get("TEST_ISOLATION")
+PORT = os.environ.get("TEST_PORT")
 if DATABASE == "mariadb":
     # Django asks for MySQLdb, whose C extension needs MariaDB's headers; PyMySQL answers to that name.
     pymysql.install_as_MySQLdb()
 
+
+def isolation_options(level: str) -> dict[str, str]:
+    """Options with which every transaction has this isolation level, a single statement's, too."""
+    if DATABASE == "postgresql":
+        # Django's own option leaves single statements as they are.
+        return {"options": f"-c default_transaction_isolation={level.replace(' ', chr(92) + ' ')}"}
+    # The default from MariaDB 11.6 on.
+    return {"isolation_level": level, "init_command": "SET innodb_snapshot_isolation = ON"}
+
+
+server = DATABASE_SERVERS[DATABASE]
+if PORT:
+    server |= {"PORT": PORT, "DISABLE_SERVER_SIDE_CURSORS": True}
+if ISOLATION:
+    server |= {"OPTIONS": {**server.get("OPTIONS", {}), **isolation_options(ISOLATION)}}
+
 DATABASES = {
     "default": {
-        **DATABASE_SERVERS[DATABASE],
+        **server,
         # One database per checkout and process tree, so that runs side by side don't meet.
         "TEST": {
             "NAME": None

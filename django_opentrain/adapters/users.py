@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AbstractUser, Group
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts, canary, first_login
@@ -147,6 +148,9 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         Each is done in a transaction of its own, whatever becomes of the other. What failed is raised, so that the
         removal is retried.
         """
+        # Loaded before the transactions, if it isn't yet: under REPEATABLE READ they see what was committed before
+        # their first read, which has to come after the account's lock.
+        prefetch_related_objects([grant], "participant")
         unclosed = _error_of(self._close, grant)
         still_active = _error_of(self._end_account, grant)
         if unclosed is not None:

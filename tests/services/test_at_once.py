@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from django_opentrain import signals
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import LinkConflict, TokenRefused
 from django_opentrain.models import (
     AccessGrant,
@@ -53,6 +53,7 @@ from tests.factories import (
     make_user,
 )
 from tests.services.conftest import Host, RecordingAdapter
+from tests.settings import isolation_options
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -73,14 +74,13 @@ class Thread(threading.Thread):
     def __init__(self, work: Callable[[], object], after: threading.Event, *, atomic: bool = True) -> None:
         super().__init__()
         self.work, self.after = work, after
-        self.around = transaction.atomic if atomic else nullcontext
+        self.atomic = atomic
         self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             assert self.after.wait(10)
-            with self.around():
-                self.work()
+            retried(transaction.atomic(self.work) if self.atomic else self.work)()
         except Exception as error:  # noqa: BLE001 - a thread's error is the test's
             self.error = error
         finally:
@@ -351,13 +351,7 @@ def test_a_token_makes_one_install(opentrain: OpenTrain) -> None:
 def isolation(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every transaction and single statement of every thread has this isolation level."""
     options = connection.settings_dict["OPTIONS"]
-    strict = {
-        "postgresql": {
-            "options": f"-c default_transaction_isolation={request.param.replace(' ', chr(92) + ' ')}"
-        },
-        "mysql": {"isolation_level": request.param, "init_command": "SET innodb_snapshot_isolation=ON"},
-    }
-    connection.settings_dict["OPTIONS"] = options | strict[connection.vendor]
+    connection.settings_dict["OPTIONS"] = options | isolation_options(request.param)
     connection.close()
     yield
     connection.settings_dict["OPTIONS"] = options

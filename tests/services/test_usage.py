@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from django_opentrain.adapters import DayUsage
@@ -149,6 +149,24 @@ def test_sixteen_writers_lose_nothing() -> None:
         thread.join()
     row = DailyUsage.objects.get()
     assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_addition_is_not_repeated_with_what_follows_it() -> None:
+    contract = make_contract(make_install())
+    usage.add(contract, days_ago(0), total_seconds=60)
+    statements: list[str] = []
+
+    def undo_once(execute: Any, sql: str, *more: Any) -> Any:
+        statements.append(sql.split(maxsplit=1)[0])
+        if statements[-2:] == ["UPDATE", "SELECT"]:
+            raise OperationalError(1213, "Deadlock found when trying to get lock")
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(undo_once):
+        assert usage.add(contract, days_ago(0), total_seconds=60).total_seconds == 120
+    assert statements.count("UPDATE") == 1
+    assert statements[-2:] == ["SELECT", "SELECT"]
 
 
 def test_who_was_hired_may_be_learned_after_the_contract_was_loaded(contract: Contract) -> None:

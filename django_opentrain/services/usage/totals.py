@@ -105,15 +105,15 @@ def _sums(_row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@retried
 def write(contract: Contract, entry: UsageEntry, change: Change = differences) -> DailyUsage:
     """Write ``entry`` to its day's row, which is created if needed; a change makes the row due."""
     _refresh_trainer(contract, entry.worker_opentrain_user_id)
     columns = entry_columns(entry)
-    row, created = DailyUsage.objects.get_or_create(**row_key(contract, entry), defaults=columns)
+    # Each statement is repeated on its own: what the UPDATE has added is not added once more.
+    row, created = retried(DailyUsage.objects.get_or_create)(**row_key(contract, entry), defaults=columns)
     changes = {} if created else change(row, columns)
     if changes:
-        DailyUsage.objects.filter(pk=row.pk).update(
+        retried(DailyUsage.objects.filter(pk=row.pk).update)(
             **changes,
             revision=F("revision") + 1,
             status=DailyUsage.Status.DUE,
@@ -121,7 +121,7 @@ def write(contract: Contract, entry: UsageEntry, change: Change = differences) -
             retry_at=None,
             updated_at=timezone.now(),
         )
-        row.refresh_from_db()
+        retried(row.refresh_from_db)()
     return row
 
 

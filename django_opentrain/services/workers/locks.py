@@ -45,9 +45,13 @@ def lock_all(queryset: models.QuerySet[M]) -> list[M]:
 
 def _locking(queryset: models.QuerySet[M]) -> models.QuerySet[M]:
     connection = connections[queryset.select_for_update().db]
-    if not _locks_by_update(connection):
-        return queryset.select_for_update()
     key = queryset.model._meta.pk.attname
+    if connection.features.has_select_for_update:
+        locked = queryset.select_for_update()
+        if not _keeps_its_snapshot(connection):
+            return locked
+        list(locked.values_list(key))  # in the order of the keys, which an UPDATE doesn't keep to
+    # SQLite has no row locks: its first writer locks the whole database.
     queryset.order_by().update(**{key: F(key)})
     return queryset
 
@@ -56,14 +60,14 @@ def _locking(queryset: models.QuerySet[M]) -> models.QuerySet[M]:
 _snapshots_kept: Final[MutableMapping[object, bool]] = WeakKeyDictionary()
 
 
-def _locks_by_update(connection: BaseDatabaseWrapper) -> bool:
-    """Whether rows are locked by an UPDATE that changes nothing.
+def _keeps_its_snapshot(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a transaction that has waited for a lock goes on with what it saw before.
 
-    SQLite has no row locks: its first writer locks the whole database. On PostgreSQL under REPEATABLE READ a
-    transaction that waited for a lock goes on with what it saw before; after an UPDATE it fails, and is repeated.
+    So it is on PostgreSQL under REPEATABLE READ, unless who held the lock has changed the row: then it fails, and is
+    repeated. So whoever locks a row there changes it.
     """
     if connection.vendor != "postgresql":
-        return not connection.features.has_select_for_update
+        return False
     kept = _snapshots_kept.get(connection.connection)
     if kept is None:
         # The driver's own cursor: what Django counts and logs doesn't depend on which lock was the first.
