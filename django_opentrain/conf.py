@@ -225,9 +225,11 @@ class OpenTrainSettings:
     )
 
     def __getitem__(self, key: str) -> Any:
-        # Not in a variable, which error reporters would print: the keys are among them.
-        if key in self.configured():
+        try:
+            # Not in a variable, which error reporters would print: the keys are among them.
             return self.configured()[key]
+        except KeyError:
+            pass
         if SETTINGS[key].default is not None:
             return SETTINGS[key].default
         raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/settings.md).")
