@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.module_loading import import_string
 
-from django_opentrain.adapters.base import DayUsage, OpenTrainAdapter, Project, day_bounds, get_adapter
+from django_opentrain.adapters.base import (
+    DayUsage,
+    OpenTrainAdapter,
+    Project,
+    day_bounds,
+    day_of,
+    get_adapter,
+)
 from django_opentrain.conf import conf
 from django_opentrain.errors import AdapterError
 
@@ -21,6 +28,7 @@ __all__ = [
     "Project",
     "conf",
     "day_bounds",
+    "day_of",
     "get_adapter",
 ]
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
+from datetime import timezone as tz
+from itertools import groupby
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Case, DateField, DateTimeField, ExpressionWrapper, F, Value, When
+from django.db.models.functions import Cast, TruncDate
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -36,6 +40,9 @@ def exact_text(value: object, name: str) -> str:
         _("The adapter's value for %(name)s must be a text, not %(type)s.")
         % {"name": name, "type": type(value).__name__}
     )
+
+
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +73,34 @@ class DayUsage:
 
 
 def day_bounds(since: date, until: date) -> tuple[datetime, datetime]:
-    """When ``since`` begins and when ``until`` has ended in ``USAGE_TIME_ZONE``, to filter a column of times by.
+    """When ``since`` begins and when ``until`` has ended in ``USAGE_TIME_ZONE``, to filter a column of times by."""
+    return _midnight(since), _midnight(until + _DAY)
 
-    A filter by the day that the database makes of a time finds nothing, without an error, on a MySQL or MariaDB
-    that lacks the time zone tables.
+
+def day_of(column: str, since: date, until: date) -> Case:
+    """The day of a column of times in ``USAGE_TIME_ZONE``, an expression for queries between ``day_bounds()``.
+
+    Not the database's own ``TruncDate(…, tzinfo=…)``: its time zone data may be older than Python's, by which days
+    begin here, and a MySQL or MariaDB without time zone tables answers NULL.
     """
-    zone = ZoneInfo(conf.usage_time_zone)
-    begin, end = (datetime.combine(day, time.min, zone) for day in (since, until + timedelta(days=1)))
-    return begin, end
+    days = [since + timedelta(days=number) for number in range((until - since).days + 1)]
+    whens = []
+    for (offset, odd_day), group in groupby(days, _offset_of):
+        *_others, last = group
+        local = TruncDate(ExpressionWrapper(F(column) + Value(offset), DateTimeField()), tzinfo=tz.utc)
+        ends = {f"{column}__lt": _midnight(last + _DAY)}
+        whens.append(When(**ends, then=Cast(Value(odd_day), DateField()) if odd_day else local))
+    return Case(*whens, output_field=DateField())
+
+
+def _offset_of(day: date) -> tuple[timedelta, date | None]:
+    """The zone's offset from UTC; and the day itself if that changes in it."""
+    begins, ends = (_midnight(each).utcoffset() or timedelta() for each in (day, day + _DAY))
+    return begins, None if begins == ends else day
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, ZoneInfo(conf.usage_time_zone))
 
 
 class OpenTrainAdapter:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from django.apps import apps
 from django.conf import settings
 from django.db.models import Count, Q
-from django.db.models.functions import TruncDate
 
-from django_opentrain.adapters.base import DayUsage, Project, day_bounds
+from django_opentrain.adapters.base import DayUsage, Project, day_bounds, day_of
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract
@@ -76,11 +74,11 @@ class DoccanoAdapter(DjangoUsersAdapter):
             (grant.external_project_id, grant.host_user_ref)
             for grant in contract.grants.exclude(host_user_ref="").select_related("link")
         }
-        span = day_bounds(since, until)
-        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted, span)
+        span = since, until
+        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted, *span)
         labels: Counter[tuple[str, date]] = Counter()
         for kind in _LABELS:
-            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted, span))
+            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted, *span))
         for worker, day in {*tasks, *labels}:
             yield DayUsage(
                 work_date=day,
@@ -106,15 +104,16 @@ def _members(user: AbstractUser, grant: AccessGrant) -> Any:
 
 
 def _per_day(
-    kind: str, who: str, when: str, granted: Iterable[tuple[str, str]], span: tuple[datetime, datetime]
+    kind: str, who: str, when: str, granted: Iterable[tuple[str, str]], since: date, until: date
 ) -> Counter[tuple[str, date]]:
-    """How many rows of ``kind`` each trainer created on each day of ``span``, in the projects of ``granted``."""
+    """How many rows of ``kind`` each trainer created on each day, in the projects of ``granted``."""
     by_trainers = Q(pk__in=())
     for project, user in granted:
         by_trainers |= Q(**{"example__project": project, who: user})
-    created = Q(**{f"{when}__gte": span[0], f"{when}__lt": span[1]})
+    begin, end = day_bounds(since, until)
+    created = Q(**{f"{when}__gte": begin, f"{when}__lt": end})
     worker = f"{who}__opentrain_account__opentrain_user_id"
-    day = TruncDate(when, tzinfo=ZoneInfo(conf.usage_time_zone))
+    day = day_of(when, since, until)
     work = model(kind).objects.filter(by_trainers, created)
     rows = work.annotate(day=day).order_by("day").values("day", worker)
     return Counter(

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from django.apps import apps
 from django.db.models import Count, Q, Sum
-from django.db.models.functions import TruncDate
 
-from django_opentrain.adapters.base import DayUsage, Project, day_bounds
+from django_opentrain.adapters.base import DayUsage, Project, day_bounds, day_of
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
 from django_opentrain.models import AccessGrant, Contract
@@ -109,7 +107,7 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         by_trainers = Q(pk__in=())
         for grant in contract.grants.exclude(host_user_ref="").select_related("link"):
             by_trainers |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
-        day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
+        day = day_of("created_at", since, until)
         worker = "completed_by__opentrain_account__opentrain_user_id"
         begin, end = day_bounds(since, until)
         work = model("tasks.Annotation").objects.filter(

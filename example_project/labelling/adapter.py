@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AbstractUser
 from django.db.models import Count, F, Sum
-from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 
-from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf, day_bounds
+from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf, day_bounds, day_of
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling import models
 
@@ -44,7 +42,7 @@ class LabellingAdapter(DjangoUsersAdapter):
         return models.Seat.objects.filter(project=int(grant.external_project_id), user=user.pk).exists()
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        day = TruncDate("created_at", tzinfo=ZoneInfo(conf.usage_time_zone))
+        day = day_of("created_at", since, until)
         worker = F("user__opentrain_account__opentrain_user_id")
         begin, end = day_bounds(since, until)
         work = models.Annotation.objects.filter(contract=contract, created_at__gte=begin, created_at__lt=end)
