@@ -10,19 +10,36 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.services.conditions.condition import Condition, Severity
+from django_opentrain.services.usage.collecting import new_work
 from django_opentrain.services.usage.totals import today
 
 REPORT_LATE: Final = timedelta(days=1)
 
 
+def _uncollected(now: datetime) -> QuerySet[Contract]:
+    failing = Contract.objects.filter(new_work(now), install__token__isnull=False)
+    return failing.exclude(collect_error="")
+
+
+def _reportable_days() -> DailyUsageQuerySet:
+    """Without its token a connection has ended, and OpenTrain takes no more of its days."""
+    return DailyUsage.objects.filter(contract__install__token__isnull=False)
+
+
 def _unreported_days(now: datetime) -> QuerySet[DailyUsage]:
-    return DailyUsage.objects.due(today()).filter(updated_at__lte=now - REPORT_LATE)
+    return _reportable_days().due(today()).filter(updated_at__lte=now - REPORT_LATE)
+
+
+def _refused_days(_now: datetime) -> QuerySet[DailyUsage]:
+    # With a time for another attempt it was refused before its end, as expected.
+    return _reportable_days().filter(status=DailyUsage.Status.REFUSED, retry_at=None)
 
 
 def _budget(state: str) -> Callable[[datetime], QuerySet[Contract]]:
-    return lambda _now: Contract.objects.active().filter(budget_state=state)
+    return lambda _now: Contract.objects.active().filter(install__status__in=Install.LIVE, budget_state=state)
 
 
 USAGE: Final = (
@@ -30,7 +47,7 @@ USAGE: Final = (
         name="usage-uncollected",
         severity=Severity.ERROR,
         model=Contract,
-        find=lambda _now: Contract.objects.exclude(collect_error=""),
+        find=_uncollected,
         title=_("Contracts whose work can't be collected from this site"),
         advice=_("Fix the error; it is retried automatically, at most an hour later."),
         for_customers=ngettext_lazy(
@@ -56,8 +73,7 @@ USAGE: Final = (
         name="usage-refused",
         severity=Severity.WARNING,
         model=DailyUsage,
-        # With a time for another attempt it was refused before its end, as expected.
-        find=lambda _now: DailyUsage.objects.filter(status=DailyUsage.Status.REFUSED, retry_at=None),
+        find=_refused_days,
         title=_("Days of work that OpenTrain refused"),
         advice=_("Correct these days: a correction is reported automatically."),
         for_customers=ngettext_lazy(

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from typing import Final
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -67,6 +68,11 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
 def collected_today(contract: Contract) -> bool:
     """Whether all days of the contract have been requested since midnight."""
     return contract.usage_collected_at is not None and work_day(contract.usage_collected_at) == today()
+
+
+def new_work(now: datetime) -> Q:
+    """Contracts under which there can be new work: active and recently ended ones."""
+    return Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - COLLECT_AFTER_END)
 
 
 def _days_of(contract: Contract) -> tuple[date, date]:

@@ -110,10 +110,9 @@ def _report_last(contract: Contract) -> None:
 
 
 def _collectable(now: datetime) -> ContractQuerySet:
-    """Contracts under which there can be new work (active and recently ended ones) and that are due."""
-    worked_lately = Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - collecting.COLLECT_AFTER_END)
+    """Contracts under which there can be new work and that are due."""
     due = Q(next_collect_at=None) | Q(next_collect_at__lte=now)
-    return Contract.objects.filter(worked_lately, due).select_related("trainer", "install")
+    return Contract.objects.filter(collecting.new_work(now), due).select_related("trainer", "install")
 
 
 def _reportable(install: Install, now: datetime) -> ContractQuerySet:

@@ -1,0 +1,51 @@
+"""What is reported as a condition can be resolved: nothing is reported forever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.services.conditions import CONDITIONS
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timedelta(days=60)
+
+
+def present() -> set[str]:
+    return {name for name, each in CONDITIONS.items() if each.rows().exists()}
+
+
+def contract_with_problems(contract: dict[str, Any], **install: Any) -> Contract:
+    made = factories.make_contract(
+        factories.make_install(**install), collect_error="no table", budget_state="LOW", **contract
+    )
+    for status in (DailyUsage.Status.DUE, DailyUsage.Status.REFUSED):
+        factories.make_usage(made, timezone.localdate() - timedelta(days=3), worker_id=status, status=status)
+    DailyUsage.objects.update(updated_at=timezone.now() - LONG_AGO)
+    return made
+
+
+OF_USAGE = {"usage-uncollected", "usage-unreported", "usage-refused"}
+
+
+def test_a_connection_without_a_token_reports_no_work() -> None:
+    contract_with_problems({})
+    assert present() == {*OF_USAGE, "budget-low"}
+    Install.objects.update(status="DISCONNECTED")
+    assert present() == OF_USAGE  # until its last usage is reported
+    Install.objects.update(token=None)
+    assert present() == set()
+
+
+def test_the_work_of_a_contract_that_ended_long_ago_is_collected_no_more() -> None:
+    ended = {"status": Contract.Status.ENDED, "ended_at": timezone.now() - timedelta(days=1)}
+    contract_with_problems(ended)
+    assert present() == OF_USAGE
+    Contract.objects.update(ended_at=timezone.now() - LONG_AGO)
+    assert present() == {"usage-unreported", "usage-refused"}
