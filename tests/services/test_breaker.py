@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
-from django_opentrain.services import endpoints, reconcile
+from django_opentrain.services import connect, endpoints, reconcile
 from django_opentrain.services.reconcile import runs, snapshot
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -54,6 +54,19 @@ def test_many_removals_at_once_wait_for_somebody(
     linked.run()
     assert len(site.inside) == 1
     assert (install().removals_held, install().removals_confirmed) == (0, False)
+
+
+@pytest.mark.parametrize("by", ["here", "on OpenTrain", "reconnect"])
+def test_after_the_connection_has_ended_nothing_is_left_to_confirm(by: str, linked: OpenTrain) -> None:
+    Install.objects.update(removals_held=7)
+    if by == "here":
+        connect.disconnect(install())
+    elif by == "on OpenTrain":
+        linked.disconnect(install())
+        linked.run()
+    else:
+        linked.connect("acme")
+    assert not Install.objects.filter(removals_held__gt=0).exists()
 
 
 def test_a_confirmation_is_for_what_was_shown(linked: OpenTrain, site: Host) -> None:

@@ -41,7 +41,7 @@ def disconnect(install: Install) -> Install:
     """
     with atomic():
         live = Install.objects.filter(pk=install.pk, status__in=Install.LIVE)
-        if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now()):
+        if live.update(status=Install.Status.DISCONNECTED, revoked_at=timezone.now(), removals_held=0):
             given = AccessGrant.objects.filter(contract__install=install)
             grants.revoke(given, f"{grants.INSTALL_CAUSE} disconnected")
             retries.request_reconcile(install)

@@ -87,6 +87,7 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
         status=Install.Status.REVOKED if was_live else old.status,
         revoked_at=min(old.revoked_at or ended_at, ended_at),
         token=None,
+        removals_held=0,
         # A worker that works on the old install has outdated data: it stops before its next change.
         lease=None,
         leased_until=None,
