@@ -127,7 +127,8 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         moved = accounts.follow_email(account, grant.participant)
         self.open_project(account.user, grant)
         # A link that went to another address stops working with it.
-        if created or returned or (moved and account.invitation in TrainerAccount.OPEN_INVITATIONS):
+        needs_link = created or returned or (moved and account.invitation in TrainerAccount.OPEN_INVITATIONS)
+        if needs_link and self.sends_first_login:
             first_login.request(account)
         return str(account.user.pk)
 

@@ -185,25 +185,26 @@ def mail_server_that_is_not_there(_opentrain: OpenTrain, _install: Install, sett
     send_by(settings, closed_port())
 
 
-def _account(**values: Any) -> None:
+def _account(settings: Any, **values: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Mailing"}
     trainer = grant().participant.opentrain_user_id
     factories.make_trainer_account(factories.make_user("maria"), opentrain_user_id=trainer, **values)
 
 
 @scene("mail-failing", ERROR)
-def mail_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
-    _account(invitation=TrainerAccount.Invitation.FAILED)
+def mail_that_is_refused(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    _account(settings, invitation=TrainerAccount.Invitation.FAILED)
 
 
 @scene("mail-failing", ERROR)
-def mail_that_no_worker_sends(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+def mail_that_no_worker_sends(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
     requested = timezone.now() - HOURS
-    _account(invitation=TrainerAccount.Invitation.PENDING, invitation_requested_at=requested)
+    _account(settings, invitation=TrainerAccount.Invitation.PENDING, invitation_requested_at=requested)
 
 
 @scene("login-expired", WARNING)
-def links_that_are_not_used(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
-    _account(invitation=TrainerAccount.Invitation.SENT, invitation_sent_at=timezone.now() - DAYS)
+def links_that_are_not_used(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    _account(settings, invitation=TrainerAccount.Invitation.SENT, invitation_sent_at=timezone.now() - DAYS)
 
 
 @scene("beat-silent", ERROR)

@@ -23,6 +23,7 @@ from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.errors import MailError, MailServerError, OperationRefused
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.services.access import invitations
+from django_opentrain.services.conditions import CONDITIONS
 from tests import factories
 from tests.mail_servers import Postbox, closed_port, postbox, send_by, silence
 
@@ -422,6 +423,19 @@ def test_an_account_that_was_there_before_is_sent_none() -> None:
                 state=AccessGrant.State.PENDING,
             )
         )
+
+
+def test_a_site_that_sends_none_has_none_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it reported that those of before are not sent."""
+    hire("before")
+    let_pass(DAY)
+    assert CONDITIONS["mail-failing"].rows().exists()
+    monkeypatch.setattr(DjangoUsersAdapter, "sends_first_login", False)
+    hire("maria")
+    assert state_of("maria") == ""
+    assert not CONDITIONS["mail-failing"].rows().exists()
+    TrainerAccount.objects.update(invitation=Invitation.SENT, invitation_sent_at=timezone.now() - 30 * DAY)
+    assert not CONDITIONS["login-expired"].rows().exists()
 
 
 @pytest.mark.parametrize("answer", [False, RuntimeError("at host.internal:25")])

@@ -10,7 +10,9 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.models.access import TrainerAccountQuerySet
 from django_opentrain.services.conditions.condition import Condition, Severity
 
 #: A removal that fails is reported soon; a Work Email may take its time.
@@ -28,6 +30,12 @@ def _failing_removals(now: datetime) -> QuerySet[AccessGrant]:
 def _late_emails(now: datetime) -> QuerySet[AccessGrant]:
     since = Q(desired_at=None) | Q(desired_at__lte=now - EMAIL_LATE)
     return AccessGrant.objects.wanted().filter(since, state=AccessGrant.State.WAITING_FOR_EMAIL)
+
+
+def _invited() -> TrainerAccountQuerySet:
+    """None where the site sends no mails any more: those that were due before stay so."""
+    accounts = TrainerAccount.objects.all()
+    return accounts if get_adapter().sends_first_login else accounts.none()
 
 
 ACCESS: Final = (
@@ -64,7 +72,7 @@ ACCESS: Final = (
         name="mail-failing",
         severity=Severity.ERROR,
         model=TrainerAccount,
-        find=lambda now: TrainerAccount.objects.invitation_overdue(now - MAIL_LATE),
+        find=lambda now: _invited().invitation_overdue(now - MAIL_LATE),
         title=_("First-login mails that are not sent"),
         advice=_("These trainers have access and can't log in. Fix the error; it is retried automatically."),
         for_customers=ngettext_lazy(
@@ -103,7 +111,7 @@ ACCESS: Final = (
         name="login-expired",
         severity=Severity.WARNING,
         model=TrainerAccount,
-        find=lambda now: TrainerAccount.objects.invitation_expired(
+        find=lambda now: _invited().invitation_expired(
             now - timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
         ),
         title=_("Trainers whose login links all expired unused"),
