@@ -19,8 +19,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def connected_and_without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conflicts, "PAUSES", (0.0,) * 8)
+    # A new one begins with statements of Django's own.
+    connection.ensure_connection()
 
 
 class DriverError(Exception):

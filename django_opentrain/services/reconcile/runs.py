@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.conf import conf
-from django_opentrain.conflicts import retried
+from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import LazyMessage
@@ -98,6 +98,7 @@ class Outcome:
         self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
+@statements_retried()
 def install(install: Install, *, dry_run: bool = False) -> Outcome:
     """Restore what differs from OpenTrain for one install; with ``dry_run`` only return the differences.
 
@@ -283,6 +284,7 @@ def _due() -> QuerySet[Install]:
     return Install.objects.filter(alive, rested, next_reconcile_at__lte=now).order_by("next_reconcile_at")
 
 
+@statements_retried()
 def run_due() -> int:
     """Reconcile every install that is due and that no other worker holds; returns how many were tried."""
     return sum(each_due())
