@@ -90,6 +90,10 @@ def _receiver() -> Iterator[CheckMessage]:
             yield error(23, text, hint)
             return
         yield from _view_at(path)
+    public = _public_path()
+    if public and not settings.FORCE_SCRIPT_NAME and path.startswith(f"{public}/webhooks/"):
+        text = f"PUBLIC_URL ends in {public!r}, which the URLconf adds for django_opentrain.urls."
+        yield error(32, text, "End it in the path below which the whole site runs, if it does.")
     yield from _gates()
     yield from _redirects(f"{_public_path()}{path}")
 

@@ -279,6 +279,11 @@ WRONG: list[tuple[str, str, list[Any]]] = [
         ],
     ),
     ("E031", "DATABASE_ROUTERS", [[f"{HERE}.UsersElsewhere"], [f"{HERE}.Replica"]]),
+    (
+        "E032",
+        "PUBLIC_URL",
+        ["https://annotate.example.com/opentrain", "https://annotate.example.com/opentrain/"],
+    ),
     ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
     ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
     ("W002", "READ_TIMEOUT", [60]),

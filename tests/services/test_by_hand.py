@@ -53,6 +53,17 @@ def remove_by_hand(opentrain: OpenTrain, site: Host) -> None:
     an_hour_later(opentrain)
 
 
+def test_a_count_of_none_is_a_removal_by_hand(
+    linked: OpenTrain, seeing: Host, maria: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts count memberships, and return that."""
+    monkeypatch.setattr(RecordingAdapter, "has_access", lambda *_arguments: len(seeing.inside))
+    an_hour_later(linked)
+    assert maria.grant.state == State.GRANTED
+    remove_by_hand(linked, seeing)
+    assert maria.grant.state == BY_HAND
+
+
 def test_a_removal_by_hand_stands(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     remove_by_hand(linked, seeing)
     grant = maria.grant

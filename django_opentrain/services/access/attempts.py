@@ -81,7 +81,7 @@ def removed_by_hand(grant: AccessGrant) -> Outcome | None:
     known = grant.state == State.REMOVED_BY_HAND
     try:
         has_access = get_adapter().has_access(grant)
-        removed = has_access is False and (known or _is_customers(grant))
+        removed = has_access is not None and not has_access and (known or _is_customers(grant))
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
