@@ -9,10 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 import requests
 
+from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import Install
 from django_opentrain.services import reconcile
 from tests.chaos.faults import Faults, with_own_connection
@@ -115,7 +117,8 @@ class Performance:
             return
         for install in Install.objects.filter(removals_held__gt=0):
             self.stage.journal.write("help", "confirm removals", install=install.opentrain_id)
-            reconcile.confirm_removals(install)
+            with suppress(ReconnectRequired):  # it has just ended
+                reconcile.confirm_removals(install)
 
     def _paste_again(self, customer: Customer, active: str) -> None:
         """A token that could not be taken when it was shown."""
