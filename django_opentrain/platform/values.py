@@ -122,7 +122,7 @@ def as_decimal(value: object) -> Decimal | None:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     number = Decimal(str(value))
-    return number if number.is_finite() and abs(number) < NUMBER_BOUND else None
+    return number if number.is_finite() and number.copy_abs() < NUMBER_BOUND else None
 
 
 def as_count(value: object) -> int | None:
