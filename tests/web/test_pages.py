@@ -213,6 +213,29 @@ def test_a_contract_in_need_is_called_out_and_listed(
     assert contracts_in_need(boss, "usage-refused") == []
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite's programs")
+def test_what_other_customers_have_costs_a_page_nothing(boss: Client) -> None:
+    full_scene()
+    other = factories.make_install("other")
+
+    def steps() -> int:
+        taken: list[None] = []
+        connection.connection.set_progress_handler(lambda: taken.append(None), 100)
+        home(boss)
+        contracts_in_need(boss)
+        connection.connection.set_progress_handler(None, 100)
+        return len(taken)
+
+    steps()
+    before = steps()
+    many = [Contract(install=other, opentrain_id=f"of_others_{number}") for number in range(500)]
+    Contract.objects.bulk_create(many)
+    for contract in Contract.objects.filter(install=other):
+        factories.make_usage(contract, status=DailyUsage.Status.REPORTED)
+    after = steps()
+    assert after < 2 * before
+
+
 def test_the_worst_calls_first(boss: Client) -> None:
     scene = full_scene()
     assert [tone for tone, _text, _url in called(boss)] == ["bad", "bad", "bad", "warn", "warn", "wait"]

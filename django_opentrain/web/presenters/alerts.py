@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,11 +30,11 @@ TONES: Final[Mapping[Severity, str]] = {Severity.ERROR: "bad", Severity.WARNING:
 FOR_CUSTOMERS: Final[Mapping[str, Condition]] = {
     name: each for name, each in CONDITIONS.items() if each.for_customers
 }
-#: By model: the way from a contract to its rows, and what is counted.
-_COUNTED: Final[Mapping[type[Model], tuple[str, str]]] = {
-    AccessGrant: ("contract", "participant"),
-    Contract: ("pk", "pk"),
-    DailyUsage: ("contract", "pk"),
+#: By model: the ways from its rows to their contract and install, and what is counted.
+_COUNTED: Final[Mapping[type[Model], tuple[str, str, str]]] = {
+    AccessGrant: ("contract", "contract__install", "participant"),
+    Contract: ("pk", "install", "pk"),
+    DailyUsage: ("contract", "contract__install", "pk"),
 }
 
 
@@ -51,13 +51,13 @@ class Alert:
     url: str
 
 
-def contracts_in_need(name: str) -> Q:
-    """The contracts that the alerts are about; ``name``: only those in this condition."""
+def contracts_in_need(installs: Sequence[int], name: str) -> Q:
+    """The contracts of these installs that the alerts are about; ``name``: only those in this condition."""
     found = Q(pk__in=())
     for each in [FOR_CUSTOMERS[name]] if name in FOR_CUSTOMERS else FOR_CUSTOMERS.values():
         model, rows = _rows(each)
-        path, _what = _COUNTED[model]
-        found |= Q(pk__in=rows.values(path))
+        contract, install, _what = _COUNTED[model]
+        found |= Q(pk__in=rows.filter(**{f"{install}__in": installs}).values(contract))
     return found
 
 
@@ -88,21 +88,23 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
     if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints) and install.is_live:
         text = _("OpenTrain has disabled its notifications.")
         yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
-    yield from _counted(AccessGrant, AccessGrant.objects.filter(contract__install=install))
+    yield from _counted(AccessGrant, install)
     if install.is_live:
-        yield from _counted(Contract, Contract.objects.filter(install=install))
-        yield from _counted(DailyUsage, DailyUsage.objects.filter(contract__install=install))
+        yield from _counted(Contract, install)
+        yield from _counted(DailyUsage, install)
 
 
-def _counted(model: type[Model], all_rows: QuerySet[Any]) -> Iterator[Alert]:
-    """An alert for each condition that rows of the customer's are in. One query."""
+def _counted(model: type[Model], install: Install) -> Iterator[Alert]:
+    """An alert for each condition that rows of the install's are in. One query."""
     rows = {name: rows for name, each in FOR_CUSTOMERS.items() for of, rows in [_rows(each)] if of is model}
-    _path, what = _COUNTED[model]
+    _contract, path, what = _COUNTED[model]
+    own = Q(**{path: install})
     columns = {
-        f"condition{number}": Count(what, distinct=True, filter=Q(pk__in=each.values("pk")))
+        # A database may find all rows of a condition first: not those of all customers.
+        f"condition{number}": Count(what, distinct=True, filter=Q(pk__in=each.filter(own).values("pk")))
         for number, each in enumerate(rows.values())
     }
-    counts = all_rows.aggregate(**columns)
+    counts = model._default_manager.filter(own).aggregate(**columns)
     for name, count in zip(rows, counts.values(), strict=True):
         each = FOR_CUSTOMERS[name]
         if count and each.for_customers:
