@@ -1,4 +1,7 @@
-"""Celery tasks: names for the services. They take ids, carry no state, and may run twice or side by side."""
+"""Celery tasks: names for the services. They take ids, carry no state, and may run twice or side by side.
+
+A worker that is told to end does so after the item in hand.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from django_opentrain.services import purge as purging
 from django_opentrain.services.sweep import MAX_SWEEP_SECONDS, process_due
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers.shutdown import shutting_down
 from django_opentrain.services.workers.wakeup import DRAIN_TASK
 
 #: Seconds after which a hanging call to the host is aborted. It counts as failed, and is retried. The task ends with
@@ -62,7 +66,7 @@ def _limited_task(
 @_limited_task(DRAIN_TASK)
 def drain() -> None:
     """Process what has come in. Sent, coalesced, whenever there is something."""
-    process_due(max_seconds=MAX_SWEEP_SECONDS)
+    process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
 
 
 @_limited_task("django_opentrain.sweep", expires=10 * MINUTE)
@@ -70,7 +74,7 @@ def sweep() -> None:
     """Find what no wake-up announced, and record a heartbeat. Scheduled."""
     if heartbeat.beat_within(JUST_NOW):
         return
-    process_due(max_seconds=MAX_SWEEP_SECONDS)
+    process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
     heartbeat.beat()
 
 
@@ -83,7 +87,7 @@ def converge_access(grant_id: int) -> None:
 @_limited_task("django_opentrain.collect_and_report_usage", limit=USAGE_LIMIT, expires=14 * MINUTE)
 def collect_and_report_usage() -> None:
     """Collect usage from the host and report it. Scheduled."""
-    runs.run_due()
+    runs.run_due(stopping=shutting_down)
 
 
 @_limited_task("django_opentrain.reconcile_install")
@@ -96,13 +100,13 @@ def reconcile_install(install_id: int) -> None:
 def reconcile_all() -> None:
     """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
     reconcile.request_all()
-    process_due(max_seconds=MAX_SWEEP_SECONDS)
+    process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
 
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True, expires=9 * MINUTE)
 def check_endpoints() -> None:
     """Ensure that every install has a working webhook endpoint. Scheduled."""
-    endpoints.check_all()
+    endpoints.check_all(stopping=shutting_down)
 
 
 @shared_task(name="django_opentrain.purge", ignore_result=True, expires=12 * 60 * MINUTE)

@@ -7,7 +7,7 @@ whose response was lost is deleted and created again. All of this happens with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -182,10 +182,15 @@ def ensure(install: Install) -> WebhookEndpoint:
 
 
 @statements_retried()
-def check_all() -> int:
-    """Check and repair the endpoints of every callable install; returns how many installs were checked."""
+def check_all(*, stopping: Callable[[], bool] = bool) -> int:
+    """Check and repair the endpoints of every callable install, until ``stopping()`` is true.
+
+    Returns how many installs were checked.
+    """
     checked = 0
     for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
+        if stopping():
+            break
         if not install.has_scope(catalog.WEBHOOKS_MANAGE):
             continue
         try:

@@ -97,6 +97,6 @@ def run(*, usage: bool = True, stopping: Callable[[], bool] = bool) -> WorkRepor
     done = process_due(stopping=stopping)
     if not usage or stopping():
         return done
-    accepted = runs.run_due()
+    accepted = runs.run_due(stopping=stopping)
     budgets = contracts.announce_budgets() if accepted else 0
     return replace(done, budgets=done.budgets + budgets, usage=accepted)

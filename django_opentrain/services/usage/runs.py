@@ -7,6 +7,7 @@ contracts that failed before come last.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -36,24 +37,27 @@ _STEADY: Final = Q(collect_attempts=0)
 
 
 @statements_retried()
-def run_due() -> int:
+def run_due(*, stopping: Callable[[], bool] = bool) -> int:
     """Collect and report the usage of every install whose turn it is; returns how many totals were accepted.
 
-    Contracts whose last collection failed come after all others: it may have ended the process.
+    Contracts whose last collection failed come after all others: it may have ended the process. Ends after the
+    contract in hand when ``stopping()`` is true.
     """
     now = timezone.now()
     installs = Install.objects.callable_at(now).order_by("pk")
-    accepted = sum(_run(install, _STEADY) for install in installs)
+    accepted = sum(_run(install, _STEADY, stopping) for install in installs)
     failing = _collectable(now).filter(~_STEADY, install=OuterRef("pk"))
-    return accepted + sum(_run(install, ~_STEADY) for install in installs.filter(Exists(failing)))
+    return accepted + sum(_run(install, ~_STEADY, stopping) for install in installs.filter(Exists(failing)))
 
 
-def _run(install: Install, collected: Q) -> int:
+def _run(install: Install, collected: Q, stopping: Callable[[], bool]) -> int:
+    if stopping():
+        return 0
     with lease(install.pk) as held:
         if held is None:
             return 0
         try:
-            return report_install(install, held, collected)
+            return report_install(install, held, collected, stopping)
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
@@ -61,7 +65,9 @@ def _run(install: Install, collected: Q) -> int:
             return 0
 
 
-def report_install(install: Install, held: Lease, collected: Q | None = None) -> int:
+def report_install(
+    install: Install, held: Lease, collected: Q | None = None, stopping: Callable[[], bool] = bool
+) -> int:
     """Collect (from all contracts, or from ``collected``) and report one install's usage.
 
     Returns how many totals were accepted. A contract that fails keeps its totals and is retried later. Raises
@@ -70,12 +76,16 @@ def report_install(install: Install, held: Lease, collected: Q | None = None) ->
     _note_interrupted(install)
     contracts = _collectable(timezone.now()).filter(collected or Q(), install=install)
     for contract in contracts.order_by("collect_attempts", "pk"):
+        if stopping():
+            return 0
         held.renew()
         _collect(contract, recent_only=install.is_usable and collecting.collected_today(contract))
     if not install.has_scope(catalog.USAGE_WRITE):
         return 0
     accepted = 0
     for contract in _reportable(install, timezone.now()):
+        if stopping():
+            break
         held.renew()
         accepted += _report(contract)
     return accepted

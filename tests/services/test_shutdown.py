@@ -1,0 +1,60 @@
+"""A worker that is told to end does so after the item in hand; the next sweep does the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from django_opentrain import tasks
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog
+from django_opentrain.services import usage
+from django_opentrain.testing.kit import OpenTrain
+from tests import factories
+
+
+@pytest.mark.timeout(60)
+def test_a_task_in_a_process_of_the_pool_learns_of_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.shutdown_worker"], stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "working\n"
+        worker.terminate()
+        assert "told" in worker.communicate(timeout=30)[0].splitlines()
+        assert worker.returncode == 0
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "shutting_down", lambda: True)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("task", [tasks.drain, tasks.sweep])
+def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[], None]) -> None:
+    opentrain.connect("acme")
+    for number in range(3):
+        factories.make_event(
+            WebhookEndpoint.objects.get(), event_id=f"e{number}", type=catalog.CONTRACT_STARTED
+        )
+    task()
+    assert WebhookEvent.objects.due(timezone.now()).count() == 2
+
+
+@pytest.mark.usefixtures("told")
+def test_endpoints_and_usage_wait_for_the_next_worker(opentrain: OpenTrain) -> None:
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    hire = opentrain.hire()
+    opentrain.run()
+    usage.record(hire.contract, timezone.now().date() - timedelta(days=1), total_seconds=60)
+    before = len(opentrain.sandbox.calls)
+    tasks.collect_and_report_usage()
+    tasks.check_endpoints()
+    assert len(opentrain.sandbox.calls) == before
