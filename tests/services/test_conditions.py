@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.models import Contract, DailyUsage, Install, WebhookEvent
 from django_opentrain.services.conditions import CONDITIONS
+from django_opentrain.services.purge.erasure import erase
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -49,3 +50,11 @@ def test_the_work_of_a_contract_that_ended_long_ago_is_collected_no_more() -> No
     assert present() == OF_USAGE
     Contract.objects.update(ended_at=timezone.now() - LONG_AGO)
     assert present() == {"usage-unreported", "usage-refused"}
+
+
+def test_an_event_that_failed_and_was_erased_can_be_replayed_no_more() -> None:
+    endpoint = factories.make_endpoint(factories.make_install())
+    factories.make_event(endpoint, data={"freelancer": {"id": "usr_1"}}, status=WebhookEvent.Status.FAILED)
+    assert present() == {"events-failed"}
+    assert erase("usr_1").event_bodies == 1
+    assert present() == set()

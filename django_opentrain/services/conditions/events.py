@@ -44,7 +44,8 @@ EVENTS: Final = (
         name="events-failed",
         severity=Severity.ERROR,
         model=WebhookEvent,
-        find=lambda _now: WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED),
+        # Without its body, which was erased, none can be replayed.
+        find=lambda _now: WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED, body__isnull=False),
         title=_("Events that failed in every attempt"),
         advice=_("Fix what their errors say, then run: manage.py opentrain_replay"),
     ),
