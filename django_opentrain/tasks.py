@@ -21,6 +21,7 @@ from django_opentrain.services import purge as purging
 from django_opentrain.services.sweep import MAX_SWEEP_SECONDS, process_due
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers.connections import discard_if_stale
 from django_opentrain.services.workers.shutdown import shutting_down
 from django_opentrain.services.workers.wakeup import DRAIN_TASK
 
@@ -51,6 +52,7 @@ def _limited_task(
             try:
                 work(*args, **kwargs)
             except DatabaseError as error:
+                discard_if_stale(error)
                 if not is_conflict(error):
                     raise
                 # Celery would log an error with a traceback.

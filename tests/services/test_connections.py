@@ -8,10 +8,11 @@ from typing import Any
 import django
 import pymysql
 import pytest
-from django.db import InternalError, connection
+from django.db import DatabaseError, InternalError, connection
 from django.db.backends.signals import connection_created
 
-from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain import tasks
+from django_opentrain.models import Heartbeat, WebhookEndpoint, WebhookEvent
 from django_opentrain.services import inbox
 from tests.factories import make_endpoint, make_install
 from tests.services.test_inbox import body_of, signed
@@ -97,6 +98,14 @@ def test_a_session_of_a_demoted_primary_is_left(endpoint: WebhookEndpoint) -> No
     execute(READ_ONLY[connection.vendor])
     inbox.receive(endpoint.key, headers, body)
     assert WebhookEvent.objects.exists()
+
+
+def test_a_worker_leaves_it_with_the_task_that_failed() -> None:
+    execute(READ_ONLY[connection.vendor])
+    with pytest.raises(DatabaseError):
+        tasks.sweep()
+    tasks.sweep()
+    assert Heartbeat.objects.exists()
 
 
 @on_postgresql

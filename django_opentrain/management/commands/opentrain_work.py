@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from django_opentrain.management.arguments import seconds
 from django_opentrain.services import purge, reconcile, sweep
 from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers.connections import discard_if_stale
 
 #: As often as Celery beat does; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
@@ -58,6 +59,7 @@ class Command(BaseCommand):
                     self._purge()
                     purge_at = time.monotonic() + PURGE_EVERY
             except DatabaseError as error:
+                discard_if_stale(error)
                 # What was being done is rolled back and still due: the next round finds it.
                 self.stderr.write(f"The database failed ({type(error).__name__}); retrying in {pause:g} s.")
             stop.wait(pause)
