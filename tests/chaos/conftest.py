@@ -77,16 +77,23 @@ class Site:
         """Deliver event ``number``; the status, and the seconds that the answer took."""
         event = {"id": str(number), "type": "contract.ended", "resourceId": f"ctr_{number}", "data": {}}
         body = json.dumps(event).encode()
+        started = time.monotonic()
+        answer = requests.post(self.port.url + self.receiver, body, headers=self.signed(body), timeout=30)
+        return answer.status_code, time.monotonic() - started
+
+    @property
+    def receiver(self) -> str:
+        """The path of the customer's endpoint."""
+        return f"/opentrain/webhooks/{self.endpoint['key']}/"
+
+    def signed(self, body: bytes) -> dict[str, str]:
+        """The headers with which OpenTrain delivers ``body``."""
         stamp = int(time.time())
         digest = hmac.new(self.endpoint["secret"].encode(), b"%d." % stamp + body, hashlib.sha256)
-        headers = {
+        return {
             "Content-Type": "application/json",
             "X-OpenTrain-Signature": f"t={stamp},v1={digest.hexdigest()}",
         }
-        url = f"{self.port.url}/opentrain/webhooks/{self.endpoint['key']}/"
-        started = time.monotonic()
-        status = requests.post(url, body, headers=headers, timeout=30).status_code
-        return status, time.monotonic() - started
 
 
 MakeSite = Callable[..., Site]

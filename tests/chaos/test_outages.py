@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from statistics import median
 
 import pytest
 from celery import Celery
 
 from django_opentrain.services.workers import wakeup
+from django_opentrain.web.slow_bodies import MAX_SECONDS
 from tests.chaos.conftest import MakeSite, Site
 from tests.chaos.stage import BROKER_URLS
 from tests.chaos.wire import PASS, REFUSE, SILENT, Wire
@@ -117,6 +120,24 @@ def test_a_database_that_is_away_is_answered_503_and_nothing_is_half_written(
     proxy.cut()  # the connections that were kept, one per thread, are dead by the next request
     assert [site.deliver(number)[0] for number in range(4, 10)] == [200] * 6
     assert sum(site.ask("events").values()) == 9
+
+
+@pytest.mark.parametrize("pause", [0.5, TIMEOUT], ids=["drips", "stalls"])
+def test_a_body_that_takes_too_long_is_read_no_more(make_site: MakeSite, pause: float) -> None:
+    site = make_site()
+    site.start_web()
+    body = b"{}".ljust(1000)
+    with closing(http.client.HTTPConnection("127.0.0.1", site.port.number, timeout=TIMEOUT)) as sender:
+        sender.putrequest("POST", site.receiver)
+        for header in {**site.signed(body), "Content-Length": "1000"}.items():
+            sender.putheader(*header)
+        sender.endheaders()
+        began = time.monotonic()
+        while not select.select([sender.sock], [], [], pause)[0]:
+            sender.send(body[:1])
+            assert time.monotonic() - began < 2 * MAX_SECONDS
+        assert sender.getresponse().status == 408
+        assert MAX_SECONDS - 1 < time.monotonic() - began < MAX_SECONDS + 5
 
 
 def test_a_silent_mail_server_delays_a_removal_and_the_end_of_a_worker_only_briefly(

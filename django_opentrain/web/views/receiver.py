@@ -22,6 +22,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
 from django_opentrain.web import refusals
+from django_opentrain.web.slow_bodies import bounded_reading
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -114,11 +115,14 @@ def _bounded_body(request: HttpRequest, stream: Readable) -> SecretBytes:
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
     try:
-        body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
+        with bounded_reading(request.META):
+            body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
     except Exception:  # noqa: BLE001 - each server has errors of its own for a client that breaks off or frames badly
         raise Unacceptable(400, "its body could not be read.") from None
     if len(body) > limit:
         raise Unacceptable(413, "its body is too long.")
+    if declared and len(body) < int(declared):
+        raise Unacceptable(408, "its body broke off, or took too long.")
     if not body and not declared:
         # Not every WSGI server passes chunked requests on.
         raise Unacceptable(411, "it has no Content-Length.")
