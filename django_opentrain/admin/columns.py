@@ -106,9 +106,13 @@ def age_column(name: str, description: Label) -> Column:
     return column(description, lambda row: age(getattr(row, name)), ordering=name)
 
 
-def problem_column(name: str) -> Column:
-    """An error, cut to the width of a list."""
-    return column(gettext_lazy("problem"), lambda row: problem(getattr(row, name)))
+def problem_column(*names: str) -> Column:
+    """The first of these errors that there is, cut to the width of a list."""
+
+    def first(row: Any) -> str:
+        return problem(next((error for name in names if (error := getattr(row, name))), ""))
+
+    return column(gettext_lazy("problem"), first)
 
 
 def whole_problem_column(name: str, description: Label) -> Column:

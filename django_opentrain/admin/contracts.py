@@ -125,7 +125,7 @@ class ContractAdmin(OpenTrainAdmin):
     reported = age_column("usage_reported_at", gettext_lazy("usage reported"))
     collected = age_column("usage_collected_at", gettext_lazy("usage collected"))
     budget_updated = age_column("budget_updated_at", gettext_lazy("budget as of"))
-    trouble = problem_column("report_error")
+    trouble = problem_column("collect_error", "report_error")
     collect_error_shown = whole_problem_column("collect_error", gettext_lazy("collecting failed"))
     report_error_shown = whole_problem_column("report_error", gettext_lazy("problem"))
 

@@ -179,3 +179,10 @@ def add_to(scene: Scene) -> None:
     factories.make_usage(scene[Contract])
     factories.make_endpoint(install)
     factories.make_event(scene[WebhookEndpoint])
+
+
+def test_the_list_of_contracts_says_why_work_is_not_collected(superuser: User) -> None:
+    install = factories.make_install()
+    factories.make_contract(install, collect_error="KeyError: no table", report_error="OpenTrain said no")
+    page = text_of(logged_in(superuser).get(url(Contract, "changelist"), {"attention": "usage-uncollected"}))
+    assert "KeyError: no table" in page
