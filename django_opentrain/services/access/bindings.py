@@ -89,5 +89,7 @@ def _require_waiting(grant: AccessGrant) -> None:
 
 def _bound(grant: AccessGrant, by: str) -> None:
     trainer = grant.participant.opentrain_user_id
-    logger.info("Trainer %s uses an account that they had before: %s.", trainer, by)
+    logger.info(
+        "Trainer %s uses an account that they had before: %s.", trainer, by, extra=grant.contract.log_fields
+    )
     grants.retry_now(AccessGrant.objects.filter(participant__opentrain_user_id=trainer).wanted())
