@@ -38,7 +38,9 @@ def _examine(condition: Condition) -> Iterator[Finding]:
     count = rows.count()
     if not count:
         return
-    oldest = list(rows.select_related(*related).order_by("pk")[:SHOWN])
+    if related:  # with none, Django would follow them all
+        rows = rows.select_related(*related)
+    oldest = list(rows.order_by("pk")[:SHOWN])
     lines = [in_one_line(line(row)) for row in oldest]
     if count > SHOWN:
         lines.append(f"and {count - SHOWN} more")
