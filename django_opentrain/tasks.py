@@ -1,6 +1,6 @@
 """Celery tasks: names for the services. They take ids, carry no state, and may run twice or side by side.
 
-A worker that is told to end does so after the item in hand.
+On SIGTERM a worker ends after the item in hand.
 """
 
 from __future__ import annotations

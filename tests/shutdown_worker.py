@@ -1,4 +1,4 @@
-"""A real worker with one task, which works until the worker shuts down; it says so, or that it was never told."""
+"""A real worker with one task, which works until the worker shuts down; it says so, or that its time was over."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def work() -> None:
     until = time.monotonic() + SECONDS
     while not shutting_down() and time.monotonic() < until:
         time.sleep(0.05)
-    say("told" if shutting_down() else "not told")
+    say("shutting down" if shutting_down() else "time is over")
 
 
 @worker_ready.connect

@@ -1,4 +1,4 @@
-"""A worker that is told to end does so after the item in hand; the next sweep does the rest."""
+"""On SIGTERM a worker ends after the item in hand; the next sweep does the rest."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def test_a_task_in_a_process_of_the_pool_learns_of_it() -> None:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "working\n"
         worker.terminate()
-        assert "told" in worker.communicate(timeout=30)[0].splitlines()
+        assert "shutting down" in worker.communicate(timeout=30)[0].splitlines()
         assert worker.returncode == 0
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> None:
+def ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "shutting_down", lambda: True)
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("ending")
 @pytest.mark.parametrize("task", [tasks.drain, tasks.sweep])
 def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[], None]) -> None:
     opentrain.connect("acme")
@@ -47,7 +47,7 @@ def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[]
     assert WebhookEvent.objects.due(timezone.now()).count() == 2
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("ending")
 def test_endpoints_and_usage_wait_for_the_next_worker(opentrain: OpenTrain) -> None:
     opentrain.connect("acme")
     opentrain.link("p1")
