@@ -30,6 +30,7 @@ urlpatterns = [
     path("installs/<int:pk>/removals/", actions.confirm_removals, name="confirm-removals"),
     path("installs/<int:pk>/links/", actions.link, name="link"),
     path("links/<int:pk>/unlink/", actions.unlink, name="unlink"),
+    path("links/<int:pk>/settings/", actions.link_settings, name="link-settings"),
     path("endpoints/<int:pk>/recover/", actions.recover, name="recover"),
     path("endpoints/<int:pk>/rotate/", actions.rotate, name="rotate"),
     path("grants/<int:pk>/retry/", actions.retry, name="retry"),

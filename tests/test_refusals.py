@@ -185,6 +185,11 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
         page("link", "install", **LINK),
         api("project-link-list", externalProjectId="acme-2", provisioningMode="PARTNER_WEBHOOK"),
     ),
+    "linking.configure": (
+        page("link-settings", "link"),
+        api("project-link-detail", "link", method="patch"),
+        admin("link", "withhold_hours"),
+    ),
     "linking.unlink": (
         page("unlink", "link", done_without=(OpenTrainError,)),
         api("project-link-detail", "link", method="delete", done_without=(OpenTrainError,)),

@@ -113,6 +113,7 @@ class ContractAdmin(OpenTrainAdmin):
                     "reported",
                     "report_attempts",
                     "next_report_at",
+                    "hours_withheld_until",
                     "report_unconfirmed_until",
                     "report_error_shown",
                 )

@@ -41,7 +41,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
 
     list_display = ("__str__", "customer", "state", "trouble", "external_project_id", "job_id", "mode")
     list_select_related = ("install",)
-    list_filter = (AttentionFilter, CustomerFilter, "status", "provisioning_mode")
+    list_filter = (AttentionFilter, CustomerFilter, "status", "provisioning_mode", "hours_tracked_elsewhere")
     search_fields = (
         "external_project_id",
         "external_project_name",
@@ -51,7 +51,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     )
     ordering = ("-pk",)
     inlines = (GrantsOfLink,)
-    actions = ("unlink",)
+    actions = ("unlink", "withhold_hours", "report_hours")
     fieldsets = (
         (None, {"fields": ("install", "state", "last_error_shown")}),
         (
@@ -59,6 +59,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             {"fields": ("external_project_id", "external_project_name", "project_url")},
         ),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "job_id", "mode")}),
+        (gettext_lazy("Settings"), {"fields": ("hours_tracked_elsewhere",)}),
         (gettext_lazy("Times"), {"fields": ("created_at", "removal_requested_at", "removed_at")}),
     )
 
@@ -85,6 +86,28 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     )
     def unlink(self, selection: Selection[ProjectLink]) -> int:
         return selection.each(lambda link: _unlink(link, selection))
+
+    @operation(
+        gettext_lazy("Hours are tracked elsewhere"),
+        consequence=gettext_lazy(
+            "Only tasks and labels are reported from now on. The hours of its contracts stay on this site; what"
+            " OpenTrain has of them stays there."
+        ),
+        applies=Q(live=True, hours_tracked_elsewhere=False),
+    )
+    def withhold_hours(self, selection: Selection[ProjectLink]) -> int:
+        return selection.each(lambda link: linking.configure(link, hours_tracked_elsewhere=True))
+
+    @operation(
+        gettext_lazy("Report hours again"),
+        consequence=gettext_lazy(
+            "Hours are reported from tomorrow on. Those of the days until today stay on this site, since they were"
+            " tracked elsewhere; the daily usage has an action for them."
+        ),
+        applies=Q(live=True, hours_tracked_elsewhere=True),
+    )
+    def report_hours(self, selection: Selection[ProjectLink]) -> int:
+        return selection.each(lambda link: linking.configure(link, hours_tracked_elsewhere=False))
 
 
 def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -27,6 +28,7 @@ USAGE_TONES: Final[Mapping[str, Tone]] = {
     DailyUsage.Status.DUE: "busy",
     DailyUsage.Status.REPORTED: "good",
     DailyUsage.Status.REFUSED: "bad",
+    DailyUsage.Status.WITHHELD: "off",
 }
 
 
@@ -74,16 +76,16 @@ class DailyUsageAdmin(OpenTrainAdmin):
         "reported",
     )
     list_select_related = ("contract__install",)
-    list_filter = (AttentionFilter, UsageCustomer, "status")
+    list_filter = (AttentionFilter, UsageCustomer, "status", "hours_withheld")
     date_hierarchy = "work_date"
     search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")
     ordering = ("-work_date", "-pk")
-    actions = ("report_again",)
+    actions = ("report_again", "report_hours")
     fieldsets = (
         (None, {"fields": ("contract", "customer", "work_date", "who")}),
         (
             gettext_lazy("Totals"),
-            {"fields": ("time", "total_seconds", "tasks_completed", "labels_completed")},
+            {"fields": ("time", "total_seconds", "hours_withheld", "tasks_completed", "labels_completed")},
         ),
         (
             gettext_lazy("Report"),
@@ -119,3 +121,15 @@ class DailyUsageAdmin(OpenTrainAdmin):
     )
     def report_again(self, selection: Selection[DailyUsage]) -> int:
         return selection.in_bulk(usage.report_again)
+
+    @operation(
+        gettext_lazy("Report withheld hours"),
+        consequence=gettext_lazy(
+            "Workers send the hours of these days, which were tracked elsewhere, to OpenTrain as well: if they were"
+            " counted there already, they may be paid twice. While a link of the contract withholds hours, nothing"
+            " is sent."
+        ),
+        applies=Q(hours_withheld=True),
+    )
+    def report_hours(self, selection: Selection[DailyUsage]) -> int:
+        return selection.in_bulk(usage.report_withheld_hours)

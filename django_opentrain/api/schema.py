@@ -40,7 +40,7 @@ from django_opentrain.api.serializers.installs import (
     InstallSerializer,
     TokenRequest,
 )
-from django_opentrain.api.serializers.links import LinkQuery, LinkRequest, LinkSerializer
+from django_opentrain.api.serializers.links import LinkChanges, LinkQuery, LinkRequest, LinkSerializer
 from django_opentrain.api.serializers.usage import UsageAccepted, UsagePage, UsageQuery, UsageRequest
 from django_opentrain.api.serializers.webhooks import (
     EndpointQuery,
@@ -204,6 +204,14 @@ annotate(
     retrieve=operation("project_link", {200: LinkSerializer}, NOT_FOUND),
     create=operation(
         "link_project", {201: LinkSerializer, 202: LinkSerializer}, BODY, OPENTRAIN, request=LinkRequest
+    ),
+    partial_update=operation(
+        "change_link",
+        {200: LinkSerializer},
+        BODY,
+        NOT_FOUND,
+        {409: "`CONFLICT`: it was unlinked. `BUSY` (then with Retry-After)."},
+        request=LinkChanges,
     ),
     destroy=operation("unlink_project", {200: LinkSerializer, 202: LinkSerializer}, NOT_FOUND, ENDED),
 )

@@ -23,6 +23,7 @@ app_name = "opentrain_api"
 Route = tuple[str, type[TenantViewSet], dict[str, str], str]
 
 LIST, ROW = {"get": "list"}, {"get": "retrieve"}
+LINK_CHANGES = {"patch": "partial_update", "delete": "destroy"}
 
 
 def _actions(resource: str, view: type[TenantViewSet], *actions: str) -> Iterator[Route]:
@@ -39,7 +40,7 @@ ROUTES: tuple[Route, ...] = (
     ("installs/<int:pk>/", InstallViewSet, ROW, "install-detail"),
     *_actions("installs", InstallViewSet, "verify", "disconnect", "reconcile", "confirm_removals"),
     ("project-links/", ProjectLinkViewSet, LIST | {"post": "create"}, "project-link-list"),
-    ("project-links/<int:pk>/", ProjectLinkViewSet, ROW | {"delete": "destroy"}, "project-link-detail"),
+    ("project-links/<int:pk>/", ProjectLinkViewSet, ROW | LINK_CHANGES, "project-link-detail"),
     ("contracts/", ContractViewSet, LIST, "contract-list"),
     ("contracts/<int:pk>/", ContractViewSet, ROW, "contract-detail"),
     ("contracts/<int:pk>/participants/", ContractViewSet, {"get": "participants"}, "contract-participants"),

@@ -157,6 +157,14 @@ class Contract(TimestampedModel):
     next_collect_at = models.DateTimeField(_("next collect at"), null=True, blank=True)
     collect_error = models.TextField(_("collect error"), blank=True)
     collect_error_code = models.CharField(_("collect error code"), max_length=MAX_CODE, blank=True)
+    hours_withheld_until = models.DateField(
+        _("hours withheld until"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "The last day whose hours were tracked elsewhere: days until then are reported without them"
+        ),
+    )
     usage_reported_at = models.DateTimeField(_("usage reported at"), null=True, blank=True)
     report_unconfirmed_until = models.DateTimeField(
         _("report unconfirmed until"),

@@ -59,6 +59,11 @@ class ProjectLink(TimestampedModel):
         choices=ProvisioningMode.choices,
         default=ProvisioningMode.PARTNER_WEBHOOK,
     )
+    hours_tracked_elsewhere = models.BooleanField(
+        _("hours are tracked elsewhere"),
+        default=False,
+        help_text=_("Only tasks and labels are reported to OpenTrain; the hours stay on this site."),
+    )
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
     # True while the link exists, null afterwards. In a unique constraint nulls are distinct on every database, and
     # MySQL has no conditional constraints: so a project has one live link and any number of removed ones.

@@ -35,6 +35,7 @@ class DailyUsage(TimestampedModel):
         DUE = "DUE", _("to be reported")
         REPORTED = "REPORTED", _("reported")
         REFUSED = "REFUSED", _("refused by OpenTrain")
+        WITHHELD = "WITHHELD", _("not reported")
 
     contract = models.ForeignKey(
         Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="usage"
@@ -46,6 +47,11 @@ class DailyUsage(TimestampedModel):
     total_seconds = models.PositiveIntegerField(_("total seconds"), null=True, blank=True)
     tasks_completed = models.PositiveIntegerField(_("tasks completed"), null=True, blank=True)
     labels_completed = models.PositiveIntegerField(_("labels completed"), null=True, blank=True)
+    hours_withheld = models.BooleanField(
+        _("hours withheld"),
+        default=False,
+        help_text=_("The hours of this day are tracked elsewhere: they stay on this site"),
+    )
     external_report_id = IdField(_("external report id"), blank=True)
     # Each change increments the revision; a report marks the one that it sent. What changed since stays due.
     revision = models.PositiveIntegerField(_("revision"), default=1)

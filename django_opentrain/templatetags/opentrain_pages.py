@@ -24,6 +24,7 @@ _USAGE_TONES = {
     DailyUsage.Status.DUE: "wait",
     DailyUsage.Status.REPORTED: "ok",
     DailyUsage.Status.REFUSED: "bad",
+    DailyUsage.Status.WITHHELD: "off",
 }
 
 

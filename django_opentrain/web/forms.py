@@ -68,3 +68,23 @@ class LinkForm(forms.Form):
         super().__init__(data, **kwargs)  # type: ignore[arg-type] # Form's own, unnamed here
         choices = [(project.id, project.name or project.id) for project in projects]
         self.fields["project"].choices = [("", _("Choose a project")), *choices]  # type: ignore[attr-defined] # a ChoiceField
+
+
+class LinkSettingsForm(forms.Form):
+    """What the customer decides about a link."""
+
+    hours_tracked_elsewhere = forms.BooleanField(
+        label=_("Hours are tracked elsewhere: report only tasks and labels"),
+        required=False,
+        help_text=_(
+            "Choose this if trainers record their hours with OpenTrain's Time Tracker, so that no hour is paid twice."
+            " It counts for every contract of this project's job. Hours that are collected here stay on this site."
+        ),
+    )
+    report_withheld_hours = forms.BooleanField(
+        label=_("Also report the hours that were not reported until now"),
+        required=False,
+        help_text=_(
+            "Only once hours are no longer tracked elsewhere, and only if they were not: else they may be paid twice."
+        ),
+    )

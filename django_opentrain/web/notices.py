@@ -31,6 +31,7 @@ DONE: Final[dict[str, Promise]] = {
         "The access that came with the link ends now. OpenTrain couldn't be notified yet; this will be"
         " retried automatically."
     ),
+    "link-changed": _("The settings are saved."),
     "recovered": _("Notifications are enabled again. What was missed is being fetched."),
     "rotated": _(
         "Notifications have a new secret. The old one is accepted until its last deliveries have arrived."

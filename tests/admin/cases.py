@@ -224,12 +224,36 @@ def report_again(opentrain: OpenTrain, hire: Hire) -> Case:
     return row, reported
 
 
+def withhold_hours(_opentrain: OpenTrain, hire: Hire) -> Case:
+    link = hire.grant.link
+    return link, lambda: bool(fresh(link).hours_tracked_elsewhere)
+
+
+def report_hours_again(_opentrain: OpenTrain, hire: Hire) -> Case:
+    link = hire.grant.link
+    ProjectLink.objects.update(hours_tracked_elsewhere=True)
+    return link, lambda: not fresh(link).hours_tracked_elsewhere
+
+
+def report_withheld_hours(opentrain: OpenTrain, hire: Hire) -> Case:
+    row = usage.record(hire.contract, opentrain.today, total_seconds=3600)
+    DailyUsage.objects.update(status=DailyUsage.Status.WITHHELD, hours_withheld=True)
+
+    def reported() -> bool:
+        opentrain.run()
+        return (fresh(row).status, fresh(row).hours_withheld) == (DailyUsage.Status.REPORTED, False)
+
+    return row, reported
+
+
 CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "verify"): verify,
     (Install, "reconcile_now"): reconcile_now,
     (Install, "confirm_held_removals"): confirm_held_removals,
     (Install, "disconnect"): disconnect,
     (ProjectLink, "unlink"): unlink,
+    (ProjectLink, "withhold_hours"): withhold_hours,
+    (ProjectLink, "report_hours"): report_hours_again,
     (AccessGrant, "retry_now"): retry_now,
     (AccessGrant, "give_again"): give_again,
     (AccessGrant, "bind"): bind,
@@ -243,4 +267,5 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (WebhookEvent, "process_now"): process_now,
     (WebhookEvent, "replay"): replay,
     (DailyUsage, "report_again"): report_again,
+    (DailyUsage, "report_hours"): report_withheld_hours,
 }

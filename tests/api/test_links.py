@@ -162,3 +162,40 @@ def test_another_change_is_under_way(boss: APIClient, opentrain: OpenTrain) -> N
         response = boss.post(url("webhook-endpoint-rotate", endpoint.pk))
     assert (response.status_code, response.json()["code"]) == (409, "BUSY")
     assert int(response["Retry-After"]) > 0
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+def test_hours_are_tracked_elsewhere_and_here_again(boss: APIClient, install: Install) -> None:
+    row = factories.make_link(install)
+    where = url("project-link-detail", row.pk)
+    assert boss.get(where).json()["hoursTrackedElsewhere"] is False
+    changed = boss.patch(where, {"hoursTrackedElsewhere": True}, format="json")
+    assert (changed.status_code, changed.json()["hoursTrackedElsewhere"]) == (200, True)
+    day = factories.make_usage(factories.make_contract(install, [row]), hours_withheld=True)
+    days = url("contract-usage", day.contract_id)
+    assert boss.patch(where, {}, format="json").json()["hoursTrackedElsewhere"] is True
+    assert boss.patch(where, {"hoursTrackedElsewhere": False}, format="json").status_code == 200
+    assert boss.get(days).json()["entries"][0]["hoursWithheld"] is True
+    assert boss.patch(where, {"reportWithheldHours": True}, format="json").status_code == 200
+    assert boss.get(days).json()["entries"][0]["hoursWithheld"] is False
+
+
+@pytest.mark.parametrize(
+    "body", [{"hoursTrackedElsewhere": "yes"}, {"hoursTrackedElsewhere": None}, {"jobId": "j"}]
+)
+def test_other_settings_are_refused(boss: APIClient, install: Install, body: dict[str, Any]) -> None:
+    response = boss.patch(url("project-link-detail", factories.make_link(install).pk), body, format="json")
+    assert (response.status_code, list(response.json()["details"])) == (400, list(body))
+
+
+def test_only_the_customers_own_links_are_changed(boss: APIClient, install: Install) -> None:
+    foreign = factories.make_link(factories.make_install("other"))
+    gone = factories.make_link(install, status=ProjectLink.Status.REMOVED)
+    for row in (foreign, gone):
+        response = boss.patch(
+            url("project-link-detail", row.pk), {"hoursTrackedElsewhere": True}, format="json"
+        )
+        row.refresh_from_db()
+        assert (response.status_code, row.hours_tracked_elsewhere) == (404, False)

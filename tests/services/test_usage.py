@@ -28,7 +28,7 @@ from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant, make_usage
 from tests.services.conftest import Host, RecordingAdapter
 
-DUE, REPORTED, REFUSED = DailyUsage.Status.values
+DUE, REPORTED, REFUSED, _WITHHELD = DailyUsage.Status.values
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from django_opentrain.testing.kit import OpenTrain
 
 pytestmark = pytest.mark.django_db
 
-DUE, REPORTED, REFUSED = DailyUsage.Status.values
+DUE, REPORTED, REFUSED, _WITHHELD = DailyUsage.Status.values
 
 
 @pytest.fixture

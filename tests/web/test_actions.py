@@ -411,3 +411,40 @@ def test_no_login_link_where_there_is_none_to_send(boss: Client, monkeypatch: py
     assert act(boss, "invite", scene.grant)[0] == 409
     page = boss.get(reverse("opentrain:contract", args=[scene.contract.pk]))
     assert "login link" not in text_of(page)
+
+
+# A link's settings ------------------------------------------------------------------------------
+
+
+def test_a_customer_tells_that_hours_are_tracked_elsewhere(boss: Client, install: Install) -> None:
+    link = factories.make_link(install, external_project_id="acme-1")
+    said = "Hours are tracked elsewhere: only tasks and labels are reported."
+    assert said not in text_of(boss.get(reverse("opentrain:home")))
+    page = page_of(boss.get(reverse("opentrain:link-settings", args=[link.pk])))
+    boxes = [each.attributes for each in page.all("input") if each.attributes.get("type") == "checkbox"]
+    assert [("checked" in each, each["name"]) for each in boxes] == [(False, "hours_tracked_elsewhere")]
+    status, text = act(boss, "link-settings", link, hours_tracked_elsewhere="on")
+    assert (status, "The settings are saved." in text, said in text) == (302, True, True)
+    link.refresh_from_db()
+    assert link.hours_tracked_elsewhere
+    status, text = act(boss, "link-settings", link)
+    assert (status, said in text) == (302, False)
+
+
+def test_withheld_hours_can_be_asked_for(boss: Client, install: Install) -> None:
+    link = factories.make_link(install, hours_tracked_elsewhere=True)
+    row = factories.make_usage(factories.make_contract(install, [link]), hours_withheld=True)
+    page = page_of(boss.get(reverse("opentrain:link-settings", args=[link.pk])))
+    boxes = [each.attributes for each in page.all("input") if each.attributes.get("type") == "checkbox"]
+    assert [("checked" in each, each["name"]) for each in boxes] == [
+        (True, "hours_tracked_elsewhere"),
+        (False, "report_withheld_hours"),
+    ]
+    assert act(boss, "link-settings", link, report_withheld_hours="on")[0] == 302
+    row.refresh_from_db()
+    assert not row.hours_withheld
+
+
+def test_a_link_that_is_gone_has_no_settings(boss: Client, install: Install) -> None:
+    link = factories.make_link(install, status=ProjectLink.Status.REMOVED)
+    assert act(boss, "link-settings", link)[0] == 404

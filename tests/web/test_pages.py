@@ -609,3 +609,19 @@ def test_the_project_status_tag_without_a_hire_and_with_a_dead_connection(visito
     html = TAG.render(Context({"request": request_of(User.objects.get()), "project": "acme-1"}))
     assert "Disconnected" in html
     assert "Linked to OpenTrain" not in html
+
+
+def test_hours_that_stay_on_this_site_are_shown_as_such(boss: Client) -> None:
+    scene = full_scene()
+    url = reverse("opentrain:contract", args=[scene.contract.pk])
+    words = (
+        "Hours are tracked elsewhere: only tasks and labels are reported. The hours that are shown here stay"
+    )
+    assert words not in text_of(boss.get(url))
+    assert "not reported" not in home(boss)
+    ProjectLink.objects.filter(pk=scene.link.pk).update(hours_tracked_elsewhere=True)
+    DailyUsage.objects.filter(status=DailyUsage.Status.REPORTED).update(hours_withheld=True)
+    text = text_of(boss.get(url))
+    assert words in text
+    assert text.count("1:00 not reported") == 1
+    assert "4:00 1:00 of them not reported" in home(boss)

@@ -11,6 +11,7 @@ from django_opentrain.api.serializers.fields import (
     IdField,
     NullableCharField,
     PrimaryKeyField,
+    StrictBooleanField,
     StrictCharField,
     StrictPrimaryKeyField,
     UTCDateTimeField,
@@ -34,6 +35,9 @@ class LinkSerializer(CamelSerializer):
     external_project_url = NullableCharField()
     job_id = NullableCharField()
     provisioning_mode = serializers.ChoiceField(ProjectLink.ProvisioningMode.choices)
+    hours_tracked_elsewhere = serializers.BooleanField(
+        help_text="The days of its contracts are reported without their hours, which stay on this site."
+    )
     status = serializers.ChoiceField(ProjectLink.Status.choices)
     created_at = UTCDateTimeField()
     removal_requested_at = UTCDateTimeField(
@@ -72,4 +76,14 @@ class LinkRequest(StrictSerializer):
     )
     provisioning_mode = serializers.ChoiceField(
         ProjectLink.ProvisioningMode.choices, default=ProjectLink.ProvisioningMode.PARTNER_WEBHOOK
+    )
+
+
+class LinkChanges(StrictSerializer):
+    """What the customer decides about a link. An omitted field keeps its value."""
+
+    hours_tracked_elsewhere = StrictBooleanField(required=False)
+    report_withheld_hours = StrictBooleanField(
+        default=False,
+        help_text="Once hours are no longer tracked elsewhere: also report those that were withheld until then.",
     )

@@ -78,6 +78,9 @@ class DaySerializer(CamelSerializer):
     labels_completed = serializers.IntegerField(allow_null=True)
     worker_opentrain_user_id = NullableCharField(source="worker_id", help_text="Null: the hired trainer.")
     external_report_id = NullableCharField()
+    hours_withheld = serializers.BooleanField(
+        help_text="Its hours are tracked elsewhere: `totalSeconds` is this site's alone, and not reported."
+    )
     status = serializers.ChoiceField(DailyUsage.Status.choices)
     reported_at = UTCDateTimeField(allow_null=True)
     error = FailureReasonField(help_text="Why OpenTrain refused it.")

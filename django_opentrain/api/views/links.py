@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from django_opentrain.api.serializers.links import LinkQuery, LinkRequest, LinkSerializer
+from django_opentrain.api.serializers.links import LinkChanges, LinkQuery, LinkRequest, LinkSerializer
 from django_opentrain.api.viewsets import TenantViewSet
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
@@ -39,6 +39,11 @@ class ProjectLinkViewSet(TenantViewSet):
         done = link.status == ProjectLink.Status.ACTIVE
         headers = {"Location": f"{request.path}{link.pk}/"}
         return Response(LinkSerializer(link).data, status=201 if done else 202, headers=headers)
+
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Set the link's switches."""
+        link = linking.configure(self.own(self._rows(), pk), **self.body(LinkChanges))
+        return Response(LinkSerializer(link).data)
 
     def destroy(self, request: Request, pk: int) -> Response:
         """Unlink: its access ends now. 202: OpenTrain couldn't be notified yet; the workers retry."""

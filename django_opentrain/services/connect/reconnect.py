@@ -75,6 +75,10 @@ def _fold(contract: Contract, same: Contract) -> None:
     days = contract.usage.values_list("pk", "worker_id", "work_date")
     free = [pk for pk, worker_id, work_date in days if (worker_id, work_date) not in taken]
     DailyUsage.objects.filter(pk__in=free).update(contract=same)
+    if withheld := max(
+        filter(None, (contract.hours_withheld_until, same.hours_withheld_until)), default=None
+    ):
+        Contract.objects.filter(pk=same.pk).update(hours_withheld_until=withheld)
     if contract.status == Contract.Status.ENDED:
         contracts.end(same, f"{grants.INSTALL_CAUSE} replaced: the contract had ended")
     grants.revoke(AccessGrant.objects.filter(contract=contract), f"{grants.INSTALL_CAUSE} replaced")

@@ -26,7 +26,7 @@ PART_OF_RECONNECT: Final = timedelta(minutes=1)
 
 def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
     """A link row in the new install, to be created on OpenTrain; the grants continue without interruption."""
-    successor, _created = ProjectLink.objects.get_or_create(
+    successor, created = ProjectLink.objects.get_or_create(
         install=new,
         external_project_id=link.external_project_id,
         live=True,
@@ -36,8 +36,12 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
             "job_id": find_job(link),
             "provisioning_mode": link.provisioning_mode,
             "removal_requested_at": link.removal_requested_at,
+            **_switches(link),
         },
     )
+    # What is on stays on, also where the new install had the link before.
+    if not created and (on := {name: True for name, value in _switches(link).items() if value}):
+        ProjectLink.objects.filter(pk=successor.pk).update(**on)
     already_linked = list(successor.contracts.values_list("pk", flat=True))
     linked = Contract.links.through.objects.filter(projectlink=link)
     linked.filter(contract__in=already_linked).delete()
@@ -50,6 +54,11 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
         continued_by=successor,
     )
     return successor
+
+
+def _switches(link: ProjectLink) -> dict[str, bool]:
+    """What the customer has decided about the link."""
+    return {"hours_tracked_elsewhere": link.hours_tracked_elsewhere}
 
 
 def find_job(link: ProjectLink) -> str:

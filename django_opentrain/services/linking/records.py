@@ -10,10 +10,11 @@ from django.utils.translation import gettext_noop as _
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.lazy_messages import LazyMessage
-from django_opentrain.models import AccessGrant, Install, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.access import grants
+from django_opentrain.services.usage import withholding
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
 
@@ -140,6 +141,8 @@ def mark_removed(link: ProjectLink, cause: str) -> int:
     now = timezone.now()
     with install_lock(link.install):
         present = ProjectLink.objects.filter(pk=link.pk).exclude(status=ProjectLink.Status.REMOVED)
-        present.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
+        removed = present.update(status=ProjectLink.Status.REMOVED, live=None, removed_at=now, updated_at=now)
         link.refresh_from_db()
+        if removed and link.hours_tracked_elsewhere:
+            withholding.end(Contract.objects.filter(links=link))
         return grants.revoke(AccessGrant.objects.filter(link=link), cause)

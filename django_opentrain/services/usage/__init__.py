@@ -10,6 +10,7 @@ from django_opentrain.services.usage.totals import (
     today,
     write,
 )
+from django_opentrain.services.usage.withholding import report_withheld_hours, tracked_elsewhere
 
 __all__ = [
     "Report",
@@ -20,6 +21,8 @@ __all__ = [
     "record",
     "report",
     "report_again",
+    "report_withheld_hours",
     "today",
+    "tracked_elsewhere",
     "write",
 ]

@@ -21,9 +21,11 @@ from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
+    is_withheld,
     normal_worker,
     row_key,
     today,
+    withheld_until,
     work_day,
     write,
 )
@@ -130,10 +132,15 @@ def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
         return 0
     rows = DailyUsage.objects.filter(contract=contract, work_date__gte=min(day for _worker, day in days))
     stored = {(row.worker_id, row.work_date): row for row in rows}
+    new = [entry for key, entry in days.items() if key not in stored]
+    until = withheld_until(contract) if new else None
     fresh = [
-        DailyUsage(**row_key(contract, entry), **entry_columns(entry))
-        for key, entry in days.items()
-        if key not in stored
+        DailyUsage(
+            **row_key(contract, entry),
+            **entry_columns(entry),
+            hours_withheld=is_withheld(entry.work_date, until),
+        )
+        for entry in new
     ]
     changed = [
         entry

@@ -25,6 +25,7 @@ from django_opentrain.platform.errors import BadRequest, InvalidRequest, OpenTra
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.access import contracts
+from django_opentrain.services.usage import withholding
 from django_opentrain.services.usage.totals import last_day
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ def report(contract: Contract, *, until: date | None = None) -> Report:
     Later days than ``until`` are held; by default, days that may be in the future for OpenTrain. All are held while
     an earlier report, whose response was lost, may still take effect: it would overwrite a newer total.
 
+    Hours that are tracked elsewhere are left out (``withholding``); a day that has nothing else isn't sent.
+
     An entry that OpenTrain refuses is found, marked with the reason, and not sent again until it changes; the others
     are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract, and
     ``UndecryptableError`` if the key is lost: all stays due.
@@ -68,8 +71,9 @@ def report_now(contract: Contract, *, until: date) -> Report:
     days = DailyUsage.objects.filter(contract=contract)
     rows = list(days.due(until).order_by("work_date", "worker_id"))
     result = Report(held=days.filter(status=DailyUsage.Status.DUE, work_date__gt=until).count())
-    if rows:
-        _send_all(contract, rows, result)
+    to_send = withholding.leave_out(contract, rows)
+    if to_send:
+        _send_all(contract, to_send, result)
     return result
 
 
@@ -133,7 +137,7 @@ def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> Non
 def _entry(row: DailyUsage) -> UsageEntry:
     return UsageEntry(
         work_date=row.work_date,
-        total_seconds=row.total_seconds,
+        total_seconds=None if row.hours_withheld else row.total_seconds,
         tasks_completed=row.tasks_completed,
         labels_completed=row.labels_completed,
         worker_opentrain_user_id=row.worker_id,
@@ -144,16 +148,19 @@ def _entry(row: DailyUsage) -> UsageEntry:
 def _mark_reported(rows: Sequence[DailyUsage]) -> None:
     """Mark the revisions that were sent. A total that has changed since has a newer one and stays due."""
     now = timezone.now()
-    sent = Q()
-    for row in rows:
-        sent |= Q(pk=row.pk, revision=row.revision)
-    DailyUsage.objects.filter(sent).update(
-        status=DailyUsage.Status.REPORTED,
-        reported_revision=F("revision"),
-        reported_at=now,
-        retry_at=None,
-        **NO_REASON.columns("error"),
-    )
+    for without_hours in (False, True):
+        sent = Q(pk__in=())
+        for row in rows:
+            if row.hours_withheld == without_hours:
+                sent |= Q(pk=row.pk, revision=row.revision)
+        DailyUsage.objects.filter(sent).update(
+            status=DailyUsage.Status.REPORTED,
+            reported_revision=F("revision"),
+            reported_at=now,
+            retry_at=None,
+            **NO_REASON.columns("error"),
+            **({"hours_withheld": True} if without_hours else {}),
+        )
 
 
 def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: Report) -> None:

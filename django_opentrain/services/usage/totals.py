@@ -110,7 +110,13 @@ def write(contract: Contract, entry: UsageEntry, change: Change = differences) -
     _refresh_trainer(contract, entry.worker_opentrain_user_id)
     columns = entry_columns(entry)
     # Each statement is repeated on its own: what the UPDATE has added is not added once more.
-    row, created = retried(DailyUsage.objects.get_or_create)(**row_key(contract, entry), defaults=columns)
+    row, created = retried(DailyUsage.objects.get_or_create)(
+        **row_key(contract, entry),
+        defaults={
+            **columns,
+            "hours_withheld": lambda: is_withheld(entry.work_date, withheld_until(contract)),
+        },
+    )
     changes = {} if created else change(row, columns)
     if changes:
         retried(DailyUsage.objects.filter(pk=row.pk).update)(
@@ -135,6 +141,17 @@ def row_key(contract: Contract, entry: UsageEntry) -> dict[str, Any]:
     """The unique key of an entry's row."""
     worker_id = normal_worker(contract, entry.worker_opentrain_user_id)
     return {"contract": contract, "work_date": entry.work_date, "worker_id": worker_id}
+
+
+def withheld_until(contract: Contract) -> date | None:
+    """The last day whose hours were tracked elsewhere, as it is stored now; None if there was none."""
+    stored = Contract.objects.filter(pk=contract.pk).values_list("hours_withheld_until", flat=True)
+    return stored.first()
+
+
+def is_withheld(work_date: date, until: date | None) -> bool:
+    """Whether the hours of a day that is new here were tracked elsewhere, which was so until that day."""
+    return until is not None and work_date <= until
 
 
 def normal_worker(contract: Contract, worker_id: str) -> str:

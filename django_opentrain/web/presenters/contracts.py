@@ -30,6 +30,7 @@ def usage_summary(install: Install) -> dict[str, int]:
     rows = DailyUsage.objects.filter(contract__install=install)
     totals = rows.aggregate(
         seconds=Sum("total_seconds", filter=recent),
+        withheld=Sum("total_seconds", filter=recent & Q(hours_withheld=True)),
         tasks=Sum("tasks_completed", filter=recent),
         labels=Sum("labels_completed", filter=recent),
         due=Count("pk", filter=Q(status=DailyUsage.Status.DUE)),

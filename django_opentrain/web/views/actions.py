@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import EXPECTED
-from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile
 from django_opentrain.services.access import bindings, grants, invitations
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error, error_page
-from django_opentrain.web.forms import LinkForm
+from django_opentrain.web.forms import LinkForm, LinkSettingsForm
 from django_opentrain.web.notices import redirect_with_notice
 from django_opentrain.web.presenters.projects import project_rows
 from django_opentrain.web.views.home import page
@@ -119,6 +119,25 @@ def _unlink(request: HttpRequest, row: ProjectLink) -> HttpResponse:
     else:
         done = "unlinked"
     return redirect_with_notice(done, install=row.install.pk)
+
+
+@customer_page("GET", "POST")
+def link_settings(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """A link's switches."""
+    row = owned(ProjectLink.objects.live().select_related("install"), tenant, pk)
+    if request.method == "POST":
+        form = LinkSettingsForm(request.POST)
+        form.is_valid()  # two boxes that can be ticked or not
+        return _attempt(
+            request,
+            lambda: linking.configure(row, **form.cleaned_data),
+            "link-changed",
+            install=row.install.pk,
+        )
+    form = LinkSettingsForm(initial={"hours_tracked_elsewhere": row.hours_tracked_elsewhere})
+    withheld = DailyUsage.objects.filter(contract__links=row, hours_withheld=True)
+    context = {"link": row, "form": form, "hours_withheld": withheld.exists()}
+    return render(request, "opentrain/link_settings.html", context)
 
 
 # Notifications and access ---------------------------------------------------------------------

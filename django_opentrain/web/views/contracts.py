@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import Contract, Install
+from django_opentrain.services import usage
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
@@ -51,6 +52,7 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
         "contract": contract,
         "page": page,
         "notice": notice(request),
+        "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists(),
         "sends_first_login": get_adapter().sends_first_login,
     }
     return render(request, "opentrain/contract.html", context)
