@@ -189,6 +189,13 @@ class OpenTrainSettings:
         constraints.DAYS,
         default=30,
     )
+    work_retention_days = Setting(
+        20,
+        int,
+        "Days for which [the work ledger](hours.md) is kept: it is what answers a dispute about hours. Totals stay.",
+        whole_number(31, 36_500, of="days"),
+        default=400,
+    )
     removal_breaker = Setting(
         21,
         float,

@@ -59,6 +59,7 @@ WITHOUT_DJANGO = {
 STORIES = [
     {"workers"},
     {"access"},
+    {"work"},
     {"usage"},
     {"conditions"},
     {"health"},

@@ -195,9 +195,17 @@ class OpenTrainAdapter:
         """
         raise NotImplementedError
 
+    #: Whether this site observes work (``services.work.observe``): then what is reported follows from the work
+    #: ledger, and ``collect_usage`` is not called.
+    observes_work = False
+    #: The dotted path of a function without arguments that is called once when the site starts, in every process: it
+    #: connects whatever observes work. Optional.
+    observer = ""
+
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``.
 
+        For hosts that keep an honest ledger of their own: what anyone can change later is not what a trainer did.
         Sites that call ``services.usage`` themselves return nothing.
         """
         return ()

@@ -8,6 +8,7 @@ from django_opentrain.models.installs import Install
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.models.usage import DailyUsage
 from django_opentrain.models.webhooks import WebhookEndpoint, WebhookEvent
+from django_opentrain.models.work import WorkEntry
 
 __all__ = [
     "AccessGrant",
@@ -21,4 +22,5 @@ __all__ = [
     "TrainerAccount",
     "WebhookEndpoint",
     "WebhookEvent",
+    "WorkEntry",
 ]

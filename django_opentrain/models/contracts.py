@@ -99,6 +99,9 @@ class Contract(TimestampedModel):
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.ACTIVE)
     start_date = models.DateField(_("start date"), null=True, blank=True)
     end_date = models.DateField(_("end date"), null=True, blank=True)
+    # The same two, as OpenTrain says them: to the second.
+    start_at = models.DateTimeField(_("start"), null=True, blank=True)
+    end_at = models.DateTimeField(_("end"), null=True, blank=True)
     ended_at = models.DateTimeField(
         _("ended at"), null=True, blank=True, help_text=_("When we learned of its end")
     )

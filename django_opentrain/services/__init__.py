@@ -1,3 +1,3 @@
 """The services: what this package does. Those in ``__all__`` are public; the others are used by them."""
 
-__all__ = ["access", "connect", "endpoints", "inbox", "linking", "purge", "reconcile", "usage"]
+__all__ = ["access", "connect", "endpoints", "inbox", "linking", "purge", "reconcile", "usage", "work"]

@@ -258,6 +258,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("E019", "REVOKE_GRACE", [-1, "900", None]),
     ("E020", "EVENT_RETENTION_DAYS", [-1, "30", 0.5]),
     ("E020", "PII_RETENTION_DAYS", [-1, None]),
+    ("E020", "WORK_RETENTION_DAYS", [30, 1.5, None]),
     ("E021", "REMOVAL_BREAKER", [-0.1, 1.1, "0.5", None]),
     ("E022", "DISPATCH", ["Celery", "", None, ["celery"]]),
     ("E028", "MAILER", ["", None, "nowhere", ["default"]]),

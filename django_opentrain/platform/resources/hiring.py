@@ -78,6 +78,9 @@ class ContractInfo(Resource):
     title: str = member(text(TITLE_LENGTH))
     start_date: date | None = member(DATE)
     end_date: date | None = member(DATE)
+    #: The same two as instants; where OpenTrain gives a day alone, its begin.
+    start_at: datetime | None = member(DATETIME, name="startDate")
+    end_at: datetime | None = member(DATETIME, name="endDate")
     created_at: datetime | None = member(DATETIME)
     project_link_ids: tuple[str, ...] = member(IDS)
 

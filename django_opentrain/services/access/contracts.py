@@ -31,7 +31,7 @@ from django_opentrain.transactions import atomic
 logger = logging.getLogger(__name__)
 
 #: What OpenTrain reports about a contract, except its status.
-DETAILS: Final = ("job_id", "title", "start_date", "end_date")
+DETAILS: Final = ("job_id", "title", "start_date", "end_date", "start_at", "end_at")
 
 _SCALE: Final = Decimal("0.0001")
 #: By how much OpenTrain's clock and ours may differ.

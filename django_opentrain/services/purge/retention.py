@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from django_opentrain.adapters import day_bounds
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.models import (
@@ -21,7 +22,9 @@ from django_opentrain.models import (
     Participant,
     ProjectLink,
     WebhookEvent,
+    WorkEntry,
 )
+from django_opentrain.services.usage import totals
 from django_opentrain.services.workers.locks import lock_all
 from django_opentrain.transactions import atomic
 
@@ -40,6 +43,7 @@ class Purged:
     participants: int = 0
     consent_requests: int = 0
     pending_installs: int = 0
+    work_entries: int = 0
 
 
 @statements_retried()
@@ -53,6 +57,7 @@ def run() -> Purged:
             ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
         ),
         pending_installs=_in_batches(_abandoned_installs(now), _delete),
+        work_entries=_in_batches(_old_work(now), _delete),
     )
 
 
@@ -113,12 +118,19 @@ def anonymize(participants: QuerySet[Participant]) -> int:
     )
 
 
+def _old_work(now: datetime) -> QuerySet[WorkEntry]:
+    """Entries of whole days: a day's total follows from all of its entries, or isn't derived any more."""
+    oldest = totals.work_day(now) - timedelta(days=conf.work_retention_days)
+    midnight, _end = day_bounds(oldest, oldest)
+    return WorkEntry.objects.filter(at__lt=midnight)
+
+
 def _abandoned_installs(now: datetime) -> QuerySet[Install]:
     return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
 
 
 @retried
-def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install]) -> int:
+def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install] | QuerySet[WorkEntry]) -> int:
     with atomic():
         # A token may be being saved to such a row: once it is locked, it meets the condition or is left out.
         keys = [row.pk for row in lock_all(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from typing import Final
@@ -18,6 +18,7 @@ from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
+from django_opentrain.services import work
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
@@ -48,14 +49,20 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     """Request the contract's days from the adapter and record what changed; returns how many days did.
 
     All of its days are requested, so that late work and corrections of old days are recorded too; with
-    ``recent_only`` the last few. Invalid days are left out, and ``Contract.collect_error`` says so.
+    ``recent_only`` the last few. Invalid days are left out, and ``Contract.collect_error`` says so. If the adapter's
+    host observes work, the days are the ledger's.
     """
     # The time of the request: one that ends after midnight has not requested the new day.
     asked_at = timezone.now()
     since, until = _days_of(contract)
-    if recent_only:
-        since = max(since, until - RECENT)
-    days = list(get_adapter().collect_usage(contract, since, until))
+    adapter = get_adapter()
+    if adapter.observes_work:
+        # Also after the contract's end: until access is closed, there can be work.
+        until = today()
+        days = [*_observed(contract, since, until)]
+    else:
+        since = max(since, until - RECENT) if recent_only else since
+        days = [*adapter.collect_usage(contract, since, until)]
     entries, problems = _entries(contract, days)
     changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until])
     Contract.objects.filter(pk=contract.pk).update(
@@ -87,6 +94,16 @@ def _days_of(contract: Contract) -> tuple[date, date]:
         begin = datetime.combine(contract.start_date, time.min, tz.utc)
     until = work_day(contract.ended_at) if contract.ended_at else today()
     return min(work_day(begin), until), until
+
+
+def _observed(contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
+    """The ledger's days; zeros where there was work before for which another contract pays, as was learned since."""
+    rows = DailyUsage.objects.filter(contract=contract).values_list("worker_id", "work_date")
+    stored = set(rows)
+    for day in work.day_totals(contract, since, until):
+        worked = day.total_seconds or day.tasks_completed or day.labels_completed
+        if worked or (normal_worker(contract, day.worker_id), day.work_date) in stored:
+            yield day
 
 
 def _entries(contract: Contract, days: Iterable[DayUsage]) -> tuple[list[UsageEntry], list[str]]:

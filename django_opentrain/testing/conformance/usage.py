@@ -52,7 +52,7 @@ class UsageConformance(AdapterHooks):
         today = yesterday + timedelta(days=1)
         midnight = datetime.combine(today, time.min, ZoneInfo(zone))
         for moment in (midnight - timedelta(minutes=1), midnight + timedelta(minutes=1)):
-            linked.travel(seconds=(moment - linked.now).total_seconds())
+            linked.travel(seconds=(moment - linked.now).total_seconds() - 31)
             self._work(linked, maria, seconds=30, tasks=1, labels=4)
         self._collect(maria)
         assert self._totals(maria) == [
@@ -67,8 +67,9 @@ class UsageConformance(AdapterHooks):
             linked.travel(days=1)
             self._work(linked, maria, seconds=60, tasks=1, labels=1)
             days.append(linked.today)
-        answered = list(adapter.collect_usage(maria.contract, days[1], days[1]))
-        assert {day.work_date for day in answered} == {days[1]}
+        if not adapter.observes_work:
+            answered = list(adapter.collect_usage(maria.contract, days[1], days[1]))
+            assert {day.work_date for day in answered} == {days[1]}
 
     def test_each_trainer_has_their_own_work(self, linked: OpenTrain) -> None:
         maria, joao = self._hired(linked), self._hired(linked, "João P.")
@@ -120,6 +121,8 @@ class UsageConformance(AdapterHooks):
         return hire
 
     def _work(self, linked: OpenTrain, hire: Hire, *, seconds: int, tasks: int, labels: int) -> None:
+        # The time that work takes has to pass: a host that observes work counts no more than that.
+        linked.travel(seconds=seconds + 1)
         self.do_work(hire.grant, linked.now, seconds=seconds, tasks=tasks, labels=labels)
 
     def _collect(self, hire: Hire) -> int:

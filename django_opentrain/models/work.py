@@ -1,0 +1,107 @@
+"""The work ledger: what trainers did, written down when they did it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import models
+from django.db.models import Case, DurationField, ExpressionWrapper, F, Max, RowRange, Value, When, Window
+from django.db.models.functions import Coalesce, Greatest, Least
+from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.fields import IdField
+from django_opentrain.platform import catalog
+
+#: The most time that one action brings: who did nothing else in between for longer was not at work.
+LONGEST_ACTION: Final = timedelta(minutes=30)
+
+_NOTHING: Final = timedelta(0)
+#: What ``counted()`` adds to each entry.
+_COUNTED: Final = "counted"
+_CLAIMED_UNTIL: Final = "claimed_until"
+
+
+class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
+    """Entries, and how much time each of them counts."""
+
+    def counted(self, since: datetime, until: datetime) -> WorkEntryQuerySet:
+        """Entries from ``since`` up to ``until``, with ``counted``: the part of their time that is no other's.
+
+        A trainer's actions claim intervals, each up to its own instant: what is counted is their union. So the sum is
+        never more than the time that has passed, in however many tabs, projects or contracts the work was done. An
+        interval begins no earlier than the access, and is at most ``LONGEST_ACTION`` long.
+
+        Some entries before ``since`` are in it: they may have claimed a part of what follows. Leave them out once all
+        is evaluated: a filter would leave them out before. All entries of a trainer have to be in it, whatever
+        project or contract they belong to.
+        """
+        claimed = Window(
+            Max(Case(When(duration__gt=_NOTHING, then="at"))),
+            partition_by="opentrain_user_id",
+            order_by=[F("at").asc(), F("pk").asc()],
+            frame=RowRange(start=None, end=-1),
+        )
+        begin = Greatest("access_since", Coalesce("claimed_until", "access_since"))
+        free = ExpressionWrapper(F("at") - begin, output_field=DurationField())
+        counted = Greatest(Value(_NOTHING), Least("duration", Value(LONGEST_ACTION), free))
+        rows = self.filter(at__gte=since - LONGEST_ACTION, at__lt=until).annotate(**{_CLAIMED_UNTIL: claimed})
+        # A correction is what a person says it is.
+        corrected = When(kind=WorkEntry.Kind.CORRECTED, then="duration")
+        return rows.annotate(**{_COUNTED: Case(corrected, default=counted, output_field=DurationField())})
+
+
+class WorkEntry(models.Model):
+    """One action of a trainer in the host, observed when it happened. Never changed; deleted by the purge only.
+
+    Which contract pays for it is not stored: that follows from when each contract was active, which may be learned
+    later (``services/work/hours.py``).
+    """
+
+    class Kind(models.TextChoices):
+        SUBMITTED = "SUBMITTED", _("submitted")
+        UPDATED = "UPDATED", _("updated")
+        SKIPPED = "SKIPPED", _("skipped")
+        DRAFTED = "DRAFTED", _("drafted")
+        REVIEWED = "REVIEWED", _("reviewed")
+        CONFIRMED = "CONFIRMED", _("confirmed")
+        UNCONFIRMED = "UNCONFIRMED", _("unconfirmed")
+        DELETED = "DELETED", _("deleted by the trainer")
+        REMOVED = "REMOVED", _("removed by others")
+        ACTIVITY = "ACTIVITY", _("active time")
+        CORRECTED = "CORRECTED", _("corrected")
+
+    key = IdField(_("key"), unique=True, help_text=_("An action that is observed twice is stored once"))
+    tenant = IdField(_("customer"))
+    opentrain_user_id = IdField(_("OpenTrain user id"), help_text=_("The trainer who acted"))
+    external_project_id = IdField(_("external project id"), max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
+    object_id = IdField(_("object"), blank=True, help_text=_("The host's id of what was worked on"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    at = models.DateTimeField(_("at"), help_text=_("When it happened: the end of its time"))
+    duration = models.DurationField(_("duration"), default=_NOTHING, help_text=_("The time it claims"))
+    tasks = models.IntegerField(_("tasks"), default=0)
+    labels = models.IntegerField(_("labels"), default=0)
+    access_since = models.DateTimeField(_("access since"), help_text=_("No time before that counts"))
+    observed_at = models.DateTimeField(_("observed at"))
+    reason = models.TextField(_("reason"), blank=True)
+    corrected_by = models.CharField(_("corrected by"), max_length=300, blank=True)
+
+    objects = WorkEntryQuerySet.as_manager()
+
+    # There with counted().
+    counted: timedelta | None = None
+    claimed_until: datetime | None = None
+    #: There with ``services.work.entries``.
+    mine: bool | None = None
+
+    class Meta:
+        verbose_name = _("work entry")
+        verbose_name_plural = _("work entries")
+        indexes = [
+            models.Index(fields=["opentrain_user_id", "at"], name="opentrain_work_trainer"),
+            models.Index(fields=["object_id", "opentrain_user_id"], name="opentrain_work_object"),
+            models.Index(fields=["at"], name="opentrain_work_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.opentrain_user_id} {self.kind} {self.object_id}"

@@ -1,0 +1,18 @@
+"""The site's observer: what its adapter names is called once, when the site starts."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_opentrain.adapters import get_adapter
+
+
+def connect() -> None:
+    """Call the observer of the site's adapter, if it has one. Raises ``ImportError`` if it isn't there."""
+    try:
+        adapter = get_adapter()
+    except ImproperlyConfigured:
+        return  # a system check says so
+    if adapter.observer:
+        import_string(adapter.observer)()

@@ -1,0 +1,178 @@
+"""Daily totals: what follows from the ledger for one contract.
+
+The person who acted, the day on which they acted, the contract that paid at that instant. A counter-entry counts on
+the day on which it is made; a day is never below zero, and what remains is taken off the days after it. So what was
+reported for a day stays, and the sum is right.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import connections
+from django.db.models import BooleanField, Case, Q, QuerySet, When
+
+from django_opentrain.adapters import DayUsage, day_bounds, day_of
+from django_opentrain.models import AccessGrant, Contract, WorkEntry
+from django_opentrain.models.work import WorkEntryQuerySet
+from django_opentrain.platform.catalog import SECONDS_PER_DAY
+from django_opentrain.services.work.hours import END, Hours, Span, paid
+from django_opentrain.transactions import alias
+
+_SECOND: Final = timedelta(seconds=1)
+#: What is added to each entry.
+_HERE: Final = "here"
+_MINE: Final = "mine"
+
+
+class Place(NamedTuple):
+    """Where one trainer works for one customer."""
+
+    opentrain_user_id: str
+    tenant: str
+    external_project_id: str
+
+
+class _Sum(NamedTuple):
+    """Signed: the counter-entries of a day may be more than its work."""
+
+    seconds: int = 0
+    tasks: int = 0
+    labels: int = 0
+
+    @classmethod
+    def of(cls, counted: Any, tasks: Any, labels: Any) -> _Sum:
+        """Of a database's sums, None where nothing was added: PostgreSQL's intervals, others' microseconds."""
+        time = counted if isinstance(counted, timedelta) else timedelta(microseconds=int(counted or 0))
+        return cls(time // _SECOND, int(tasks or 0), int(labels or 0))
+
+    def plus(self, other: _Sum) -> _Sum:
+        return _Sum(*map(sum, zip(self, other, strict=True)))
+
+    def below_zero(self) -> _Sum:
+        """What can't be taken off this day."""
+        return _Sum(*(min(number, 0) for number in self))
+
+
+def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
+    """The totals of each trainer's day with entries from ``since`` to ``until``, both included.
+
+    Zeros where another contract pays for all of them. What counter-entries take off a later day depends on the days
+    before it: begin with the contract's first.
+    """
+    hours = _hours(contract)
+    if not hours:
+        return
+    by_worker: defaultdict[str, dict[date, _Sum]] = defaultdict(dict)
+    for worker, day, sums in _sums(hours, since, until):
+        by_worker[worker][day] = sums
+    for worker, days in by_worker.items():
+        yield from _without_debts(worker, days)
+
+
+def entries(contract: Contract, since: date, until: date) -> list[WorkEntry]:
+    """The entries behind the totals of these days, in order, each with the time that it ``counted``."""
+    hours = _hours(contract)
+    if not hours:
+        return []
+    return [row for row in _candidates(hours, since, until).order_by("at", "pk") if row.mine]
+
+
+# ----------------------------------------------------------------------------------------------
+
+
+def _hours(contract: Contract) -> dict[Place, list[Hours]]:
+    """By place of work: the times during which this contract pays for it."""
+    places = _places(AccessGrant.objects.filter(contract=contract))
+    if not places:
+        return {}
+    rivals = AccessGrant.objects.filter(
+        participant__opentrain_user_id__in={place.opentrain_user_id for place in places},
+        link__install__tenant__in={place.tenant for place in places},
+        # A contract that two installs knew pays once, by the record of the newer one.
+        contract__install__superseded_by=None,
+    )
+    spans = _places(rivals)
+    return {
+        place: [hours for hours in paid(list(spans[place].values())) if hours.contract == contract.pk]
+        for place in places.keys() & spans.keys()
+    }
+
+
+def _places(grants: QuerySet[AccessGrant]) -> dict[Place, dict[int, Span]]:
+    """By place of work: the contracts under which it was open, or is to be."""
+    places: defaultdict[Place, dict[int, Span]] = defaultdict(dict)
+    for grant in grants.select_related("contract__install", "participant", "link__install"):
+        place = Place(grant.participant.opentrain_user_id, grant.tenant, grant.external_project_id)
+        places[place][grant.contract_id] = span_of(grant.contract)
+    return dict(places)
+
+
+def span_of(contract: Contract) -> Span:
+    """When a contract was active: as OpenTrain says, or else as it was learned; at most until its connection ended.
+
+    It doesn't end later than its end was learned, whatever day was planned.
+    """
+    begin = contract.start_at or contract.created_at
+    ends = [contract.ended_at, contract.install.revoked_at]
+    if contract.ended_at is not None:
+        ends.append(contract.end_at)
+    end = min((each for each in ends if each is not None), default=END)
+    return Span(contract=contract.pk, begin=begin, end=max(begin, end))
+
+
+def _candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:
+    """All entries of these trainers on these days, and those shortly before them.
+
+    ``here`` are those of these places and days, ``mine`` those of them that the contract pays.
+    """
+    begin, end = day_bounds(since, until)
+    places, paid_here = Q(pk__in=()), Q(pk__in=())
+    for place, pieces in hours.items():
+        places |= Q(**place._asdict())
+        for piece in pieces:
+            paid_here |= Q(**place._asdict()) & piece.condition("at")
+    asked = Q(at__gte=begin)
+    trainers = {place.opentrain_user_id for place in hours}
+    rows = WorkEntry.objects.filter(opentrain_user_id__in=trainers).counted(begin, end)
+    return rows.annotate(**{_HERE: _truth(asked & places), _MINE: _truth(asked & paid_here)})
+
+
+def _truth(condition: Q) -> Case:
+    return Case(When(condition, then=True), default=False, output_field=BooleanField())
+
+
+def _sums(hours: dict[Place, list[Hours]], since: date, until: date) -> Iterator[tuple[str, date, _Sum]]:
+    """The sums of each trainer's days, added up in the database: there may be many entries."""
+    connection = connections[alias()]
+    rows = _candidates(hours, since, until).annotate(day=day_of("at", since, until)).order_by()
+    columns = ("opentrain_user_id", "day", "counted", "tasks", "labels", "here", "mine")
+    entries, params = rows.values(*columns).query.get_compiler(using=connection.alias).as_sql()
+    worker, day, *amounts, here, mine = map(connection.ops.quote_name, columns)
+    sums = ", ".join(f"SUM(CASE WHEN {mine} THEN {amount} END)" for amount in amounts)
+    with connection.cursor() as cursor:
+        # Django adds up no window expressions.
+        cursor.execute(
+            f"SELECT {worker}, {day}, {sums} FROM ({entries}) entries"  # noqa: S608 - our own words
+            f" WHERE {here} GROUP BY {worker}, {day} ORDER BY {worker}, {day}",
+            params,
+        )
+        for row in cursor.fetchall():
+            yield row[0], date.fromisoformat(str(row[1])), _Sum.of(*row[2:])
+
+
+def _without_debts(worker: str, days: dict[date, _Sum]) -> Iterator[DayUsage]:
+    debt = _Sum()
+    for day, sums in sorted(days.items()):
+        balance = debt.plus(sums)
+        debt = balance.below_zero()
+        yield DayUsage(
+            work_date=day,
+            worker_id=worker,
+            total_seconds=min(max(balance.seconds, 0), SECONDS_PER_DAY),
+            tasks_completed=max(balance.tasks, 0),
+            labels_completed=max(balance.labels, 0),
+        )

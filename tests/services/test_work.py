@@ -1,0 +1,413 @@
+"""The work ledger: who did it, when, for how long, and which contract pays."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from datetime import timezone as tz
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
+from django_opentrain.models.work import LONGEST_ACTION
+from django_opentrain.services import purge, usage, work
+from django_opentrain.services.work import observers
+from django_opentrain.services.work.hours import BEGINNING, END, Span, paid
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import RecordingAdapter
+
+Kind = WorkEntry.Kind
+
+
+observed: list[str] = []
+
+
+def observe_host() -> None:
+    observed.append("connected")
+
+
+class ObservingAdapter(RecordingAdapter):
+    observes_work = True
+    observer = f"{__name__}.observe_host"
+
+
+@pytest.fixture
+def linked(opentrain: OpenTrain, settings: Any) -> OpenTrain:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}
+    opentrain.connect("acme")
+    opentrain.link("p1")
+    return opentrain
+
+
+@pytest.fixture
+def maria(linked: OpenTrain) -> Hire:
+    hire = linked.hire("Maria S.")
+    linked.run()
+    return hire
+
+
+def act(hire: Hire, kind: str = Kind.UPDATED, project: str = "p1", **details: Any) -> bool:
+    return work.observe(hire.grant.host_user_ref, project, kind, **details)
+
+
+def totals(hire: Hire) -> list[tuple[int | None, int | None, int | None]]:
+    """By day with something in it: seconds, tasks, labels."""
+    usage.collect(hire.contract)
+    rows = DailyUsage.objects.filter(contract=hire.contract).order_by("work_date")
+    days = [(row.total_seconds, row.tasks_completed, row.labels_completed) for row in rows]
+    return [day for day in days if any(day)]
+
+
+class TestObserve:
+    def test_a_trainers_action_is_one_statement(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.travel(minutes=5)
+        ref = maria.grant.host_user_ref
+        with CaptureQueriesContext(connection) as queries:
+            assert work.observe(ref, "p1", Kind.SUBMITTED, object_id="t1", seconds=60, tasks=1, labels=3)
+        # The test's own transaction needs the savepoint.
+        assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 1
+        entry = WorkEntry.objects.get()
+        assert (entry.tenant, entry.external_project_id, entry.object_id) == ("acme", "p1", "t1")
+        assert (entry.duration, entry.tasks, entry.labels) == (timedelta(seconds=60), 1, 3)
+        assert entry.opentrain_user_id == maria.opentrain_user_id
+        assert linked.now - entry.at < timedelta(seconds=5)
+        assert entry.access_since == maria.grant.granted_at
+        assert totals(maria) == [(60, 1, 3)]
+
+    def test_people_who_are_no_trainers_leave_no_trace(self, linked: OpenTrain, maria: Hire) -> None:
+        assert not work.observe("someone", "p1", Kind.SUBMITTED, tasks=1)
+        assert not work.observe("", "p1", Kind.SUBMITTED, tasks=1)
+        assert not act(maria, project="p2", tasks=1)
+        linked.end(maria)
+        linked.run()
+        assert not act(maria, tasks=1)
+        assert not WorkEntry.objects.exists()
+
+    def test_an_action_observed_twice_is_stored_once(self, maria: Hire) -> None:
+        assert act(maria, tasks=1, key="annotation 7 of 12:00:01")
+        with transaction.atomic():
+            assert not act(maria, tasks=1, key="annotation 7 of 12:00:01")
+        assert totals(maria) == [(0, 1, 0)]
+
+    def test_what_fails_never_reaches_the_hosts_request(
+        self, maria: Hire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(WorkEntry._meta, "db_table", "no_such_table")
+        with transaction.atomic():
+            assert not act(maria, tasks=1)
+            assert Contract.objects.count() == 1, "the host's transaction goes on"
+        assert not act(maria, project="p" * 201)
+        assert not act(maria, kind="DANCED")
+        assert not act(maria, seconds=float("nan"))
+        assert "could not be recorded" in caplog.text
+
+    def test_it_is_part_of_the_hosts_transaction(self, maria: Hire) -> None:
+        with transaction.atomic():
+            assert act(maria, tasks=1)
+            transaction.set_rollback(True)
+        assert not WorkEntry.objects.exists()
+
+    @pytest.mark.parametrize("claimed", [-5.0, 1e308, float("inf")])
+    def test_any_number_of_seconds_is_taken(self, linked: OpenTrain, maria: Hire, claimed: float) -> None:
+        linked.travel(seconds=180)
+        assert act(maria, seconds=claimed)
+        assert totals(maria) == ([] if claimed < 0 else [(180, 0, 0)])
+
+    def test_what_a_task_has_brought_isnt_counted_again(self, maria: Hire) -> None:
+        """Submitted, made a draft by its owner, and submitted again with three labels more."""
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=10)
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=13)
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=4)
+        act(maria, Kind.SUBMITTED, object_id="t2", tasks=1, labels=1)
+        assert totals(maria) == [(0, 2, 14)]
+
+    def test_no_more_is_taken_back_than_was_gained(self, linked: OpenTrain, maria: Hire) -> None:
+        joao = linked.hire("João P.")
+        linked.run()
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=10)
+        act(joao, Kind.UPDATED, object_id="t1", labels=2)
+        act(joao, Kind.UPDATED, object_id="t1", labels=-7)
+        act(joao, Kind.DELETED, object_id="t2", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        assert (totals(maria), totals(joao)) == ([(0, 1, 10)], [])
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        assert totals(maria) == []
+
+    def test_what_others_remove_changes_nothing_and_is_shown(self, linked: OpenTrain, maria: Hire) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=10)
+        act(maria, Kind.UPDATED, object_id="t1", labels=1)
+        assert work.note_removal("p1", "t1") == 1
+        assert work.note_removal("p1", "t2") == 0
+        assert totals(maria) == [(0, 1, 11)]
+        shown = work.entries(maria.contract, linked.today, linked.today)
+        assert [entry.kind for entry in shown] == [Kind.SUBMITTED, Kind.UPDATED, Kind.REMOVED]
+
+
+class TestTime:
+    """What two actions claim counts once, and nothing from before the access."""
+
+    def test_no_time_from_before_the_access(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.travel(minutes=3)
+        act(maria, seconds=80_000)
+        assert totals(maria) == [(180, 0, 0)]
+
+    def test_an_idle_tab_counts_half_an_hour(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.travel(hours=8)
+        act(maria, seconds=8 * 3600)
+        assert totals(maria) == [(1800, 0, 0)]
+
+    def test_tabs_and_projects_are_united(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.link("p2", job="Another job")
+        there = linked.hire(again=maria)
+        linked.run()
+        linked.travel(minutes=10)
+        act(maria, seconds=600)
+        linked.travel(minutes=1)
+        assert work.observe(maria.grant.host_user_ref, "p2", Kind.UPDATED, seconds=660)
+        assert (totals(maria), totals(there)) == ([(600, 0, 0)], [(60, 0, 0)])
+
+    def test_what_claims_no_time_cuts_nothing_off(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.travel(seconds=20)
+        act(maria, labels=1)
+        linked.travel(seconds=10)
+        act(maria, seconds=30)
+        assert totals(maria) == [(30, 0, 1)]
+
+    def test_an_interval_that_arrives_late_fills_only_what_is_free(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        linked.travel(seconds=60)
+        earlier = linked.now
+        linked.travel(seconds=60)
+        act(maria, seconds=80)
+        act(maria, Kind.ACTIVITY, seconds=60, at=earlier)
+        act(maria, Kind.ACTIVITY, seconds=60, at=earlier)
+        assert totals(maria) == [(120, 0, 0)]
+
+    def test_across_midnight_it_counts_on_the_day_of_the_action(self, linked: OpenTrain, maria: Hire) -> None:
+        midnight = datetime.combine(linked.today + timedelta(days=1), datetime.min.time(), tz.utc)
+        linked.travel(seconds=(midnight - linked.now).total_seconds() - 10)
+        act(maria, seconds=100)
+        linked.travel(seconds=20)
+        act(maria, seconds=100)
+        assert totals(maria) == [(100, 0, 0), (20, 0, 0)]
+
+
+class TestDays:
+    def test_a_later_edit_counts_today(self, linked: OpenTrain, maria: Hire) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=2)
+        linked.travel(days=10)
+        act(maria, Kind.UPDATED, object_id="t1", seconds=15, labels=1)
+        assert totals(maria) == [(0, 1, 2), (15, 0, 1)]
+
+    def test_what_is_taken_back_comes_off_today_and_then_off_later_days(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        for day in ("t1", "t2"):
+            act(maria, Kind.SUBMITTED, object_id=day, tasks=1, labels=10)
+        linked.travel(days=1)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        act(maria, Kind.SUBMITTED, object_id="t3", tasks=1, labels=4)
+        assert totals(maria) == [(0, 2, 20)]
+        linked.travel(days=1)
+        act(maria, Kind.SUBMITTED, object_id="t4", tasks=1, labels=8)
+        assert totals(maria) == [(0, 2, 20), (0, 1, 2)]
+
+    @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati", "Asia/Kathmandu"])
+    def test_days_begin_at_midnight_of_the_usage_time_zone(
+        self, linked: OpenTrain, maria: Hire, settings: Any, zone: str
+    ) -> None:
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
+        tomorrow = linked.today + timedelta(days=2)
+        midnight = datetime.combine(tomorrow, datetime.min.time(), ZoneInfo(zone))
+        for moment in (midnight - timedelta(minutes=1), midnight + timedelta(minutes=1)):
+            linked.travel(seconds=(moment - linked.now).total_seconds())
+            act(maria, seconds=30)
+        usage.collect(maria.contract)
+        days = DailyUsage.objects.order_by("work_date").values_list("work_date", "total_seconds")
+        assert list(days) == [(tomorrow - timedelta(days=1), 30), (tomorrow, 30)]
+
+
+class TestContracts:
+    def test_hired_again_on_one_day_each_action_is_one_contracts(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        linked.travel(minutes=10)
+        act(maria, Kind.SUBMITTED, object_id="t1", seconds=300, tasks=1, labels=3)
+        linked.end(maria)
+        linked.run()
+        linked.travel(minutes=10)
+        again = linked.hire(again=maria)
+        linked.run()
+        linked.travel(minutes=2)
+        act(again, Kind.SUBMITTED, object_id="t2", seconds=900, tasks=1, labels=5)
+        assert (totals(maria), totals(again)) == ([(300, 1, 3)], [(120, 1, 5)])
+
+    def test_what_is_learned_late_moves_the_work(self, linked: OpenTrain, maria: Hire) -> None:
+        """The trainer was hired anew, and went on; here it was known two hours later."""
+        linked.travel(minutes=10)
+        act(maria, seconds=100)
+        linked.travel(seconds=1)
+        linked.end(maria)
+        again = linked.hire(again=maria)
+        linked.travel(hours=2)
+        act(maria, seconds=200, tasks=1)
+        assert totals(maria) == [(300, 1, 0)]
+        linked.run()
+        assert (totals(maria), totals(again)) == ([(100, 0, 0)], [(200, 1, 0)])
+
+    def test_work_done_before_access_is_closed_is_the_ended_contracts(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        linked.travel(minutes=1)
+        linked.end(maria)
+        linked.travel(seconds=30)
+        act(maria, seconds=20)
+        linked.run()
+        assert totals(maria) == [(20, 0, 0)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_in_any_order_each_second_is_paid_once(linked: OpenTrain, seed: int) -> None:
+    """Hires, ends, news that come late, work in two projects and over midnight, what is taken back and removed."""
+    dice = random.Random(seed)
+    linked.link("p2", job="Another job")
+    linked.link("p3", job="A third job")
+    maria, joao = linked.hire("Maria S.", job="Another job"), linked.hire("João P.", job="Another job")
+    hires = [maria, joao]
+    linked.run()
+    for _step in range(60):
+        linked.travel(seconds=dice.choice([1, 7, 40, 600, 2400, 20_000]))
+        action = dice.randrange(10)
+        if action == 0:
+            job = dice.choice(["Another job", "A third job"])
+            hires.append(linked.hire(again=dice.choice([maria, joao]), job=job))
+        elif action == 1 and len(hires) > 2:
+            linked.end(hires.pop(dice.randrange(2, len(hires))))
+        elif action == 2:
+            linked.run()
+        elif action == 3:
+            usage.collect(dice.choice(list(Contract.objects.all())))
+        else:
+            _act_somehow(dice, dice.choice([maria, joao]))
+    linked.run()
+    for contract in Contract.objects.all():
+        usage.collect(contract)
+    expected = by_hand()
+    for row in DailyUsage.objects.all():
+        got = (row.total_seconds, row.tasks_completed, row.labels_completed)
+        assert got == expected.pop((row.contract_id, row.work_date), (0, 0, 0))
+    assert not [key for key, amounts in expected.items() if any(amounts)], "work that is reported nowhere"
+    assert DailyUsage.objects.filter(total_seconds__gt=0).exists()
+
+
+def _act_somehow(dice: random.Random, trainer: Hire) -> None:
+    kind = dice.choice([Kind.SUBMITTED, Kind.UPDATED, Kind.DELETED, Kind.ACTIVITY])
+    number = work.TAKE_BACK if kind == Kind.DELETED else dice.randrange(4)
+    work.observe(
+        f"user-{trainer.opentrain_user_id}",
+        dice.choice(["p2", "p3"]),
+        kind,
+        object_id=f"t{dice.randrange(5)}",
+        seconds=dice.choice([0, 0, 5, 50, 700, 9000]),
+        tasks=number,
+        labels=number,
+    )
+
+
+Amounts = tuple[int, int, int]
+
+
+def by_hand() -> dict[tuple[int, date], Amounts]:
+    """The days by the rule as it is documented, one entry after the other."""
+    days: defaultdict[tuple[int, date], list[int]] = defaultdict(lambda: [0, 0, 0])
+    claimed: dict[str, datetime] = {}
+    for entry in WorkEntry.objects.order_by("at", "pk"):
+        begin = max(entry.at - min(entry.duration, LONGEST_ACTION), entry.access_since)
+        begin = max(begin, claimed.get(entry.opentrain_user_id, begin))
+        if entry.duration:
+            claimed[entry.opentrain_user_id] = entry.at
+        day = days[payer(entry).pk, entry.at.date()]
+        day[0] += max(entry.at - begin, timedelta()) // timedelta(microseconds=1)
+        day[1] += entry.tasks
+        day[2] += entry.labels
+    result: dict[tuple[int, date], Amounts] = {}
+    owed: defaultdict[int, Amounts] = defaultdict(lambda: (0, 0, 0))
+    for (contract, moment), (time, tasks, labels) in sorted(days.items()):
+        debt = owed[contract]
+        sums = time // 10**6 + debt[0], tasks + debt[1], labels + debt[2]
+        result[contract, moment] = (max(sums[0], 0), max(sums[1], 0), max(sums[2], 0))
+        owed[contract] = (min(sums[0], 0), min(sums[1], 0), min(sums[2], 0))
+    return result
+
+
+def payer(entry: WorkEntry) -> Contract:
+    """Of the trainer's contracts for this project: the first to have begun that runs, or the last to have ended."""
+    grants = AccessGrant.objects.filter(
+        participant__opentrain_user_id=entry.opentrain_user_id,
+        link__external_project_id=entry.external_project_id,
+    )
+    contracts = list(Contract.objects.filter(grants__in=grants).order_by("start_at", "pk"))
+    begun = [each for each in contracts if each.start_at and each.start_at <= entry.at] or contracts[:1]
+    running = [each for each in begun if each.end_at is None or entry.at < each.end_at]
+    return running[0] if running else max(begun, key=lambda each: (each.end_at, each.start_at, each.pk))
+
+
+class TestKept:
+    def test_whole_days_are_purged_and_their_totals_stay(
+        self, linked: OpenTrain, maria: Hire, settings: Any
+    ) -> None:
+        act(maria, tasks=1)
+        linked.travel(days=1)
+        act(maria, tasks=2)
+        assert totals(maria) == [(0, 1, 0), (0, 2, 0)]
+        linked.travel(days=400)
+        assert purge.run().work_entries == 1
+        assert WorkEntry.objects.get().tasks == 2
+        assert totals(maria) == [(0, 1, 0), (0, 2, 0)]
+
+    def test_the_sites_observer_is_called(self, settings: Any) -> None:
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}
+        observed.clear()
+        observers.connect()
+        assert observed == ["connected"]
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "no.such.Adapter"}
+        observers.connect()
+
+
+class TestPaid:
+    """Which contract pays when, as a function of when they were active."""
+
+    def test_without_a_contract_nothing_is_paid(self) -> None:
+        assert list(paid([])) == []
+
+    @pytest.mark.parametrize(
+        ("spans", "expected"),
+        [
+            ([(1, 2, None)], [(1, None, 2), (1, 2, None)]),
+            ([(1, 2, 5)], [(1, None, 2), (1, 2, 5), (1, 5, None)]),
+            ([(1, 2, 5), (2, 7, None)], [(1, None, 2), (1, 2, 5), (1, 5, 7), (2, 7, None)]),
+            ([(2, 3, None), (1, 2, 5)], [(1, None, 2), (1, 2, 3), (1, 3, 5), (2, 5, None)]),
+            # Both know their day only: the earlier record goes first.
+            ([(1, 0, 5), (2, 0, None)], [(1, None, 0), (1, 0, 5), (2, 5, None)]),
+        ],
+    )
+    def test_at_each_instant_it_is_one(
+        self, spans: list[tuple[int, int, int | None]], expected: list[tuple[int, int | None, int | None]]
+    ) -> None:
+        at: Callable[[int], datetime] = lambda hour: datetime(2026, 3, 1, hour, tzinfo=tz.utc)  # noqa: E731
+        given = [
+            Span(contract=pk, begin=at(begin), end=END if end is None else at(end))
+            for pk, begin, end in spans
+        ]
+        got = [(each.contract, each.since, each.until) for each in paid(given)]
+        assert got == [
+            (pk, BEGINNING if since is None else at(since), END if until is None else at(until))
+            for pk, since, until in expected
+        ]
