@@ -192,8 +192,8 @@ class InstallAdmin(OpenTrainAdmin):
         gettext_lazy("Confirm held removals"),
         consequence=gettext_lazy(
             "According to OpenTrain an unusually large share of these customers' access should be"
-            " revoked, so it was held back. Check on OpenTrain before you confirm: the trainers lose"
-            " their access."
+            " revoked, or its lists leave it in doubt, so it was held back. Check on OpenTrain before you"
+            " confirm: the trainers lose their access."
         ),
         applies=Q(removals_held__gt=0),
     )

@@ -19,8 +19,9 @@ from tests.chaos import plan
 from tests.chaos.stage import BROKER_URLS, stage
 
 DATABASE: Final = "postgres://postgres@127.0.0.1:5432/postgres"
-#: Seconds without progress after which what is violated stays so. A busy machine is slow, and still gets there.
-PATIENCE: Final = 120.0
+#: Seconds without progress after which what is violated stays so. The longest seen on an idle machine were 112: a
+#: customer with 330 contracts had connected anew, and all of their work was reported before any of it showed here.
+PATIENCE: Final = 300.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -88,6 +88,7 @@ class Performance:
             self._pass_time(time.monotonic() + _LOOK_AGAIN)
             self._help_out()
             violations = self._look()
+            self.stage.journal.write("look", "at what is violated", number=len(violations))
             well = 0 if violations else well + 1
             if len(violations) < fewest:
                 fewest, progress = len(violations), time.monotonic()

@@ -33,6 +33,7 @@ from django_opentrain.services.access import contracts, participants
 from django_opentrain.services.linking import records
 from django_opentrain.services.reconcile import diff, runs, snapshot
 from django_opentrain.services.workers.locks import lease
+from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter
@@ -463,6 +464,54 @@ def test_a_list_that_stays_cut_is_said_loudly(
         hourly(linked)
     assert "only the newest 3 active contracts" in caplog.text
     assert "only the newest 3 active contracts" in install().last_reconciliation["problems"][0]
+
+
+@pytest.fixture
+def unseen(linked: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> Hire:
+    """A contract whose end no event said, and that is behind the newest ended ones which OpenTrain lists."""
+    monkeypatch.setattr(catalog, "MAX_CONTRACTS_PER_PAGE", 3)
+    first = linked.hire("First")
+    linked.run()
+    silence(linked)
+    linked.end(first)
+    for number in range(3):
+        linked.end(linked.hire(f"Later {number}"))
+    return first
+
+
+def test_an_end_that_no_list_shows_is_a_persons_to_confirm(
+    linked: OpenTrain, site: Host, unseen: Hire
+) -> None:
+    hourly(linked)
+    assert len(site.inside) == 1, "absence from a list proves nothing"
+    row = install()
+    assert row.removals_held == 1
+    assert row.last_reconciliation["held"] == [
+        f"contract {unseen.id} (Label data) is no longer listed as active"
+    ]
+    hourly(linked)
+    assert install().removals_held == 1
+    reconcile.confirm_removals(install())
+    linked.run()
+    assert site.inside == set()
+    assert unseen.contract.status == Contract.Status.ENDED
+    assert "confirmed" in unseen.grant.cause
+    assert install().removals_held == 0
+
+
+def test_what_was_recorded_since_the_lists_were_read_is_in_none(
+    linked: OpenTrain, site: Host, unseen: Hire
+) -> None:
+    Contract.objects.update(created_at=timezone.now() + timedelta(seconds=5))
+    assert reconcile.install(install(), dry_run=True).held == []
+
+
+def test_a_list_of_active_ones_that_is_cut_says_nothing(linked: OpenTrain, site: Host, unseen: Hire) -> None:
+    for number in range(3):
+        linked.hire(f"Active {number}")
+    hourly(linked)
+    assert install().removals_held == 0
+    assert len(site.inside) == 4
 
 
 # When OpenTrain fails -------------------------------------------------------------------------

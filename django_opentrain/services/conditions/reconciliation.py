@@ -32,7 +32,7 @@ RECONCILIATION: Final = (
         severity=Severity.ERROR,
         model=Install,
         find=lambda _now: Install.objects.live().filter(removals_held__gt=0),
-        title=_("Connections with unusually many removals, which wait for confirmation"),
+        title=_("Connections with removals that wait for confirmation"),
         advice=_(
             "Review them: manage.py opentrain_sync --dry-run. If they are right, confirm them on the customer's"
             " page, or: manage.py opentrain_sync --confirm-removals --install ID"

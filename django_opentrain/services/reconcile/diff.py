@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop as _
 from django_opentrain.conflicts import retried
 from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
+from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
 from django_opentrain.services import linking
 from django_opentrain.services.access import contracts, grants, participants
@@ -41,6 +42,8 @@ class Change:
     loses: Sequence[str] = ()
     #: What is done instead if the breaker holds it. Without it the change waits until it is confirmed.
     instead: Change | None = None
+    #: OpenTrain's lists don't prove it: it is held until a person confirms it.
+    doubtful: bool = False
 
     @property
     def removes(self) -> int:
@@ -167,6 +170,35 @@ def contract_changes(install: Install, remote: Snapshot) -> Iterator[Change]:
             listed = (records[link_id] for link_id in info.project_link_ids if link_id in records)
             missing = any((info.id, link.pk, link.grants_access) not in done for link in listed)
             yield from _active(install, row, info, missing=missing)
+    yield from _unlisted(install, remote)
+
+
+def _unlisted(install: Install, remote: Snapshot) -> Iterator[Change]:
+    """Contracts that may have ended unnoticed: all active ones are listed, and only the newest of those that ended.
+
+    Absence from a list proves nothing, and OpenTrain has no other place that says it: a person has to.
+    """
+    ends_unlisted = remote.truncated[catalog.CONTRACT_HAS_ENDED] - remote.truncated[catalog.CONTRACT_ACTIVE]
+    if not ends_unlisted:
+        return
+    rows = Contract.objects.active().filter(install=install, created_at__lt=remote.listed_at)
+    uncertain = rows.filter(links__in=install.project_links.filter(opentrain_id__in=ends_unlisted))
+    uncertain = uncertain.exclude(
+        links__in=install.project_links.filter(opentrain_id__in=remote.truncated[catalog.CONTRACT_ACTIVE])
+    )
+    for row in uncertain.distinct().order_by("pk"):
+        loses = _losing(AccessGrant.objects.wanted().filter(contract=row))
+        if row.opentrain_id not in remote.listed and loses:
+            yield Change(
+                sign="-",
+                text=LazyMessage(
+                    _("contract %(id)s (%(title)s) is no longer listed as active"),
+                    {"id": row.opentrain_id, "title": row.title},
+                ),
+                make=partial(contracts.end, row, f"{CAUSE}: no longer listed as active, and confirmed"),
+                loses=loses,
+                doubtful=True,
+            )
 
 
 def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:

@@ -3,7 +3,7 @@
 Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes five calls
 if nothing has changed; once a day it also fetches each contract's budget and participants. Nothing is revoked because
 it is absent from a list: a contract must have ended by its own status, a link must answer 404. Unusually many
-removals are held until they are confirmed.
+removals are held until a person confirms them, and so is what the lists leave in doubt.
 """
 
 from __future__ import annotations
@@ -180,12 +180,15 @@ def _restore(row: Install, held: Lease) -> Outcome:
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
     """All changes, or those without the removals if these, with earlier ones of this run, are unusually many.
 
-    Contracts that are listed as ended then wait for a person. A missing link is created again: OpenTrain lists which
-    of its contracts have ended.
+    Contracts that are listed as ended then wait for a person, and doubtful ones always do. A missing link is created
+    again: OpenTrain lists which of its contracts have ended.
     """
+    if sum(change.removes for change in (*outcome.changes, *changes)) <= (outcome.confirmed or 0):
+        return changes
+    outcome.held.extend(change for change in changes if change.doubtful)
+    changes = [change for change in changes if not change.doubtful]
     removals = sum(change.removes for change in (*outcome.changes, *changes))
-    unusual = removals > REMOVAL_BREAKER_MINIMUM and removals > outcome.wanted * conf.removal_breaker
-    if not unusual or removals <= (outcome.confirmed or 0):
+    if removals <= REMOVAL_BREAKER_MINIMUM or removals <= outcome.wanted * conf.removal_breaker:
         return changes
     logger.error(
         "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed.",

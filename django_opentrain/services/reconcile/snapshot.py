@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain.lazy_messages import LazyMessage
@@ -27,6 +30,12 @@ class Snapshot:
     missing_links: set[str] = field(default_factory=set)
     active: dict[str, ContractInfo] = field(default_factory=dict)
     ended: dict[str, ContractInfo] = field(default_factory=dict)
+    #: When the contracts began to be listed: what was recorded since may be in no list.
+    listed_at: datetime | None = None
+    #: The ids of all contracts that were listed, also of those whose own status is another.
+    listed: set[str] = field(default_factory=set)
+    #: By status: OpenTrain's ids of the links of which only the newest contracts were listed.
+    truncated: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     #: What could not be compared: truncated lists, missing scopes, contradictions.
     problems: list[LazyMessage] = field(default_factory=list)
 
@@ -48,6 +57,7 @@ def read_contracts(install: Install, remote: Snapshot, lease: Lease) -> None:
     if not install.has_scope(catalog.CONTRACTS_READ):
         remote.problems.append(LazyMessage(_("Contracts: the scope contracts:read is missing.")))
         return
+    remote.listed_at = timezone.now()
     for status, listed in (("active", remote.active), ("ended", remote.ended)):
         _list_contracts(install, remote, status, listed, lease)
 
@@ -88,6 +98,7 @@ def _list_contracts(
             )
             logger.error("Install %s: %s", install.opentrain_id, text, extra=install.log_fields)
             remote.problems.append(text)
+            remote.truncated[status].add(str(link.opentrain_id))
 
 
 def _take(
@@ -95,6 +106,7 @@ def _take(
 ) -> None:
     """Only those that say so themselves: an end is final, and a filter may be ignored."""
     for info in contracts:
+        remote.listed.add(info.id)
         if info.status == status:
             listed[info.id] = info
         else:
