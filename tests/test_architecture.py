@@ -41,6 +41,7 @@ ALLOWED = {
     "sandbox": {"platform"},
     "models": BASICS,
     "adapters": BASICS | {"models"},
+    "permissions": set(),
     "services": BELOW_SERVICES,
     "web": EDGE,
     "api": EDGE,

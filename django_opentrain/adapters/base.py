@@ -213,6 +213,14 @@ class OpenTrainAdapter:
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         """``contract.budget_state`` has changed from ``previous_state``: warn, pause, resume. Optional."""
 
+    def left_behind(self, grant: AccessGrant) -> Iterable[str]:
+        """What was made on the site while this trainer had access and may be theirs: a line for each. Optional.
+
+        From ``grant.granted_at`` to ``grant.revoked_at``, which is None when it is asked first: such as webhooks and
+        accounts. The lines are logged, and shown by the doctor: without secrets and e-mail addresses.
+        """
+        return ()
+
     def check_revocation(self) -> str | None:
         """Prove with a canary account that revocation works: grant access, revoke it, try to get in.
 

@@ -7,7 +7,8 @@ advises to test the removal path first. Everything happens in a transaction that
 from __future__ import annotations
 
 import uuid
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 from django.contrib.auth import get_backends
 from django.contrib.auth.models import AbstractUser
@@ -15,11 +16,14 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts
-from django_opentrain.adapters.base import exact_text
+from django_opentrain.adapters.base import Project, exact_text
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.models import TrainerAccount as Account
 from django_opentrain.platform.catalog import WORK_EMAIL_DOMAIN
 from django_opentrain.transactions import alias, atomic
+
+#: Links that are looked through for a project that was not deleted in the host.
+NEWEST: Final = 20
 
 
 class AccountsAdapter(Protocol):
@@ -31,6 +35,9 @@ class AccountsAdapter(Protocol):
     def revoke_access(self, grant: AccessGrant) -> None:
         """As in ``OpenTrainAdapter``."""
 
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        """As in ``OpenTrainAdapter``."""
+
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
         """Whether the grant's project is open to this user."""
 
@@ -40,7 +47,8 @@ def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
 
     Raises ``NotImplementedError`` if it needs one of the site's projects and none is linked.
     """
-    linked = ProjectLink.objects.active().select_related("install").order_by("-pk").first()
+    newest = ProjectLink.objects.active().select_related("install").order_by("-pk")[:NEWEST]
+    linked = newest.first() if any_project_will_do else _existing(newest, adapter)
     if linked is None and not any_project_will_do:
         raise NotImplementedError("No project is linked with which removal could be tested.")
     with atomic():
@@ -48,6 +56,13 @@ def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:
             return _try(adapter, _canary_grant(linked))
         finally:
             transaction.set_rollback(True, using=alias())
+
+
+def _existing(links: Iterable[ProjectLink], adapter: AccountsAdapter) -> ProjectLink | None:
+    """The first one whose project was not deleted in the host."""
+    return next(
+        (each for each in links if adapter.get_project(each.install.tenant, each.external_project_id)), None
+    )
 
 
 def _try(adapter: AccountsAdapter, grant: AccessGrant) -> str | None:

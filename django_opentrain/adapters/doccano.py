@@ -49,6 +49,10 @@ class DoccanoAdapter(DjangoUsersAdapter):
         matching = (project for project in self.list_projects(tenant) if project.id == external_project_id)
         return next(matching, None)
 
+    def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
+        """In lower case, whatever OpenTrain's letters are: doccano's login tells user names apart by it."""
+        user.username = user.username.lower()
+
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
         """Make the user an annotator of the project, unless they already have a role in it."""
         annotator = model("roles.Role").objects.get(name=_role("ROLE_ANNOTATOR"))

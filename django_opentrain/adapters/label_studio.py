@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from django_opentrain.adapters.base import DayUsage, Project, day_bounds, day_of
 from django_opentrain.adapters.users import DjangoUsersAdapter
@@ -30,8 +34,9 @@ _A_DAY: Final = 24 * 3600
 class LabelStudioAdapter(DjangoUsersAdapter):
     """The owner of the organization, or a superuser in it, manages its hires.
 
-    The community edition has no access per project: a member sees, and may change, every project. So a trainer
-    becomes a member with the first grant and stops being one with the last.
+    A trainer becomes a member with the first grant and stops being one with the last. In the community edition a
+    member may do everything in every project: ``django_opentrain.permissions.label_studio``, which the settings name,
+    leaves trainers the projects that were opened for them.
     """
 
     # Label Studio doesn't verify the e-mail address of users who sign up.
@@ -76,7 +81,7 @@ class LabelStudioAdapter(DjangoUsersAdapter):
     def close_project(self, user: Any, grant: AccessGrant) -> None:
         """Remove the user from the project's list; with their last grant, delete the membership.
 
-        The invitation link, which each member can see, is replaced then.
+        The invitation link, which members can see and pass on, is replaced then.
         """
         model("projects.ProjectMember").objects.filter(user=user, project=grant.external_project_id).delete()
         trainer = grant.participant.opentrain_user_id
@@ -93,9 +98,35 @@ class LabelStudioAdapter(DjangoUsersAdapter):
             membership.organization.reset_token()
 
     def has_project(self, user: Any, grant: AccessGrant) -> bool:
-        """Label Studio's own check before it shows the project."""
+        """Label Studio's own check before it shows the project, which is ours for trainers."""
         project = model("projects.Project").objects.filter(pk=grant.external_project_id).first()
         return project is not None and bool(project.has_permission(user))
+
+    def left_behind(self, grant: AccessGrant) -> Iterable[str]:
+        """Webhooks and members that were added to the organization since the hire: nothing says by whom."""
+        if grant.granted_at is None:
+            return
+        while_open = {"created_at__range": (grant.granted_at, grant.revoked_at or timezone.now())}
+        webhooks = model("webhooks.Webhook").objects.filter(organization=grant.tenant, **while_open)
+        for webhook in webhooks.order_by("pk"):
+            # Only the host: the rest of a URL may be a secret.
+            to, when = urlsplit(webhook.url).hostname, f"{webhook.created_at:%Y-%m-%d %H:%M}"
+            yield f"webhook {webhook.pk} to {to}, made {when}"
+        members = model("organizations.OrganizationMember").objects.filter(
+            organization=grant.tenant, deleted_at=None, user__opentrain_account=None, **while_open
+        )
+        for member in members.order_by("pk"):
+            yield f"account {member.user_id}, a member since {member.created_at:%Y-%m-%d %H:%M}"
+
+    def check_revocation(self) -> str | None:
+        """As in the default adapter; and that the settings are there which keep trainers in their projects."""
+        permissions = import_module("django_opentrain.permissions.label_studio")
+        missing = permissions.missing_settings()
+        if missing:
+            return _("Trainers can use other projects: docs/hosts.md says how to set %(settings)s.") % {
+                "settings": ", ".join(missing)
+            }
+        return super().check_revocation()
 
     def may_bind(self, tenant: str, user: Any) -> bool:
         """Whether the user is a member of this organization and of no other: then its owner says who they are."""

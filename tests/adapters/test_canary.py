@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import AbstractUser, User
 from django.core import mail
 
+from django_opentrain.adapters import Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.models import AccessGrant, Install, TrainerAccount
 from tests import factories
@@ -25,24 +26,37 @@ def test_nothing_is_left_of_it(adapter: DjangoUsersAdapter) -> None:
     assert not mail.outbox
 
 
-def test_it_tries_a_project_that_is_linked() -> None:
+class WithProjects(DjangoUsersAdapter):
+    """A site whose projects 8 and 9 exist."""
+
+    def get_project(self, tenant: str, external_project_id: str) -> Project | None:
+        return Project(id=external_project_id) if external_project_id in {"8", "9"} else None
+
+
+@pytest.mark.parametrize("deleted", [(), ("10", "11")])
+def test_it_tries_the_newest_linked_project_that_exists(deleted: tuple[str, ...]) -> None:
     opened: list[tuple[str, str]] = []
 
-    class Recording(DjangoUsersAdapter):
+    class Recording(WithProjects):
         def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
             opened.append((grant.tenant, grant.external_project_id))
             super().open_project(user, grant)
 
-    factories.make_link(factories.make_install("zeta"), external_project_id="9")
+    install = factories.make_install("zeta")
+    for project in ("8", "9", *deleted):
+        factories.make_link(install, external_project_id=project)
     assert Recording().check_revocation() is None
     assert opened == [("zeta", "9")]
 
 
 def test_without_a_linked_project_there_may_be_nothing_to_try_it_with() -> None:
-    class Elsewhere(DjangoUsersAdapter):
+    class Elsewhere(WithProjects):
         def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
             pytest.fail("There is no project that could be opened")
 
+    with pytest.raises(NotImplementedError, match="No project is linked"):
+        Elsewhere().check_revocation()
+    factories.make_link(factories.make_install(), external_project_id="10")  # deleted since
     with pytest.raises(NotImplementedError, match="No project is linked"):
         Elsewhere().check_revocation()
 
@@ -91,9 +105,9 @@ def test_a_backend_that_knows_no_users_lets_nobody_in(
 
 
 def test_access_that_was_never_given_proves_nothing() -> None:
-    class Blind(DjangoUsersAdapter):
+    class Blind(WithProjects):
         def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
             """Forget it."""
 
-    factories.make_link(factories.make_install())
+    factories.make_link(factories.make_install(), external_project_id="9")
     assert "could not be tested" in str(Blind().check_revocation())

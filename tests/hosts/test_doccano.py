@@ -77,6 +77,13 @@ class TestDoccano(HostChecks):
                 assert labelled.status_code == 201, labelled.content
             assert browser.post(f"{path}/states").status_code == 201
 
+    def test_a_user_name_is_in_lower_case(self, linked: OpenTrain) -> None:
+        maria = linked.hire(work_email="Maria.S@opentrain.work")
+        linked.run()
+        user = User.objects.get(pk=maria.grant.host_user_ref)
+        assert user.username == "maria.s@opentrain.work"
+        assert user.email == "Maria.S@opentrain.work"
+
     def test_an_administrator_who_was_hired_keeps_the_project(self, linked: OpenTrain) -> None:
         """Their role is not what the contract gave."""
         self.manager.email = "maria.s@opentrain.work"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import settings
 from django.test import Client
 
 from django_opentrain.adapters import OpenTrainAdapter
@@ -18,31 +17,10 @@ from django_opentrain.models import AccessGrant
 from django_opentrain.services.access import bindings
 from django_opentrain.testing.kit import OpenTrain
 from tests.hosts.checks import HOME, PASSWORD, HostChecks, submit
+from tests.hosts.studio import browser_of, choice, keys_of, make_member, make_owner, make_project
 
 if not apps.is_installed("organizations"):
     pytest.skip("not inside Label Studio: run tox -e label-studio", allow_module_level=True)
-
-CONFIG = """
-<View>
-  <Text name="text" value="$text"/>
-  <Choices name="kind" toName="text" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>
-</View>
-"""
-one_for_all = pytest.mark.xfail(
-    strict=True,
-    reason="Label Studio's community edition has no access per project: a member sees them all",
-)
-
-
-def make_owner(name: str) -> Any:
-    """A user who signed up, with an organization of their own."""
-    owner = model("users.User").objects.create(email=f"{name}@site.example", username=name)
-    organization = model("organizations.Organization").create_organization(
-        created_by=owner, title=name, legacy_api_tokens_enabled=True
-    )
-    owner.active_organization = organization
-    owner.save()
-    return owner
 
 
 class TestLabelStudio(HostChecks):
@@ -51,18 +29,9 @@ class TestLabelStudio(HostChecks):
         self.manager, other = make_owner("acme"), make_owner("globex")
         organization = self.manager.active_organization
         self.tenant, self.other_tenant = str(organization.pk), str(other.active_organization.pk)
-        self.stranger = model("users.User").objects.create(
-            email="member@site.example", active_organization=organization
-        )
-        organization.add_user(self.stranger)
-        projects = model("projects.Project").objects
+        self.stranger = make_member(organization, "member@site.example")
         self.project_id, self.other_project_id = (
-            str(
-                projects.create(
-                    title=title, organization=organization, created_by=self.manager, label_config=CONFIG
-                ).pk
-            )
-            for title in ("Invoices", "Street signs")
+            str(make_project(self.manager, title).pk) for title in ("Invoices", "Street signs")
         )
 
     def sign_in(self, email: str, password: str) -> Client:
@@ -71,26 +40,14 @@ class TestLabelStudio(HostChecks):
         return browser
 
     def browser_of(self, user: Any) -> Client:
-        browser = super().browser_of(user)
-        session = browser.session
-        # A session without it is too old.
-        session["last_login"] = time.time()
-        session.save()
-        browser.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
-        return browser
+        return browser_of(user)
 
     def opens(self, client: Client, project_id: str, **headers: str) -> bool:
         # The page is the same for all who are signed in; its content comes from here.
         return client.get(f"/api/projects/{project_id}/", headers=headers).status_code == 200
 
     def keys(self, user: Any, browser: Client) -> Mapping[str, Mapping[str, str]]:
-        token = browser.get("/api/current-user/token").json()["token"]
-        refresh = browser.post("/api/token/").json()["token"]
-        access = Client().post("/api/token/refresh/", {"refresh": refresh}).json()["access"]
-        return {
-            "legacy token": {"Authorization": f"Token {token}"},
-            "JWT": {"Authorization": f"Bearer {access}"},
-        }
+        return keys_of(browser)
 
     def remove_by_hand(self, grant: AccessGrant) -> None:
         url = f"/api/organizations/{self.tenant}/memberships/{grant.host_user_ref}/"
@@ -112,20 +69,55 @@ class TestLabelStudio(HostChecks):
             assert submitted.status_code == 201, submitted.content
 
     def test_nobody_comes_back_by_signing_up(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
-        """Neither by the open page nor by the invitation that each member can read."""
+        """Neither by the open page nor by an invitation that somebody passed on."""
         maria = linked.hire()
         linked.run()
-        browser = self.browser_of(model("users.User").objects.get(pk=maria.grant.host_user_ref))
-        invitation = browser.get("/api/invite").json()["invite_url"]
+        owner = self.browser_of(self.manager)
+        invitation = owner.get("/api/invite").json()["invite_url"]
         linked.end(maria)
         linked.run()
         for number, url in enumerate(["/user/signup/", invitation]):
             form = {"email": f"maria{number}@site.example", "password": PASSWORD}
             assert submit(Client(), url, **form).status_code == 403
-        invitation = self.browser_of(self.manager).get("/api/invite").json()["invite_url"]
+        invitation = owner.get("/api/invite").json()["invite_url"]
         adapter.revoke_access(maria.grant)
         guest = {"email": "guest@site.example", "password": PASSWORD}
         assert submit(Client(), invitation, **guest).status_code == 302, "the new one holds"
+
+    def test_what_was_made_since_the_hire_is_named_at_its_end(
+        self, linked: OpenTrain, adapter: OpenTrainAdapter, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Webhooks and members: with a URL's host only, and without e-mail addresses."""
+        maria = linked.hire()
+        linked.run()
+        linked.travel(hours=1)
+        owner = self.browser_of(self.manager)
+        made = owner.post(
+            "/api/webhooks/",
+            {"url": "https://8.8.8.8/secret", "project": self.project_id, "is_active": False},
+        )
+        assert made.status_code == 201, made.content
+        guest = {"email": "guest@site.example", "password": PASSWORD}
+        submit(Client(), owner.get("/api/invite").json()["invite_url"], **guest)
+        user = model("users.User").objects.get(email=guest["email"])
+        linked.end(maria)
+        with caplog.at_level(logging.WARNING, logger="django_opentrain"):
+            linked.run()
+        assert f"webhook {made.json()['id']} to 8.8.8.8" in caplog.text
+        linked.travel(hours=1)
+        owner.post("/api/webhooks/", {"url": "https://8.8.8.8/later", "is_active": False})
+        webhook, member = adapter.left_behind(maria.grant)
+        assert webhook.startswith(f"webhook {made.json()['id']} to 8.8.8.8, made ")
+        assert member.startswith(f"account {user.pk}, a member since ")
+
+    def test_removal_is_proven_only_with_the_settings(
+        self, linked: OpenTrain, adapter: OpenTrainAdapter, settings: Any
+    ) -> None:
+        model("projects.Project").objects.get(pk=self.project_id).delete()
+        linked.link(self.other_project_id)
+        assert adapter.check_revocation() is None
+        settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "opentrain" not in each]
+        assert "MIDDLEWARE" in str(adapter.check_revocation())
 
     def test_a_member_from_before_is_let_in_once_an_operator_consents(self, linked: OpenTrain) -> None:
         """In other letters, too; their account stays, their membership ends."""
@@ -177,22 +169,3 @@ class TestLabelStudio(HostChecks):
         linked.run()
         assert maria.grant.state == AccessGrant.State.REVOKED
         assert self.opens(self.browser_of(self.manager), self.project_id)
-
-    @one_for_all
-    def test_each_project_is_opened_and_closed_on_its_own(self, linked: OpenTrain) -> None:
-        super().test_each_project_is_opened_and_closed_on_its_own(linked)
-
-    @one_for_all
-    def test_a_hire_for_one_project_doesnt_open_another(self, linked: OpenTrain) -> None:
-        super().test_a_hire_for_one_project_doesnt_open_another(linked)
-
-
-def choice(number: str) -> dict[str, Any]:
-    """One label, as Label Studio's editor sends it."""
-    return {
-        "id": number,
-        "type": "choices",
-        "from_name": "kind",
-        "to_name": "text",
-        "value": {"choices": ["a"]},
-    }

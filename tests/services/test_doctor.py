@@ -74,6 +74,9 @@ class Canary(RecordingAdapter):
             raise error
         return str(host.emails.get("canary", "")) or None
 
+    def left_behind(self, grant: AccessGrant) -> list[str]:
+        return [line for line in [host.emails.get("left", "")] if line]
+
 
 @pytest.fixture
 def install(opentrain: OpenTrain, settings: Any, site: Host) -> Install:
@@ -335,6 +338,13 @@ def body_of_an_earlier_version(_opentrain: OpenTrain, _install: Install, _settin
     for event in WebhookEvent.objects.filter(body__isnull=False):
         body = Ciphertext(Fernet(conf.encryption_keys[0]).encrypt(event.body))
         WebhookEvent.objects.filter(pk=event.pk).update(body=body)
+
+
+@scene("left-behind", Severity.NOTE)
+def webhook_of_a_trainer_who_left(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    host.emails["left"] = "webhook 7"
+    ended = timezone.now() - timedelta(days=3)
+    update_grant(desired=REVOKED, state=State.REVOKED, granted_at=ended, revoked_at=ended)
 
 
 @scene("revocation-broken", ERROR)

@@ -193,7 +193,27 @@ def _grant(grant: AccessGrant) -> Outcome:
 def _revoke(grant: AccessGrant) -> Outcome:
     if not others_wanted(grant).exists() and not _granted_by_opentrain(grant):
         get_adapter().revoke_access(grant)
+        _log_left_behind(grant)
     return Outcome(state=State.REVOKED, host_user_ref=grant.host_user_ref)
+
+
+def _log_left_behind(grant: AccessGrant) -> None:
+    """What a person has to look at; the removal has succeeded, whatever becomes of this."""
+    if not grant.granted_at:
+        return
+    try:
+        lines = list(get_adapter().left_behind(grant))
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 - host code
+        lines = [f"not known, left_behind failed: {describe(error)}"]
+    if lines:
+        logger.warning(
+            "Access grant %s has ended. Made on this site while it gave access: %s",
+            grant.pk,
+            "; ".join(lines),
+            extra=grant.contract.log_fields,
+        )
 
 
 def _granted_by_opentrain(grant: AccessGrant) -> bool:

@@ -21,6 +21,7 @@ LOCAL: tuple[Part, ...] = (
     retention.retention,
     retention.secrets,
     retention.revocation,
+    retention.left_behind,
 )
 
 

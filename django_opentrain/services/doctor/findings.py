@@ -37,6 +37,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     " by hand: restore them. Or let these customers reconnect.",
     "secrets-unbound": "Run: manage.py opentrain_rotate_keys",
     "revocation-broken": "Trainers may keep access after it ends. Fix the adapter before the next contract ends.",
+    "left-behind": "Look at each, and remove on this site what the trainers made. It is named for 30 days.",
     # The doctor itself
     "examination-failed": "This part could not be examined, the others were. Fix the error.",
 }
