@@ -9,7 +9,18 @@ from django.urls import include, path, re_path
 
 from django_opentrain.api.urls import nothing_here
 from django_opentrain.api.urls import urlpatterns as api_urlpatterns
-from django_opentrain.web.views import actions, assets, connect, contracts, health, home, passwords, receiver
+from django_opentrain.web.views import (
+    actions,
+    assets,
+    connect,
+    contracts,
+    days,
+    downloads,
+    health,
+    home,
+    passwords,
+    receiver,
+)
 
 app_name = "opentrain"
 
@@ -39,6 +50,11 @@ urlpatterns = [
     path("grants/<int:pk>/invite/", actions.invite, name="invite"),
     path("contracts/", contracts.index, name="contracts"),
     path("contracts/<int:pk>/", contracts.detail, name="contract"),
+    path("contracts/<int:pk>/days.csv", downloads.contract, name="contract-csv"),
+    path("contracts/<int:pk>/days/<str:day>/", days.detail, name="day"),
+    path("contracts/<int:pk>/days/<str:day>/entries.csv", downloads.entries, name="day-csv"),
+    path("contracts/days/", downloads.choose, name="download"),
+    path("contracts/days.csv", downloads.days, name="days-csv"),
     path("set-password/done/", passwords.done, name="set-password-done"),
     path("set-password/<uidb64>/<token>/", passwords.set_password, name="set-password"),
     path("assets/<str:digest>/<str:name>", assets.serve, name="asset"),

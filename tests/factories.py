@@ -10,7 +10,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -29,6 +29,7 @@ from django_opentrain.models import (
     TrainerAccount,
     WebhookEndpoint,
     WebhookEvent,
+    WorkEntry,
 )
 from django_opentrain.platform import catalog
 
@@ -182,3 +183,22 @@ def make_usage(contract: Contract, work_date: date | None = None, **values: Any)
     day = work_date or date(2026, 1, 1) + timedelta(days=next(_numbers) % 300)
     defaults = {"total_seconds": 3600, "tasks_completed": 12, "labels_completed": 40}
     return DailyUsage.objects.create(contract=contract, work_date=day, **{**defaults, **values})
+
+
+def make_work(grant: AccessGrant, at: datetime, **values: Any) -> WorkEntry:
+    """What the trainer of this grant did; they had access for a year."""
+    defaults = {
+        "key": f"key {next(_numbers)}",
+        "tenant": grant.tenant,
+        "opentrain_user_id": grant.participant.opentrain_user_id,
+        "external_project_id": grant.external_project_id,
+        "object_id": f"task {next(_numbers)}",
+        "kind": WorkEntry.Kind.SUBMITTED,
+        "at": at,
+        "duration": timedelta(minutes=5),
+        "tasks": 1,
+        "labels": 3,
+        "access_since": at - timedelta(days=365),
+        "observed_at": at,
+    }
+    return WorkEntry.objects.create(**{**defaults, **values})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django import template
@@ -115,6 +115,14 @@ def hours(seconds: int | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds // 3600}:{seconds % 3600 // 60:02}"
+
+
+@register.filter
+def clock(time: timedelta) -> str:
+    """A duration to the second: ``0:04:37``."""
+    seconds = int(abs(time).total_seconds())
+    sign = "\u2212" if time < timedelta(0) and seconds else ""
+    return f"{sign}{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,11 @@ from django_opentrain.crypto import SecretStr
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import ProjectLink
 from django_opentrain.services.connect import MAX_TOKEN
+
+
+def _day_widget() -> forms.DateInput:
+    """The browser's own field for days, which takes and sends ISO dates in every language."""
+    return forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
 
 
 class TokenForm(forms.Form):
@@ -88,3 +94,16 @@ class LinkSettingsForm(forms.Form):
             "Only once hours are no longer tracked elsewhere, and only if they were not: else they may be paid twice."
         ),
     )
+
+
+class PeriodForm(forms.Form):
+    """From one day to another, both included."""
+
+    since = forms.DateField(label=_("From"), input_formats=["%Y-%m-%d"], widget=_day_widget())
+    until = forms.DateField(label=_("Until"), input_formats=["%Y-%m-%d"], widget=_day_widget())
+
+    def clean(self) -> dict[str, Any]:
+        days: dict[str, Any] = self.cleaned_data
+        if len(days) == 2 and days["since"] > days["until"]:
+            self.add_error("until", _("This day is before the first."))
+        return days

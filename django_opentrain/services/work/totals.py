@@ -45,9 +45,8 @@ class _Sum(NamedTuple):
 
     @classmethod
     def of(cls, counted: Any, tasks: Any, labels: Any) -> _Sum:
-        """Of a database's sums, None where nothing was added: PostgreSQL's intervals, others' microseconds."""
-        time = counted if isinstance(counted, timedelta) else timedelta(microseconds=int(counted or 0))
-        return cls(time // _SECOND, int(tasks or 0), int(labels or 0))
+        """Of a database's sums, None where nothing was added."""
+        return cls(duration_of(counted) // _SECOND, int(tasks or 0), int(labels or 0))
 
     def plus(self, other: _Sum) -> _Sum:
         return _Sum(*map(sum, zip(self, other, strict=True)))
@@ -57,13 +56,18 @@ class _Sum(NamedTuple):
         return _Sum(*(min(number, 0) for number in self))
 
 
+def duration_of(value: Any) -> timedelta:
+    """What a database makes of durations in an expression: PostgreSQL intervals, others microseconds."""
+    return value if isinstance(value, timedelta) else timedelta(microseconds=int(value or 0))
+
+
 def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
     """The totals of each trainer's day with entries from ``since`` to ``until``, both included.
 
     Zeros where another contract pays for all of them. What counter-entries take off a later day depends on the days
     before it: begin with the contract's first.
     """
-    hours = _hours(contract)
+    hours = hours_of(contract)
     if not hours:
         return
     by_worker: defaultdict[str, dict[date, _Sum]] = defaultdict(dict)
@@ -73,18 +77,10 @@ def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsag
         yield from _without_debts(worker, days)
 
 
-def entries(contract: Contract, since: date, until: date) -> list[WorkEntry]:
-    """The entries behind the totals of these days, in order, each with the time that it ``counted``."""
-    hours = _hours(contract)
-    if not hours:
-        return []
-    return [row for row in _candidates(hours, since, until).order_by("at", "pk") if row.mine]
-
-
 # ----------------------------------------------------------------------------------------------
 
 
-def _hours(contract: Contract) -> dict[Place, list[Hours]]:
+def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
     """By place of work: the times during which this contract pays for it."""
     places = _places(AccessGrant.objects.filter(contract=contract))
     if not places:
@@ -124,21 +120,28 @@ def span_of(contract: Contract) -> Span:
     return Span(contract=contract.pk, begin=begin, end=max(begin, end))
 
 
-def _candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:
+def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:
     """All entries of these trainers on these days, and those shortly before them.
 
     ``here`` are those of these places and days, ``mine`` those of them that the contract pays.
     """
     begin, end = day_bounds(since, until)
-    places, paid_here = Q(pk__in=()), Q(pk__in=())
-    for place, pieces in hours.items():
+    places = Q(pk__in=())
+    for place in hours:
         places |= Q(**place._asdict())
-        for piece in pieces:
-            paid_here |= Q(**place._asdict()) & piece.condition("at")
     asked = Q(at__gte=begin)
     trainers = {place.opentrain_user_id for place in hours}
     rows = WorkEntry.objects.filter(opentrain_user_id__in=trainers).counted(begin, end)
-    return rows.annotate(**{_HERE: _truth(asked & places), _MINE: _truth(asked & paid_here)})
+    return rows.annotate(**{_HERE: _truth(asked & places), _MINE: _truth(asked & paid_by(hours))})
+
+
+def paid_by(hours: dict[Place, list[Hours]]) -> Q:
+    """Entries that the contract pays whose hours these are."""
+    found = Q(pk__in=())
+    for place, pieces in hours.items():
+        for piece in pieces:
+            found |= Q(**place._asdict()) & piece.condition("at")
+    return found
 
 
 def _truth(condition: Q) -> Case:
@@ -148,7 +151,7 @@ def _truth(condition: Q) -> Case:
 def _sums(hours: dict[Place, list[Hours]], since: date, until: date) -> Iterator[tuple[str, date, _Sum]]:
     """The sums of each trainer's days, added up in the database: there may be many entries."""
     connection = connections[alias()]
-    rows = _candidates(hours, since, until).annotate(day=day_of("at", since, until)).order_by()
+    rows = candidates(hours, since, until).annotate(day=day_of("at", since, until)).order_by()
     columns = ("opentrain_user_id", "day", "counted", "tasks", "labels", "here", "mine")
     entries, params = rows.values(*columns).query.get_compiler(using=connection.alias).as_sql()
     worker, day, *amounts, here, mine = map(connection.ops.quote_name, columns)

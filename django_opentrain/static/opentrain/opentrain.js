@@ -1,6 +1,10 @@
 // Optional: every page works without it. A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  // What is asked for by GET changes nothing, and may be a download, which leaves the page as it is.
+  if (form.method === "get") {
+    return;
+  }
   if (form.dataset.sent) {
     event.preventDefault();
     return;

@@ -15,6 +15,7 @@ from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
 from django_opentrain.web.presenters.contracts import with_trainers
+from django_opentrain.web.presenters.work import Names, day_lines
 
 PER_PAGE: Final = 25
 DAYS_PER_PAGE: Final = 31
@@ -51,6 +52,7 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     context = {
         "contract": contract,
         "page": page,
+        "days": day_lines(page.object_list, Names(contract)),
         "notice": notice(request),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists(),
         "sends_first_login": get_adapter().sends_first_login,
