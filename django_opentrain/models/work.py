@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import models
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Max, RowRange, Value, When, Window
@@ -20,6 +20,13 @@ _NOTHING: Final = timedelta(0)
 #: What ``counted()`` adds to each entry.
 _COUNTED: Final = "counted"
 _CLAIMED_UNTIL: Final = "claimed_until"
+
+
+class _RowsBefore(RowRange):
+    """All rows before this one: ``RowRange(end=-1)``, which Django refuses before 5.1."""
+
+    def window_frame_start_end(self, connection: Any, start: Any, end: Any) -> Any:
+        return connection.ops.UNBOUNDED_PRECEDING, f"1 {connection.ops.PRECEDING}"
 
 
 class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
@@ -40,7 +47,7 @@ class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
             Max(Case(When(duration__gt=_NOTHING, then="at"))),
             partition_by="opentrain_user_id",
             order_by=[F("at").asc(), F("pk").asc()],
-            frame=RowRange(start=None, end=-1),
+            frame=_RowsBefore(),
         )
         begin = Greatest("access_since", Coalesce("claimed_until", "access_since"))
         free = ExpressionWrapper(F("at") - begin, output_field=DurationField())
