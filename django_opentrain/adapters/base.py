@@ -201,6 +201,8 @@ class OpenTrainAdapter:
     #: The dotted path of a function without arguments that is called once when the site starts, in every process: it
     #: connects whatever observes work. Optional.
     observer = ""
+    #: The dotted path of the middleware by which that observer knows who acts; a system check asks for it.
+    observer_middleware = ""
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``.

@@ -6,19 +6,16 @@ finds its models by name, once the site runs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import Count, Q
 
-from django_opentrain.adapters.base import DayUsage, Project, day_bounds, day_of
+from django_opentrain.adapters.base import Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
-from django_opentrain.models import AccessGrant, Contract
+from django_opentrain.models import AccessGrant
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
@@ -27,11 +24,13 @@ if TYPE_CHECKING:
 #: One of doccano's models by its name, such as ``projects.Member``. Any: doccano has no types.
 model: Callable[[str], Any] = apps.get_model
 
-_LABELS: Final = ("BoundingBox", "Category", "Relation", "Segmentation", "Span", "TextLabel")
-
 
 class DoccanoAdapter(DjangoUsersAdapter):
     """Each user manages the hires for the projects that they administer; trainers become annotators of these."""
+
+    observes_work = True
+    observer = "django_opentrain.observers.doccano.connect"
+    observer_middleware = "django_opentrain.middleware.acting_user"
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         """This user, if they administer a project."""
@@ -68,29 +67,6 @@ class DoccanoAdapter(DjangoUsersAdapter):
         """Whether the user has a role in the project, which doccano requires."""
         return bool(_members(user, grant).exists())
 
-    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        """Examples by the day on which they were confirmed, labels by the day on which they were created.
-
-        doccano measures no time.
-        """
-        # A set: a project may have been linked more than once.
-        granted = {
-            (grant.external_project_id, grant.host_user_ref)
-            for grant in contract.grants.exclude(host_user_ref="").select_related("link")
-        }
-        span = since, until
-        tasks = _per_day("examples.ExampleState", "confirmed_by", "confirmed_at", granted, *span)
-        labels: Counter[tuple[str, date]] = Counter()
-        for kind in _LABELS:
-            labels.update(_per_day(f"labels.{kind}", "user", "created_at", granted, *span))
-        for worker, day in {*tasks, *labels}:
-            yield DayUsage(
-                work_date=day,
-                worker_id=worker,
-                tasks_completed=tasks[worker, day],
-                labels_completed=labels[worker, day],
-            )
-
 
 def _role(setting: str) -> str:
     """The name that this doccano's settings give the role."""
@@ -105,21 +81,3 @@ def _projects_of(tenant: str) -> Any:
 def _members(user: AbstractUser, grant: AccessGrant) -> Any:
     """The user's one role in the grant's project, or none."""
     return model("projects.Member").objects.filter(user=user.pk, project=int(grant.external_project_id))
-
-
-def _per_day(
-    kind: str, who: str, when: str, granted: Iterable[tuple[str, str]], since: date, until: date
-) -> Counter[tuple[str, date]]:
-    """How many rows of ``kind`` each trainer created on each day, in the projects of ``granted``."""
-    by_trainers = Q(pk__in=())
-    for project, user in granted:
-        by_trainers |= Q(**{"example__project": project, who: user})
-    begin, end = day_bounds(since, until)
-    created = Q(**{f"{when}__gte": begin, f"{when}__lt": end})
-    worker = f"{who}__opentrain_account__opentrain_user_id"
-    day = day_of(when, since, until)
-    work = model(kind).objects.filter(by_trainers, created)
-    rows = work.annotate(day=day).order_by("day").values("day", worker)
-    return Counter(
-        {(row[worker] or "", row["day"]): row["count"] for row in rows.annotate(count=Count("pk"))}
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
@@ -47,7 +48,15 @@ def _missing_methods(adapter: type[OpenTrainAdapter]) -> list[CheckMessage]:
         text = f"{adapter.__qualname__} lacks {', '.join(missing)}."
         return [error(10, text, "Implement these methods: only the host can.")]
     default = import_string(SETTINGS["ADAPTER"].default)
-    return [*_projects(adapter, default), *_user_model()] if issubclass(adapter, default) else []
+    of_users = [*_projects(adapter, default), *_user_model()] if issubclass(adapter, default) else []
+    return [*_middleware(adapter), *of_users]
+
+
+def _middleware(adapter: type[OpenTrainAdapter]) -> Iterator[CheckMessage]:
+    needed = adapter.observer_middleware
+    if needed and needed not in settings.MIDDLEWARE:
+        text = f"{adapter.__qualname__} observes work, and MIDDLEWARE lacks {needed}: no work is recorded."
+        yield error(33, text, "Add it to MIDDLEWARE, anywhere.")
 
 
 def _projects(adapter: type[OpenTrainAdapter], default: type) -> Iterator[CheckMessage]:

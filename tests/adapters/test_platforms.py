@@ -8,6 +8,7 @@ import pytest
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.checks.adapter import check_adapter
+from django_opentrain.services.work import observers
 
 
 @pytest.mark.parametrize(
@@ -19,5 +20,7 @@ from django_opentrain.checks.adapter import check_adapter
 )
 def test_they_can_be_named_without_their_platform(settings: Any, path: str) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": path}
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django_opentrain.middleware.acting_user"]
     assert check_adapter() == []
+    observers.connect()
     assert type(get_adapter()).__name__ == path.rpartition(".")[2]

@@ -62,6 +62,13 @@ class SilentAdapter(Adapter):
     sends_first_login = False
 
 
+class ObservingAdapter(Adapter):
+    """One whose observer has to know who acts."""
+
+    observes_work = True
+    observer_middleware = "django_opentrain.middleware.acting_user"
+
+
 class HalfAnAdapter(OpenTrainAdapter):
     """Only the beginning of one."""
 
@@ -286,6 +293,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
         ["https://annotate.example.com/opentrain", "https://annotate.example.com/opentrain/"],
     ),
     ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
+    ("E033", "ADAPTER", [f"{HERE}.ObservingAdapter"]),
     ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
     ("W002", "READ_TIMEOUT", [60]),
     ("W003", "ADAPTER", [REMOVE]),
@@ -515,6 +523,12 @@ def test_the_chosen_mailer_is_judged(settings: Any) -> None:
     assert ids() == ["W015"]
     del settings.MAILERS
     assert ids() == ["W015"]
+
+
+def test_an_observer_with_its_middleware_is_fine(settings: Any) -> None:
+    use(settings, "ADAPTER", f"{HERE}.ObservingAdapter")
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, ObservingAdapter.observer_middleware]
+    assert ids() == []
 
 
 def test_a_similar_key_is_proposed(settings: Any) -> None:

@@ -148,6 +148,24 @@ class TestObserve:
         shown = work.entries(maria.contract, linked.today, linked.today)
         assert [entry.kind for entry in shown] == [Kind.SUBMITTED, Kind.UPDATED, Kind.REMOVED]
 
+    def test_many_removals_are_few_statements(self, maria: Hire) -> None:
+        for number in range(3):
+            act(maria, Kind.SUBMITTED, object_id=f"t{number}", tasks=1)
+            act(maria, Kind.UPDATED, object_id=f"t{number}", labels=1)
+        with CaptureQueriesContext(connection) as queries:
+            assert work.note_removal("p1", *(f"t{number}" for number in range(1, 1_001))) == 2
+        assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
+        assert totals(maria) == [(0, 3, 3)]
+
+    def test_a_project_that_is_removed_is_noted_once(self, linked: OpenTrain, maria: Hire) -> None:
+        for number in range(3):
+            act(maria, Kind.SUBMITTED, object_id=f"t{number}", tasks=1)
+        assert work.note_removal("p2") == 0
+        assert work.note_removal("p1") == 1
+        assert totals(maria) == [(0, 3, 0)]
+        *_others, last = work.entries(maria.contract, linked.today, linked.today)
+        assert (last.kind, last.object_id) == (Kind.REMOVED, "")
+
 
 class TestTime:
     """What two actions claim counts once, and nothing from before the access."""

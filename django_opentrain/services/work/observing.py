@@ -36,6 +36,8 @@ _MOST: Final = 10**9
 #: As ``tasks`` or ``labels``: all that this trainer's work on the object has brought.
 TAKE_BACK: Final = -_MOST
 _A_DAY: Final = timedelta(days=1)
+#: So many objects in one statement.
+_BATCH: Final = 500
 
 
 def observe(
@@ -86,26 +88,35 @@ def observe(
         return False
 
 
-def note_removal(external_project_id: object, object_id: object) -> int:
-    """Record that others have removed an object: it changes nothing of the trainers' work on it, and is shown.
+def note_removal(external_project_id: object, *object_ids: object) -> int:
+    """Record that others have removed objects: it changes nothing of the trainers' work on them, and is shown.
 
-    Returns for how many trainers. Part of the caller's transaction; never raises: what fails is logged.
+    The project itself, if none is named. Returns how many entries that makes: one for each trainer and object.
+    Part of the caller's transaction; never raises: what fails is logged.
     """
-    now = timezone.now()
     try:
-        worked = WorkEntry.objects.filter(
-            external_project_id=_exact(external_project_id), object_id=_exact(object_id)
-        )
-        last = worked.filter(opentrain_user_id=OuterRef("opentrain_user_id")).order_by("-pk").values("pk")[:1]
-        values = {name: F(name) for name in ("external_project_id", "object_id", *_WHOSE)}
-        key = Concat(Value(f"{uuid.uuid4().hex} "), Cast("pk", CharField()))
-        noted = {"key": key, "kind": Kind.REMOVED, "at": now, "observed_at": now}
-        return _insert(worked.filter(pk=Subquery(last)), {**values, **noted})
+        worked = WorkEntry.objects.filter(external_project_id=_exact(external_project_id))
+        ids = [_exact(each) for each in object_ids]
+        if not ids:
+            return _note(worked, worked, object_id="")
+        same = worked.filter(object_id=OuterRef("object_id"))
+        batches = (ids[begin : begin + _BATCH] for begin in range(0, len(ids), _BATCH))
+        return sum(_note(worked.filter(object_id__in=batch), same) for batch in batches)
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - the host's request goes on
         _log("A removal", external_project_id, error)
         return 0
+
+
+def _note(worked: QuerySet[WorkEntry], same: QuerySet[WorkEntry], **values: str) -> int:
+    """A note after the last entry of each trainer on the ``same`` object."""
+    last = same.filter(opentrain_user_id=OuterRef("opentrain_user_id")).order_by("-pk").values("pk")[:1]
+    now = timezone.now()
+    kept = {name: F(name) for name in ("external_project_id", "object_id", *_WHOSE)}
+    key = Concat(Value(f"{uuid.uuid4().hex} "), Cast("pk", CharField()))
+    noted = {"key": key, "kind": Kind.REMOVED, "at": now, "observed_at": now}
+    return _insert(worked.filter(pk=Subquery(last)), {**kept, **noted, **values})
 
 
 def _log(what: str, external_project_id: object, error: Exception) -> None:

@@ -1,0 +1,1 @@
+"""What observes the work on platforms: their adapters name it as ``observer``."""
