@@ -20,6 +20,7 @@ from django_opentrain.web.views import (
     home,
     passwords,
     receiver,
+    trainer,
 )
 
 app_name = "opentrain"
@@ -55,6 +56,11 @@ urlpatterns = [
     path("contracts/<int:pk>/days/<str:day>/entries.csv", downloads.entries, name="day-csv"),
     path("contracts/days/", downloads.choose, name="download"),
     path("contracts/days.csv", downloads.days, name="days-csv"),
+    path("work/", trainer.index, name="work"),
+    path("work/<int:pk>/", trainer.contract, name="work-contract"),
+    path("work/<int:pk>/days.csv", trainer.contract_csv, name="work-contract-csv"),
+    path("work/<int:pk>/days/<str:day>/", trainer.day, name="work-day"),
+    path("work/<int:pk>/days/<str:day>/entries.csv", trainer.day_csv, name="work-day-csv"),
     path("set-password/done/", passwords.done, name="set-password-done"),
     path("set-password/<uidb64>/<token>/", passwords.set_password, name="set-password"),
     path("assets/<str:digest>/<str:name>", assets.serve, name="asset"),

@@ -156,6 +156,14 @@ class OpenTrainAdapter:
         """
         return None
 
+    def account_key(self, request: HttpRequest) -> str | None:
+        """Your key of the account of this request's user, as ``grant_access`` returns it; None if they have none.
+
+        By it trainers are recognised who have access, for the page that shows them their own work. By default the
+        user's primary key.
+        """
+        return str(request.user.pk)
+
     def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
         """The one account that has the Work Email of ``grant.participant`` and may become theirs. Optional.
 

@@ -71,6 +71,7 @@ def send(user: AbstractUser, url: SecretStr) -> bool:
     context = {
         "user": user,
         "url": url,
+        "work_url": conf.view_url("work"),
         "site": urlsplit(conf.public_url).netloc,
         "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,
     }

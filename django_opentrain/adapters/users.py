@@ -61,6 +61,10 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """Raises ``ImproperlyConfigured``: only the site knows its projects."""
         raise ImproperlyConfigured(_NO_PROJECTS)
 
+    def account_key(self, request: HttpRequest) -> str | None:
+        """None: whose account is a trainer's is remembered, also once their access has ended."""
+        return None
+
     # What access is ---------------------------------------------------------------------------
 
     def project_group(self, tenant: str, external_project_id: str) -> Group:

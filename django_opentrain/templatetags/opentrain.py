@@ -13,6 +13,7 @@ from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.models import Contract, ProjectLink
 from django_opentrain.web.presenters import budgets
 from django_opentrain.web.presenters.connection import describe
+from django_opentrain.web.trainers import trainer_of
 
 register = template.Library()
 
@@ -45,3 +46,16 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
         "request": request,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.inclusion_tag("opentrain/parts/my_work.html", takes_context=True)
+def opentrain_my_work(context: Context) -> dict[str, Any]:
+    """A link to the page on which a trainer sees their own hours; nothing for other users.
+
+    Needs the ``request`` context processor. Its class is ``opentrain-my-work``; the style is the page's.
+    """
+    request: HttpRequest = context["request"]
+    try:
+        return {"show": request.user.is_authenticated and trainer_of(request) is not None}
+    except AdapterError:
+        return {"show": False}

@@ -68,6 +68,12 @@ def budget(contract: Contract) -> budgets.BudgetStatus:
 
 
 @register.filter
+def budget_left(contract: Contract) -> str:
+    """What is left of a contract's budget."""
+    return budgets.left(contract)
+
+
+@register.filter
 def access_state(grant: AccessGrant) -> Status:
     """The status of a trainer's access."""
     return access.describe(grant)

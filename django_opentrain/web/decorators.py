@@ -29,6 +29,7 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 from django_opentrain.web.error_pages import error_page
+from django_opentrain.web.trainers import Trainer, trainer_of
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=Model)
@@ -36,6 +37,8 @@ M = TypeVar("M", bound=Model)
 View = Callable[..., HttpResponseBase]
 #: A view of a customer's page: the request, then the tenant for whom its user acts.
 CustomerView = Callable[Concatenate[HttpRequest, str, P], HttpResponseBase]
+#: A view of a trainer's page: the request, then its user as a trainer.
+TrainerView = Callable[Concatenate[HttpRequest, Trainer, P], HttpResponseBase]
 
 
 def content_security_policy() -> str:
@@ -106,14 +109,42 @@ def customer_page(
     return decorate
 
 
-def ask_to_log_in(request: HttpRequest) -> HttpResponse:
+def trainer_page(*methods: str) -> Callable[[TrainerView[P]], View]:
+    """A page for trainers. The view gets the trainer after the request, and may raise ``EXPECTED``.
+
+    :param methods: the HTTP methods that it answers; HEAD comes with GET.
+    """
+
+    def decorate(view: TrainerView[P]) -> View:
+        @protected
+        @require_http_methods([*methods, "HEAD"] if "GET" in methods else [*methods])
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return ask_to_log_in(request, home="opentrain:work")
+            try:
+                trainer = trainer_of(request)
+                if trainer is None:
+                    return render(request, "opentrain/no_work.html", status=404)
+                return view(request, trainer, *args, **kwargs)
+            except Http404:
+                return render(request, "opentrain/no_work.html", {"trainer": True}, status=404)
+            except EXPECTED as error:
+                return error_page(request, error, back=reverse("opentrain:work"))
+
+        return guarded
+
+    return decorate
+
+
+def ask_to_log_in(request: HttpRequest, home: str = "opentrain:home") -> HttpResponse:
     """The way to the login page, and back again.
 
     Not a redirect for a form that was sent: our policy would stop one that goes on to another site's single
     sign-on, without a word.
     """
     is_form = request.method not in ("GET", "HEAD")
-    url = login_url(reverse("opentrain:home") if is_form else request.get_full_path())
+    url = login_url(reverse(home) if is_form else request.get_full_path())
     if url and not is_form:
         return HttpResponseRedirect(url)
     return render(request, "opentrain/signed_out.html", {"login_url": url}, status=403)

@@ -32,6 +32,7 @@ def test_a_new_account_gets_a_link_by_mail(adapter: DjangoUsersAdapter, make_gra
     assert f"username: {EMAIL}" in message.body
     assert "expires after 3 days" in message.body
     assert re.search(r"^  https://annotate\.example/\S+$", str(message.body), re.MULTILINE)
+    assert "\n  https://annotate.example/opentrain/work/\n" in message.body
 
 
 def test_the_link_is_good_for_this_user(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:

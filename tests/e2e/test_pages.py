@@ -152,7 +152,7 @@ def test_a_trainer_from_the_mail_to_the_project(site: str) -> None:
         hire("maria")
         ProjectLink.objects.update(external_project_url=f"{site}/projects/signs/")
         invitations.send_due()
-        (link,) = re.findall(r"https?://\S+", str(mail.outbox[0].body))
+        link, _work = re.findall(r"https?://\S+", str(mail.outbox[0].body))
         browser.open(link)
         check(browser)
         browser.fill("New password", PASSWORD)

@@ -58,6 +58,21 @@ def describe(contract: Contract) -> BudgetStatus:
     )
 
 
+def left(contract: Contract) -> str:
+    """What is left of a funded budget; "" where that isn't known, or doesn't depend on the work done."""
+    if contract.payment_type == catalog.FIXED_PRICE or not contract.funded_volume:
+        return ""
+    volume = contract.remaining_volume
+    if volume is None:
+        volume = contract.funded_volume - (contract.consumed_volume or Decimal(0))
+    amount = {"left": _amount(max(volume, Decimal(0)))}
+    if contract.payment_type == catalog.PAY_PER_HOUR:
+        return _("%(left)s funded hours are left.") % amount
+    if contract.payment_type == catalog.PAY_PER_LABEL:
+        return _("%(left)s funded labels are left.") % amount
+    return _("%(left)s are left.") % amount
+
+
 def _volume_text(contract: Contract) -> str:
     if contract.payment_type == catalog.PAY_PER_HOUR:
         return _("%(used)s of %(funded)s funded hours used (%(percent)s)")

@@ -41,8 +41,10 @@ class TrainerChoice:
 def detail(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """All trainers of the contract, or ``?trainer=`` one."""
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)
-    trainer = request.GET.get("trainer", "")
-    context = page_of_day(request, contract, parsed_day(day), trainer)
+    trainer_id = request.GET.get("trainer", "")
+    if trainer_id not in Names(contract).trainers:
+        trainer_id = ""
+    context = page_of_day(request, contract, parsed_day(day), trainer_id)
     return render(request, "opentrain/day.html", context)
 
 
@@ -60,7 +62,6 @@ def parsed_day(text: str) -> date:
 def page_of_day(request: HttpRequest, contract: Contract, day: date, trainer_id: str = "") -> dict[str, Any]:
     """What the page says of the day, in a fixed number of queries. ``trainer_id``: of this trainer alone."""
     names = Names(contract)
-    trainer_id = trainer_id if trainer_id in names.trainers else ""
     entries = work.entries(contract, day, day, worker_id=trainer_id)
     page = Paginator(entries, ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
     rows = days_of(contract, trainer_id).filter(work_date=day).order_by("worker_id")[:MAX_TRAINERS]

@@ -19,7 +19,7 @@ from django_opentrain.web.presenters.contracts import with_trainers
 from django_opentrain.web.presenters.downloads import DAY_COLUMNS, ENTRY_COLUMNS, day_rows, entry_rows
 from django_opentrain.web.presenters.work import Names
 from django_opentrain.web.spreadsheets import Row, download
-from django_opentrain.web.views.days import parsed_day
+from django_opentrain.web.views.days import days_of, parsed_day
 
 #: Rows that are read at once.
 BATCH: Final = 500
@@ -50,9 +50,7 @@ def days(request: HttpRequest, tenant: str) -> HttpResponse:
 @customer_page("GET")
 def contract(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """All days of one contract."""
-    row = owned(Contract.objects.all(), tenant, pk)
-    rows = DailyUsage.objects.filter(contract=row)
-    return download(f"opentrain-contract-{row.pk}-days", DAY_COLUMNS, _day_batches(rows))
+    return days_of_contract(owned(Contract.objects.all(), tenant, pk))
 
 
 @customer_page("GET")
@@ -60,6 +58,12 @@ def entries(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpRespons
     """The actions of one day of a contract."""
     row = owned(with_trainers(Contract.objects.all()), tenant, pk)
     return entries_of_day(row, parsed_day(day))
+
+
+def days_of_contract(row: Contract, trainer_id: str = "") -> HttpResponse:
+    """All days of a contract; ``trainer_id``: of this trainer alone."""
+    batches = _day_batches(days_of(row, trainer_id))
+    return download(f"opentrain-contract-{row.pk}-days", DAY_COLUMNS, batches)
 
 
 def entries_of_day(row: Contract, day: date, trainer_id: str = "") -> HttpResponse:

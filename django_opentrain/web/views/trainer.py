@@ -1,0 +1,101 @@
+"""The trainer's own pages: the hours that their customers see, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import BigIntegerField, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.services import usage
+from django_opentrain.web.decorators import trainer_page
+from django_opentrain.web.notices import notice
+from django_opentrain.web.presenters.contracts import with_trainers
+from django_opentrain.web.presenters.work import Names, day_lines
+from django_opentrain.web.trainers import Trainer
+from django_opentrain.web.views.contracts import DAYS_PER_PAGE, PER_PAGE
+from django_opentrain.web.views.days import days_of, page_of_day, parsed_day
+from django_opentrain.web.views.downloads import days_of_contract, entries_of_day
+
+
+@trainer_page("GET")
+def index(request: HttpRequest, trainer: Trainer) -> HttpResponse:
+    """Their contracts, the active ones first, with today's work."""
+    rows = with_trainers(trainer.contracts()).order_by("status", "-pk")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    days = _today(trainer, list(page))
+    context = {
+        "page": page,
+        "contracts": [(each, days.get(each.pk), _projects(each, trainer)) for each in page],
+        "today": usage.today(),
+    }
+    return render(request, "opentrain/work.html", context)
+
+
+@trainer_page("GET")
+def contract(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
+    """One contract: what is left of its budget, and each day's work of theirs."""
+    row = _own(trainer, pk)
+    days = days_of(row, trainer.opentrain_user_id).order_by("-work_date")
+    page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "contract": row,
+        "page": page,
+        "days": day_lines(page.object_list, Names(row)),
+        "projects": _projects(row, trainer),
+        "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=row.pk)).exists(),
+        "own": True,
+        "notice": notice(request),
+    }
+    return render(request, "opentrain/work_contract.html", context)
+
+
+@trainer_page("GET")
+def day(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpResponse:
+    """One day, with each action of theirs."""
+    context = page_of_day(request, _own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
+    # Of others under the same contract, nothing.
+    shown: dict[str, Any] = {**context, "trainers": [], "many": False, "keep": "", "own": True}
+    return render(request, "opentrain/work_day.html", shown)
+
+
+@trainer_page("GET")
+def contract_csv(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
+    """All of their days under one contract."""
+    return days_of_contract(_own(trainer, pk), trainer.opentrain_user_id)
+
+
+@trainer_page("GET")
+def day_csv(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpResponse:
+    """Their actions of one day."""
+    return entries_of_day(_own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
+
+
+def _own(trainer: Trainer, pk: int) -> Contract:
+    """Another trainer's contract is not found."""
+    if pk > BigIntegerField.MAX_BIGINT:
+        raise Http404
+    found: Contract = get_object_or_404(with_trainers(trainer.contracts()), pk=pk)
+    return found
+
+
+def _today(trainer: Trainer, contracts: list[Contract]) -> dict[int, DailyUsage]:
+    """By contract: what they have done today. One query."""
+    hired = [each.pk for each in contracts if usage.normal_worker(each, trainer.opentrain_user_id) == ""]
+    others = [each.pk for each in contracts if each.pk not in hired]
+    own = Q(contract__in=hired, worker_id="") | Q(contract__in=others, worker_id=trainer.opentrain_user_id)
+    rows = DailyUsage.objects.filter(own, work_date=usage.today())
+    return {row.contract_id: row for row in rows}
+
+
+def _projects(contract: Contract, trainer: Trainer) -> list[str]:
+    """The names of the projects that they work in under this contract."""
+    own = [
+        each
+        for each in contract.grants.all()
+        if each.participant.opentrain_user_id == trainer.opentrain_user_id
+    ]
+    return list(dict.fromkeys(str(each.link) for each in own))
