@@ -196,6 +196,14 @@ class OpenTrainSettings:
         whole_number(31, 36_500, of="days"),
         default=400,
     )
+    idle_seconds = Setting(
+        34,
+        int,
+        "Seconds without any input after which [the timer](hours.md#a-timer-for-hosts-that-measure-no-time) takes a"
+        " trainer to be away.",
+        whole_number(10, 600, of="seconds"),
+        default=60,
+    )
     removal_breaker = Setting(
         21,
         float,

@@ -20,6 +20,7 @@ from django_opentrain.web.views import (
     home,
     passwords,
     receiver,
+    timer,
     trainer,
 )
 
@@ -63,5 +64,6 @@ urlpatterns = [
     path("work/<int:pk>/days/<str:day>/entries.csv", trainer.day_csv, name="work-day-csv"),
     path("set-password/done/", passwords.done, name="set-password-done"),
     path("set-password/<uidb64>/<token>/", passwords.set_password, name="set-password"),
+    path("timer/", timer.timer, name="timer"),
     path("assets/<str:digest>/<str:name>", assets.serve, name="asset"),
 ]

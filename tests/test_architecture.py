@@ -45,7 +45,7 @@ ALLOWED = {
     "permissions": set(),
     "services": BELOW_SERVICES,
     "observers": EDGE,
-    "middleware": BASICS,
+    "middleware": EDGE | {"web"},
     "web": EDGE,
     "api": EDGE,
     "templatetags": EDGE | {"web"},

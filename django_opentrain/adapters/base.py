@@ -212,6 +212,13 @@ class OpenTrainAdapter:
     #: The dotted path of the middleware by which that observer knows who acts; a system check asks for it.
     observer_middleware = ""
 
+    def project_of_path(self, path: str) -> str | None:
+        """The project in which a trainer works on the page at this path; None for other pages. Optional.
+
+        For ``django_opentrain.middleware.timer``, on sites whose pages change without being loaded.
+        """
+        return None
+
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
         """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``.
 

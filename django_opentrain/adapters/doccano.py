@@ -6,8 +6,9 @@ finds its models by name, once the site runs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.conf import settings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 #: One of doccano's models by its name, such as ``projects.Member``. Any: doccano has no types.
 model: Callable[[str], Any] = apps.get_model
 
+_PROJECT_PAGE: Final = re.compile(r"/projects/([1-9][0-9]{0,17})(?:/|$)")
+
 
 class DoccanoAdapter(DjangoUsersAdapter):
     """Each user manages the hires for the projects that they administer; trainers become annotators of these."""
@@ -31,6 +34,11 @@ class DoccanoAdapter(DjangoUsersAdapter):
     observes_work = True
     observer = "django_opentrain.observers.doccano.connect"
     observer_middleware = "django_opentrain.middleware.acting_user"
+
+    def project_of_path(self, path: str) -> str | None:
+        """The project of doccano's own pages, which begin with ``/projects/<id>/``."""
+        found = _PROJECT_PAGE.match(path)
+        return found[1] if found else None
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         """This user, if they administer a project."""

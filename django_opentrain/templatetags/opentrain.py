@@ -7,12 +7,14 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.template.context import Context
+from django.utils.safestring import SafeString
 
 from django_opentrain.adapters import AdapterError, get_adapter
 from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.models import Contract, ProjectLink
 from django_opentrain.web.presenters import budgets
 from django_opentrain.web.presenters.connection import describe
+from django_opentrain.web.timer import script_tag
 from django_opentrain.web.trainers import trainer_of
 
 register = template.Library()
@@ -59,3 +61,12 @@ def opentrain_my_work(context: Context) -> dict[str, Any]:
         return {"show": request.user.is_authenticated and trainer_of(request) is not None}
     except AdapterError:
         return {"show": False}
+
+
+@register.simple_tag
+def opentrain_timer(project_id: object) -> SafeString:
+    """The timer, which measures the trainer's active time in this project: for the page on which they work.
+
+    For others it does nothing. Put it anywhere in the page.
+    """
+    return script_tag(str(project_id))

@@ -293,6 +293,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
         ["https://annotate.example.com/opentrain", "https://annotate.example.com/opentrain/"],
     ),
     ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
+    ("E034", "IDLE_SECONDS", [5, 601, 60.5, "60", None]),
     ("E033", "ADAPTER", [f"{HERE}.ObservingAdapter"]),
     ("W001", "EVENT_TYPES", [["contract.started", "install.revoked"]]),
     ("W002", "READ_TIMEOUT", [60]),

@@ -331,3 +331,29 @@ class TestWork:
         self.press(again, other)
         self.label(again)
         assert (self.totals(self.maria), self.totals(again)) == ([(1, 0)], [(1, 1)])
+
+    def test_the_timer_measures_in_a_projects_pages(self) -> None:
+        user = User.objects.get(pk=self.maria.grant.host_user_ref)
+        browser = Client()
+        browser.force_login(user)
+        page = f"/projects/{self.project.pk}/text-classification"
+        assert b"timer.js" in browser.get(page).content
+        timer = "/opentrain/timer/"
+        assert browser.get(timer, {"path": "/projects"}).json() == {"project": None}
+        begun = browser.get(timer, {"path": page}).json()
+        assert begun["project"] == str(self.project.pk)
+        self.opentrain.travel(minutes=2)
+        data = {
+            "project": begun["project"],
+            "ticket": begun["ticket"],
+            "intervals": [
+                {"key": f"interval-{number}", "ago": number * 60, "seconds": 60} for number in (0, 1)
+            ],
+        }
+        answer = browser.post(timer, data, "application/json")
+        assert (answer.status_code, answer.json()) == (200, {"new": 2})
+        usage.collect(self.maria.contract)
+        assert DailyUsage.objects.get(contract=self.maria.contract).total_seconds == 120
+        stranger = Client()
+        stranger.force_login(self.reviewer)
+        assert b"timer.js" not in stranger.get(page).content

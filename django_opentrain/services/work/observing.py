@@ -88,6 +88,18 @@ def observe(
         return False
 
 
+def has_access(user_id: object, external_project_id: str) -> bool:
+    """Whether this account is a trainer's who has access to the project: whether ``observe`` records their work."""
+    return _trainer(_exact(user_id), external_project_id).exists()
+
+
+def is_trainer(user_id: object) -> bool:
+    """Whether this account is a trainer's who has access to any project."""
+    ref = _exact(user_id)
+    granted = AccessGrant.objects.filter(host_user_ref=ref, state=AccessGrant.State.GRANTED)
+    return ref != "" and granted.exists()
+
+
 def note_removal(external_project_id: object, *object_ids: object) -> int:
     """Record that others have removed objects: it changes nothing of the trainers' work on them, and is shown.
 
