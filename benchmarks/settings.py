@@ -6,9 +6,11 @@ import logging
 import os
 
 from tests.settings import *  # noqa: F403 - the tests' site, with less around it
-from tests.settings import DATABASE_SERVERS
+from tests.settings import DATABASE_SERVERS, INSTALLED_APPS
 
 MIDDLEWARE = []
+# A host whose rows are compared with the work ledger.
+INSTALLED_APPS = [*INSTALLED_APPS, "example_project.labelling"]
 ROOT_URLCONF = "benchmarks.urls"
 DATABASES = {
     "default": {

@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "work entry",
                 "verbose_name_plural": "work entries",
                 "indexes": [
-                    models.Index(fields=["opentrain_user_id", "at"], name="opentrain_work_trainer"),
+                    models.Index(fields=["opentrain_user_id", "at", "id"], name="opentrain_work_trainer"),
                     models.Index(fields=["object_id", "opentrain_user_id"], name="opentrain_work_object"),
                     models.Index(fields=["at"], name="opentrain_work_at"),
                 ],

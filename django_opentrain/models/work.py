@@ -16,6 +16,9 @@ from django_opentrain.platform import catalog
 #: The most time that one action brings: who did nothing else in between for longer was not at work.
 LONGEST_ACTION: Final = timedelta(minutes=30)
 
+#: How long ago something can have happened that is observed now.
+OLDEST_OBSERVED: Final = timedelta(days=1)
+
 _NOTHING: Final = timedelta(0)
 #: What ``counted()`` adds to each entry.
 _COUNTED: Final = "counted"
@@ -105,7 +108,8 @@ class WorkEntry(models.Model):
         verbose_name = _("work entry")
         verbose_name_plural = _("work entries")
         indexes = [
-            models.Index(fields=["opentrain_user_id", "at"], name="opentrain_work_trainer"),
+            # With the key: counted() reads each trainer's entries in this order.
+            models.Index(fields=["opentrain_user_id", "at", "id"], name="opentrain_work_trainer"),
             models.Index(fields=["object_id", "opentrain_user_id"], name="opentrain_work_object"),
             models.Index(fields=["at"], name="opentrain_work_at"),
         ]

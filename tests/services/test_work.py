@@ -377,6 +377,33 @@ def payer(entry: WorkEntry) -> Contract:
     return running[0] if running else max(begun, key=lambda each: (each.end_at, each.start_at, each.pk))
 
 
+class TestCollecting:
+    def test_where_nothing_is_new_no_entries_are_read(
+        self, linked: OpenTrain, maria: Hire, django_assert_num_queries: Any
+    ) -> None:
+        act(maria, tasks=1)
+        linked.travel(minutes=15)
+        usage.collect(maria.contract)
+        contract = maria.contract
+        linked.travel(minutes=15)
+        # Is there something new, and when it was looked for.
+        with django_assert_num_queries(2):
+            assert usage.collect(contract, recent_only=True) == 0
+        assert maria.contract.usage_collected_at != contract.usage_collected_at
+        act(maria, tasks=1, at=linked.now - timedelta(hours=20))
+        assert usage.collect(maria.contract, recent_only=True) > 0
+
+    def test_a_pass_takes_as_many_queries_however_much_was_done(
+        self, linked: OpenTrain, maria: Hire, django_assert_max_num_queries: Any
+    ) -> None:
+        for number in range(30):
+            act(maria, Kind.SUBMITTED, object_id=f"t{number}", tasks=1)
+            linked.travel(hours=20)
+        contract = maria.contract
+        with django_assert_max_num_queries(9):
+            assert usage.collect(contract) > 20
+
+
 class TestKept:
     def test_whole_days_are_purged_and_their_totals_stay(
         self, linked: OpenTrain, maria: Hire, settings: Any
@@ -408,12 +435,14 @@ class TestPaid:
     @pytest.mark.parametrize(
         ("spans", "expected"),
         [
-            ([(1, 2, None)], [(1, None, 2), (1, 2, None)]),
-            ([(1, 2, 5)], [(1, None, 2), (1, 2, 5), (1, 5, None)]),
-            ([(1, 2, 5), (2, 7, None)], [(1, None, 2), (1, 2, 5), (1, 5, 7), (2, 7, None)]),
-            ([(2, 3, None), (1, 2, 5)], [(1, None, 2), (1, 2, 3), (1, 3, 5), (2, 5, None)]),
+            ([(1, 2, None)], [(1, None, None)]),
+            ([(1, 2, 5)], [(1, None, None)]),
+            ([(1, 2, 5), (2, 7, None)], [(1, None, 7), (2, 7, None)]),
+            ([(2, 3, None), (1, 2, 5)], [(1, None, 5), (2, 5, None)]),
+            ([(1, 2, 5), (2, 3, 4)], [(1, None, None)]),
+            ([(1, 2, 9), (2, 3, 12), (3, 9, 10)], [(1, None, 9), (2, 9, None)]),
             # Both know their day only: the earlier record goes first.
-            ([(1, 0, 5), (2, 0, None)], [(1, None, 0), (1, 0, 5), (2, 5, None)]),
+            ([(1, 0, 5), (2, 0, None)], [(1, None, 5), (2, 5, None)]),
         ],
     )
     def test_at_each_instant_it_is_one(

@@ -18,7 +18,6 @@ from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
-from django_opentrain.services import work
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
@@ -30,6 +29,7 @@ from django_opentrain.services.usage.totals import (
     work_day,
     write,
 )
+from django_opentrain.services.work.totals import day_totals, has_news
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     if adapter.observes_work:
         # Also after the contract's end: until access is closed, there can be work.
         until = today()
-        days = [*_observed(contract, since, until)]
+        collected = contract.usage_collected_at
+        old = recent_only and collected and not has_news(contract, collected)
+        days = [] if old else [*_observed(contract, since, until)]
     else:
         since = max(since, until - RECENT) if recent_only else since
         days = [*adapter.collect_usage(contract, since, until)]
@@ -100,7 +102,7 @@ def _observed(contract: Contract, since: date, until: date) -> Iterator[DayUsage
     """The ledger's days; zeros where there was work before for which another contract pays, as was learned since."""
     rows = DailyUsage.objects.filter(contract=contract).values_list("worker_id", "work_date")
     stored = set(rows)
-    for day in work.day_totals(contract, since, until):
+    for day in day_totals(contract, since, until):
         worked = day.total_seconds or day.tasks_completed or day.labels_completed
         if worked or (normal_worker(contract, day.worker_id), day.work_date) in stored:
             yield day

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
+from itertools import groupby
 from typing import Final
 
 from django.db.models import Q
@@ -19,12 +21,12 @@ BEGINNING: Final = datetime.min.replace(tzinfo=timezone.utc)
 END: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Span:
-    """When a contract was active, from ``begin`` up to ``end``."""
+    """When a contract was active, from ``begin`` up to ``end``; in the order of their begins."""
 
-    contract: int
     begin: datetime
+    contract: int
     end: datetime = END
 
 
@@ -43,12 +45,14 @@ class Hours:
 
 
 def paid(spans: Sequence[Span]) -> Iterator[Hours]:
-    """All of time, cut into pieces that follow each other, if there is a contract."""
+    """All of time, cut where another contract pays, if there is one."""
     if not spans:
         return
     edges = sorted({BEGINNING, *(span.begin for span in spans), *(span.end for span in spans)} - {END})
-    for since, until in zip(edges, [*edges[1:], END], strict=True):
-        yield Hours(contract=_payer(spans, since), since=since, until=until)
+    begins = [(next(times), contract) for contract, times in groupby(edges, partial(_payer, spans))]
+    ends = [*(since for since, _contract in begins[1:]), END]
+    for (since, contract), until in zip(begins, ends, strict=True):
+        yield Hours(contract=contract, since=since, until=until)
 
 
 def _payer(spans: Sequence[Span], at: datetime) -> int:

@@ -24,6 +24,7 @@ from django.utils import timezone
 from django_opentrain.conflicts import retried
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, WorkEntry
+from django_opentrain.models.work import OLDEST_OBSERVED
 from django_opentrain.platform.redaction import describe
 from django_opentrain.transactions import alias
 
@@ -75,7 +76,7 @@ def observe(
             "external_project_id": _exact(external_project_id),
             "object_id": _exact(object_id),
             "kind": Kind(kind),
-            "at": min(max(at or now, now - _A_DAY), now),
+            "at": min(max(at or now, now - OLDEST_OBSERVED), now),
             "duration": min(max(timedelta(seconds=min(seconds, _MOST)), timedelta(0)), _A_DAY),
             "observed_at": now,
         }

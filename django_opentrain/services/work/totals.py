@@ -8,21 +8,24 @@ reported for a day stays, and the sum is right.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.db.models import BooleanField, Case, F, Q, QuerySet, When
+from django.db.models.functions import Coalesce
 
 from django_opentrain.adapters import DayUsage, day_bounds, day_of
 from django_opentrain.models import AccessGrant, Contract, WorkEntry
-from django_opentrain.models.work import WorkEntryQuerySet
+from django_opentrain.models.work import OLDEST_OBSERVED, WorkEntryQuerySet
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.services.work.hours import END, Hours, Span, paid
 from django_opentrain.transactions import alias
 
 _SECOND: Final = timedelta(seconds=1)
+#: A host's transaction may commit what it observed this much later.
+_COMMITTED_LATER: Final = timedelta(minutes=10)
 #: What is added to each entry.
 _HERE: Final = "here"
 _MINE: Final = "mine"
@@ -34,6 +37,11 @@ class Place(NamedTuple):
     opentrain_user_id: str
     tenant: str
     external_project_id: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Place:
+        """The place that a grant opens."""
+        return cls(row["trainer"], row["tenant"], row["opened_project_id"] or row["linked_project_id"])
 
 
 class _Sum(NamedTuple):
@@ -77,47 +85,60 @@ def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsag
         yield from _without_debts(worker, days)
 
 
+def has_news(contract: Contract, since: datetime) -> bool:
+    """Whether one of the contract's trainers may have done something that was not there yet at that time."""
+    before = since - _COMMITTED_LATER
+    trainers = AccessGrant.objects.filter(contract=contract).values("participant__opentrain_user_id")
+    # By the indexed column first: what is observed is at most a day old.
+    recent = WorkEntry.objects.filter(opentrain_user_id__in=trainers, at__gte=before - OLDEST_OBSERVED)
+    return recent.filter(observed_at__gte=before).exists()
+
+
 # ----------------------------------------------------------------------------------------------
 
 
 def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
     """By place of work: the times during which this contract pays for it."""
-    places = _places(AccessGrant.objects.filter(contract=contract))
-    if not places:
-        return {}
+    places = set(map(Place.of, _rows(AccessGrant.objects.filter(contract=contract))))
     rivals = AccessGrant.objects.filter(
         participant__opentrain_user_id__in={place.opentrain_user_id for place in places},
         link__install__tenant__in={place.tenant for place in places},
         # A contract that two installs knew pays once, by the record of the newer one.
         contract__install__superseded_by=None,
     )
-    spans = _places(rivals)
+    spans: defaultdict[Place, set[Span]] = defaultdict(set)
+    for row in _rows(rivals):
+        spans[Place.of(row)].add(_span(row))
     return {
-        place: [hours for hours in paid(list(spans[place].values())) if hours.contract == contract.pk]
-        for place in places.keys() & spans.keys()
+        place: [hours for hours in paid(sorted(spans[place])) if hours.contract == contract.pk]
+        for place in places
+        if place in spans
     }
 
 
-def _places(grants: QuerySet[AccessGrant]) -> dict[Place, dict[int, Span]]:
-    """By place of work: the contracts under which it was open, or is to be."""
-    places: defaultdict[Place, dict[int, Span]] = defaultdict(dict)
-    for grant in grants.select_related("contract__install", "participant", "link__install"):
-        place = Place(grant.participant.opentrain_user_id, grant.tenant, grant.external_project_id)
-        places[place][grant.contract_id] = span_of(grant.contract)
-    return dict(places)
+def _rows(grants: QuerySet[AccessGrant]) -> Iterable[Mapping[str, Any]]:
+    """Where they give access, or are to give it, and when their contracts were active."""
+    return grants.values(
+        "contract_id",
+        "opened_project_id",
+        trainer=F("participant__opentrain_user_id"),
+        tenant=F("link__install__tenant"),
+        linked_project_id=F("link__external_project_id"),
+        begin=Coalesce("contract__start_at", "contract__created_at"),
+        end=F("contract__end_at"),
+        ended=F("contract__ended_at"),
+        revoked=F("contract__install__revoked_at"),
+    )
 
 
-def span_of(contract: Contract) -> Span:
+def _span(row: Mapping[str, Any]) -> Span:
     """When a contract was active: as OpenTrain says, or else as it was learned; at most until its connection ended.
 
     It doesn't end later than its end was learned, whatever day was planned.
     """
-    begin = contract.start_at or contract.created_at
-    ends = [contract.ended_at, contract.install.revoked_at]
-    if contract.ended_at is not None:
-        ends.append(contract.end_at)
+    ends = [row["ended"], row["revoked"], row["end"] if row["ended"] else None]
     end = min((each for each in ends if each is not None), default=END)
-    return Span(contract=contract.pk, begin=begin, end=max(begin, end))
+    return Span(contract=row["contract_id"], begin=row["begin"], end=max(row["begin"], end))
 
 
 def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:

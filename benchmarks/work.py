@@ -1,0 +1,147 @@
+"""What the work ledger costs: a full pass of collecting, beside the query that sums up a host's own rows.
+
+::
+
+    python -m benchmarks.work [--entries 200000] [--contracts 20] [--rounds 5]
+
+The floor is what a host's ``collect_usage`` does: the example's, over as many annotations of its own. Both are run
+for all contracts in alternating rounds; printed are the medians, and the median of the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+
+import django
+
+django.setup()
+
+from django.db import connection  # noqa: E402
+from django.test.utils import setup_databases, teardown_databases  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from django_opentrain.models import AccessGrant, Contract, WorkEntry  # noqa: E402
+from django_opentrain.services import usage, work  # noqa: E402
+from example_project.labelling.adapter import LabellingAdapter  # noqa: E402
+from example_project.labelling.models import Annotation, Project, Team, TextTask  # noqa: E402
+from tests.factories import (  # noqa: E402
+    make_contract,
+    make_grant,
+    make_install,
+    make_link,
+    make_participant,
+    make_trainer_account,
+    make_user,
+)
+
+#: The most that a pass may take, as a share of the floor's.
+WANTED = 1.0
+DAYS = 90
+
+
+def hire(number: int, project: Project, entries: int) -> Contract:
+    """A contract with this many annotations, and as many entries of the ledger, over the last days."""
+    install = make_install(f"team {number}")
+    trainer = make_participant(install, opentrain_user_id=f"usr_{number}")
+    user = make_user(f"trainer{number}")
+    make_trainer_account(user, opentrain_user_id=trainer.opentrain_user_id)
+    link = make_link(install, external_project_id=str(project.pk))
+    begin = timezone.now() - timedelta(days=DAYS)
+    contract = make_contract(install, [link], trainer=trainer, start_at=begin, start_date=begin.date())
+    make_grant(
+        contract,
+        link,
+        trainer,
+        state=AccessGrant.State.GRANTED,
+        host_user_ref=str(user.pk),
+        opened_project_id=link.external_project_id,
+        granted_at=begin,
+    )
+    pause = timedelta(days=DAYS) / entries
+    moments = [begin + pause * each for each in range(1, entries + 1)]
+    _annotate(contract, project, user.pk, moments)
+    WorkEntry.objects.bulk_create(
+        [
+            WorkEntry(
+                key=f"{number} {each}",
+                tenant=install.tenant,
+                opentrain_user_id=trainer.opentrain_user_id,
+                external_project_id=link.external_project_id,
+                object_id=f"task {number} {each}",
+                kind=WorkEntry.Kind.SUBMITTED,
+                at=at,
+                duration=timedelta(seconds=30),
+                tasks=1,
+                labels=1,
+                access_since=begin,
+                observed_at=at,
+            )
+            for each, at in enumerate(moments)
+        ],
+        batch_size=2000,
+    )
+    return contract
+
+
+def _annotate(contract: Contract, project: Project, user: int, moments: list[datetime]) -> None:
+    tasks = TextTask.objects.bulk_create(
+        [TextTask(project=project, text="text") for _ in moments], batch_size=2000
+    )
+    rows = [Annotation(task=task, user_id=user, contract=contract, label="a", seconds=30) for task in tasks]
+    for row, at in zip(Annotation.objects.bulk_create(rows, batch_size=2000), moments, strict=True):
+        row.created_at = at
+    Annotation.objects.bulk_update(rows, ["created_at"], batch_size=2000)
+
+
+def seconds(step: Callable[[], int]) -> float:
+    """How long it took."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--contracts", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    databases = setup_databases(verbosity=0, interactive=False)
+    try:
+        project = Project.objects.create(team=Team.objects.create(name="acme"), name="Streets")
+        each = options.entries // options.contracts
+        contracts = [hire(number, project, each) for number in range(options.contracts)]
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE" if connection.vendor != "mysql" else "SELECT 1")
+        since, until = usage.today() - timedelta(days=DAYS), usage.today()
+        adapter = LabellingAdapter()
+
+        def floor() -> int:
+            return sum(len(list(adapter.collect_usage(each, since, until))) for each in contracts)
+
+        def ledger() -> int:
+            return sum(len(list(work.day_totals(each, since, until))) for each in contracts)
+
+        assert floor() == ledger() > 0
+        rounds = [(seconds(floor), seconds(ledger)) for _ in range(options.rounds)]
+    finally:
+        teardown_databases(databases, verbosity=0)
+    print(f"{options.entries} entries of {options.contracts} contracts, {connection.vendor}")
+    print(f"the host's own rows: {statistics.median(each for each, _ in rounds):.3f} s")
+    print(f"the ledger:          {statistics.median(each for _, each in rounds):.3f} s")
+    ratio = statistics.median(ours / theirs for theirs, ours in rounds)
+    print(f"ratio:               {ratio:.2f} (wanted: at most {WANTED:.2f})")
+
+
+if __name__ == "__main__":
+    main()
