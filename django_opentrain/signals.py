@@ -17,6 +17,7 @@ from django.dispatch import Signal
 __all__ = [
     "access_failed",
     "access_granted",
+    "access_paused",
     "access_revoked",
     "budget_changed",
     "contract_ended",
@@ -36,6 +37,8 @@ contract_started = Signal()
 contract_ended = Signal()
 #: The adapter has granted access. Arguments: ``grant``.
 access_granted = Signal()
+#: The adapter has revoked access until the contract is funded again. Arguments: ``grant``.
+access_paused = Signal()
 #: The adapter has revoked access. Arguments: ``grant``.
 access_revoked = Signal()
 #: The adapter failed to grant or revoke access; it will be retried. Arguments: ``grant``, ``error`` (text).

@@ -145,6 +145,9 @@ class OpenTrainAdapter:
 
         Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was
         never granted, or when that was never recorded.
+
+        Where the customer has work stopped while a budget is used up, it is called for that, too. Then
+        ``grant.desired`` is PAUSED, and ``grant_access`` follows once the contract is funded.
         """
         raise NotImplementedError
 
@@ -228,7 +231,10 @@ class OpenTrainAdapter:
         return ()
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
-        """``contract.budget_state`` has changed from ``previous_state``: warn, pause, resume. Optional."""
+        """``contract.budget_state`` has changed from ``previous_state``: warn, or hand out no more tasks. Optional.
+
+        Access is paused without it, where the customer wants that: see ``revoke_access``.
+        """
 
     def left_behind(self, grant: AccessGrant) -> Iterable[str]:
         """What was made on the site while this trainer had access and may be theirs: a line for each. Optional.

@@ -19,7 +19,6 @@ from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
-from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.transactions import atomic
 
 if TYPE_CHECKING:
@@ -173,15 +172,18 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         account = accounts.bound_account(grant.participant.opentrain_user_id)
         # Checked again under the account's lock: another worker may have granted the same access since.
         if account is not None and self._can_have_opened(grant):
-            same = _others_wanted(grant).of_project(grant.tenant, grant.external_project_id)
-            if not same.exists():
+            same = AccessGrant.objects.wanted().of_project(grant.tenant, grant.external_project_id)
+            if not same.of_trainer(grant).exists():
                 self.close_project(account.user, grant)
 
     @retried
     @atomic()
     def _end_account(self, grant: AccessGrant) -> None:
         account = accounts.bound_account(grant.participant.opentrain_user_id)
-        if account is not None and account.created_by_us and not _others_wanted(grant).exists():
+        # While work is paused, of this grant or of another one, the account stays as it is.
+        paused = grant.desired == AccessGrant.Desired.PAUSED
+        is_last = not paused and not AccessGrant.objects.unrevoked().of_trainer(grant).exists()
+        if account is not None and account.created_by_us and is_last:
             first_login.cancel(account)
             self._deactivate(account)
 
@@ -231,14 +233,6 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """
         any_project_will_do = type(self).open_project is DjangoUsersAdapter.open_project
         return canary.check(self, any_project_will_do=any_project_will_do)
-
-
-def _others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
-    """The other grants of this trainer that should give access, across all customers."""
-    wanted = AccessGrant.objects.wanted()
-    return wanted.filter(participant__opentrain_user_id=grant.participant.opentrain_user_id).exclude(
-        pk=grant.pk
-    )
 
 
 def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Exception | None:

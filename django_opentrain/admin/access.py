@@ -42,6 +42,7 @@ GRANT_TONES: Final[Mapping[str, Tone]] = {
     State.WAITING_FOR_EMAIL: "warn",
     State.HELD: "warn",
     State.GRANTED: "good",
+    State.PAUSED: "warn",
     State.REMOVED_BY_HAND: "warn",
     State.FAILED: "bad",
 }
@@ -59,6 +60,9 @@ def access(grant: AccessGrant) -> str:
     if grant.desired == Desired.REVOKED and grant.state != State.REVOKED:
         failing = grant.state == State.FAILED
         return badge(_("removal fails") if failing else _("to be revoked"), "bad" if failing else "warn")
+    if grant.desired == Desired.PAUSED and not grant.is_settled:
+        failing = grant.state == State.FAILED
+        return badge(_("pause fails") if failing else _("to be paused"), "bad" if failing else "warn")
     return badge(grant.get_state_display(), GRANT_TONES.get(grant.state, "off"))
 
 
@@ -186,7 +190,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "These trainers lose access to the project, although their contract is active on OpenTrain."
             " No event and no sync restores it: only an operator can."
         ),
-        applies=Q(desired=Desired.GRANTED),
+        applies=~Q(desired=Desired.REVOKED),
         asks_reason=True,
     )
     def revoke(self, selection: Selection[AccessGrant]) -> int:

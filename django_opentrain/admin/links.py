@@ -41,7 +41,14 @@ class ProjectLinkAdmin(OpenTrainAdmin):
 
     list_display = ("__str__", "customer", "state", "trouble", "external_project_id", "job_id", "mode")
     list_select_related = ("install",)
-    list_filter = (AttentionFilter, CustomerFilter, "status", "provisioning_mode", "hours_tracked_elsewhere")
+    list_filter = (
+        AttentionFilter,
+        CustomerFilter,
+        "status",
+        "provisioning_mode",
+        "hours_tracked_elsewhere",
+        "stop_when_depleted",
+    )
     search_fields = (
         "external_project_id",
         "external_project_name",
@@ -51,7 +58,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     )
     ordering = ("-pk",)
     inlines = (GrantsOfLink,)
-    actions = ("unlink", "withhold_hours", "report_hours")
+    actions = ("unlink", "withhold_hours", "report_hours", "stop_work", "let_work")
     fieldsets = (
         (None, {"fields": ("install", "state", "last_error_shown")}),
         (
@@ -59,7 +66,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             {"fields": ("external_project_id", "external_project_name", "project_url")},
         ),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "job_id", "mode")}),
-        (gettext_lazy("Settings"), {"fields": ("hours_tracked_elsewhere",)}),
+        (gettext_lazy("Settings"), {"fields": ("hours_tracked_elsewhere", "stop_when_depleted")}),
         (gettext_lazy("Times"), {"fields": ("created_at", "removal_requested_at", "removed_at")}),
     )
 
@@ -108,6 +115,28 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     )
     def report_hours(self, selection: Selection[ProjectLink]) -> int:
         return selection.each(lambda link: linking.configure(link, hours_tracked_elsewhere=False))
+
+    @operation(
+        gettext_lazy("Stop work when the budget is used up"),
+        consequence=gettext_lazy(
+            "Trainers whose contract's budget is used up, now or later, have no access to these projects until it is"
+            " funded again."
+        ),
+        applies=Q(live=True, stop_when_depleted=False),
+    )
+    def stop_work(self, selection: Selection[ProjectLink]) -> int:
+        return selection.each(lambda link: linking.configure(link, stop_when_depleted=True))
+
+    @operation(
+        gettext_lazy("Let work go on when the budget is used up"),
+        consequence=gettext_lazy(
+            "Trainers keep their access to these projects whatever their budget is, and those who are paused get it"
+            " back."
+        ),
+        applies=Q(live=True, stop_when_depleted=True),
+    )
+    def let_work(self, selection: Selection[ProjectLink]) -> int:
+        return selection.each(lambda link: linking.configure(link, stop_when_depleted=False))
 
 
 def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:

@@ -67,12 +67,23 @@ class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
         """Grants that should give access."""
         return self.filter(desired=AccessGrant.Desired.GRANTED)
 
+    def unrevoked(self) -> AccessGrantQuerySet:
+        """Grants that should give access, now or once their contract is funded again."""
+        return self.exclude(desired=AccessGrant.Desired.REVOKED)
+
+    def of_trainer(self, grant: AccessGrant) -> AccessGrantQuerySet:
+        """The other grants of this grant's trainer, across all customers."""
+        return self.filter(participant__opentrain_user_id=grant.participant.opentrain_user_id).exclude(
+            pk=grant.pk
+        )
+
 
 class AccessGrant(TimestampedModel):
     """One trainer's access to one linked project under one contract: the desired state and the actual one."""
 
     class Desired(models.TextChoices):
         GRANTED = "GRANTED", _("granted")
+        PAUSED = "PAUSED", _("paused: the budget is used up")
         REVOKED = "REVOKED", _("revoked")
 
     class State(models.TextChoices):
@@ -80,6 +91,7 @@ class AccessGrant(TimestampedModel):
         HELD = "HELD", _("held: the Work Email is to be accepted")
         WAITING_FOR_EMAIL = "WAITING_FOR_EMAIL", _("waiting for a Work Email")
         GRANTED = "GRANTED", _("granted")
+        PAUSED = "PAUSED", _("paused: the budget is used up")
         REVOKED = "REVOKED", _("revoked")
         REMOVED_BY_HAND = "REMOVED_BY_HAND", _("removed by hand")
         FAILED = "FAILED", _("failed, will be retried")
@@ -87,10 +99,11 @@ class AccessGrant(TimestampedModel):
     #: By the desired state: the states in which there is nothing left to do for us.
     SETTLED: Final = {
         Desired.GRANTED: (State.GRANTED, State.REMOVED_BY_HAND),
+        Desired.PAUSED: (State.PAUSED, State.REMOVED_BY_HAND),
         Desired.REVOKED: (State.REVOKED,),
     }
-    #: A person has removed the trainer on the host, although the grant should give access.
-    REMOVED_BY_HAND = Q(desired=Desired.GRANTED, state=State.REMOVED_BY_HAND)
+    #: A person has removed the trainer on the host, although the grant should give access, now or once it is funded.
+    REMOVED_BY_HAND = Q(desired__in=(Desired.GRANTED, Desired.PAUSED), state=State.REMOVED_BY_HAND)
 
     contract = models.ForeignKey(
         Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"

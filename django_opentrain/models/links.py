@@ -64,6 +64,11 @@ class ProjectLink(TimestampedModel):
         default=False,
         help_text=_("Only tasks and labels are reported to OpenTrain; the hours stay on this site."),
     )
+    stop_when_depleted = models.BooleanField(
+        _("stop work when the budget is used up"),
+        default=False,
+        help_text=_("Trainers' access is paused while their contract's budget is used up."),
+    )
     status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.PENDING)
     # True while the link exists, null afterwards. In a unique constraint nulls are distinct on every database, and
     # MySQL has no conditional constraints: so a project has one live link and any number of removed ones.

@@ -85,6 +85,15 @@ class LinkSettingsForm(forms.Form):
         help_text=_(
             "Choose this if trainers record their hours with OpenTrain's Time Tracker, so that no hour is paid twice."
             " It counts for every contract of this project's job. Hours that are collected here stay on this site."
+            " Once you switch it off, hours are reported from the next day on."
+        ),
+    )
+    stop_when_depleted = forms.BooleanField(
+        label=_("Stop work when the budget is used up"),
+        required=False,
+        help_text=_(
+            "Trainers have no access to this project while the budget of their contract is used up. They get it back"
+            " automatically when you fund the contract again."
         ),
     )
     report_withheld_hours = forms.BooleanField(

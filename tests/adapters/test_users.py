@@ -602,3 +602,40 @@ def run(module: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "as it should be" in done.stdout
+
+
+# Paused work ----------------------------------------------------------------------------------
+
+
+def test_a_pause_closes_the_project_and_leaves_the_account(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    """It needs no new password when the contract is funded again."""
+    grant = make_grant("acme", "7")
+    AccessGrant.objects.update(host_user_ref=adapter.grant_access(grant), desired=AccessGrant.Desired.PAUSED)
+    requested = account_of().invitation_requested_at
+    grant.refresh_from_db()
+    adapter.revoke_access(grant)
+    assert (groups_of(user_of()), user_of().is_active, account_of().deactivated_at) == (set(), True, None)
+    AccessGrant.objects.update(desired=AccessGrant.Desired.GRANTED)
+    adapter.grant_access(grant)
+    assert groups_of(user_of()) == {"opentrain:acme:7"}
+    assert account_of().invitation_requested_at == requested
+    AccessGrant.objects.update(desired=AccessGrant.Desired.REVOKED)
+    grant.refresh_from_db()
+    adapter.revoke_access(grant)
+    assert not user_of().is_active
+
+
+def test_a_paused_grant_keeps_the_account_when_another_one_ends(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    ended, paused = make_grant("acme", "7"), make_grant("acme", "8")
+    for grant in (ended, paused):
+        AccessGrant.objects.filter(pk=grant.pk).update(host_user_ref=adapter.grant_access(grant))
+    AccessGrant.objects.filter(pk=paused.pk).update(desired=AccessGrant.Desired.PAUSED)
+    AccessGrant.objects.filter(pk=ended.pk).update(desired=AccessGrant.Desired.REVOKED)
+    for grant in (ended, paused):
+        grant.refresh_from_db()
+        adapter.revoke_access(grant)
+    assert (groups_of(user_of()), user_of().is_active) == (set(), True)

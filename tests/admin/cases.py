@@ -20,7 +20,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform import catalog
-from django_opentrain.services import usage
+from django_opentrain.services import linking, usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
@@ -246,6 +246,29 @@ def report_withheld_hours(opentrain: OpenTrain, hire: Hire) -> Case:
     return row, reported
 
 
+def stop_work(opentrain: OpenTrain, hire: Hire) -> Case:
+    Contract.objects.update(budget_state=catalog.BUDGET_DEPLETED)
+
+    def stopped() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.PAUSED
+
+    return hire.grant.link, stopped
+
+
+def let_work(opentrain: OpenTrain, hire: Hire) -> Case:
+    Contract.objects.update(budget_state=catalog.BUDGET_DEPLETED)
+    linking.configure(hire.grant.link, stop_when_depleted=True)
+    opentrain.run()
+    assert hire.grant.state == AccessGrant.State.PAUSED
+
+    def goes_on() -> bool:
+        opentrain.run()
+        return hire.grant.state == AccessGrant.State.GRANTED
+
+    return hire.grant.link, goes_on
+
+
 CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "verify"): verify,
     (Install, "reconcile_now"): reconcile_now,
@@ -254,6 +277,8 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (ProjectLink, "unlink"): unlink,
     (ProjectLink, "withhold_hours"): withhold_hours,
     (ProjectLink, "report_hours"): report_hours_again,
+    (ProjectLink, "stop_work"): stop_work,
+    (ProjectLink, "let_work"): let_work,
     (AccessGrant, "retry_now"): retry_now,
     (AccessGrant, "give_again"): give_again,
     (AccessGrant, "bind"): bind,

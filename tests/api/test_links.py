@@ -182,6 +182,18 @@ def test_hours_are_tracked_elsewhere_and_here_again(boss: APIClient, install: In
     assert boss.get(days).json()["entries"][0]["hoursWithheld"] is False
 
 
+def test_work_stops_and_goes_on(boss: APIClient, install: Install) -> None:
+    row = factories.make_link(install)
+    contract = factories.make_contract(install, [row], budget_state="DEPLETED")
+    factories.make_grant(contract, row, factories.make_participant(install))
+    where, contracts = url("project-link-detail", row.pk), url("contract-detail", contract.pk)
+    assert boss.get(where).json()["stopWhenDepleted"] is False
+    for on, desired in ((True, "PAUSED"), (False, "GRANTED")):
+        changed = boss.patch(where, {"stopWhenDepleted": on}, format="json")
+        assert (changed.status_code, changed.json()["stopWhenDepleted"]) == (200, on)
+        assert boss.get(contracts).json()["grants"][0]["desired"] == desired
+
+
 @pytest.mark.parametrize(
     "body", [{"hoursTrackedElsewhere": "yes"}, {"hoursTrackedElsewhere": None}, {"jobId": "j"}]
 )

@@ -71,6 +71,10 @@ class Browser:
         )
         self.driver.find_element(By.ID, target or "").send_keys(value)
 
+    def tick(self, label: str) -> None:
+        """Tick the box with this label, by the label."""
+        self.driver.find_element(By.XPATH, f"//label[normalize-space(.)='{label}']").click()
+
     def read(self, element_id: str) -> str:
         """The text of an element."""
         return self.driver.find_element(By.ID, element_id).text

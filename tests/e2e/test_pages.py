@@ -117,6 +117,15 @@ def test_from_connecting_to_a_hire_and_its_end(
     assert "The project is linked." in browser.text
     check(browser)
 
+    browser.press("Settings")
+    check(browser)
+    browser.tick("Stop work when the budget is used up")
+    browser.tick("Hours are tracked elsewhere: report only tasks and labels")
+    browser.press("Save")
+    assert "The settings are saved." in browser.text
+    assert "Work stops while a budget is used up." in browser.text
+    check(browser)
+
     contract, _trainer = sandbox.hire("Maria S.", job_id=job.id, work_email="never")
     sandbox.fund(contract.id, 100, 40)
     assert sandbox.deliver_due()

@@ -14,7 +14,7 @@ from django.test import Client
 
 from django_opentrain.adapters.doccano import model
 from django_opentrain.models import AccessGrant, DailyUsage, WorkEntry
-from django_opentrain.services import usage
+from django_opentrain.services import linking, usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.hosts.checks import HostChecks
@@ -96,6 +96,27 @@ class TestDoccano(HostChecks):
         linked.end(maria)
         linked.run()
         assert self.opens(self.browser_of(self.manager), self.project_id)
+
+    def test_a_pause_closes_session_and_token_and_keeps_the_work(self, linked: OpenTrain) -> None:
+        """Nothing has to be set up again when the contract is funded."""
+        maria = linked.hire()
+        linked.fund(maria, hours=1)
+        linked.run()
+        linking.configure(maria.grant.link, stop_when_depleted=True)
+        self.do_work(maria.grant, linked.now, seconds=0, tasks=1, labels=2)
+        user = User.objects.get(pk=maria.grant.host_user_ref)
+        browser = self.browser_of(user)
+        model("authtoken.Token").objects.create(user=user)  # as the login does it
+        token = self.keys(user, browser)["token"]
+        linked.consume(maria, hours=1)
+        linked.run()
+        assert not self.opens(browser, self.project_id)
+        assert not self.opens(Client(), self.project_id, **token)
+        assert model("labels.Category").objects.filter(user=user).count() == 2
+        linked.fund(maria, hours=1)
+        linked.run()
+        assert self.opens(browser, self.project_id)
+        assert self.opens(Client(), self.project_id, **token)
 
 
 KINDS = WorkEntry.Kind

@@ -251,6 +251,11 @@ def removal_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any)
     update_grant(desired=REVOKED, state=State.FAILED)
 
 
+@scene("pause-failing", ERROR)
+def pause_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    update_grant(desired=AccessGrant.Desired.PAUSED, state=State.FAILED)
+
+
 @scene("grant-failing", ERROR)
 def grant_that_fails(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     update_grant(state=State.FAILED)

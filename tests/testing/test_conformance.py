@@ -58,6 +58,8 @@ FOUND_OUT = [
     (broken.NeverRemoves, "test_a_hired_trainer_gets_in_and_is_shut_out_at_the_end", AssertionError),
     (broken.NeverRemoves, "test_every_trainer_is_shut_out_when_the_customer_disconnects", AssertionError),
     (broken.NeverRemoves, "test_the_last_of_several_contracts_shuts_out", AssertionError),
+    (broken.NeverRemoves, "test_a_paused_trainer_is_shut_out_until_the_contract_is_funded", AssertionError),
+    (broken.NeverRemoves, "test_another_contract_keeps_a_paused_trainer_in", AssertionError),
     (broken.SeesNoMembers, "test_what_is_said_of_access_is_so", AssertionError),
     (broken.SeesThemForever, "test_what_is_said_of_access_is_so", AssertionError),
     (broken.NeverRemoves, "test_removal_is_proven", AssertionError),

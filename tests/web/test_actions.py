@@ -422,7 +422,10 @@ def test_a_customer_tells_that_hours_are_tracked_elsewhere(boss: Client, install
     assert said not in text_of(boss.get(reverse("opentrain:home")))
     page = page_of(boss.get(reverse("opentrain:link-settings", args=[link.pk])))
     boxes = [each.attributes for each in page.all("input") if each.attributes.get("type") == "checkbox"]
-    assert [("checked" in each, each["name"]) for each in boxes] == [(False, "hours_tracked_elsewhere")]
+    assert [("checked" in each, each["name"]) for each in boxes] == [
+        (False, "stop_when_depleted"),
+        (False, "hours_tracked_elsewhere"),
+    ]
     status, text = act(boss, "link-settings", link, hours_tracked_elsewhere="on")
     assert (status, "The settings are saved." in text, said in text) == (302, True, True)
     link.refresh_from_db()
@@ -431,12 +434,27 @@ def test_a_customer_tells_that_hours_are_tracked_elsewhere(boss: Client, install
     assert (status, said in text) == (302, False)
 
 
+def test_a_customer_has_work_stopped_and_go_on(boss: Client, install: Install) -> None:
+    link = factories.make_link(install, external_project_id="acme-1")
+    contract = factories.make_contract(install, [link], budget_state="DEPLETED")
+    factories.make_grant(contract, link, factories.make_participant(install))
+    said = "Work stops while a budget is used up."
+    assert said not in text_of(boss.get(reverse("opentrain:home")))
+    status, text = act(boss, "link-settings", link, stop_when_depleted="on")
+    assert (status, said in text, "Access is being paused" in text) == (302, True, True)
+    assert AccessGrant.objects.get().desired == AccessGrant.Desired.PAUSED
+    status, text = act(boss, "link-settings", link)
+    assert (status, said in text) == (302, False)
+    assert AccessGrant.objects.get().desired == AccessGrant.Desired.GRANTED
+
+
 def test_withheld_hours_can_be_asked_for(boss: Client, install: Install) -> None:
     link = factories.make_link(install, hours_tracked_elsewhere=True)
     row = factories.make_usage(factories.make_contract(install, [link]), hours_withheld=True)
     page = page_of(boss.get(reverse("opentrain:link-settings", args=[link.pk])))
     boxes = [each.attributes for each in page.all("input") if each.attributes.get("type") == "checkbox"]
     assert [("checked" in each, each["name"]) for each in boxes] == [
+        (False, "stop_when_depleted"),
         (True, "hours_tracked_elsewhere"),
         (False, "report_withheld_hours"),
     ]

@@ -398,7 +398,7 @@ def test_numbers_in_attributes_are_not_translated(boss: Client, language: str) -
     assert f'<html lang="{language}"' in response.content.decode()
 
 
-WANTED, UNWANTED = AccessGrant.Desired.GRANTED, AccessGrant.Desired.REVOKED
+WANTED, PAUSED, UNWANTED = AccessGrant.Desired.values
 STATE = AccessGrant.State
 
 
@@ -410,6 +410,17 @@ STATE = AccessGrant.State
         ({"state": STATE.PENDING, "last_error": ""}, ["Access is being granted"]),
         ({"state": STATE.GRANTED, "desired": UNWANTED}, ["Access is being revoked", "Retry now"]),
         ({"state": STATE.FAILED, "next_attempt_at": None}, ["could not be granted", "being retried now"]),
+        (
+            {"state": STATE.PAUSED, "desired": PAUSED, "revoked_at": timezone.now()},
+            [
+                "Paused: the budget is used up",
+                "since",
+                "given back automatically when the contract is funded",
+            ],
+        ),
+        ({"state": STATE.GRANTED, "desired": PAUSED}, ["Access is being paused", "Retry now"]),
+        ({"state": STATE.FAILED, "desired": PAUSED}, ["Access could not be paused", "Next attempt:"]),
+        ({"state": STATE.REMOVED_BY_HAND, "desired": PAUSED}, ["Removed by hand", "Give access again"]),
         (
             {"state": STATE.FAILED, "desired": UNWANTED},
             ["could not be revoked", "the account was", "Next attempt:"],
@@ -578,6 +589,21 @@ def test_the_project_status_tag_shows_link_and_budgets(db: None) -> None:
     assert "34.5 of 40 funded hours used" in html
     assert f"/opentrain/contracts/{scene.contract.pk}/" in html
     assert "style=" not in html
+
+
+def test_the_project_status_tag_shows_a_budget_that_is_used_up(db: None) -> None:
+    scene = full_scene()
+    Contract.objects.update(
+        budget_state="DEPLETED", consumed_fraction=Decimal(1), consumed_volume=Decimal(40)
+    )
+    user = request_of(factories.make_user("acme-boss"))
+    page = Context({"request": user, "project": "acme-1"})
+    html = TAG.render(page)
+    assert "<strong>Depleted</strong> 40 of 40 funded hours used" in html
+    assert 'data-tone="bad"' in html
+    assert "Work is paused" not in html
+    ProjectLink.objects.filter(pk=scene.link.pk).update(stop_when_depleted=True)
+    assert "Work is paused until the contract is funded again." in TAG.render(page)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,18 @@ def test_a_trainer_sees_their_contracts_and_today(maria: Client) -> None:
     assert reverse("opentrain:home") not in [a.attributes["href"] for a in page.all("a")]
 
 
+def test_a_trainer_is_told_that_work_is_paused(maria: Client) -> None:
+    grant = worked()
+    words = "Work is paused until the contract is funded again."
+    pages = WORK, reverse("opentrain:work-contract", args=[grant.contract_id])
+    assert [words in text_of(maria.get(url)) for url in pages] == [False, False]
+    AccessGrant.objects.update(desired=AccessGrant.Desired.PAUSED, state=AccessGrant.State.PAUSED)
+    for url in pages:
+        page = page_of(maria.get(url))
+        check_markup(page)
+        assert words in page.text
+
+
 def test_what_was_refused_is_said_with_its_reason(maria: Client) -> None:
     grant = worked()
     DailyUsage.objects.update(status="REFUSED", error="The day is closed.", error_code="BAD_REQUEST")

@@ -38,6 +38,9 @@ class LinkSerializer(CamelSerializer):
     hours_tracked_elsewhere = serializers.BooleanField(
         help_text="The days of its contracts are reported without their hours, which stay on this site."
     )
+    stop_when_depleted = serializers.BooleanField(
+        help_text="Trainers have no access while the budget of their contract is used up."
+    )
     status = serializers.ChoiceField(ProjectLink.Status.choices)
     created_at = UTCDateTimeField()
     removal_requested_at = UTCDateTimeField(
@@ -83,6 +86,7 @@ class LinkChanges(StrictSerializer):
     """What the customer decides about a link. An omitted field keeps its value."""
 
     hours_tracked_elsewhere = StrictBooleanField(required=False)
+    stop_when_depleted = StrictBooleanField(required=False)
     report_withheld_hours = StrictBooleanField(
         default=False,
         help_text="Once hours are no longer tracked elsewhere: also report those that were withheld until then.",

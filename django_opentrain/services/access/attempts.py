@@ -1,4 +1,4 @@
-"""One attempt at the host: grant or revoke access, and return the outcome.
+"""One attempt at the host: grant, pause or revoke access, and return the outcome.
 
 Called with the trainer's lease held and no transaction open; doesn't write the grant itself.
 """
@@ -54,7 +54,7 @@ class Outcome:
 @without_locals  # the host's: its users are named by their Work Emails
 def perform(grant: AccessGrant) -> Outcome:
     """Make the desired state true. ``grant.attempts`` includes this attempt."""
-    if grant.desired == AccessGrant.Desired.REVOKED:
+    if grant.desired != AccessGrant.Desired.GRANTED:
         return _call(grant, _revoke)
     reason = NO_REASON
     if not participants.readable_email(grant.participant):
@@ -103,7 +103,7 @@ def _may_be_removed_by_hand(grant: AccessGrant) -> bool:
     if grant.attempt_began_at is not None:
         return False
     if grant.state == State.GRANTED:
-        return True
+        return grant.desired == AccessGrant.Desired.GRANTED or not _closes_with_others(grant)
     # A new Work Email makes access that was given due again. If it was desired anew, that is the newer decision.
     given, changed = grant.granted_at, grant.participant.email_changed_at
     if grant.state != State.PENDING or given is None or changed is None or grant.revoked_at is not None:
@@ -111,12 +111,21 @@ def _may_be_removed_by_hand(grant: AccessGrant) -> bool:
     return (grant.desired_at or given) <= given <= changed
 
 
+def _closes_with_others(grant: AccessGrant) -> bool:
+    """Whether the end of another grant of this trainer's can have closed the access of this one, which is paused.
+
+    With the last of them that is wanted the project is closed, or on some hosts all of the customer's.
+    """
+    others = AccessGrant.objects.of_trainer(grant).filter(link__install__tenant=grant.tenant)
+    return others.exclude(desired=AccessGrant.Desired.GRANTED).exists()
+
+
 def undecided(grant: AccessGrant, error: BaseException) -> Outcome:
     """The outcome of asking the host whether access was removed by hand, where it didn't answer: nothing changes."""
     logger.warning(
         "Access grant %s: has_access failed: %s", grant.pk, describe(error), extra=grant.contract.log_fields
     )
-    waits = grant.state == State.PENDING
+    waits = not grant.is_settled
     return Outcome(
         state=grant.state,
         host_user_ref=grant.host_user_ref,
@@ -135,7 +144,7 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
         next_attempt_at=timezone.now() + backoff(grant.attempts),
         reason=Reason.of(error),
     )
-    urgent = grant.desired == AccessGrant.Desired.REVOKED and not is_conflict(error)
+    urgent = grant.desired != AccessGrant.Desired.GRANTED and not is_conflict(error)
     level = logging.ERROR if urgent else logging.WARNING
     logger.log(
         level,
@@ -157,12 +166,7 @@ def next_email_request(attempts: int, now: datetime) -> datetime:
 
 def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
     """The other grants that want the same access: a trainer loses a project with the last of them."""
-    return (
-        AccessGrant.objects.wanted()
-        .of_project(grant.tenant, grant.external_project_id)
-        .filter(participant__opentrain_user_id=grant.participant.opentrain_user_id)
-        .exclude(pk=grant.pk)
-    )
+    return AccessGrant.objects.wanted().of_project(grant.tenant, grant.external_project_id).of_trainer(grant)
 
 
 def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome:
@@ -193,8 +197,10 @@ def _grant(grant: AccessGrant) -> Outcome:
 def _revoke(grant: AccessGrant) -> Outcome:
     if not others_wanted(grant).exists() and not _granted_by_opentrain(grant):
         get_adapter().revoke_access(grant)
-        _log_left_behind(grant)
-    return Outcome(state=State.REVOKED, host_user_ref=grant.host_user_ref)
+        # A pause that is made true once more ends nothing.
+        if grant.state != State.PAUSED:
+            _log_left_behind(grant)
+    return Outcome(state=grant.desired, host_user_ref=grant.host_user_ref)
 
 
 def _log_left_behind(grant: AccessGrant) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Q
@@ -108,13 +108,22 @@ def save_budget(
     }
     if event is not None:
         values["budget_event_id"] = event.id
+    if _store_budget(contract, values, asked_at):
+        for name, value in values.items():
+            setattr(contract, name, value)
+
+
+@retried
+def _store_budget(contract: Contract, values: Mapping[str, Any], asked_at: datetime | None) -> bool:
     rows = Contract.objects.filter(pk=contract.pk)
     if asked_at is not None:
         rows = rows.filter(Q(budget_updated_at=None) | Q(budget_updated_at__lte=asked_at))
-    if not rows.update(**values):
-        return
-    for name, value in values.items():
-        setattr(contract, name, value)
+    # If the customer has reconnected during the call, it belongs to the install that took over.
+    with install_lock(Install.objects.get(contracts=contract.pk)):
+        saved = bool(rows.update(**values))
+        if saved:
+            grants.follow_budgets(AccessGrant.objects.filter(contract=contract.pk))
+    return saved
 
 
 def fetch_budget(contract: Contract) -> None:

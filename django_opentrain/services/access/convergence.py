@@ -34,6 +34,13 @@ logger = logging.getLogger(__name__)
 
 #: Grants of one customer that are tried before the next customer's turn.
 BATCH_PER_CUSTOMER: Final = 20
+#: States in which the trainer has no access through the grant any more.
+_CLOSED: Final = (AccessGrant.State.REVOKED, AccessGrant.State.PAUSED, AccessGrant.State.REMOVED_BY_HAND)
+_SIGNALS: Final = {
+    AccessGrant.State.GRANTED: signals.access_granted,
+    AccessGrant.State.PAUSED: signals.access_paused,
+    AccessGrant.State.REVOKED: signals.access_revoked,
+}
 
 
 def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
@@ -62,7 +69,7 @@ def each_due() -> Iterator[bool]:
     Yields after each whether it was tried: another worker may have been faster.
     """
     finished = Q(attempt_began_at=None)
-    removals = Q(desired=AccessGrant.Desired.REVOKED)
+    removals = ~Q(desired=AccessGrant.Desired.GRANTED)
     for stage in (finished & removals, finished & ~removals, ~finished):
         due = AccessGrant.objects.due(timezone.now()).filter(stage)
         for install_id in list(due.order_by().values_list("contract__install", flat=True).distinct()):
@@ -186,7 +193,7 @@ def _record(claim: Claim, outcome: Outcome) -> None:
     if outcome.state == AccessGrant.State.GRANTED:
         actual["granted_at"] = row.granted_at if row.granted_at and not row.revoked_at else now
         actual["revoked_at"] = None
-    elif outcome.state in (AccessGrant.State.REVOKED, AccessGrant.State.REMOVED_BY_HAND):
+    elif outcome.state in _CLOSED:
         actual["revoked_at"] = row.revoked_at or now
     schedule = {
         "attempts": outcome.attempts,
@@ -237,7 +244,5 @@ def _announce(row: AccessGrant, outcome: Outcome) -> None:
     grant = AccessGrant.objects.get(pk=row.pk)
     if outcome.state == AccessGrant.State.FAILED:
         signals.send_on_commit(signals.access_failed, AccessGrant, grant=grant, error=outcome.reason.text)
-    elif outcome.state != row.state and outcome.state in AccessGrant.Desired.values:
-        granted = outcome.state == AccessGrant.State.GRANTED
-        signal = signals.access_granted if granted else signals.access_revoked
+    elif outcome.state != row.state and (signal := _SIGNALS.get(AccessGrant.State(outcome.state))):
         signals.send_on_commit(signal, AccessGrant, grant=grant)

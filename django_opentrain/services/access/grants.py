@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import OperationRefused
 from django_opentrain.explanations import NO_REASON
-from django_opentrain.models import AccessGrant, Contract, Participant, ProjectLink
+from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import install_lock
@@ -33,8 +33,12 @@ def grant(contract: Contract, link: ProjectLink, participant: Participant, cause
         participant=participant,
         defaults={"cause": cause[:_CAUSE_LENGTH], "desired_at": timezone.now()},
     )
+    same, changed = AccessGrant.objects.filter(pk=row.pk), 0
     if not created and is_revivable(row):
-        _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
+        changed = _desire(same, AccessGrant.Desired.GRANTED, cause)
+    if link.stop_when_depleted:
+        changed += follow_budgets(same)
+    if changed:
         row.refresh_from_db()
     wakeup.wake_workers_on_commit()
     return row
@@ -52,11 +56,43 @@ def is_revivable(row: AccessGrant) -> bool:
 
 
 def revoke(grants: AccessGrantQuerySet, cause: str) -> int:
-    """These grants should be revoked; returns how many of them were wanted until now."""
-    changed = _desire(grants.wanted(), AccessGrant.Desired.REVOKED, cause)
+    """These grants should be revoked; returns how many of them were not until now."""
+    changed = _desire(grants.unrevoked(), AccessGrant.Desired.REVOKED, cause)
     if changed:
         wakeup.wake_workers_on_commit()
     return changed
+
+
+def follow_budgets(grants: AccessGrantQuerySet) -> int:
+    """Pause those of these grants whose contract's budget is used up and whose link stops work then; resume others.
+
+    What should be follows from the budget and the link alone, so this can be done at any time. The caller has locked
+    the install. Returns how many grants have changed.
+    """
+    used_up = Exists(
+        Contract.objects.filter(pk=OuterRef("contract"), budget_state=Contract.BudgetState.DEPLETED)
+    )
+    stops = Exists(ProjectLink.objects.filter(pk=OuterRef("link"), stop_when_depleted=True))
+    paused = grants.filter(desired=AccessGrant.Desired.PAUSED)
+    # The first statement sees none that the second one changes.
+    changed = _desire(
+        paused.exclude(used_up & stops),
+        AccessGrant.Desired.GRANTED,
+        "budget: no longer used up, or it stops nothing",
+    )
+    changed += _desire(
+        grants.wanted().filter(used_up & stops), AccessGrant.Desired.PAUSED, "budget: it is used up"
+    )
+    if changed:
+        wakeup.wake_workers_on_commit()
+    return changed
+
+
+@retried
+def correct_pauses(install: Install) -> int:
+    """What ``follow_budgets`` does, for all of an install's grants: nothing that was missed stays so."""
+    with install_lock(install):
+        return follow_budgets(AccessGrant.objects.filter(contract__install=install))
 
 
 @retried
@@ -73,7 +109,9 @@ def restore(row: AccessGrant, cause: str) -> None:
             raise OperationRefused(_("The customer is no longer connected: access can't be restored."))
         if not fresh.link.grants_access:
             raise OperationRefused(_("The project is no longer linked: access can't be restored."))
-        _desire(AccessGrant.objects.filter(pk=row.pk), AccessGrant.Desired.GRANTED, cause)
+        restored = AccessGrant.objects.filter(pk=row.pk)
+        _desire(restored, AccessGrant.Desired.GRANTED, cause)
+        follow_budgets(restored)
     wakeup.wake_workers_on_commit()
 
 

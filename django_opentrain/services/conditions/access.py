@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,10 +22,15 @@ MAIL_LATE: Final = timedelta(minutes=10)
 EMAIL_LATE: Final = timedelta(days=1)
 
 
-def _failing_removals(now: datetime) -> QuerySet[AccessGrant]:
-    late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
-    removals = AccessGrant.objects.unsettled().filter(desired=AccessGrant.Desired.REVOKED)
-    return removals.filter(late | Q(state=AccessGrant.State.FAILED))
+def _failing(desired: str) -> Callable[[datetime], QuerySet[AccessGrant]]:
+    """Access that should have ended, or be paused, and isn't."""
+
+    def find(now: datetime) -> QuerySet[AccessGrant]:
+        late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
+        removals = AccessGrant.objects.unsettled().filter(desired=desired)
+        return removals.filter(late | Q(state=AccessGrant.State.FAILED))
+
+    return find
 
 
 def _late_emails(now: datetime) -> QuerySet[AccessGrant]:
@@ -43,7 +49,7 @@ ACCESS: Final = (
         name="removal-failing",
         severity=Severity.ERROR,
         model=AccessGrant,
-        find=_failing_removals,
+        find=_failing(AccessGrant.Desired.REVOKED),
         title=_("Removals of access that keep failing"),
         advice=_(
             "This trainer should have no access and still has it. Lock the account by hand, fix the error, then run:"
@@ -52,6 +58,22 @@ ACCESS: Final = (
         for_customers=ngettext_lazy(
             "The access of %(count)d trainer could not be revoked.",
             "The access of %(count)d trainers could not be revoked.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="pause-failing",
+        severity=Severity.ERROR,
+        model=AccessGrant,
+        find=_failing(AccessGrant.Desired.PAUSED),
+        title=_("Pauses of access that keep failing"),
+        advice=_(
+            "This trainer can still work although the budget is used up, which the customer doesn't want. Fix the"
+            " error, then run: manage.py opentrain_sync"
+        ),
+        for_customers=ngettext_lazy(
+            "The access of %(count)d trainer could not be paused.",
+            "The access of %(count)d trainers could not be paused.",
             "count",
         ),
     ),

@@ -102,8 +102,8 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
 def end_abandoned() -> int:
     """Revoke the access that abandoned installs gave; returns how many grants that were."""
     installs = Install.objects.abandoned(timezone.now())
-    wanted = AccessGrant.objects.wanted().values("contract__install")
-    return sum(map(_end_access, list(installs.filter(pk__in=wanted).values_list("pk", flat=True))))
+    given = AccessGrant.objects.unrevoked().values("contract__install")
+    return sum(map(_end_access, list(installs.filter(pk__in=given).values_list("pk", flat=True))))
 
 
 @retried

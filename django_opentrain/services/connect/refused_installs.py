@@ -34,7 +34,7 @@ def end_access(install: Install) -> int:
         ends_at = install.access_ends_at
         if not install.is_live or ends_at is None or ends_at > timezone.now():
             return 0
-        given = AccessGrant.objects.wanted().filter(contract__install=install)
+        given = AccessGrant.objects.unrevoked().filter(contract__install=install)
         held = 0 if install.removals_confirmed or not _all_are_refused(install) else given.count()
         Install.objects.filter(pk=install.pk).update(removals_held=held, removals_confirmed=False)
         if held:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform.resources import ProjectLinkInfo
+from django_opentrain.services.access import grants
 from django_opentrain.services.linking import records
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
@@ -47,6 +48,7 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
     linked.filter(contract__in=already_linked).delete()
     linked.update(projectlink=successor)
     AccessGrant.objects.filter(link=link).update(link=successor)
+    grants.follow_budgets(AccessGrant.objects.filter(link=successor))
     ProjectLink.objects.filter(pk=link.pk).update(
         status=ProjectLink.Status.REMOVED,
         live=None,
@@ -58,7 +60,10 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
 
 def _switches(link: ProjectLink) -> dict[str, bool]:
     """What the customer has decided about the link."""
-    return {"hours_tracked_elsewhere": link.hours_tracked_elsewhere}
+    return {
+        "hours_tracked_elsewhere": link.hours_tracked_elsewhere,
+        "stop_when_depleted": link.stop_when_depleted,
+    }
 
 
 def find_job(link: ProjectLink) -> str:

@@ -121,7 +121,7 @@ def _missing_link(row: ProjectLink, remote: Snapshot) -> Change:
         sign="-",
         text=LazyMessage(_("link %(link)s of project %(project)s no longer exists on OpenTrain"), about),
         make=partial(records.mark_removed, row, f"{CAUSE}: the link no longer exists on OpenTrain"),
-        loses=_losing(AccessGrant.objects.wanted().filter(link=row)),
+        loses=_losing(AccessGrant.objects.unrevoked().filter(link=row)),
         instead=again,
     )
 
@@ -187,7 +187,7 @@ def _unlisted(install: Install, remote: Snapshot) -> Iterator[Change]:
         links__in=install.project_links.filter(opentrain_id__in=remote.truncated[catalog.CONTRACT_ACTIVE])
     )
     for row in uncertain.distinct().order_by("pk"):
-        loses = _losing(AccessGrant.objects.wanted().filter(contract=row))
+        loses = _losing(AccessGrant.objects.unrevoked().filter(contract=row))
         if row.opentrain_id not in remote.listed and loses:
             yield Change(
                 sign="-",
@@ -241,7 +241,7 @@ def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterat
             sign="-",
             text=_about(_("contract %(id)s (%(title)s) has ended"), info),
             make=partial(_end, install, info),
-            loses=_losing(AccessGrant.objects.wanted().filter(contract=row)),
+            loses=_losing(AccessGrant.objects.unrevoked().filter(contract=row)),
         )
 
 

@@ -36,7 +36,7 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import contracts, convergence
+from django_opentrain.services.access import contracts, convergence, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.reconcile.diff import (
     Change,
@@ -73,17 +73,17 @@ class Outcome:
     unfinished: bool = False
     #: How many removals had been confirmed when the run began; more than these are held again.
     confirmed: int | None = None
-    #: Grants that were wanted when the run began.
-    wanted: int = 0
+    #: Grants that were not revoked when the run began.
+    unrevoked: int = 0
     #: ``next_reconcile_at`` before the lists were read: a later request needs another run.
     planned: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
         """The outcome before anything was compared."""
-        wanted = AccessGrant.objects.wanted().filter(contract__install=row)
+        unrevoked = AccessGrant.objects.unrevoked().filter(contract__install=row)
         confirmed = row.removals_held if row.removals_confirmed else None
-        return cls(confirmed=confirmed, wanted=wanted.count())
+        return cls(confirmed=confirmed, unrevoked=unrevoked.count())
 
     def note(self, what: LazyMessage, error: OpenTrainError | LinkConflict) -> None:
         """OpenTrain refused one step. Raises if it would refuse all others, too."""
@@ -173,6 +173,7 @@ def _restore(row: Install, held: Lease) -> Outcome:
         _make(_within_breaker(row, changes, outcome), held, outcome)
     outcome.problems.extend(remote.problems)
     _refresh(row, held, outcome)
+    grants.correct_pauses(row)
     _reassert(row, held)
     return outcome
 
@@ -188,13 +189,13 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
     outcome.held.extend(change for change in changes if change.doubtful)
     changes = [change for change in changes if not change.doubtful]
     removals = sum(change.removes for change in (*outcome.changes, *changes))
-    if removals <= REMOVAL_BREAKER_MINIMUM or removals <= outcome.wanted * conf.removal_breaker:
+    if removals <= REMOVAL_BREAKER_MINIMUM or removals <= outcome.unrevoked * conf.removal_breaker:
         return changes
     logger.error(
         "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed.",
         row.opentrain_id,
         removals,
-        outcome.wanted,
+        outcome.unrevoked,
         extra=row.log_fields,
     )
     outcome.held.extend(change for change in changes if change.removes and change.instead is None)
@@ -252,9 +253,11 @@ def _outdated(row: Install, column: str, old: Q) -> QuerySet[Contract]:
 def _reassert(row: Install, held: Lease) -> None:
     """Converge settled grants again: access may have been changed in the host by hand."""
     recently = timezone.now() - timedelta(days=conf.pii_retention_days)
-    wanted = AccessGrant.Desired.GRANTED
+    stays = Q(pk__in=())
+    for desired in (AccessGrant.Desired.GRANTED, AccessGrant.Desired.PAUSED):
+        stays |= Q(desired=desired, state__in=AccessGrant.SETTLED[desired])
     settled = AccessGrant.objects.filter(contract__install=row).filter(
-        Q(desired=wanted, state__in=AccessGrant.SETTLED[wanted])
+        stays
         | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
     )
     # One whose last attempt ended its process waits, so that it can't end every run.

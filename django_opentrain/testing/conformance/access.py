@@ -121,6 +121,46 @@ class AccessConformance(AdapterHooks):
         assert self.can_enter(after.grant), after.grant.last_error
         assert after.grant.host_user_ref == before.grant.host_user_ref
 
+    def test_a_paused_trainer_is_shut_out_until_the_contract_is_funded(self, linked: OpenTrain) -> None:
+        """Where the customer wants work to stop when the budget is used up."""
+        maria = linked.hire()
+        linked.fund(maria, hours=1)
+        linked.run()
+        linking.configure(maria.grant.link, stop_when_depleted=True)
+        account = maria.grant.host_user_ref
+        for _milestone in range(2):
+            linked.consume(maria, hours=1)
+            linked.run()
+            assert maria.grant.state == State.PAUSED, maria.grant.last_error
+            assert not self.can_enter(maria.grant)
+            linked.fund(maria, hours=1)
+            linked.run()
+            assert maria.grant.state == State.GRANTED, maria.grant.last_error
+            assert maria.grant.host_user_ref == account
+            assert self.can_enter(maria.grant)
+        linked.consume(maria, hours=1)
+        linked.end(maria)
+        linked.run()
+        assert not self.can_enter(maria.grant)
+
+    def test_another_contract_keeps_a_paused_trainer_in(self, linked: OpenTrain) -> None:
+        """Until it ends: then the pause counts."""
+        maria = linked.hire()
+        linked.fund(maria, hours=1)
+        again = linked.hire(again=maria)
+        linked.run()
+        linking.configure(maria.grant.link, stop_when_depleted=True)
+        linked.consume(maria, hours=1)
+        linked.run()
+        assert maria.grant.state == State.PAUSED, maria.grant.last_error
+        assert self.can_enter(again.grant)
+        linked.end(again)
+        linked.run()
+        assert not self.can_enter(maria.grant)
+        linked.fund(maria, hours=1)
+        linked.run()
+        assert self.can_enter(maria.grant)
+
     def test_every_trainer_is_shut_out_when_the_customer_disconnects(self, linked: OpenTrain) -> None:
         maria = linked.hire("Maria S.")
         linked.run()

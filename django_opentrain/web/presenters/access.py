@@ -25,16 +25,18 @@ def describe(grant: AccessGrant) -> Status:
         return _removed_by_hand(grant)
     if grant.is_settled:
         return _settled(grant)
-    removal = grant.desired == AccessGrant.Desired.REVOKED
     if grant.state == State.FAILED:
         return Status(
             tone="bad",
-            title=_("Access could not be revoked") if removal else _("Access could not be granted"),
+            title=_failure(grant),
             text=reason_for_customers(grant, "last_error"),
             advice=_next_attempt(grant.next_attempt_at),
         )
-    if removal:
-        return Status(tone="wait", title=_("Access is being revoked"))
+    if grant.desired != AccessGrant.Desired.GRANTED:
+        removal = grant.desired == AccessGrant.Desired.REVOKED
+        return Status(
+            tone="wait", title=_("Access is being revoked") if removal else _("Access is being paused")
+        )
     if grant.state == State.WAITING_FOR_EMAIL:
         return Status(
             tone="warn",
@@ -49,6 +51,14 @@ def describe(grant: AccessGrant) -> Status:
             text=reason_for_customers(grant, "last_error"),
         )
     return Status(tone="wait", title=_("Access is being granted"))
+
+
+def _failure(grant: AccessGrant) -> str:
+    if grant.desired == AccessGrant.Desired.REVOKED:
+        return _("Access could not be revoked")
+    if grant.desired == AccessGrant.Desired.PAUSED:
+        return _("Access could not be paused")
+    return _("Access could not be granted")
 
 
 def describe_login(grant: AccessGrant) -> Status | None:
@@ -106,6 +116,13 @@ def _removed_by_hand(grant: AccessGrant) -> Status:
 def _settled(grant: AccessGrant) -> Status:
     if grant.state == State.GRANTED:
         return Status(tone="ok", title=_("Has access"), text=_since(grant.granted_at))
+    if grant.state == State.PAUSED:
+        return Status(
+            tone="warn",
+            title=_("Paused: the budget is used up"),
+            text=_since(grant.revoked_at),
+            advice=_("Access is given back automatically when the contract is funded again."),
+        )
     return Status(tone="off", title=_("Access ended"), text=_since(grant.revoked_at))
 
 

@@ -134,7 +134,8 @@ def link_settings(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
             "link-changed",
             install=row.install.pk,
         )
-    form = LinkSettingsForm(initial={"hours_tracked_elsewhere": row.hours_tracked_elsewhere})
+    switches = "stop_when_depleted", "hours_tracked_elsewhere"
+    form = LinkSettingsForm(initial={name: getattr(row, name) for name in switches})
     withheld = DailyUsage.objects.filter(contract__links=row, hours_withheld=True)
     context = {"link": row, "form": form, "hours_withheld": withheld.exists()}
     return render(request, "opentrain/link_settings.html", context)

@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.models import AccessGrant, Contract, DailyUsage
 from django_opentrain.services import usage
 from django_opentrain.web.decorators import trainer_page
 from django_opentrain.web.notices import notice
@@ -29,7 +29,9 @@ def index(request: HttpRequest, trainer: Trainer) -> HttpResponse:
     days = _today(trainer, list(page))
     context = {
         "page": page,
-        "contracts": [(each, days.get(each.pk), _projects(each, trainer)) for each in page],
+        "contracts": [
+            (each, days.get(each.pk), _projects(each, trainer), _is_paused(each, trainer)) for each in page
+        ],
         "today": usage.today(),
     }
     return render(request, "opentrain/work.html", context)
@@ -46,6 +48,7 @@ def contract(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
         "page": page,
         "days": day_lines(page.object_list, Names(row)),
         "projects": _projects(row, trainer),
+        "paused": _is_paused(row, trainer),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=row.pk)).exists(),
         "own": True,
         "notice": notice(request),
@@ -93,9 +96,17 @@ def _today(trainer: Trainer, contracts: list[Contract]) -> dict[int, DailyUsage]
 
 def _projects(contract: Contract, trainer: Trainer) -> list[str]:
     """The names of the projects that they work in under this contract."""
-    own = [
+    return list(dict.fromkeys(str(each.link) for each in _grants(contract, trainer)))
+
+
+def _is_paused(contract: Contract, trainer: Trainer) -> bool:
+    """Whether a project is closed to them under this contract while its budget is used up."""
+    return any(each.desired == AccessGrant.Desired.PAUSED for each in _grants(contract, trainer))
+
+
+def _grants(contract: Contract, trainer: Trainer) -> list[AccessGrant]:
+    return [
         each
         for each in contract.grants.all()
         if each.participant.opentrain_user_id == trainer.opentrain_user_id
     ]
-    return list(dict.fromkeys(str(each.link) for each in own))
