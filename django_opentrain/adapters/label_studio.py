@@ -7,28 +7,24 @@ Django finds its models by name, once the site runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
-from django.db.models import Count, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters.base import DayUsage, Project, day_bounds, day_of
+from django_opentrain.adapters.base import Project
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.conf import conf
-from django_opentrain.models import AccessGrant, Contract
+from django_opentrain.models import AccessGrant
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 #: One of Label Studio's models by its name, such as ``tasks.Annotation``. Any: Label Studio has no types.
 model: Callable[[str], Any] = apps.get_model
-
-_A_DAY: Final = 24 * 3600
 
 
 class LabelStudioAdapter(DjangoUsersAdapter):
@@ -38,6 +34,9 @@ class LabelStudioAdapter(DjangoUsersAdapter):
     member may do everything in every project: ``django_opentrain.permissions.label_studio``, which the settings name,
     leaves trainers the projects that were opened for them.
     """
+
+    observes_work = True
+    observer = "django_opentrain.observers.label_studio.connect"
 
     # Label Studio doesn't verify the e-mail address of users who sign up.
     adopt_existing_accounts = False
@@ -132,33 +131,6 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         """Whether the user is a member of this organization and of no other: then its owner says who they are."""
         memberships = model("organizations.OrganizationMember").objects.filter(user=user, deleted_at=None)
         return {str(pk) for pk in memberships.values_list("organization", flat=True)} == {tenant}
-
-    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        """Annotations by the day on which they were submitted; skipped tasks don't count."""
-        by_trainers = Q(pk__in=())
-        for grant in contract.grants.exclude(host_user_ref="").select_related("link"):
-            by_trainers |= Q(project=grant.external_project_id, completed_by=grant.host_user_ref)
-        day = day_of("created_at", since, until)
-        worker = "completed_by__opentrain_account__opentrain_user_id"
-        begin, end = day_bounds(since, until)
-        work = model("tasks.Annotation").objects.filter(
-            by_trainers, was_cancelled=False, created_at__gte=begin, created_at__lt=end
-        )
-        totals = work.annotate(day=day).order_by("day").values("day", worker)
-        # The browser measures the time: it may be missing, or anything.
-        plausible = Q(lead_time__range=(0, _A_DAY))
-        for row in totals.annotate(
-            seconds=Sum("lead_time", filter=plausible),
-            tasks=Count("task", distinct=True),
-            labels=Sum("result_count"),
-        ):
-            yield DayUsage(
-                work_date=row["day"],
-                worker_id=row[worker] or "",
-                total_seconds=int(min(row["seconds"] or 0, _A_DAY)),
-                tasks_completed=row["tasks"],
-                labels_completed=row["labels"],
-            )
 
 
 def _active_organization(request: HttpRequest) -> Any:

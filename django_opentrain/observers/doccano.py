@@ -10,16 +10,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import wraps
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 from django.db.models import Model
 from django.db.models.signals import post_delete, post_save, pre_delete
 
 from django_opentrain.models import WorkEntry
-from django_opentrain.platform.redaction import describe
+from django_opentrain.observers.guard import harmless
 from django_opentrain.services import work
 
 logger = logging.getLogger(__name__)
@@ -53,24 +51,7 @@ def _label_models() -> tuple[Any, ...]:
     return tuple(model(f"labels.{name}") for name in LABELS)
 
 
-def _harmless(receiver: Callable[..., None]) -> Callable[..., None]:
-    """What fails here is logged: doccano's own request goes on."""
-
-    @wraps(receiver)
-    def guarded(**signal: Any) -> None:
-        try:
-            receiver(**signal)
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception as error:  # noqa: BLE001 - the host's request goes on
-            name = signal["sender"].__name__
-            text = "Work on a %s of doccano could not be recorded: %s"
-            logger.error(text, name, describe(error), extra={"model": name})
-
-    return guarded
-
-
-@_harmless
+@harmless
 def _confirmed(instance: Any, created: bool, raw: bool, **_signal: object) -> None:
     user = work.acting_user()
     if created and user is not None and not raw:
@@ -78,7 +59,7 @@ def _confirmed(instance: Any, created: bool, raw: bool, **_signal: object) -> No
         work.observe(user, example.project_id, Kind.CONFIRMED, object_id=_example_id(example), tasks=1)
 
 
-@_harmless
+@harmless
 def _unconfirmed(instance: Any, origin: object, **_signal: object) -> None:
     """By doccano's button, which takes back what *any* member has confirmed."""
     # With an example or a project that is deleted, that is noted.
@@ -92,7 +73,7 @@ def _unconfirmed(instance: Any, origin: object, **_signal: object) -> None:
         work.note_removal(example.project_id, _example_id(example))
 
 
-@_harmless
+@harmless
 def _labelled(instance: Any, created: bool, raw: bool, **_signal: object) -> None:
     user = work.acting_user()
     if user is not None and not raw:
@@ -100,7 +81,7 @@ def _labelled(instance: Any, created: bool, raw: bool, **_signal: object) -> Non
         work.observe(user, project, Kind.UPDATED, object_id=_label_id(instance), labels=int(created))
 
 
-@_harmless
+@harmless
 def _label_deleted(instance: Any, origin: object, **_signal: object) -> None:
     if _is_of(origin, model("examples.Example"), model("projects.Project")):
         return  # that is noted
@@ -112,7 +93,7 @@ def _label_deleted(instance: Any, origin: object, **_signal: object) -> None:
         work.note_removal(instance.example.project_id, _label_id(instance))
 
 
-@_harmless
+@harmless
 def _example_removed(instance: Any, origin: Any, **_signal: object) -> None:
     """Once for all that are deleted together: there may be many."""
     if origin is instance:
@@ -130,7 +111,7 @@ def _note_examples(examples: Iterable[Any]) -> None:
         work.note_removal(project, *ids)
 
 
-@_harmless
+@harmless
 def _project_removed(instance: Any, **_signal: object) -> None:
     work.note_removal(instance.pk)
 

@@ -110,6 +110,7 @@ class Site:
             organization=self.organization, project=self.own, url="https://acme.example/hook", is_active=False
         )
         self.trainer: Any = None
+        self.anonymous = Client()
         opentrain.connect(str(self.organization.pk))
         opentrain.link(str(self.own.pk))
 
