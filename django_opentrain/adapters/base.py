@@ -215,6 +215,10 @@ class OpenTrainAdapter:
     #: The dotted path of the middleware by which that observer knows who acts; a system check asks for it.
     observer_middleware = ""
 
+    #: Whether this site measures how long trainers work. Where it doesn't, and the timer's middleware isn't installed
+    #: either, hourly contracts are shown as a problem.
+    measures_time = True
+
     def project_of_path(self, path: str) -> str | None:
         """The project in which a trainer works on the page at this path; None for other pages. Optional.
 

@@ -31,6 +31,7 @@ _PROJECT_PAGE: Final = re.compile(r"/projects/([1-9][0-9]{0,17})(?:/|$)")
 class DoccanoAdapter(DjangoUsersAdapter):
     """Each user manages the hires for the projects that they administer; trainers become annotators of these."""
 
+    measures_time = False  # the timer does
     observes_work = True
     observer = "django_opentrain.observers.doccano.connect"
     observer_middleware = "django_opentrain.middleware.acting_user"

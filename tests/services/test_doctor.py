@@ -78,6 +78,12 @@ class Canary(RecordingAdapter):
         return [line for line in [host.emails.get("left", "")] if line]
 
 
+class Timeless(Canary):
+    """A site that measures no time."""
+
+    measures_time = False
+
+
 @pytest.fixture
 def install(opentrain: OpenTrain, settings: Any, site: Host) -> Install:
     """A site that is well: connected, with a trainer at work."""
@@ -294,6 +300,12 @@ def work_that_is_not_reported(_opentrain: OpenTrain, _install: Install, _setting
 @scene("usage-refused", WARNING)
 def work_that_is_refused(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     _day(status=DailyUsage.Status.REFUSED)
+
+
+@scene("hours-unmeasured", WARNING)
+def hours_that_nothing_measures(_opentrain: OpenTrain, _install: Install, settings: Any) -> None:
+    Contract.objects.filter(pk=grant().contract_id).update(payment_type="PAY_PER_HOUR")
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
 
 
 @scene("removals-held", ERROR)

@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.crypto import generate_key
 from django_opentrain.errors import AdapterError
 from django_opentrain.explanations import Reason
@@ -651,3 +652,16 @@ def test_hours_that_stay_on_this_site_are_shown_as_such(boss: Client) -> None:
     assert words in text
     assert text.count("1:00 not reported") == 1
     assert "4:00 1:00 of them not reported" in home(boss)
+
+
+def test_hourly_contracts_on_a_site_without_a_clock_are_pointed_out(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = full_scene()
+    Contract.objects.filter(pk=scene.contract.pk).update(payment_type="PAY_PER_HOUR")
+    url = reverse("opentrain:contract", args=[scene.contract.pk])
+    words = "This platform measures no time"
+    assert words not in text_of(boss.get(url)) + home(boss)
+    monkeypatch.setattr(OpenTrainAdapter, "measures_time", False)
+    assert f"{words}, and this contract is paid by the hour: no hours are reported." in text_of(boss.get(url))
+    assert f"{words}: no hours of 1 contract are reported." in home(boss)

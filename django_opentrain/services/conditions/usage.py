@@ -14,6 +14,7 @@ from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.services.conditions.condition import Condition, Severity
 from django_opentrain.services.usage.collecting import new_work
+from django_opentrain.services.usage.measuring import unmeasured
 from django_opentrain.services.usage.totals import today
 
 REPORT_LATE: Final = timedelta(days=1)
@@ -36,6 +37,10 @@ def _unreported_days(now: datetime) -> QuerySet[DailyUsage]:
 def _refused_days(_now: datetime) -> QuerySet[DailyUsage]:
     # With a time for another attempt it was refused before its end, as expected.
     return _reportable_days().filter(status=DailyUsage.Status.REFUSED, retry_at=None)
+
+
+def _unmeasured_hours(_now: datetime) -> QuerySet[Contract]:
+    return unmeasured(Contract.objects.active().filter(install__status__in=Install.LIVE))
 
 
 def _budget(state: str) -> Callable[[datetime], QuerySet[Contract]]:
@@ -79,6 +84,19 @@ USAGE: Final = (
         for_customers=ngettext_lazy(
             "OpenTrain has refused %(count)d day of work.",
             "OpenTrain has refused %(count)d days of work.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="hours-unmeasured",
+        severity=Severity.WARNING,
+        model=Contract,
+        find=_unmeasured_hours,
+        title=_("Contracts that are paid by the hour, though this site measures no time"),
+        advice=_("Install the timer (docs/hours.md), or have the customer track hours elsewhere."),
+        for_customers=ngettext_lazy(
+            "This platform measures no time: no hours of %(count)d contract are reported.",
+            "This platform measures no time: no hours of %(count)d contracts are reported.",
             "count",
         ),
     ),

@@ -1,6 +1,7 @@
 """Usage: daily totals, collected from the host and reported to OpenTrain."""
 
 from django_opentrain.services.usage.collecting import collect
+from django_opentrain.services.usage.measuring import unmeasured
 from django_opentrain.services.usage.reporting import Report, report, report_again
 from django_opentrain.services.usage.totals import (
     add,
@@ -24,5 +25,6 @@ __all__ = [
     "report_withheld_hours",
     "today",
     "tracked_elsewhere",
+    "unmeasured",
     "write",
 ]

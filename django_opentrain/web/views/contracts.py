@@ -55,6 +55,7 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
         "days": day_lines(page.object_list, Names(contract)),
         "notice": notice(request),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists(),
+        "hours_unmeasured": usage.unmeasured(Contract.objects.filter(pk=contract.pk)).exists(),
         "sends_first_login": get_adapter().sends_first_login,
     }
     return render(request, "opentrain/contract.html", context)

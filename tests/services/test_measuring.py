@@ -1,0 +1,59 @@
+"""Hourly contracts on a site that measures no time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_opentrain.adapters import OpenTrainAdapter
+from django_opentrain.models import Contract
+from django_opentrain.services import linking, usage
+from django_opentrain.testing.kit import OpenTrain
+from tests.services.conftest import RecordingAdapter
+
+TIMER = "django_opentrain.middleware.timer"
+
+
+class Timeless(RecordingAdapter):
+    measures_time = False
+
+
+@pytest.fixture
+def hourly(opentrain: OpenTrain, settings: Any) -> OpenTrain:
+    """Maria is paid by the hour, João by the label."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
+    opentrain.connect()
+    opentrain.link("p1")
+    opentrain.hire()
+    opentrain.link("p2", job="Another job")
+    opentrain.hire("João P.")
+    opentrain.run()
+    maria, joao = Contract.objects.order_by("pk")
+    Contract.objects.filter(pk=maria.pk).update(payment_type="PAY_PER_HOUR")
+    Contract.objects.filter(pk=joao.pk).update(payment_type="PAY_PER_LABEL")
+    return opentrain
+
+
+def found() -> list[Contract]:
+    return list(usage.unmeasured(Contract.objects.all()))
+
+
+def test_hours_that_nothing_measures_are_found(hourly: OpenTrain) -> None:
+    assert found() == [Contract.objects.earliest("pk")]
+
+
+def test_not_where_the_timer_measures_them(hourly: OpenTrain, settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, TIMER]
+    assert found() == []
+
+
+def test_not_where_the_site_does(hourly: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert OpenTrainAdapter.measures_time
+    monkeypatch.setattr(Timeless, "measures_time", True)
+    assert found() == []
+
+
+def test_not_where_they_are_tracked_elsewhere(hourly: OpenTrain) -> None:
+    linking.configure(Contract.objects.earliest("pk").links.get(), hours_tracked_elsewhere=True)
+    assert found() == []
