@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 
 from django.contrib.auth.models import AbstractUser
-from django.db.models import Count, F, Sum
 from django.http import HttpRequest
 
-from django_opentrain.adapters import DayUsage, DjangoUsersAdapter, Project, conf, day_bounds, day_of
+from django_opentrain.adapters import DjangoUsersAdapter, Project, conf
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling import models
 
 
 class LabellingAdapter(DjangoUsersAdapter):
-    """A team is a customer, a seat is access, an annotation is work. The base class manages the accounts."""
+    """A team is a customer, a seat is access. The base class manages the accounts."""
+
+    #: By the page on which trainers work: ``views.py``.
+    observes_work = True
 
     def get_tenant(self, request: HttpRequest) -> str | None:
         if not request.user.is_authenticated:
@@ -40,23 +41,6 @@ class LabellingAdapter(DjangoUsersAdapter):
 
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
         return models.Seat.objects.filter(project=int(grant.external_project_id), user=user.pk).exists()
-
-    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        day = day_of("created_at", since, until)
-        worker = F("user__opentrain_account__opentrain_user_id")
-        begin, end = day_bounds(since, until)
-        work = models.Annotation.objects.filter(contract=contract, created_at__gte=begin, created_at__lt=end)
-        totals = work.annotate(day=day, worker=worker).order_by("day").values("day", "worker")
-        for row in totals.annotate(
-            seconds=Sum("seconds"), tasks=Count("task", distinct=True), labels=Count("pk")
-        ):
-            yield DayUsage(
-                work_date=row["day"],
-                worker_id=row["worker"] or "",
-                total_seconds=min(row["seconds"], 24 * 3600),
-                tasks_completed=row["tasks"],
-                labels_completed=row["labels"],
-            )
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         """Pause the seats while the funded work is used up."""

@@ -21,6 +21,7 @@ def content_security_policy(
             "style-src 'self'",
             "script-src 'self'",
             "img-src 'self' data:",
+            "connect-src 'self'",  # the timer's
             f"form-action 'self' {opentrain.scheme}://{opentrain.netloc}",
             "frame-ancestors 'none'",
             "base-uri 'none'",

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from django_opentrain.models import AccessGrant
 from django_opentrain.testing import AdapterConformance
-from example_project.labelling.models import Annotation, Team
-from example_project.labelling.views import contract_of
+from example_project.labelling.models import Seat, Team
+from example_project.labelling.views import keep_label
 
 
 class TestLabellingAdapter(AdapterConformance):
@@ -34,12 +34,7 @@ class TestLabellingAdapter(AdapterConformance):
         return browser.get(reverse("label", args=[grant.external_project_id])).status_code == 200
 
     def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
-        user = User.objects.get(pk=grant.host_user_ref)
-        project = user.seats.get(project=int(grant.external_project_id)).project
+        seat = Seat.objects.get(user=grant.host_user_ref, project=int(grant.external_project_id))
         for number in range(labels):
-            Annotation.objects.create(
-                task=project.tasks.create(text="Invoice 17"),
-                user=user,
-                contract=contract_of(user, project),
-                seconds=seconds if number == 0 else 0,
-            )
+            task = seat.project.tasks.create(text="Invoice 17")
+            keep_label(seat, task, "paid", seconds if number == 0 else 0)

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import TrainerAccount
+from django_opentrain.models import WorkEntry
 from django_opentrain.testing import OpenTrain
 from example_project.labelling.models import Annotation, Project, Seat
 from example_project.labelling.views import LONGEST_SECONDS
@@ -168,17 +168,24 @@ def test_the_style_sheet_is_served(client: Client) -> None:
     assert b"--brand" in b"".join(response.streaming_content)  # type: ignore[attr-defined] # it is a file
 
 
-def test_each_persons_work_is_theirs(opentrain: OpenTrain, project: Project) -> None:
-    """A contract can have more participants than the hired trainer."""
+def test_a_trainers_label_is_work_and_the_teams_own_is_not(
+    opentrain: OpenTrain, project: Project, trainer: Client
+) -> None:
     opentrain.connect(str(project.team_id))
     opentrain.link(str(project.pk))
     hire = opentrain.hire()
     opentrain.run()
-    contract = hire.contract
-    tasks = project.tasks.all()
-    for name, task, seconds in (("maria", tasks[0], 60), ("ken", tasks[1], 30)):
-        user = User.objects.create(username=name)
-        TrainerAccount.objects.create(opentrain_user_id=f"usr_{name}", user=user)
-        Annotation.objects.create(task=task, user=user, contract=contract, seconds=seconds)
-    days = get_adapter().collect_usage(contract, opentrain.today, opentrain.today)
-    assert {(day.worker_id, day.total_seconds) for day in days} == {("usr_maria", 60), ("usr_ken", 30)}
+    label(trainer, project)
+    assert not WorkEntry.objects.exists()
+    browser = browser_of(User.objects.get(pk=hire.grant.host_user_ref))
+    for _text in range(2):
+        label(browser, project)
+    entries = WorkEntry.objects.filter(opentrain_user_id=hire.opentrain_user_id)
+    assert [(entry.kind, entry.tasks, entry.labels) for entry in entries] == [("SUBMITTED", 1, 1)] * 2
+
+
+def test_the_timer_is_where_texts_are_labelled(trainer: Client, project: Project) -> None:
+    page = trainer.get(reverse("label", args=[project.pk]))
+    assert f'data-project="{project.pk}" defer></script>' in page.content.decode()
+    assert "connect-src 'self'" in page["Content-Security-Policy"]
+    assert b"timer.js" not in trainer.get("/").content

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -16,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from django_opentrain.models import AccessGrant, Contract
+from django_opentrain.services import work
 from example_project.labelling.models import Annotation, Project, Seat, TextTask
 
 #: The longest time that one label counts for: a break isn't work.
@@ -43,13 +45,13 @@ def project(request: HttpRequest, pk: int) -> HttpResponse:
     """One project, for its team: its progress, its seats, and its OpenTrain status."""
     found = get_object_or_404(Project, pk=pk, team__managers=request.user.pk)
     annotations = Annotation.objects.filter(task__project=found)
-    work = annotations.order_by("user__username").values("user__username")
+    by_user = annotations.order_by("user__username").values("user__username")
     context = {
         "project": found,
         "tasks_count": found.tasks.count(),
         "done_count": found.tasks.filter(annotations__isnull=False).distinct().count(),
         "seats": found.seats.select_related("user").order_by("user__username"),
-        "workers": work.annotate(labels=Count("pk"), seconds=Sum("seconds")),
+        "workers": by_user.annotate(labels=Count("pk"), seconds=Sum("seconds")),
         "latest": annotations.select_related("task", "user")[:10],
     }
     return render(request, "labelling/project.html", context)
@@ -97,11 +99,25 @@ def _save(request: HttpRequest, seat: Seat) -> None:
     if task is None or choice not in seat.project.choices:
         return
     seconds = min(max(int(time.time()) - shown_at, 1), LONGEST_SECONDS)
-    Annotation.objects.get_or_create(
-        task=task,
-        user_id=seat.user_id,
-        defaults={"label": choice, "seconds": seconds, "contract": contract_of(seat.user, seat.project)},
-    )
+    keep_label(seat, task, choice, seconds)
+
+
+def keep_label(seat: Seat, task: TextTask, choice: str, seconds: int) -> None:
+    """Keep this user's first label of the text, and observe it as work: both or neither."""
+    user, project = seat.user, seat.project
+    values = {"label": choice, "seconds": seconds, "contract": contract_of(user, project)}
+    with transaction.atomic():
+        _, is_new = Annotation.objects.get_or_create(task=task, user=user, defaults=values)
+        if is_new:
+            work.observe(
+                user,
+                project.pk,
+                "SUBMITTED",
+                object_id=f"task {task.pk}",
+                seconds=seconds,
+                tasks=1,
+                labels=1,
+            )
 
 
 def contract_of(user: AbstractBaseUser, project: Project) -> Contract | None:

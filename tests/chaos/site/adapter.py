@@ -8,14 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date
 from pathlib import Path
 from typing import Final
 
 from django.contrib.auth.models import AbstractUser
 from django.db import DatabaseError, transaction
 
-from django_opentrain.adapters import AdapterError, DayUsage
+from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract
 from example_project.labelling.adapter import LabellingAdapter
 
@@ -56,10 +55,6 @@ class UnreliableAdapter(LabellingAdapter):
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         with bad_luck("budget_changed"):
             super().budget_changed(contract, previous_state)
-
-    def collect_usage(self, contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
-        with bad_luck("collect_usage"):
-            yield from super().collect_usage(contract, since, until)
 
 
 @contextmanager
