@@ -850,9 +850,7 @@ def test_the_command_says_what_to_do(install: Install) -> None:
     Install.objects.update(removals_held=7, reconcile_summary={"held": ["contract ctr_1 (Boxes) has ended"]})
     status, out = command("--offline")
     assert status == 2
-    assert out.startswith(
-        "error Connections with unusually many removals, which wait for confirmation: 1. [removals-held]\n"
-    )
+    assert out.startswith("error Connections with removals that wait for confirmation: 1. [removals-held]\n")
     assert f"    customer acme ({install.opentrain_id}): 7 grants. contract ctr_1 (Boxes) has ended\n" in out
     assert "    → Review them: manage.py opentrain_sync --dry-run. " in out
     assert out.endswith("errors 1, warnings 0.\n")
