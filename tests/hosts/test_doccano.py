@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from django_opentrain.adapters.doccano import model
-from django_opentrain.models import AccessGrant, DailyUsage, WorkEntry
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.services import linking, usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -98,25 +98,22 @@ class TestDoccano(HostChecks):
         assert self.opens(self.browser_of(self.manager), self.project_id)
 
     def test_a_pause_closes_session_and_token_and_keeps_the_work(self, linked: OpenTrain) -> None:
-        """Nothing has to be set up again when the contract is funded."""
+        """Nothing has to be set up again when work goes on."""
         maria = linked.hire()
-        linked.fund(maria, hours=1)
         linked.run()
-        linking.configure(maria.grant.link, stop_when_depleted=True)
         self.do_work(maria.grant, linked.now, seconds=0, tasks=1, labels=2)
+        linked.run()  # what is reported is answered with the budget
         user = User.objects.get(pk=maria.grant.host_user_ref)
         browser = self.browser_of(user)
         model("authtoken.Token").objects.create(user=user)  # as the login does it
         token = self.keys(user, browser)["token"]
-        linked.consume(maria, hours=1)
-        linked.run()
-        assert not self.opens(browser, self.project_id)
-        assert not self.opens(Client(), self.project_id, **token)
-        assert model("labels.Category").objects.filter(user=user).count() == 2
-        linked.fund(maria, hours=1)
-        linked.run()
-        assert self.opens(browser, self.project_id)
-        assert self.opens(Client(), self.project_id, **token)
+        Contract.objects.update(budget_state=Contract.BudgetState.DEPLETED)
+        for stopped in (True, False):
+            linking.configure(maria.grant.link, stop_when_depleted=stopped)
+            linked.run()
+            assert self.opens(browser, self.project_id) is not stopped
+            assert self.opens(Client(), self.project_id, **token) is not stopped
+            assert model("labels.Category").objects.filter(user=user).count() == 2
 
 
 KINDS = WorkEntry.Kind
