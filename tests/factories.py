@@ -27,6 +27,7 @@ from django_opentrain.models import (
     Participant,
     ProjectLink,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
     WorkEntry,
@@ -202,3 +203,11 @@ def make_work(grant: AccessGrant, at: datetime, **values: Any) -> WorkEntry:
         "observed_at": at,
     }
     return WorkEntry.objects.create(**{**defaults, **values})
+
+
+def make_objection(contract: Contract, work_date: date | None = None, **values: Any) -> UsageObjection:
+    """The hired trainer objects to a day."""
+    trainer = contract.trainer.opentrain_user_id if contract.trainer else "usr_unknown"
+    defaults = {"opentrain_user_id": trainer, "text": "I worked two hours more."}
+    day = work_date or date(2026, 1, 1) + timedelta(days=next(_numbers) % 300)
+    return UsageObjection.objects.create(contract=contract, work_date=day, **{**defaults, **values})

@@ -18,8 +18,9 @@ from django_opentrain.admin.contracts import ContractAdmin, ParticipantAdmin
 from django_opentrain.admin.heartbeats import HeartbeatAdmin
 from django_opentrain.admin.installs import InstallAdmin
 from django_opentrain.admin.links import ProjectLinkAdmin
-from django_opentrain.admin.usage import DailyUsageAdmin
+from django_opentrain.admin.usage import DailyUsageAdmin, UsageObjectionAdmin
 from django_opentrain.admin.webhooks import WebhookEndpointAdmin, WebhookEventAdmin
+from django_opentrain.admin.work import WorkEntryAdmin
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -30,8 +31,10 @@ from django_opentrain.models import (
     Participant,
     ProjectLink,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
+    WorkEntry,
 )
 
 ADMINS: Final[Mapping[type[models.Model], type[OpenTrainAdmin]]] = {
@@ -45,6 +48,8 @@ ADMINS: Final[Mapping[type[models.Model], type[OpenTrainAdmin]]] = {
     WebhookEndpoint: WebhookEndpointAdmin,
     WebhookEvent: WebhookEventAdmin,
     DailyUsage: DailyUsageAdmin,
+    UsageObjection: UsageObjectionAdmin,
+    WorkEntry: WorkEntryAdmin,
     Heartbeat: HeartbeatAdmin,
 }
 

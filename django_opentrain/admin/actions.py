@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -52,11 +53,13 @@ class Selection(Generic[M]):
         self.model = queryset.model
         self._applies = applies
         self._manager = queryset.model._default_manager
+        #: What the operator filled in, where the action has a form.
+        self.values: dict[str, Any] = {}
         # Read once: an action may remove a row from the filter that selected it.
         self.keys: Sequence[Any] = list(queryset.order_by("pk").values_list("pk", flat=True))
         reason = as_text(request.POST.get("reason", "").strip(), MAX_REASON)
-        operator = f"operator {request.user.get_username()}"
-        self.cause = f"{operator}: {reason}" if reason else operator
+        self.operator = f"operator {request.user.get_username()}"
+        self.cause = f"{self.operator}: {reason}" if reason else self.operator
 
     def each(self, act: Callable[[M], object]) -> int:
         """Call ``act`` for each row to which it applies; returns for how many it succeeded."""
@@ -110,13 +113,19 @@ Action = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
 
 
 def operation(
-    label: Label, *, consequence: Label, applies: Q | None = None, asks_reason: bool = False
+    label: Label,
+    *,
+    consequence: Label,
+    applies: Q | None = None,
+    asks_reason: bool = False,
+    form: type[forms.Form] | None = None,
 ) -> Callable[[Run], Action]:
     """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it succeeded.
 
     :param consequence: what will happen, for the confirmation page.
     :param applies: the condition for rows to which it applies, if not all: the others' pages don't offer it.
     :param asks_reason: the page has a field for a reason, which becomes part of the cause.
+    :param form: what has to be filled in on that page: ``selection.values``. None of it is in the history.
     """
 
     rows = Q() if applies is None else applies
@@ -127,10 +136,20 @@ def operation(
         def act(
             model_admin: OpenTrainAdmin, request: HttpRequest, queryset: QuerySet[Any]
         ) -> HttpResponse | None:
-            if "confirmed" not in request.POST:
-                page = {"label": label, "consequence": consequence, "asks_reason": asks_reason}
+            confirmed = "confirmed" in request.POST
+            filled = form(request.POST if confirmed else None) if form else None
+            if not confirmed or (filled and not filled.is_valid()):
+                page = {
+                    "label": label,
+                    "consequence": consequence,
+                    "asks_reason": asks_reason,
+                    "form": filled,
+                }
                 return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
             selection: Selection[Any] = Selection(request, queryset, rows)
+            if filled:
+                selection.values = filled.cleaned_data
+                selection.cause = selection.operator
             done = run(model_admin, selection)
             if done:
                 selection.log(label)

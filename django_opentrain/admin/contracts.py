@@ -27,7 +27,7 @@ from django_opentrain.admin.columns import (
     whole_problem_column,
 )
 from django_opentrain.admin.usage import UsageRows
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, UsageObjection, WorkEntry
 from django_opentrain.platform.redaction import mask
 
 BUDGET_TONES: Final[Mapping[str, Tone]] = {
@@ -152,9 +152,14 @@ class ContractAdmin(OpenTrainAdmin):
 
     @admin.display(description=gettext_lazy("related"))
     def rows(self, contract: Contract) -> str:
-        links = (
-            self.rows_link(model, contract__id__exact=contract.pk) for model in (AccessGrant, DailyUsage)
-        )
+        links = [
+            self.rows_link(model, contract__id__exact=contract.pk)
+            for model in (AccessGrant, DailyUsage, UsageObjection)
+        ]
+        if contract.trainer:
+            links.append(
+                self.rows_link(WorkEntry, opentrain_user_id__exact=contract.trainer.opentrain_user_id)
+            )
         return format_html_join(" · ", "{}", ((link,) for link in links))
 
 

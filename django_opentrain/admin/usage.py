@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from django import forms
 from django.db.models import Q
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -21,7 +23,8 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.models import DailyUsage
+from django_opentrain.models import DailyUsage, UsageObjection
+from django_opentrain.models.objections import MAX_TEXT
 from django_opentrain.services import usage
 
 USAGE_TONES: Final[Mapping[str, Tone]] = {
@@ -30,6 +33,8 @@ USAGE_TONES: Final[Mapping[str, Tone]] = {
     DailyUsage.Status.REFUSED: "bad",
     DailyUsage.Status.WITHHELD: "off",
 }
+
+MAX_SHOWN: Final = 100
 
 
 def worked(row: DailyUsage) -> str:
@@ -58,6 +63,53 @@ class UsageRows(LatestRows):
 
 class UsageCustomer(CustomerFilter):
     path = "contract__install"
+
+
+class AnswerForm(forms.Form):
+    """What the trainer reads."""
+
+    reason = forms.CharField(label=gettext_lazy("Answer"), max_length=MAX_TEXT, widget=forms.Textarea)
+
+
+class UsageObjectionAdmin(OpenTrainAdmin):
+    """What trainers object to a day of theirs."""
+
+    list_display = ("work_date", "opentrain_user_id", "contract", "customer", "state", "shown", "made")
+    list_select_related = ("contract__install",)
+    list_filter = (AttentionFilter, UsageCustomer, "status")
+    search_fields = ("opentrain_user_id__exact", "contract__opentrain_id__exact", "contract__title")
+    ordering = ("-pk",)
+    actions = ("answer_and_close",)
+    fields = (
+        "contract",
+        "customer",
+        "opentrain_user_id",
+        "work_date",
+        "state",
+        "text",
+        "answer",
+        "closed_by",
+        "created_at",
+        "closed_at",
+    )
+
+    customer = tenant_column("contract__install")
+    state = badge_column("status", gettext_lazy("state"), {UsageObjection.Status.OPEN: "warn"})
+    shown = column(gettext_lazy("text"), lambda row: Truncator(row.text).chars(MAX_SHOWN) or EMPTY)
+    made = age_column("created_at", gettext_lazy("made"))
+
+    @operation(
+        gettext_lazy("Answer and close"),
+        consequence=gettext_lazy(
+            "The trainer and the customer read your answer beside the day, and the objection is closed. No hours"
+            " change."
+        ),
+        applies=Q(status=UsageObjection.Status.OPEN),
+        form=AnswerForm,
+    )
+    def answer_and_close(self, selection: Selection[UsageObjection]) -> int:
+        text, by = selection.values["reason"], selection.operator
+        return selection.each(lambda row: usage.answer(row, text, by=by))
 
 
 class DailyUsageAdmin(OpenTrainAdmin):

@@ -62,7 +62,9 @@ class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
 
 
 class WorkEntry(models.Model):
-    """One action of a trainer in the host, observed when it happened. Never changed; deleted by the purge only.
+    """One action of a trainer in the host, observed when it happened.
+
+    Deleted by the purge only, and never changed: but the reason of a correction is erased with the trainer's data.
 
     Which contract pays for it is not stored: that follows from when each contract was active, which may be learned
     later (``services/work/hours.py``).

@@ -46,6 +46,11 @@ DONE: Final[dict[str, Promise]] = {
         " result."
     ),
     "invited": _("The link for the first login was sent to the trainer's Work Email."),
+    "objected": _(
+        "Your objection is stored. Your customer and this site's administrators see it beside this day."
+    ),
+    "objection-withdrawn": _("Your objection is withdrawn."),
+    "objection-answered": _("The objection is answered and closed. The trainer reads your answer."),
     "removals-confirmed": _("Confirmed. Access is being revoked."),
 }
 

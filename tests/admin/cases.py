@@ -16,6 +16,7 @@ from django_opentrain.models import (
     Install,
     ProjectLink,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -269,6 +270,16 @@ def let_work(opentrain: OpenTrain, hire: Hire) -> Case:
     return hire.grant.link, goes_on
 
 
+def answer_objection(_opentrain: OpenTrain, hire: Hire) -> Case:
+    row = factories.make_objection(hire.contract)
+
+    def answered() -> bool:
+        now = fresh(row)
+        return (now.status, now.answer, now.closed_by) == ("ANSWERED", "left the team", "operator ada")
+
+    return row, answered
+
+
 CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "verify"): verify,
     (Install, "reconcile_now"): reconcile_now,
@@ -293,4 +304,5 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (WebhookEvent, "replay"): replay,
     (DailyUsage, "report_again"): report_again,
     (DailyUsage, "report_hours"): report_withheld_hours,
+    (UsageObjection, "answer_and_close"): answer_objection,
 }

@@ -23,8 +23,10 @@ from django_opentrain.models import (
     Participant,
     ProjectLink,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
+    WorkEntry,
 )
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -98,6 +100,8 @@ def make_scene(**texts: str) -> Scene:
         WebhookEndpoint: endpoint,
         WebhookEvent: event,
         DailyUsage: usage,
+        UsageObjection: factories.make_objection(contract, text=text),
+        WorkEntry: factories.make_work(grant, timezone.now(), reason=text, object_id=text),
         Heartbeat: Heartbeat.objects.create(name="sweep", beat_at=timezone.now(), host=text),
     }
 

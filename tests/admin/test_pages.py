@@ -164,8 +164,10 @@ def make_another(scene: Scene) -> None:
     link = factories.make_link(install)
     person = factories.make_participant(install)
     contract = factories.make_contract(install, [link], trainer=person)
-    factories.make_grant(contract, link, person)
+    grant = factories.make_grant(contract, link, person)
     factories.make_usage(contract)
+    factories.make_objection(contract)
+    factories.make_work(grant, timezone.now())
     factories.make_event(factories.make_endpoint(install))
 
 

@@ -14,6 +14,7 @@ from django_opentrain.models import (
     DailyUsage,
     Install,
     ProjectLink,
+    UsageObjection,
     WebhookEndpoint,
 )
 from tests import factories
@@ -29,6 +30,7 @@ class Scene:
     contract: Contract
     grant: AccessGrant
     endpoint: WebhookEndpoint
+    objection: UsageObjection
 
 
 def full_scene(tenant: str = "acme", *, contracts: int = 1) -> Scene:
@@ -47,7 +49,9 @@ def full_scene(tenant: str = "acme", *, contracts: int = 1) -> Scene:
     endpoint = factories.make_endpoint(
         install, status=WebhookEndpoint.Status.DISABLED, disabled_reason="10 consecutive failures"
     )
-    return Scene(install, pending, link, grants[0].contract, grants[0], endpoint)
+    # Of today, whose page the tests open.
+    objection = factories.make_objection(grants[0].contract, timezone.now().date())
+    return Scene(install, pending, link, grants[0].contract, grants[0], endpoint, objection)
 
 
 def _hire(install: Install, link: ProjectLink, number: int) -> AccessGrant:

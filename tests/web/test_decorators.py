@@ -28,6 +28,7 @@ OWNERS = {
     "endpoints": "endpoint",
     "grants": "grant",
     "contracts": "contract",
+    "objections": "objection",
 }
 
 

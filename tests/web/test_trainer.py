@@ -19,16 +19,19 @@ from django.utils import timezone
 
 from django_opentrain import urls
 from django_opentrain.adapters import AdapterError
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, TrainerAccount
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, TrainerAccount, UsageObjection
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.conftest import Visitor
 from tests.web.markup import page_of, text_of
+from tests.web.test_connect import send
 from tests.web.test_days import hire
 from tests.web.test_decorators import ask, check_markup
 
 MARIA = "usr_maria"
 WORK = "/opentrain/work/"
+#: What takes no GET.
+POSTS = {"work-object", "work-withdraw"}
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +60,8 @@ def worked(tenant: str = "acme", **values: Any) -> AccessGrant:
 def pages_of(contract: Contract) -> Iterator[tuple[str, str]]:
     """Name and URL of each page for trainers."""
     for pattern in urls.urlpatterns:
-        if isinstance(pattern, URLPattern) and (route := str(pattern.pattern)).startswith("work/"):
+        route = str(pattern.pattern)
+        if isinstance(pattern, URLPattern) and route.startswith("work/") and pattern.name not in POSTS:
             keys: dict[str, object] = {"pk": contract.pk} if "<int:pk>" in route else {}
             if "<str:day>" in route:
                 keys["day"] = timezone.now().date().isoformat()
@@ -255,3 +259,72 @@ def test_the_hosts_pages_link_to_it_for_trainers(maria: Client, monkeypatch: pyt
     monkeypatch.setattr(NamesAdapter, "account_key", fail)
     assert tag(factories.make_user("ken")) == ""
     assert maria.get(WORK).status_code == 200
+
+
+class TestObjections:
+    def test_a_trainer_objects_the_customer_answers(self, maria: Client, boss: Client) -> None:
+        grant = worked()
+        day = dict(pages_of(grant.contract))["work-day"]
+        check_markup(page_of(maria.get(day)))
+        response = send(maria, f"{day}object/", text="<b>Two</b> hours are missing.")
+        assert response.status_code == 302
+        page = page_of(maria.get(response["Location"]))
+        check_markup(page)
+        assert "Your objection is stored." in page.text
+        assert "<b>Two</b> hours are missing." in page.text
+        assert "Object to this day" not in page.text
+        contract = reverse("opentrain:contract", args=[grant.contract_id])
+        assert "Trainers object to these days" in text_of(boss.get(contract))
+        assert "A trainer objects to 1 day of work." in text_of(boss.get("/opentrain/"))
+        assert "Labels" in text_of(maria.get(dict(pages_of(grant.contract))["work-contract"]))
+        row = UsageObjection.objects.get()
+        customers = page_of(boss.get(day.replace("/work/", "/contracts/")))
+        check_markup(customers)
+        assert "<b>Two</b> hours are missing." in customers.text
+        response = send(
+            boss, reverse("opentrain:answer-objection", args=[row.pk]), text="They are there now."
+        )
+        assert "answered and closed" in text_of(boss.get(response["Location"]))
+        text = text_of(maria.get(day))
+        assert "They are there now." in text
+        assert "acme-boss" not in text
+        assert "Trainers object" not in text_of(boss.get(contract))
+        assert "Objection answered" in text_of(boss.get(contract))
+
+    def test_they_can_withdraw_their_own_and_no_others(self, maria: Client) -> None:
+        grant = worked()
+        theirs = factories.make_objection(grant.contract, timezone.now().date())
+        others = factories.make_objection(
+            grant.contract, timezone.now().date(), opentrain_user_id="usr_other", text="a secret"
+        )
+        assert "a secret" not in text_of(maria.get(dict(pages_of(grant.contract))["work-day"]))
+        for row, status in ((theirs, 302), (others, 404)):
+            assert send(maria, f"{WORK}objections/{row.pk}/withdraw/").status_code == status
+            row.refresh_from_db()
+            assert row.is_open == (status == 404)
+        assert send(maria, f"{WORK}objections/{10**30}/withdraw/").status_code == 404
+        again = send(maria, f"{WORK}objections/{theirs.pk}/withdraw/")
+        assert again.status_code == 409
+        assert "closed already" in text_of(again)
+
+    def test_not_to_others_work(self, maria: Client, visitor: Visitor) -> None:
+        worked()
+        other = hire()
+        day = timezone.now().date().isoformat()
+        assert send(maria, f"{WORK}{other.contract_id}/days/{day}/object/", text="Mine.").status_code == 404
+        assert (
+            send(visitor("ken"), f"{WORK}{other.contract_id}/days/{day}/object/", text="x").status_code == 404
+        )
+        assert not UsageObjection.objects.exists()
+
+    def test_a_form_without_a_csrf_token_is_refused(self, maria: Client) -> None:
+        day = dict(pages_of(worked().contract))["work-day"]
+        assert maria.post(f"{day}object/", {"text": "No token."}).status_code == 403
+
+    def test_to_a_day_that_is_missing(self, maria: Client) -> None:
+        grant = worked()
+        contract = dict(pages_of(grant.contract))["work-contract"]
+        response = maria.get(contract, {"day": "2026-01-02"})
+        assert response["Location"] == f"{contract}days/2026-01-02/"
+        assert "Object to this day" in text_of(maria.get(response["Location"]))
+        assert maria.get(contract, {"day": "tomorrow"}).status_code == 404

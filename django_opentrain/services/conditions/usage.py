@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from django_opentrain.models import Contract, DailyUsage, Install
+from django_opentrain.models import Contract, DailyUsage, Install, UsageObjection
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.services.conditions.condition import Condition, Severity
 from django_opentrain.services.usage.collecting import new_work
@@ -97,6 +97,19 @@ USAGE: Final = (
         for_customers=ngettext_lazy(
             "This platform measures no time: no hours of %(count)d contract are reported.",
             "This platform measures no time: no hours of %(count)d contracts are reported.",
+            "count",
+        ),
+    ),
+    Condition(
+        name="usage-objected",
+        severity=Severity.WARNING,
+        model=UsageObjection,
+        find=lambda _now: UsageObjection.objects.open(),
+        title=_("Days of work to which their trainer objects"),
+        advice=_("Look at the day's actions with the customer. Correct the day, or answer why it is right."),
+        for_customers=ngettext_lazy(
+            "A trainer objects to %(count)d day of work.",
+            "Trainers object to %(count)d days of work.",
             "count",
         ),
     ),

@@ -1,8 +1,9 @@
 """Erasure: one trainer's personal data, at their request.
 
-Erased are name, country, profile, Work Email, the bodies of events that name them, and their name in the admin's
-history. OpenTrain's user id stays with the usage and access records: it is the account's key, and means nothing
-without OpenTrain. The host's own account is the host's to delete.
+Erased are name, country, profile, Work Email, the bodies of events that name them, their name in the admin's history,
+their objections with the answers, and the reasons of corrections. OpenTrain's user id stays with the usage, work and
+access records: it is the account's key, and means nothing without OpenTrain. The host's own account is the host's to
+delete.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from django_opentrain.models import (
     Install,
     Participant,
     ProjectLink,
+    UsageObjection,
     WebhookEvent,
     WorkEntry,
 )
@@ -112,10 +114,30 @@ def _over_since(before: datetime) -> Q:
 
 
 def anonymize(participants: QuerySet[Participant]) -> int:
-    """Delete these participants' personal data: name, country, profile, Work Email. The id stays."""
+    """Delete these participants' personal data: name, country, profile, Work Email, and what they and others wrote
+    about their work. The id stays.
+    """
+    # Before they are marked as purged: after a crash in between it is done again.
+    _erase_texts(participants)
     return participants.update(
         display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
     )
+
+
+def _erase_texts(participants: QuerySet[Participant]) -> None:
+    """Objections with their answers, and reasons of corrections: free text may name people."""
+    trainers: defaultdict[str, list[str]] = defaultdict(list)
+    for tenant, trainer in participants.values_list("install__tenant", "opentrain_user_id"):
+        trainers[tenant].append(trainer)
+    for tenant, those in trainers.items():
+        objections = UsageObjection.objects.filter(
+            contract__install__tenant=tenant, opentrain_user_id__in=those
+        )
+        # One that is open would wait for an answer to nothing.
+        objections.open().update(status=UsageObjection.Status.WITHDRAWN, live=None, closed_at=timezone.now())
+        objections.update(text="", answer="")
+        entries = WorkEntry.objects.filter(tenant=tenant, opentrain_user_id__in=those)
+        entries.filter(kind=WorkEntry.Kind.CORRECTED).exclude(reason="").update(reason="")
 
 
 def _old_work(now: datetime) -> QuerySet[WorkEntry]:

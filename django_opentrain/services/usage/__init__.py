@@ -2,6 +2,7 @@
 
 from django_opentrain.services.usage.collecting import collect
 from django_opentrain.services.usage.measuring import unmeasured
+from django_opentrain.services.usage.objections import answer, object_to, withdraw
 from django_opentrain.services.usage.reporting import Report, report, report_again
 from django_opentrain.services.usage.totals import (
     add,
@@ -16,9 +17,11 @@ from django_opentrain.services.usage.withholding import report_withheld_hours, t
 __all__ = [
     "Report",
     "add",
+    "answer",
     "collect",
     "last_day",
     "normal_worker",
+    "object_to",
     "record",
     "report",
     "report_again",
@@ -26,5 +29,6 @@ __all__ = [
     "today",
     "tracked_elsewhere",
     "unmeasured",
+    "withdraw",
     "write",
 ]

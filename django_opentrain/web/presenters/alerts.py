@@ -17,6 +17,7 @@ from django_opentrain.models import (
     DailyUsage,
     Install,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
 )
 from django_opentrain.services.conditions import CONDITIONS, Condition, Severity
@@ -35,6 +36,7 @@ _COUNTED: Final[Mapping[type[Model], tuple[str, str, str]]] = {
     AccessGrant: ("contract", "contract__install", "participant"),
     Contract: ("pk", "install", "pk"),
     DailyUsage: ("contract", "contract__install", "pk"),
+    UsageObjection: ("contract", "contract__install", "pk"),
 }
 
 
@@ -89,6 +91,7 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
         text = _("OpenTrain has disabled its notifications.")
         yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
     yield from _counted(AccessGrant, install)
+    yield from _counted(UsageObjection, install)
     if install.is_live:
         yield from _counted(Contract, install)
         yield from _counted(DailyUsage, install)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_opentrain.conf import conf
-from django_opentrain.models import Contract, DailyUsage, WorkEntry
+from django_opentrain.models import Contract, DailyUsage, UsageObjection, WorkEntry
 from django_opentrain.models.work import LONGEST_ACTION
 from django_opentrain.web.presenters.status import moment
 
@@ -58,6 +58,8 @@ class DayLine:
     row: DailyUsage
     trainer: str
     trainer_id: str
+    #: The trainer's newest objection to it.
+    objection: UsageObjection | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +78,33 @@ class EntryLine:
     remark: str
 
 
-def day_lines(rows: Iterable[DailyUsage], names: Names) -> list[DayLine]:
-    """The rows, with their trainers."""
+@dataclass(frozen=True, kw_only=True)
+class ObjectionLine:
+    """A trainer's objection."""
+
+    row: UsageObjection
+    trainer: str
+
+
+def day_lines(
+    rows: Iterable[DailyUsage], names: Names, objections: Iterable[UsageObjection] = ()
+) -> list[DayLine]:
+    """The rows, with their trainers and the newest of their objections, which are in the order of their keys."""
+    newest = {(each.opentrain_user_id, each.work_date): each for each in objections}
     return [
         DayLine(
             row=row,
             trainer=names.trainer(row.worker_id),
             trainer_id=names.trainer_id(row.worker_id),
+            objection=newest.get((names.trainer_id(row.worker_id), row.work_date)),
         )
         for row in rows
     ]
+
+
+def objection_lines(objections: Iterable[UsageObjection], names: Names) -> list[ObjectionLine]:
+    """The objections, with their trainers."""
+    return [ObjectionLine(row=each, trainer=names.trainer(each.opentrain_user_id)) for each in objections]
 
 
 def entry_lines(entries: Iterable[WorkEntry], names: Names) -> list[EntryLine]:

@@ -11,9 +11,16 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.errors import EXPECTED
-from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEndpoint
+from django_opentrain.models import (
+    AccessGrant,
+    DailyUsage,
+    Install,
+    ProjectLink,
+    UsageObjection,
+    WebhookEndpoint,
+)
 from django_opentrain.platform.errors import NotFound, OpenTrainError
-from django_opentrain.services import connect, endpoints, linking, reconcile
+from django_opentrain.services import connect, endpoints, linking, reconcile, usage
 from django_opentrain.services.access import bindings, grants, invitations
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error, error_page
@@ -23,7 +30,7 @@ from django_opentrain.web.presenters.projects import project_rows
 from django_opentrain.web.views.home import page
 
 
-def _attempt(
+def attempt(
     request: HttpRequest,
     action: Callable[[], object],
     done: str,
@@ -46,7 +53,7 @@ def _attempt(
 def verify(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Ask OpenTrain whether the connection works."""
     install = owned(Install.objects.all(), tenant, pk, by="tenant")
-    return _attempt(request, lambda: connect.verify(install), "verified", install=pk)
+    return attempt(request, lambda: connect.verify(install), "verified", install=pk)
 
 
 @customer_page("GET", "POST")
@@ -54,7 +61,7 @@ def disconnect(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """End the connection, after asking."""
     install = owned(Install.objects.all(), tenant, pk, by="tenant")
     if request.method == "POST":
-        return _attempt(request, lambda: connect.disconnect(install), "disconnected")
+        return attempt(request, lambda: connect.disconnect(install), "disconnected")
     affected = AccessGrant.objects.wanted().filter(contract__install=install)
     context = {"install": install, "trainers": affected.values("participant").distinct().count()}
     return render(request, "opentrain/disconnect.html", context)
@@ -65,9 +72,7 @@ def confirm_removals(request: HttpRequest, tenant: str, pk: int) -> HttpResponse
     """Confirm the removals that were held because they are unusually many."""
     install = owned(Install.objects.all(), tenant, pk, by="tenant")
     if request.method == "POST":
-        return _attempt(
-            request, lambda: reconcile.confirm_removals(install), "removals-confirmed", install=pk
-        )
+        return attempt(request, lambda: reconcile.confirm_removals(install), "removals-confirmed", install=pk)
     return render(request, "opentrain/removals.html", {"install": install})
 
 
@@ -128,7 +133,7 @@ def link_settings(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     if request.method == "POST":
         form = LinkSettingsForm(request.POST)
         form.is_valid()  # two boxes that can be ticked or not
-        return _attempt(
+        return attempt(
             request,
             lambda: linking.configure(row, **form.cleaned_data),
             "link-changed",
@@ -152,14 +157,14 @@ def _endpoint(tenant: str, pk: int) -> WebhookEndpoint:
 def recover(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Re-enable an endpoint."""
     endpoint = _endpoint(tenant, pk)
-    return _attempt(request, lambda: endpoints.recover(endpoint), "recovered", install=endpoint.install.pk)
+    return attempt(request, lambda: endpoints.recover(endpoint), "recovered", install=endpoint.install.pk)
 
 
 @customer_page("POST")
 def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Replace an endpoint by one with a new secret; at once when the old one is ``compromised``."""
     endpoint, compromised = _endpoint(tenant, pk), "compromised" in request.POST
-    return _attempt(
+    return attempt(
         request,
         lambda: endpoints.rotate_secret(endpoint, compromised=compromised),
         "rotated-compromised" if compromised else "rotated",
@@ -172,7 +177,7 @@ def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Retry an access grant now."""
     grant = _grant(tenant, pk)
     rows = AccessGrant.objects.filter(pk=grant.pk)
-    return _attempt(request, lambda: grants.retry_now(rows), "retried", to=_contract_page(grant))
+    return attempt(request, lambda: grants.retry_now(rows), "retried", to=_contract_page(grant))
 
 
 @customer_page("POST")
@@ -180,7 +185,7 @@ def give_again(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Give access again to a trainer who was removed by hand."""
     grant = _grant(tenant, pk)
     rows = AccessGrant.objects.filter(pk=grant.pk)
-    return _attempt(request, lambda: grants.give_again(rows), "given-again", to=_contract_page(grant))
+    return attempt(request, lambda: grants.give_again(rows), "given-again", to=_contract_page(grant))
 
 
 @customer_page("GET", "POST")
@@ -189,7 +194,7 @@ def use_account(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     grant = _grant(tenant, pk)
     if request.method == "POST":
         account_id = request.POST.get("account", "")
-        return _attempt(
+        return attempt(
             request,
             lambda: bindings.bind_for_customer(grant, request.user.pk, account_id),
             "account-used",
@@ -203,7 +208,7 @@ def use_account(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Send a trainer the link for their first login again."""
     grant = _grant(tenant, pk)
-    return _attempt(request, lambda: invitations.resend(grant), "invited", to=_contract_page(grant))
+    return attempt(request, lambda: invitations.resend(grant), "invited", to=_contract_page(grant))
 
 
 def _grant(tenant: str, pk: int) -> AccessGrant:
@@ -213,3 +218,12 @@ def _grant(tenant: str, pk: int) -> AccessGrant:
 
 def _contract_page(grant: AccessGrant) -> str:
     return reverse("opentrain:contract", kwargs={"pk": grant.contract_id})
+
+
+@customer_page("POST")
+def answer_objection(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
+    """Answer what a trainer objects to a day, and close it."""
+    row = owned(UsageObjection.objects.all(), tenant, pk, by="contract__install__tenant")
+    to = reverse("opentrain:day", kwargs={"pk": row.contract_id, "day": row.work_date.isoformat()})
+    text, by = request.POST.get("text", ""), request.user.get_username()
+    return attempt(request, lambda: usage.answer(row, text, by=by), "objection-answered", to=to)

@@ -9,16 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import Contract, Install
+from django_opentrain.models import Contract, Install, UsageObjection
 from django_opentrain.services import usage
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
 from django_opentrain.web.presenters.contracts import with_trainers
-from django_opentrain.web.presenters.work import Names, day_lines
+from django_opentrain.web.presenters.work import Names, day_lines, objection_lines
+from django_opentrain.web.views.days import objections_to
 
 PER_PAGE: Final = 25
 DAYS_PER_PAGE: Final = 31
+OBJECTIONS_SHOWN: Final = 20
 
 
 @customer_page("GET")
@@ -49,10 +51,13 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)
     days = contract.usage.order_by("-work_date", "worker_id")
     page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
+    objections = objections_to(contract, [row.work_date for row in page])
+    open_ones = UsageObjection.objects.open().filter(contract=contract).order_by("work_date", "pk")
     context = {
         "contract": contract,
         "page": page,
-        "days": day_lines(page.object_list, Names(contract)),
+        "days": day_lines(page.object_list, Names(contract), objections),
+        "objections": objection_lines(open_ones[:OBJECTIONS_SHOWN], Names(contract)),
         "notice": notice(request),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists(),
         "hours_unmeasured": usage.unmeasured(Contract.objects.filter(pk=contract.pk)).exists(),

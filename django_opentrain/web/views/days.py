@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -14,16 +15,19 @@ from django.shortcuts import render
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
-from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.models import Contract, DailyUsage, UsageObjection
+from django_opentrain.models.objections import MAX_TEXT
 from django_opentrain.services import usage, work
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.contracts import with_trainers
-from django_opentrain.web.presenters.work import Names, day_lines, entry_lines
+from django_opentrain.web.presenters.work import Names, day_lines, entry_lines, objection_lines
 
 ENTRIES_PER_PAGE: Final = 100
 #: Trainers whose totals of one day are shown.
 MAX_TRAINERS: Final = 100
+#: Objections that are shown, or looked for.
+MAX_OBJECTIONS: Final = 1000
 #: No work was done before that.
 FIRST_DAY: Final = date(2000, 1, 1)
 
@@ -64,11 +68,14 @@ def page_of_day(request: HttpRequest, contract: Contract, day: date, trainer_id:
     names = Names(contract)
     entries = work.entries(contract, day, day, worker_id=trainer_id)
     page = Paginator(entries, ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    objections = objections_to(contract, [day], trainer_id)
     rows = days_of(contract, trainer_id).filter(work_date=day).order_by("worker_id")[:MAX_TRAINERS]
     return {
         "contract": contract,
         "day": day,
         "days": day_lines(rows, names),
+        "objections": objection_lines(objections, names),
+        "max_text": MAX_TEXT,
         "trainer_id": trainer_id,
         "trainer": names.trainer(trainer_id) if trainer_id else "",
         "many": len(names.trainers) > 1,
@@ -90,3 +97,10 @@ def days_of(contract: Contract, trainer_id: str = "") -> Any:
     """The contract's totals; of this trainer alone if there is one."""
     rows = DailyUsage.objects.filter(contract=contract)
     return rows.filter(worker_id=usage.normal_worker(contract, trainer_id)) if trainer_id else rows
+
+
+def objections_to(contract: Contract, days: Iterable[date], trainer_id: str = "") -> Sequence[UsageObjection]:
+    """The trainers' objections to these days; of this trainer alone if there is one. One query."""
+    rows = UsageObjection.objects.filter(contract=contract, work_date__in=list(days)).order_by("pk")
+    own = rows.filter(opentrain_user_id=trainer_id) if trainer_id else rows
+    return list(own[:MAX_OBJECTIONS])

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import BigIntegerField, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 
-from django_opentrain.models import AccessGrant, Contract, DailyUsage
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, UsageObjection
 from django_opentrain.services import usage
 from django_opentrain.web.decorators import trainer_page
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.contracts import with_trainers
 from django_opentrain.web.presenters.work import Names, day_lines
 from django_opentrain.web.trainers import Trainer
+from django_opentrain.web.views.actions import attempt
 from django_opentrain.web.views.contracts import DAYS_PER_PAGE, PER_PAGE
-from django_opentrain.web.views.days import days_of, page_of_day, parsed_day
+from django_opentrain.web.views.days import days_of, objections_to, page_of_day, parsed_day
 from django_opentrain.web.views.downloads import days_of_contract, entries_of_day
 
 
@@ -41,12 +44,16 @@ def index(request: HttpRequest, trainer: Trainer) -> HttpResponse:
 def contract(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
     """One contract: what is left of its budget, and each day's work of theirs."""
     row = _own(trainer, pk)
+    if "day" in request.GET:
+        return HttpResponseRedirect(_day_url(row, parsed_day(request.GET["day"])))
     days = days_of(row, trainer.opentrain_user_id).order_by("-work_date")
     page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
+    objections = objections_to(row, [each.work_date for each in page], trainer.opentrain_user_id)
     context = {
         "contract": row,
         "page": page,
-        "days": day_lines(page.object_list, Names(row)),
+        "days": day_lines(page.object_list, Names(row), objections),
+        "latest": usage.today(),
         "projects": _projects(row, trainer),
         "paused": _is_paused(row, trainer),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=row.pk)).exists(),
@@ -62,6 +69,7 @@ def day(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpRespon
     context = page_of_day(request, _own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
     # Of others under the same contract, nothing.
     shown: dict[str, Any] = {**context, "trainers": [], "many": False, "keep": "", "own": True}
+    shown["may_object"] = not any(line.row.is_open for line in shown["objections"])
     return render(request, "opentrain/work_day.html", shown)
 
 
@@ -77,10 +85,43 @@ def day_csv(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpRe
     return entries_of_day(_own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
 
 
-def _own(trainer: Trainer, pk: int) -> Contract:
-    """Another trainer's contract is not found."""
+@trainer_page("POST")
+def object_to(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpResponse:
+    """They object to a day."""
+    row, work_date = _own(trainer, pk), parsed_day(day)
+    text, to = request.POST.get("text", ""), _day_url(row, parsed_day(day))
+    return attempt(
+        request,
+        lambda: usage.object_to(row, work_date, opentrain_user_id=trainer.opentrain_user_id, text=text),
+        "objected",
+        to=to,
+    )
+
+
+@trainer_page("POST")
+def withdraw(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
+    """They withdraw an objection."""
+    _checked(pk)
+    own = UsageObjection.objects.filter(
+        opentrain_user_id=trainer.opentrain_user_id, contract__in=trainer.contracts()
+    )
+    row = get_object_or_404(own.select_related("contract"), pk=pk)
+    to = _day_url(row.contract, row.work_date)
+    return attempt(request, lambda: usage.withdraw(row), "objection-withdrawn", to=to)
+
+
+def _day_url(row: Contract, day: date) -> str:
+    return reverse("opentrain:work-day", kwargs={"pk": row.pk, "day": day.isoformat()})
+
+
+def _checked(pk: int) -> None:
     if pk > BigIntegerField.MAX_BIGINT:
         raise Http404
+
+
+def _own(trainer: Trainer, pk: int) -> Contract:
+    """Another trainer's contract is not found."""
+    _checked(pk)
     found: Contract = get_object_or_404(with_trainers(trainer.contracts()), pk=pk)
     return found
 
