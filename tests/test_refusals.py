@@ -124,13 +124,30 @@ def api(
     return check
 
 
-def admin(row: str, action: str, **values: Any) -> Surface:
-    """An operator's action; ``values`` make it one that can be applied to the row."""
+def admin(row: str, action: str, filled: Mapping[str, str] | None = None, **values: Any) -> Surface:
+    """An operator's action, with a form that is ``filled``; ``values`` make it one that can be applied to the row."""
 
     def check(site: Site, error: Error) -> None:
         chosen: models.Model = getattr(site.scene, row)
         type(chosen)._default_manager.filter(pk=chosen.pk).update(**values)
-        assert str(error) in " ".join(confirm(site.operator, chosen, action))
+        assert str(error) in " ".join(confirm(site.operator, chosen, action, **(filled or {})))
+
+    return check
+
+
+def trainers_page(name: str, row: str, **data: str) -> Surface:
+    """A page of the trainer who was hired."""
+
+    def check(site: Site, error: Error) -> None:
+        trainer = factories.make_user("maria")
+        hired = site.scene.grant.participant.opentrain_user_id
+        factories.make_trainer_account(trainer, opentrain_user_id=hired)
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(trainer)
+        day = {"day": "2026-01-02"} if name == "work-object" else {}
+        url = reverse(f"opentrain:{name}", kwargs={"pk": getattr(site.scene, row).pk, **day})
+        response = send(client, url, **data)
+        assert (response.status_code, str(error) in text_of(response)) == (error.http_status, True)
 
     return check
 
@@ -222,6 +239,13 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
         api("install-confirm-removals", "install"),
         admin("install", "confirm_held_removals"),
     ),
+    "usage.answer": (
+        page("answer-objection", "objection", text="Why not."),
+        admin("objection", "answer_and_close", status="OPEN"),
+    ),
+    "usage.object_to": (trainers_page("work-object", "contract", text="Why?"),),
+    "usage.withdraw": (trainers_page("work-withdraw", "objection"),),
+    "usage.correct": (admin("contract", "correct_day", {"work_date": "2026-01-02", "tasks": "1"}),),
     "reconcile.install": (command("opentrain_sync", "--dry-run"),),
     "reconcile.reconcile_or_finish": (command("opentrain_sync"),),
     "purge.erasure.erase": (command("opentrain_erase", "--trainer", "usr_1"),),
@@ -235,6 +259,7 @@ NO_SURFACE = {
     "usage.add",
     "usage.record",
     "usage.report",
+    "work.correct",
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from django import forms
 from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_opentrain.admin.access import GrantRows
+from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
@@ -26,9 +28,11 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.admin.usage import UsageRows
+from django_opentrain.admin.usage import CORRECTING, CorrectionForm, UsageRows, is_one
+from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, UsageObjection, WorkEntry
 from django_opentrain.platform.redaction import mask
+from django_opentrain.services import usage
 
 BUDGET_TONES: Final[Mapping[str, Tone]] = {
     Contract.BudgetState.OK: "good",
@@ -39,6 +43,19 @@ BUDGET_TONES: Final[Mapping[str, Tone]] = {
 
 class GrantsOfContract(GrantRows):
     fields: ClassVar[tuple[str, ...]] = ("participant", "link", "access", "cause_shown", "trouble")
+
+
+class DayCorrectionForm(CorrectionForm):
+    """The same of any day, also of one on which nothing was recorded."""
+
+    field_order = ("work_date", "trainer")
+    work_date = forms.DateField(label=gettext_lazy("Day"), widget=forms.DateInput(attrs={"type": "date"}))
+    trainer = forms.CharField(
+        label=gettext_lazy("Trainer"),
+        max_length=MAX_ID,
+        required=False,
+        help_text=gettext_lazy("OpenTrain's user id; empty: the hired trainer."),
+    )
 
 
 class ContractAdmin(OpenTrainAdmin):
@@ -70,6 +87,7 @@ class ContractAdmin(OpenTrainAdmin):
     )
     ordering = ("-pk",)
     inlines = (GrantsOfContract, UsageRows)
+    actions = ("correct_day",)
     fieldsets = (
         (
             None,
@@ -120,6 +138,16 @@ class ContractAdmin(OpenTrainAdmin):
             },
         ),
     )
+
+    @operation(gettext_lazy("Correct a day"), consequence=CORRECTING, form=DayCorrectionForm)
+    def correct_day(self, selection: Selection[Contract]) -> int:
+        values, by = selection.values, selection.operator
+        amounts = CorrectionForm.amounts(values)
+
+        def correct(contract: Contract) -> None:
+            usage.correct(contract, values["work_date"], worker_id=values["trainer"], by=by, **amounts)
+
+        return selection.each(correct) if is_one(selection) else 0
 
     customer = tenant_column("install")
     state = badge_column("status", gettext_lazy("state"), {Contract.Status.ACTIVE: "good"})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final
+from uuid import uuid4
 
 from django import forms
+from django.contrib import messages
 from django.db.models import Q
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -23,9 +26,10 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.models import DailyUsage, UsageObjection
+from django_opentrain.models import Contract, DailyUsage, UsageObjection
 from django_opentrain.models.objections import MAX_TEXT
 from django_opentrain.services import usage
+from django_opentrain.services.work.corrections import MAX_COUNT, MAX_REASON
 
 USAGE_TONES: Final[Mapping[str, Tone]] = {
     DailyUsage.Status.DUE: "busy",
@@ -69,6 +73,63 @@ class AnswerForm(forms.Form):
     """What the trainer reads."""
 
     reason = forms.CharField(label=gettext_lazy("Answer"), max_length=MAX_TEXT, widget=forms.Textarea)
+
+
+CORRECTING: Final = gettext_lazy(
+    "An entry with your name and the reason is added to the work ledger; nothing is changed there. The day's totals"
+    " follow from it, and are reported again. What is taken off beyond zero is taken off later days."
+)
+
+
+class CorrectionForm(forms.Form):
+    """What is added to a day, or taken off it."""
+
+    minutes = forms.IntegerField(
+        label=gettext_lazy("Minutes"),
+        required=False,
+        min_value=-1440,
+        max_value=1440,
+        help_text=gettext_lazy("Negative: taken off."),
+    )
+    tasks = forms.IntegerField(
+        label=gettext_lazy("Tasks"), required=False, min_value=-MAX_COUNT, max_value=MAX_COUNT
+    )
+    labels = forms.IntegerField(
+        label=gettext_lazy("Labels"), required=False, min_value=-MAX_COUNT, max_value=MAX_COUNT
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=MAX_REASON,
+        help_text=gettext_lazy("Customer and trainer read it."),
+    )
+    # A button that is pressed twice corrects once.
+    key = forms.CharField(
+        widget=forms.HiddenInput, max_length=64, required=False, initial=lambda: uuid4().hex
+    )
+
+    def clean(self) -> dict[str, Any]:
+        if not any(self.cleaned_data.get(name) for name in ("minutes", "tasks", "labels")):
+            raise forms.ValidationError(_("Say what is to be corrected: time, tasks or labels."))
+        return self.cleaned_data
+
+    @staticmethod
+    def amounts(values: Mapping[str, Any]) -> dict[str, Any]:
+        """As ``usage.correct`` takes them."""
+        return {
+            "seconds": (values["minutes"] or 0) * 60,
+            "tasks": values["tasks"] or 0,
+            "labels": values["labels"] or 0,
+            "reason": values["reason"],
+            "key": values["key"],
+        }
+
+
+def is_one(selection: Selection[Any]) -> bool:
+    """Whether one row is selected; else it says that there may be no more."""
+    one = len(selection.keys) == 1
+    if not one:
+        messages.error(selection.request, _("Select one row: each correction is one day's."))
+    return one
 
 
 class UsageObjectionAdmin(OpenTrainAdmin):
@@ -132,7 +193,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
     date_hierarchy = "work_date"
     search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")
     ordering = ("-work_date", "-pk")
-    actions = ("report_again", "report_hours")
+    actions = ("report_again", "report_hours", "correct")
     fieldsets = (
         (None, {"fields": ("contract", "customer", "work_date", "who")}),
         (
@@ -185,3 +246,17 @@ class DailyUsageAdmin(OpenTrainAdmin):
     )
     def report_hours(self, selection: Selection[DailyUsage]) -> int:
         return selection.in_bulk(usage.report_withheld_hours)
+
+    @operation(
+        gettext_lazy("Correct"),
+        consequence=CORRECTING,
+        form=CorrectionForm,
+    )
+    def correct(self, selection: Selection[DailyUsage]) -> int:
+        amounts = CorrectionForm.amounts(selection.values)
+        return selection.each(partial(_correct, amounts, selection.operator)) if is_one(selection) else 0
+
+
+def _correct(amounts: dict[str, Any], by: str, row: DailyUsage) -> None:
+    contract = Contract.objects.select_related("trainer", "install").get(pk=row.contract_id)
+    usage.correct(contract, row.work_date, worker_id=row.worker_id, by=by, **amounts)

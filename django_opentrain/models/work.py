@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import models
-from django.db.models import Case, DurationField, ExpressionWrapper, F, Max, RowRange, Value, When, Window
+from django.db.models import Case, DurationField, ExpressionWrapper, F, Max, Q, RowRange, Value, When, Window
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.translation import gettext_lazy as _
 
@@ -47,7 +47,8 @@ class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
         project or contract they belong to.
         """
         claimed = Window(
-            Max(Case(When(duration__gt=_NOTHING, then="at"))),
+            # A correction is no action: it takes no time from those around it.
+            Max(Case(When(~Q(kind=WorkEntry.Kind.CORRECTED), duration__gt=_NOTHING, then="at"))),
             partition_by="opentrain_user_id",
             order_by=[F("at").asc(), F("pk").asc()],
             frame=_RowsBefore(),

@@ -44,10 +44,13 @@ def trainer_of(request: HttpRequest) -> Trainer | None:
 
 
 def _with_access(account_key: str | None) -> Trainer | None:
-    """By the grants that are open now: where keys of deleted accounts are used again, an old one may be another's."""
+    """By the grants that are open now, or paused: where keys of deleted accounts are used again, an old one may be
+    another's.
+    """
     if not account_key:
         return None
-    granted = AccessGrant.objects.filter(host_user_ref=str(account_key), state=AccessGrant.State.GRANTED)
+    current = (AccessGrant.State.GRANTED, AccessGrant.State.PAUSED)
+    granted = AccessGrant.objects.filter(host_user_ref=str(account_key), state__in=current)
     found = granted.order_by().values_list("participant__opentrain_user_id", flat=True).distinct()[:2]
     keys = list(found)
     return Trainer(opentrain_user_id=keys[0]) if len(keys) == 1 else None

@@ -19,9 +19,10 @@ from django_opentrain.models import (
     UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
+    WorkEntry,
 )
 from django_opentrain.platform import catalog
-from django_opentrain.services import linking, usage
+from django_opentrain.services import linking, usage, work
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
@@ -280,6 +281,37 @@ def answer_objection(_opentrain: OpenTrain, hire: Hire) -> Case:
     return row, answered
 
 
+def _observed(opentrain: OpenTrain, hire: Hire) -> DailyUsage:
+    """A day of twenty minutes, observed."""
+    opentrain.travel(minutes=30)
+    assert work.observe(hire.grant.host_user_ref, "1", "UPDATED", seconds=1200)
+    usage.collect(hire.contract)
+    return DailyUsage.objects.get()
+
+
+def _is_corrected(row: DailyUsage) -> bool:
+    entry = WorkEntry.objects.get(kind=WorkEntry.Kind.CORRECTED)
+    said = (entry.reason, entry.corrected_by) == ("left the team", "operator ada")
+    return said and (fresh(row).total_seconds, fresh(row).status) == (600, DailyUsage.Status.DUE)
+
+
+def correct(opentrain: OpenTrain, hire: Hire) -> Case:
+    row = _observed(opentrain, hire)
+    return row, lambda: _is_corrected(row)
+
+
+def correct_day(opentrain: OpenTrain, hire: Hire) -> Case:
+    row = _observed(opentrain, hire)
+    FORMS[Contract, "correct_day"]["work_date"] = row.work_date.isoformat()
+    return hire.contract, lambda: _is_corrected(row)
+
+
+#: What is filled in before an action is confirmed, besides the reason.
+FORMS: dict[Action, dict[str, str]] = {
+    (DailyUsage, "correct"): {"minutes": "-10", "key": "once"},
+    (Contract, "correct_day"): {"minutes": "-10"},
+}
+
 CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (Install, "verify"): verify,
     (Install, "reconcile_now"): reconcile_now,
@@ -304,5 +336,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (WebhookEvent, "replay"): replay,
     (DailyUsage, "report_again"): report_again,
     (DailyUsage, "report_hours"): report_withheld_hours,
+    (DailyUsage, "correct"): correct,
+    (Contract, "correct_day"): correct_day,
     (UsageObjection, "answer_and_close"): answer_objection,
 }

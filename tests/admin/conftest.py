@@ -158,7 +158,7 @@ def login() -> Callable[[User], Client]:
 @pytest.fixture
 def hire(opentrain: OpenTrain, settings: Any) -> Hire:
     """A customer who is connected, and a trainer at work in a linked project."""
-    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.GroupAdapter"}
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
     opentrain.connect()
     opentrain.link("1")
     opentrain.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from django.test import RequestFactory
 from django.utils.html import escape
 
 from django_opentrain.admin import ADMINS
+from django_opentrain.models import DailyUsage
+from django_opentrain.services import usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.admin.browsing import REASON, act, messages_of, stored, text_of, url
-from tests.admin.cases import CASES, Action
+from tests.admin.cases import CASES, FORMS, Action
 from tests.admin.conftest import logged_in
 
 if TYPE_CHECKING:
@@ -73,7 +76,8 @@ def test_an_action_is_asked_for_confirmed_and_done(
     assert 'name="from_row"' in asked
     assert stands_still(row, opentrain) == before, "it acted unconfirmed"
 
-    response = act(client, row, action[1], confirmed="yes", reason=REASON, from_row="1")
+    filled = FORMS.get(action, {})
+    response = act(client, row, action[1], confirmed="yes", reason=REASON, from_row="1", **filled)
     assert response["Location"] == url(type(row), "change", row.pk)
     messages = messages_of(response)
     assert any("done for 1 of 1" in message for message in messages), messages
@@ -81,3 +85,38 @@ def test_an_action_is_asked_for_confirmed_and_done(
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.user_id) == (str(row.pk), operator.pk)
     assert "operator ada" in entry.change_message
+
+
+@pytest.mark.parametrize(
+    ("filled", "words"),
+    [
+        ({"reason": ""}, "This field is required."),
+        ({"reason": REASON}, "Say what is to be corrected"),
+        ({"reason": REASON, "minutes": "1441"}, "less than or equal to 1440"),
+    ],
+)
+def test_a_form_that_is_not_filled_in_is_asked_for_again(
+    opentrain: OpenTrain, hire: Hire, operator: User, filled: dict[str, str], words: str
+) -> None:
+    row, _came_true = CASES[DailyUsage, "correct"](opentrain, hire)
+    before = stands_still(row, opentrain)
+    page = text_of(act(logged_in(operator), row, "correct", confirmed="yes", **filled))
+    assert words in page
+    assert 'name="minutes"' in page
+    assert stands_still(row, opentrain) == before
+
+
+def test_a_correction_is_one_days_and_its_reason_is_not_in_the_history(
+    opentrain: OpenTrain, hire: Hire, operator: User
+) -> None:
+    row, came_true = CASES[DailyUsage, "correct"](opentrain, hire)
+    client, filled = logged_in(operator), FORMS[DailyUsage, "correct"]
+    another = usage.record(hire.contract, opentrain.today - timedelta(days=1), total_seconds=1)
+    both = {"action": "correct", "_selected_action": [str(row.pk), str(another.pk)], "confirmed": "yes"}
+    response = client.post(url(DailyUsage, "changelist"), {**both, **filled, "reason": REASON})
+    assert any("Select one row" in message for message in messages_of(response))
+    assert not LogEntry.objects.exists()
+    for _ in range(2):
+        act(client, row, "correct", confirmed="yes", reason=REASON, **filled)
+    assert came_true(), "pressed twice, it corrects once"
+    assert not LogEntry.objects.filter(change_message__contains=REASON).exists()

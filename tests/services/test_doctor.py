@@ -308,6 +308,11 @@ def hours_that_nothing_measures(_opentrain: OpenTrain, _install: Install, settin
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
 
 
+@scene("usage-objected", WARNING)
+def a_day_to_which_its_trainer_objects(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    factories.make_objection(grant().contract)
+
+
 @scene("removals-held", ERROR)
 def removals_that_are_held(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     Install.objects.update(removals_held=7)

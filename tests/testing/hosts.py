@@ -56,3 +56,9 @@ class GroupAdapter(DjangoUsersAdapter):
         return (work.user, work.project) in {
             (each.host_user_ref, each.external_project_id) for each in grants
         }
+
+
+class ObservingAdapter(GroupAdapter):
+    """The same, on a site with a work ledger."""
+
+    observes_work = True

@@ -50,7 +50,9 @@ def full_scene(tenant: str = "acme", *, contracts: int = 1) -> Scene:
         install, status=WebhookEndpoint.Status.DISABLED, disabled_reason="10 consecutive failures"
     )
     # Of today, whose page the tests open.
-    objection = factories.make_objection(grants[0].contract, timezone.now().date())
+    objection = factories.make_objection(
+        grants[0].contract, timezone.now().date(), status=UsageObjection.Status.WITHDRAWN, live=None
+    )
     return Scene(install, pending, link, grants[0].contract, grants[0], endpoint, objection)
 
 

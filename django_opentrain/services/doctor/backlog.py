@@ -14,6 +14,7 @@ from django_opentrain.models import (
     Install,
     ProjectLink,
     TrainerAccount,
+    UsageObjection,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -101,6 +102,13 @@ def _day(row: DailyUsage) -> str:
     return f"{row.work_date}, contract {contract.opentrain_id} of {customer(contract.install)}: {said}"
 
 
+def _objection(row: UsageObjection) -> str:
+    """Not what it says: that is for the pages of those whom it concerns."""
+    contract = row.contract
+    where = f"{row.work_date}, contract {contract.opentrain_id} of {customer(contract.install)}"
+    return f"{where}: trainer {row.opentrain_user_id}, on {row.created_at:%Y-%m-%d}"
+
+
 def _link(row: ProjectLink) -> str:
     return f"project {row.external_project_id} of {customer(row.install)}: {row.last_error or 'not tried'}"
 
@@ -116,5 +124,6 @@ LINES: Final[Mapping[str | type[Model], tuple[tuple[str, ...], Callable[[Any], s
     TrainerAccount: ((), _account),
     Contract: (("install",), _contract),
     DailyUsage: (("contract__install",), _day),
+    UsageObjection: (("contract__install",), _objection),
     ProjectLink: (("install",), _link),
 }

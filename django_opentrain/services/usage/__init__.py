@@ -1,6 +1,6 @@
 """Usage: daily totals, collected from the host and reported to OpenTrain."""
 
-from django_opentrain.services.usage.collecting import collect
+from django_opentrain.services.usage.collecting import collect, correct
 from django_opentrain.services.usage.measuring import unmeasured
 from django_opentrain.services.usage.objections import answer, object_to, withdraw
 from django_opentrain.services.usage.reporting import Report, report, report_again
@@ -19,6 +19,7 @@ __all__ = [
     "add",
     "answer",
     "collect",
+    "correct",
     "last_day",
     "normal_worker",
     "object_to",

@@ -29,6 +29,7 @@ from django_opentrain.services.usage.totals import (
     work_day,
     write,
 )
+from django_opentrain.services.work import corrections
 from django_opentrain.services.work.totals import day_totals, has_news
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,36 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
         **Reason.note(_left_out(contract, problems)).columns("collect_error"),
     )
     return changed
+
+
+def correct(
+    contract: Contract,
+    work_date: date,
+    *,
+    seconds: int = 0,
+    tasks: int = 0,
+    labels: int = 0,
+    reason: str,
+    by: str,
+    worker_id: str = "",
+    key: str = "",
+) -> None:
+    """Correct one trainer's day in the work ledger (see ``work.correct``) and collect the contract's days at once.
+
+    The corrected day is reported anew, also long after the contract's end. Raises ``OperationRefused``.
+    """
+    corrections.correct(
+        contract,
+        work_date,
+        seconds=seconds,
+        tasks=tasks,
+        labels=labels,
+        reason=reason,
+        by=by,
+        worker_id=worker_id,
+        key=key,
+    )
+    collect(contract)
 
 
 def collected_today(contract: Contract) -> bool:

@@ -1,8 +1,18 @@
 """The work ledger: what trainers do, observed when they do it, and the daily totals that follow from it."""
 
 from django_opentrain.acting import acting_user
+from django_opentrain.services.work.corrections import correct
 from django_opentrain.services.work.listing import Entries, entries
 from django_opentrain.services.work.observing import TAKE_BACK, note_removal, observe
 from django_opentrain.services.work.totals import day_totals
 
-__all__ = ["TAKE_BACK", "Entries", "acting_user", "day_totals", "entries", "note_removal", "observe"]
+__all__ = [
+    "TAKE_BACK",
+    "Entries",
+    "acting_user",
+    "correct",
+    "day_totals",
+    "entries",
+    "note_removal",
+    "observe",
+]

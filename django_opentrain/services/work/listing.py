@@ -38,9 +38,11 @@ class Entries(Sequence[WorkEntry]):
     def __getitem__(self, index: slice) -> list[WorkEntry]: ...
     def __getitem__(self, index: int | slice) -> WorkEntry | list[WorkEntry]:
         if isinstance(index, slice):
-            start, stop, _step = index.indices(len(self) if index.stop is None else index.stop)
+            start, stop = index.start or 0, index.stop
+            if stop is None or min(start, stop) < 0:
+                start, stop, _step = index.indices(len(self))
             return self._read(start, max(stop - start, 0))
-        found = self._read(index, 1)
+        found = self._read(index if index >= 0 else max(index + len(self), 0), 1)
         if not found:
             raise IndexError(index)
         return found[0]
