@@ -101,6 +101,17 @@ def days(hire: Hire) -> list[tuple[int, int, int]]:
     return [day for day in totals if any(day)]
 
 
+def test_the_editors_urls_are_observed(site: Site, hire: Hire, maria: Worker) -> None:
+    """They lack the last slash: Label Studio answers such requests in a second round."""
+    url = f"POST /api/tasks/{site.task.pk}/annotations?project={site.own.pk}"
+    annotation = maria(url, {"lead_time": 100, "result": result(2)}, 201)["id"]
+    site.opentrain.travel(minutes=10)
+    maria(
+        f"PATCH /api/annotations/{annotation}?project={site.own.pk}", {"lead_time": 120, "result": result(3)}
+    )
+    assert days(hire) == [(120, 1, 3)]
+
+
 # Others' work ---------------------------------------------------------------------------------
 
 
