@@ -77,6 +77,7 @@ def hire(number: int, project: Project, entries: int) -> Contract:
                 object_id=f"task {number} {each}",
                 kind=WorkEntry.Kind.SUBMITTED,
                 at=at,
+                work_date=at.date(),
                 duration=timedelta(seconds=30),
                 tasks=1,
                 labels=1,

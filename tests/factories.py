@@ -196,6 +196,7 @@ def make_work(grant: AccessGrant, at: datetime, **values: Any) -> WorkEntry:
         "object_id": f"task {next(_numbers)}",
         "kind": WorkEntry.Kind.SUBMITTED,
         "at": at,
+        "work_date": at.date(),
         "duration": timedelta(minutes=5),
         "tasks": 1,
         "labels": 3,

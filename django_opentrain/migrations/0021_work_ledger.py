@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                         help_text="When it happened: the end of its time", verbose_name="at"
                     ),
                 ),
+                ("work_date", models.DateField(verbose_name="work date")),
                 (
                     "duration",
                     models.DurationField(

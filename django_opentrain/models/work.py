@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from datetime import timezone as tz
 from typing import Any, Final
 
 from django.db import models
@@ -20,6 +21,8 @@ LONGEST_ACTION: Final = timedelta(minutes=30)
 OLDEST_OBSERVED: Final = timedelta(days=1)
 
 _NOTHING: Final = timedelta(0)
+#: By how much a day of another time zone, and what was claimed before it, can lie outside of that day in UTC.
+_A_DAY_ELSEWHERE: Final = timedelta(days=2)
 #: What ``counted()`` adds to each entry.
 _COUNTED: Final = "counted"
 _CLAIMED_UNTIL: Final = "claimed_until"
@@ -35,16 +38,16 @@ class _RowsBefore(RowRange):
 class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
     """Entries, and how much time each of them counts."""
 
-    def counted(self, since: datetime, until: datetime) -> WorkEntryQuerySet:
-        """Entries from ``since`` up to ``until``, with ``counted``: the part of their time that is no other's.
+    def counted(self, since: date, until: date) -> WorkEntryQuerySet:
+        """Entries of these days, with ``counted``: the part of their time that is no other's.
 
         A trainer's actions claim intervals, each up to its own instant: what is counted is their union. So the sum is
         never more than the time that has passed, in however many tabs, projects or contracts the work was done. An
         interval begins no earlier than the access, and is at most ``LONGEST_ACTION`` long.
 
-        Some entries before ``since`` are in it: they may have claimed a part of what follows. Leave them out once all
-        is evaluated: a filter would leave them out before. All entries of a trainer have to be in it, whatever
-        project or contract they belong to.
+        Entries of the days around them are in it: they may have claimed a part of these. Leave them out once all is
+        evaluated: a filter would leave them out before. All entries of a trainer have to be in it, whatever project
+        or contract they belong to.
         """
         claimed = Window(
             # A correction is no action: it takes no time from those around it.
@@ -56,7 +59,9 @@ class WorkEntryQuerySet(models.QuerySet["WorkEntry"]):
         begin = Greatest("access_since", Coalesce("claimed_until", "access_since"))
         free = ExpressionWrapper(F("at") - begin, output_field=DurationField())
         counted = Greatest(Value(_NOTHING), Least("duration", Value(LONGEST_ACTION), free))
-        rows = self.filter(at__gte=since - LONGEST_ACTION, at__lt=until).annotate(**{_CLAIMED_UNTIL: claimed})
+        first, last = (datetime.combine(day, time.min, tz.utc) for day in (since, until))
+        rows = self.filter(at__gte=first - _A_DAY_ELSEWHERE, at__lt=last + _A_DAY_ELSEWHERE)
+        rows = rows.annotate(**{_CLAIMED_UNTIL: claimed})
         # A correction is what a person says it is.
         corrected = When(kind=WorkEntry.Kind.CORRECTED, then="duration")
         return rows.annotate(**{_COUNTED: Case(corrected, default=counted, output_field=DurationField())})
@@ -91,6 +96,8 @@ class WorkEntry(models.Model):
     object_id = IdField(_("object"), blank=True, help_text=_("The host's id of what was worked on"))
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     at = models.DateTimeField(_("at"), help_text=_("When it happened: the end of its time"))
+    # Stored: what was reported for a day stays there if USAGE_TIME_ZONE is changed.
+    work_date = models.DateField(_("work date"))
     duration = models.DurationField(_("duration"), default=_NOTHING, help_text=_("The time it claims"))
     tasks = models.IntegerField(_("tasks"), default=0)
     labels = models.IntegerField(_("labels"), default=0)

@@ -251,6 +251,18 @@ class TestDays:
         days = DailyUsage.objects.order_by("work_date").values_list("work_date", "total_seconds")
         assert list(days) == [(tomorrow - timedelta(days=1), 30), (tomorrow, 30)]
 
+    def test_days_stay_where_the_time_zone_is_changed(
+        self, linked: OpenTrain, maria: Hire, settings: Any
+    ) -> None:
+        linked.travel(minutes=1)
+        act(maria, seconds=30)
+        before = totals(maria)
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": "Pacific/Kiritimati"}
+        linked.travel(hours=5)
+        assert totals(maria) == before == [(30, 0, 0)]
+        act(maria, seconds=40)
+        assert totals(maria) == [(30, 0, 0), (40, 0, 0)]
+
 
 class TestContracts:
     def test_hired_again_on_one_day_each_action_is_one_contracts(

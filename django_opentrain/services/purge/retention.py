@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from django_opentrain.adapters import day_bounds
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.models import (
@@ -26,7 +25,7 @@ from django_opentrain.models import (
     WebhookEvent,
     WorkEntry,
 )
-from django_opentrain.services.usage import totals
+from django_opentrain.services.work.days import work_day
 from django_opentrain.services.workers.locks import lock_all
 from django_opentrain.transactions import atomic
 
@@ -142,9 +141,11 @@ def _erase_texts(participants: QuerySet[Participant]) -> None:
 
 def _old_work(now: datetime) -> QuerySet[WorkEntry]:
     """Entries of whole days: a day's total follows from all of its entries, or isn't derived any more."""
-    oldest = totals.work_day(now) - timedelta(days=conf.work_retention_days)
-    midnight, _end = day_bounds(oldest, oldest)
-    return WorkEntry.objects.filter(at__lt=midnight)
+    oldest = work_day(now) - timedelta(days=conf.work_retention_days)
+    # Also by the indexed column: a day begins within a day of UTC's.
+    return WorkEntry.objects.filter(
+        work_date__lt=oldest, at__lt=now - timedelta(days=conf.work_retention_days - 2)
+    )
 
 
 def _abandoned_installs(now: datetime) -> QuerySet[Install]:

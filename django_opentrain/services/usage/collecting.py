@@ -26,10 +26,10 @@ from django_opentrain.services.usage.totals import (
     row_key,
     today,
     withheld_until,
-    work_day,
     write,
 )
 from django_opentrain.services.work import corrections
+from django_opentrain.services.work.days import work_day
 from django_opentrain.services.work.totals import day_totals, has_news
 
 logger = logging.getLogger(__name__)

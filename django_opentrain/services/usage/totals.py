@@ -7,20 +7,19 @@ reporting twice costs nothing, and only the newest total matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from datetime import timezone as tz
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
+from django_opentrain.services.work.days import work_day
 
 #: From a row and the entry's columns: the columns to write to the row.
 Change = Callable[[DailyUsage, Mapping[str, Any]], dict[str, Any]]
@@ -37,10 +36,6 @@ def last_day() -> date:
     OpenTrain refuses days in the future, and doesn't document by which clock: a day has to have begun in UTC, too.
     """
     return min(today(), timezone.now().astimezone(tz.utc).date())
-
-
-def work_day(moment: datetime) -> date:
-    return moment.astimezone(ZoneInfo(conf.usage_time_zone)).date()
 
 
 def record(

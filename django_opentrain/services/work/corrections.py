@@ -64,6 +64,7 @@ def correct(
         key=key or uuid.uuid4().hex,
         kind=WorkEntry.Kind.CORRECTED,
         at=at,
+        work_date=work_date,
         duration=timedelta(seconds=seconds),
         tasks=tasks,
         labels=labels,
@@ -101,12 +102,10 @@ def _moment(contract: Contract, work_date: date, worker_id: str) -> tuple[Place,
     hours = {
         place: pieces for place, pieces in hours_of(contract).items() if place.opentrain_user_id == trainer
     }
-    begin, end = day_bounds(work_date, work_date)
-    entries = WorkEntry.objects.filter(paid_by(hours), at__gte=begin, at__lt=end)
-    last = entries.order_by("-at", "-pk").first()
+    last = WorkEntry.objects.filter(paid_by(hours), work_date=work_date).order_by("-at", "-pk").first()
     if last is not None:
         return Place(last.opentrain_user_id, last.tenant, last.external_project_id), last.at
-    found = min(_begins(hours, begin, end), default=None, key=lambda pair: pair[1])
+    found = min(_begins(hours, *day_bounds(work_date, work_date)), default=None, key=lambda pair: pair[1])
     if found is None or found[1] > timezone.now():
         raise OperationRefused(_("This contract pays for no time of this trainer's on this day."))
     return found

@@ -8,7 +8,6 @@ from typing import Any, Final, overload
 
 from django.db import connections
 
-from django_opentrain.adapters import day_bounds
 from django_opentrain.models import Contract, WorkEntry
 from django_opentrain.services.work.hours import Hours
 from django_opentrain.services.work.totals import Place, candidates, duration_of, hours_of, paid_by
@@ -29,8 +28,8 @@ class Entries(Sequence[WorkEntry]):
     def __len__(self) -> int:
         if not self._hours:
             return 0
-        begin, end = day_bounds(self._since, self._until)
-        return WorkEntry.objects.filter(paid_by(self._hours), at__gte=begin, at__lt=end).count()
+        days = self._since, self._until
+        return WorkEntry.objects.filter(paid_by(self._hours), work_date__range=days).count()
 
     @overload
     def __getitem__(self, index: int) -> WorkEntry: ...

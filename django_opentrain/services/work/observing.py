@@ -26,6 +26,7 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, WorkEntry
 from django_opentrain.models.work import OLDEST_OBSERVED
 from django_opentrain.platform.redaction import describe
+from django_opentrain.services.work.days import work_day
 from django_opentrain.transactions import alias
 
 logger = logging.getLogger(__name__)
@@ -70,13 +71,14 @@ def observe(
     Part of the caller's transaction, if that is in the same database. Never raises: what fails is logged.
     """
     now = timezone.now()
+    moment = min(max(at or now, now - OLDEST_OBSERVED), now)
     try:
         values: dict[str, Any] = {
             "key": _exact(key or uuid.uuid4().hex),
             "external_project_id": _exact(external_project_id),
             "object_id": _exact(object_id),
             "kind": Kind(kind),
-            "at": min(max(at or now, now - OLDEST_OBSERVED), now),
+            "at": moment,
             "duration": min(max(timedelta(seconds=min(seconds, _MOST)), timedelta(0)), _A_DAY),
             "observed_at": now,
         }
@@ -204,7 +206,7 @@ def _gain(column: str, number: int, values: Mapping[str, Any]) -> Any:
 def _insert(rows: QuerySet[Any], values: Mapping[str, Any]) -> int:
     """``INSERT … SELECT``: an entry for each of ``rows``, with these values; returns how many are new."""
     connection = connections[alias()]
-    columns = {**_DEFAULTS, **values}
+    columns = {**_DEFAULTS, "work_date": work_day(values["at"]), **values}
     selected = {f"new_{name}": _expression(name, value) for name, value in columns.items()}
     query = rows.annotate(**selected).values_list(*selected).query
     sql, params = query.get_compiler(using=connection.alias).as_sql()

@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import BooleanField, Case, F, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 
-from django_opentrain.adapters import DayUsage, day_bounds, day_of
+from django_opentrain.adapters import DayUsage
 from django_opentrain.models import AccessGrant, Contract, WorkEntry
 from django_opentrain.models.work import OLDEST_OBSERVED, WorkEntryQuerySet
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
@@ -146,13 +146,12 @@ def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> Wor
 
     ``here`` are those of these places and days, ``mine`` those of them that the contract pays.
     """
-    begin, end = day_bounds(since, until)
     places = Q(pk__in=())
     for place in hours:
         places |= Q(**place._asdict())
-    asked = Q(at__gte=begin)
+    asked = Q(work_date__range=(since, until))
     trainers = {place.opentrain_user_id for place in hours}
-    rows = WorkEntry.objects.filter(opentrain_user_id__in=trainers).counted(begin, end)
+    rows = WorkEntry.objects.filter(opentrain_user_id__in=trainers).counted(since, until)
     return rows.annotate(**{_HERE: _truth(asked & places), _MINE: _truth(asked & paid_by(hours))})
 
 
@@ -172,9 +171,14 @@ def _truth(condition: Q) -> Case:
 def _sums(hours: dict[Place, list[Hours]], since: date, until: date) -> Iterator[tuple[str, date, _Sum]]:
     """The sums of each trainer's days, added up in the database: there may be many entries."""
     connection = connections[alias()]
-    rows = candidates(hours, since, until).annotate(day=day_of("at", since, until)).order_by()
-    columns = ("opentrain_user_id", "day", "counted", "tasks", "labels", "here", "mine")
-    entries, params = rows.values(*columns).query.get_compiler(using=connection.alias).as_sql()
+    columns = ("opentrain_user_id", "work_date", "counted", "tasks", "labels", "here", "mine")
+    entries, params = (
+        candidates(hours, since, until)
+        .order_by()
+        .values(*columns)
+        .query.get_compiler(using=connection.alias)
+        .as_sql()
+    )
     worker, day, *amounts, here, mine = map(connection.ops.quote_name, columns)
     sums = ", ".join(f"SUM(CASE WHEN {mine} THEN {amount} END)" for amount in amounts)
     with connection.cursor() as cursor:
