@@ -17,6 +17,7 @@ M = TypeVar("M", bound=Model)
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
+MAX_OFFSET_DIGITS: Final = 9
 LARGEST_ID: Final = 2**63 - 1
 #: By what every list can be sorted.
 BY_ID: Final[Mapping[str, Expression | F]] = {"id": F("pk")}
@@ -59,6 +60,18 @@ def page(
     page_rows = list(sorted_rows.order_by(f"{sign}sort_key", f"{sign}pk")[: limit + 1])
     more = len(page_rows) > limit
     return Page(rows=page_rows[:limit], next_cursor=_encode(page_rows[limit - 1]) if more else None)
+
+
+def offset_page(rows: Sequence[M], *, cursor: str, limit: int) -> Page[M]:
+    """The page of ``rows`` that begins after ``cursor``, a number of rows, with one query: for what no key leads to.
+
+    A row that comes before it in between moves the others. Raises ``ValidationError`` for an invalid cursor.
+    """
+    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_OFFSET_DIGITS):
+        raise ValidationError({"cursor": [_("Invalid cursor.")]})
+    start = int(cursor or 0)
+    found = rows[start : start + limit + 1]
+    return Page(rows=found[:limit], next_cursor=str(start + limit) if len(found) > limit else None)
 
 
 def _encode(row: Model) -> str:

@@ -51,11 +51,13 @@ from django_opentrain.api.serializers.webhooks import (
     RedeliverRequest,
     RotateRequest,
 )
+from django_opentrain.api.serializers.work import ObjectionQuery, ObjectionSerializer, WorkPage, WorkQuery
 from django_opentrain.api.views.contracts import ContractViewSet, GrantViewSet
 from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.api.views.usage import UsageViewSet
 from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
+from django_opentrain.api.views.work import ObjectionViewSet, WorkViewSet
 from django_opentrain.api.viewsets import TenantViewSet
 
 TAG: Final = "OpenTrain"
@@ -232,6 +234,22 @@ annotate(
         query=UsageQuery,
     ),
     create=operation("report_usage", {202: UsageAccepted}, BODY, NOT_FOUND, request=UsageRequest),
+)
+annotate(
+    WorkViewSet,
+    list=operation(
+        "work",
+        {200: extend_schema_serializer(many=False)(WorkPage)},
+        INVALID,
+        NOT_FOUND,
+        query=WorkQuery,
+    ),
+)
+annotate(
+    ObjectionViewSet,
+    list=operation(
+        "objections", {200: listed(ObjectionSerializer)}, INVALID, NOT_FOUND, query=ObjectionQuery
+    ),
 )
 annotate(
     GrantViewSet,

@@ -14,6 +14,7 @@ from django_opentrain.api.views.installs import InstallViewSet
 from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.api.views.usage import UsageViewSet
 from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
+from django_opentrain.api.views.work import ObjectionViewSet, WorkViewSet
 from django_opentrain.api.viewsets import NothingHere, TenantViewSet
 
 __all__ = ["CanManageTenant", "api_urls", "app_name", "nothing_here", "urlpatterns"]
@@ -46,6 +47,8 @@ ROUTES: tuple[Route, ...] = (
     ("contracts/<int:pk>/participants/", ContractViewSet, {"get": "participants"}, "contract-participants"),
     ("contracts/<int:pk>/budget/", ContractViewSet, {"get": "budget"}, "contract-budget"),
     ("contracts/<int:pk>/usage/", UsageViewSet, LIST | {"post": "create"}, "contract-usage"),
+    ("contracts/<int:pk>/work/", WorkViewSet, LIST, "contract-work"),
+    ("contracts/<int:pk>/objections/", ObjectionViewSet, LIST, "contract-objections"),
     *_actions("grants", GrantViewSet, "retry", "give_again", "use_account", "invite"),
     ("webhook-endpoints/", WebhookEndpointViewSet, LIST, "webhook-endpoint-list"),
     ("webhook-endpoints/<int:pk>/", WebhookEndpointViewSet, ROW, "webhook-endpoint-detail"),
