@@ -97,6 +97,7 @@ def corrected(contract: Contract, trainer: str, tenant: str = "acme") -> WorkEnt
         kind=WorkEntry.Kind.CORRECTED,
         at=now,
         access_since=now,
+        work_date=now.date(),
         observed_at=now,
         tasks=-1,
         reason="Maria was ill.",
