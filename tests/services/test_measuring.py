@@ -8,7 +8,7 @@ import pytest
 
 from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.models import Contract
-from django_opentrain.services import linking, usage
+from django_opentrain.services import linking, usage, work
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import RecordingAdapter
 
@@ -17,6 +17,7 @@ TIMER = "django_opentrain.middleware.timer"
 
 class Timeless(RecordingAdapter):
     measures_time = False
+    observes_work = True
 
 
 @pytest.fixture
@@ -57,3 +58,25 @@ def test_not_where_the_site_does(hourly: OpenTrain, monkeypatch: pytest.MonkeyPa
 def test_not_where_they_are_tracked_elsewhere(hourly: OpenTrain) -> None:
     linking.configure(Contract.objects.earliest("pk").links.get(), hours_tracked_elsewhere=True)
     assert found() == []
+
+
+@pytest.mark.parametrize(("measured", "seconds"), [(False, None), (True, 0)])
+def test_what_nothing_measures_is_not_reported_as_zero(
+    hourly: OpenTrain, monkeypatch: pytest.MonkeyPatch, measured: bool, seconds: int | None
+) -> None:
+    """OpenTrain may have hours from elsewhere, which a zero would replace."""
+    monkeypatch.setattr(Timeless, "measures_time", measured)
+    contract = Contract.objects.earliest("pk")
+    work.observe(contract.grants.get().host_user_ref, "p1", "SUBMITTED", object_id="t1", tasks=1)
+    usage.collect(contract)
+    assert [(day.total_seconds, day.tasks_completed) for day in contract.usage.all()] == [(seconds, 1)]
+
+
+def test_hours_that_were_corrected_to_none_are(hourly: OpenTrain) -> None:
+    contract = Contract.objects.earliest("pk")
+    hourly.travel(minutes=10)
+    work.observe(contract.grants.get().host_user_ref, "p1", "SUBMITTED", object_id="t1", seconds=60, tasks=1)
+    usage.collect(contract)
+    assert contract.usage.get().total_seconds == 60
+    usage.correct(contract, hourly.today, seconds=-60, reason="Agreed with both", by="operator")
+    assert contract.usage.get().total_seconds == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from typing import Final
@@ -18,6 +19,7 @@ from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
+from django_opentrain.services.usage.measuring import measures_time
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
@@ -131,11 +133,15 @@ def _days_of(contract: Contract) -> tuple[date, date]:
 
 def _observed(contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
     """The ledger's days; zeros where there was work before for which another contract pays, as was learned since."""
-    rows = DailyUsage.objects.filter(contract=contract).values_list("worker_id", "work_date")
-    stored = set(rows)
+    rows = DailyUsage.objects.filter(contract=contract)
+    stored = {(row.worker_id, row.work_date): row.total_seconds for row in rows}
+    measured = measures_time()
     for day in day_totals(contract, since, until):
-        worked = day.total_seconds or day.tasks_completed or day.labels_completed
-        if worked or (normal_worker(contract, day.worker_id), day.work_date) in stored:
+        key = normal_worker(contract, day.worker_id), day.work_date
+        if not (day.total_seconds or measured or stored.get(key)):
+            # Unknown, not none: OpenTrain keeps what it has from elsewhere.
+            day = replace(day, total_seconds=None)  # noqa: PLW2901
+        if day.total_seconds or day.tasks_completed or day.labels_completed or key in stored:
             yield day
 
 

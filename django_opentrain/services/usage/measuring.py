@@ -14,9 +14,14 @@ from django_opentrain.services.usage.withholding import tracked_elsewhere
 _TIMER: Final = "django_opentrain.middleware.timer"
 
 
+def measures_time() -> bool:
+    """Whether this site measures how long trainers work: by itself, or by the timer."""
+    return get_adapter().measures_time or _TIMER in settings.MIDDLEWARE
+
+
 def unmeasured(contracts: ContractQuerySet) -> ContractQuerySet:
     """Those of them that are paid by the hour, while hours are measured neither here nor elsewhere."""
-    if get_adapter().measures_time or _TIMER in settings.MIDDLEWARE:
+    if measures_time():
         return contracts.none()
     hourly = contracts.filter(payment_type=catalog.PAY_PER_HOUR)
     return hourly.exclude(pk__in=tracked_elsewhere(hourly).values("pk"))
