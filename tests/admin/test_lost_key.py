@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils import timezone
 
 from django_opentrain import crypto
 from django_opentrain.admin import ADMINS
 from django_opentrain.fields import Ciphertext
 from django_opentrain.models import Install, Participant, WebhookEndpoint, WebhookEvent
 from tests.admin.browsing import confirm, text_of, url
-from tests.admin.cases import CASES, Action
+from tests.admin.cases import CASES, FORMS, Action
 from tests.admin.conftest import Scene, logged_in
 
 EXPLANATION = "the key that encrypted it is missing"
@@ -64,7 +65,8 @@ DESTROYING = (WebhookEndpoint, "replace_compromised")
 def test_every_action_answers(action: Action, lost: Scene, operator: User) -> None:
     before = ciphertexts(lost)
     WebhookEvent.objects.update(status=WebhookEvent.Status.PENDING)
-    assert confirm(logged_in(operator), lost[action[0]], action[1])
+    filled = {"work_date": timezone.now().date().isoformat(), **FORMS.get(action, {})}
+    assert confirm(logged_in(operator), lost[action[0]], action[1], **filled)
     assert ciphertexts(lost) == before
 
 

@@ -151,6 +151,7 @@ def test_a_contract() -> None:
         title="Annotator",
         start_date=date(2026, 11, 21),
         end_date=None,
+        start_at=datetime(2026, 11, 21, tzinfo=UTC),
         created_at=datetime(2026, 11, 20, 9, tzinfo=UTC),
         project_link_ids=("lnk_1", "lnk_2"),
     )

@@ -30,6 +30,8 @@ def main() -> None:
     grant = factories.make_grant(contract, link, person)
     factories.make_event(factories.make_endpoint(install))
     factories.make_usage(contract)
+    factories.make_objection(contract, text="too few hours")
+    factories.make_work(grant, contract.created_at)
     heartbeat.beat()
     TrainerAccount.objects.create(user=trainer, opentrain_user_id=person.opentrain_user_id)
     ConsentRequest.objects.create(user=root, tenant="acme", state="0" * 64, expires_at=install.created_at)
