@@ -50,7 +50,7 @@ def isolation_options(level: str) -> dict[str, str]:
 server = DATABASE_SERVERS[DATABASE]
 if PORT:
     server |= {"PORT": PORT, "DISABLE_SERVER_SIDE_CURSORS": True}
-if ISOLATION:
+if ISOLATION and DATABASE != "sqlite":
     server |= {"OPTIONS": {**server.get("OPTIONS", {}), **isolation_options(ISOLATION)}}
 
 DATABASES = {
