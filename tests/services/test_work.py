@@ -11,13 +11,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.models.work import LONGEST_ACTION
 from django_opentrain.services import purge, usage, work
-from django_opentrain.services.work import observers
+from django_opentrain.services.work import observers, observing
 from django_opentrain.services.work.hours import BEGINNING, END, Span, paid
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -107,6 +108,24 @@ class TestObserve:
         assert not act(maria, kind="DANCED")
         assert not act(maria, seconds=float("nan"))
         assert "could not be recorded" in caplog.text
+
+    def test_a_removal_that_fails_never_does_either(
+        self, maria: Hire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert work.note_removal("p" * 201, "t1") == 0
+        monkeypatch.setattr(WorkEntry._meta, "db_table", "no_such_table")
+        assert work.note_removal("p1", "t1") == 0
+        assert caplog.text.count("A removal in project") == 2
+
+    def test_a_time_limit_ends_the_task_that_acts(self, maria: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_late(*_args: Any) -> int:
+            raise SoftTimeLimitExceeded
+
+        monkeypatch.setattr(observing, "_insert", too_late)
+        with pytest.raises(SoftTimeLimitExceeded):
+            act(maria, tasks=1)
+        with pytest.raises(SoftTimeLimitExceeded):
+            work.note_removal("p1", "t1")
 
     def test_it_is_part_of_the_hosts_transaction(self, maria: Hire) -> None:
         with transaction.atomic():
