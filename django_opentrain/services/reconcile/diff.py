@@ -186,9 +186,9 @@ def _unlisted(install: Install, remote: Snapshot) -> Iterator[Change]:
     uncertain = uncertain.exclude(
         links__in=install.project_links.filter(opentrain_id__in=remote.truncated[catalog.CONTRACT_ACTIVE])
     )
-    for row in uncertain.distinct().order_by("pk"):
-        loses = _losing(AccessGrant.objects.unrevoked().filter(contract=row))
-        if row.opentrain_id not in remote.listed and loses:
+    unlisted = (row for row in uncertain.distinct().order_by("pk") if row.opentrain_id not in remote.listed)
+    for row in unlisted:
+        if loses := _losing(AccessGrant.objects.unrevoked().filter(contract=row)):
             yield Change(
                 sign="-",
                 text=LazyMessage(

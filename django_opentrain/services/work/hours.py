@@ -60,4 +60,4 @@ def _payer(spans: Sequence[Span], at: datetime) -> int:
     ended = [span for span in spans if span.end <= at]
     if ended and not active:
         return max(ended, key=lambda span: (span.end, span.begin, span.contract)).contract
-    return min(active or spans, key=lambda span: (span.begin, span.contract)).contract
+    return min(active or spans).contract

@@ -110,7 +110,7 @@ def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
     for row in _rows(rivals):
         spans[Place.of(row)].add(_span(row))
     return {
-        place: [hours for hours in paid(sorted(spans[place])) if hours.contract == contract.pk]
+        place: [hours for hours in paid(list(spans[place])) if hours.contract == contract.pk]
         for place in places
         if place in spans
     }
