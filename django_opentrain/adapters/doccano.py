@@ -58,7 +58,7 @@ class DoccanoAdapter(DjangoUsersAdapter):
         return next(matching, None)
 
     def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """In lower case, whatever OpenTrain's letters are: doccano's login tells user names apart by it."""
+        """In lower case, whatever OpenTrain's letters are: user names of doccano are case-sensitive."""
         user.username = user.username.lower()
 
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:

@@ -69,7 +69,7 @@ class TestLabelStudio(HostChecks):
             assert submitted.status_code == 201, submitted.content
 
     def test_nobody_comes_back_by_signing_up(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
-        """Neither by the open page nor by an invitation that somebody passed on."""
+        """Neither by the open page nor by an invitation that was passed on."""
         maria = linked.hire()
         linked.run()
         owner = self.browser_of(self.manager)

@@ -369,7 +369,7 @@ def test_an_id_that_is_used_again_is_another_object(site: Site, hire: Hire, mari
 
 
 def test_deleting_a_project_ends_no_observation(site: Site, hire: Hire, maria: Worker, owner: Worker) -> None:
-    """Label Studio disconnects all receivers meanwhile, and django.dispatch remembers that there are none."""
+    """Label Studio disconnects all receivers for it, and django.dispatch remembers that there are none."""
     annotation = maria.submit(site.task, 100, 2)
     owner(f"DELETE /api/projects/{site.other.pk}/", status=204)
     maria(f"DELETE /api/annotations/{annotation}/", status=204)
