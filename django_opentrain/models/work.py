@@ -111,8 +111,6 @@ class WorkEntry(models.Model):
     # There with counted().
     counted: timedelta | None = None
     claimed_until: datetime | None = None
-    #: There with ``services.work.entries``.
-    mine: bool | None = None
 
     class Meta:
         verbose_name = _("work entry")

@@ -424,6 +424,25 @@ class TestCollecting:
         act(maria, tasks=1, at=linked.now - timedelta(minutes=20))
         assert usage.collect(maria.contract, recent_only=True) > 0
 
+    def test_of_the_last_days_alone_what_was_owed_before_is_taken_off(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)
+        linked.travel(days=1)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        usage.collect(maria.contract)
+        linked.travel(days=10)
+        usage.collect(maria.contract)
+        linked.travel(minutes=15)
+        act(maria, tasks=2, labels=5)
+        DailyUsage.objects.filter(labels_completed=3).update(labels_completed=4)
+        assert usage.collect(maria.contract, recent_only=True) == 1
+        rows = DailyUsage.objects.order_by("work_date")
+        days = [(row.tasks_completed, row.labels_completed, row.owed_labels) for row in rows]
+        assert days == [(1, 4, 0), (0, 0, 3), (1, 2, 0)], "an older day isn't derived anew"
+        assert usage.collect(maria.contract) == 1
+        assert totals(maria) == [(0, 1, 3), (0, 1, 2)]
+
     def test_a_pass_takes_as_many_queries_however_much_was_done(
         self, linked: OpenTrain, maria: Hire, django_assert_max_num_queries: Any
     ) -> None:
@@ -447,6 +466,42 @@ class TestKept:
         assert purge.run().work_entries == 1
         assert WorkEntry.objects.get().tasks == 2
         assert totals(maria) == [(0, 1, 0), (0, 2, 0)]
+
+    def test_what_was_taken_back_stays_so_once_it_is_purged(self, linked: OpenTrain, maria: Hire) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=2, labels=3)
+        linked.travel(days=1)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        linked.travel(days=100)
+        act(maria, tasks=5, labels=2)
+        linked.travel(days=1)
+        act(maria, labels=2)
+        expected = [(0, 2, 3), (0, 3, 0), (0, 0, 1)]
+        assert totals(maria) == expected
+        linked.travel(days=300)
+        assert purge.run().work_entries == 2
+        assert totals(maria) == expected
+        linked.travel(days=99)
+        for _day in range(3):
+            purge.run()
+            assert totals(maria) == expected
+            linked.travel(days=1)
+        assert not WorkEntry.objects.exists()
+
+    def test_time_is_counted_once_after_the_day_before_is_purged(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        late = (linked.now + timedelta(days=1)).replace(hour=23, minute=50)
+        linked.travel(seconds=(late - linked.now).total_seconds())
+        act(maria, seconds=600)
+        linked.travel(minutes=15)
+        act(maria, seconds=1800)
+        assert totals(maria) == [(600, 0, 0), (900, 0, 0)]
+        linked.travel(days=399)
+        for _day in range(3):
+            purge.run()
+            assert totals(maria) == [(600, 0, 0), (900, 0, 0)]
+            linked.travel(days=1)
+        assert not WorkEntry.objects.exists()
 
     def test_the_sites_observer_is_called(self, settings: Any) -> None:
         settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}

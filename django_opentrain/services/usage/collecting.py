@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from typing import Final
@@ -19,7 +18,7 @@ from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
-from django_opentrain.services.usage.measuring import measures_time
+from django_opentrain.services.usage.ledger import Key, observed_days, owed_columns
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
@@ -32,7 +31,7 @@ from django_opentrain.services.usage.totals import (
 )
 from django_opentrain.services.work import corrections
 from django_opentrain.services.work.days import work_day
-from django_opentrain.services.work.totals import day_totals, has_news
+from django_opentrain.services.work.totals import Day, has_news
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +57,17 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     # The time of the request: one that ends after midnight has not requested the new day.
     asked_at = timezone.now()
     since, until = _days_of(contract)
-    adapter = get_adapter()
-    if adapter.observes_work:
+    days: Iterable[DayUsage]
+    observed: dict[Key, Day] = {}
+    if get_adapter().observes_work:
         # Also after the contract's end: until access is closed, there can be work.
         until = today()
-        collected = contract.usage_collected_at
-        old = recent_only and collected and not has_news(contract, collected)
-        days = [] if old else [*_observed(contract, since, until)]
+        observed = _observed(contract, since, until, recent_only=recent_only)
+        days = [day.usage for day in observed.values()]
     else:
-        since = max(since, until - RECENT) if recent_only else since
-        days = [*adapter.collect_usage(contract, since, until)]
+        days = get_adapter().collect_usage(contract, _first(since, until, recent_only=recent_only), until)
     entries, problems = _entries(contract, days)
-    changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until])
+    changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until], observed)
     Contract.objects.filter(pk=contract.pk).update(
         usage_collected_at=asked_at,
         collect_attempts=0,
@@ -131,18 +129,16 @@ def _days_of(contract: Contract) -> tuple[date, date]:
     return min(work_day(begin), until), until
 
 
-def _observed(contract: Contract, since: date, until: date) -> Iterator[DayUsage]:
-    """The ledger's days; zeros where there was work before for which another contract pays, as was learned since."""
-    rows = DailyUsage.objects.filter(contract=contract)
-    stored = {(row.worker_id, row.work_date): row.total_seconds for row in rows}
-    measured = measures_time()
-    for day in day_totals(contract, since, until):
-        key = normal_worker(contract, day.worker_id), day.work_date
-        if not (day.total_seconds or measured or stored.get(key)):
-            # Unknown, not none: OpenTrain keeps what it has from elsewhere.
-            day = replace(day, total_seconds=None)  # noqa: PLW2901
-        if day.total_seconds or day.tasks_completed or day.labels_completed or key in stored:
-            yield day
+def _first(since: date, until: date, *, recent_only: bool) -> date:
+    return max(since, until - RECENT) if recent_only else since
+
+
+def _observed(contract: Contract, since: date, until: date, *, recent_only: bool) -> dict[Key, Day]:
+    """The ledger's days; none where nothing has been observed since they were collected."""
+    collected = contract.usage_collected_at
+    if recent_only and collected and not has_news(contract, collected):
+        return {}
+    return observed_days(contract, _first(since, until, recent_only=recent_only), until)
 
 
 def _entries(contract: Contract, days: Iterable[DayUsage]) -> tuple[list[UsageEntry], list[str]]:
@@ -181,22 +177,24 @@ def _left_out(contract: Contract, problems: list[str]) -> str:
     return redact(message)
 
 
-def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
+def _save(contract: Contract, entries: Iterable[UsageEntry], observed: Mapping[Key, Day]) -> int:
     """Write what has changed; of several entries for one worker's day the last. Returns how many days changed."""
     days = {(entry.worker_opentrain_user_id, entry.work_date): entry for entry in entries}
     if not days:
         return 0
+    owed = {key: owed_columns(day) for key, day in observed.items()}
     rows = DailyUsage.objects.filter(contract=contract, work_date__gte=min(day for _worker, day in days))
     stored = {(row.worker_id, row.work_date): row for row in rows}
-    new = [entry for key, entry in days.items() if key not in stored]
+    new = {key: entry for key, entry in days.items() if key not in stored}
     until = withheld_until(contract) if new else None
     fresh = [
         DailyUsage(
             **row_key(contract, entry),
             **entry_columns(entry),
+            **owed.get(key, {}),
             hours_withheld=is_withheld(entry.work_date, until),
         )
-        for entry in new
+        for key, entry in new.items()
     ]
     changed = [
         entry
@@ -206,4 +204,8 @@ def _save(contract: Contract, entries: Iterable[UsageEntry]) -> int:
     retried(DailyUsage.objects.bulk_create)(fresh, batch_size=BATCH, ignore_conflicts=True)
     for entry in changed:
         write(contract, entry)
+    for key in stored.keys() & owed.keys():
+        # No part of the totals: nothing is reported for it.
+        if differences(stored[key], owed[key]):
+            DailyUsage.objects.filter(pk=stored[key].pk).update(**owed[key])
     return len(fresh) + len(changed)

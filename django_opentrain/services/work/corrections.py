@@ -15,12 +15,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import day_bounds, get_adapter
-from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import Contract, WorkEntry
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.values import as_text
+from django_opentrain.services.work.days import oldest_derived_day
 from django_opentrain.services.work.hours import Hours
 from django_opentrain.services.work.totals import Place, hours_of, paid_by
 from django_opentrain.transactions import atomic
@@ -128,6 +128,5 @@ def _check_day(work_date: date) -> None:
     begin, _end = day_bounds(work_date, work_date)
     if begin > timezone.now():
         raise OperationRefused(_("This day is in the future."))
-    # A day more: the entries of the oldest may be deleted at any moment.
-    if begin < timezone.now() - timedelta(days=conf.work_retention_days - 1):
+    if work_date < oldest_derived_day():
         raise OperationRefused(_("The entries of this day are deleted: its total stays as it is."))

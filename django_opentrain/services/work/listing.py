@@ -61,7 +61,7 @@ class Entries(Sequence[WorkEntry]):
         entries, params = compiler.as_sql()
         at, pk, mine = map(connection.ops.quote_name, ("at", "id", "mine"))
         # What an entry counts depends on those of other contracts: they are left out once that is known.
-        sql = f"SELECT * FROM ({entries}) entries WHERE {mine} ORDER BY {at}, {pk} LIMIT %s OFFSET %s"  # noqa: S608 - our own words
+        sql = f"SELECT * FROM ({entries}) entries WHERE {mine} = 1 ORDER BY {at}, {pk} LIMIT %s OFFSET %s"  # noqa: S608 - our own words
         return [_with_time(row) for row in WorkEntry.objects.raw(sql, (*params, count, start))]
 
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models import BooleanField, Case, F, Q, QuerySet, When
+from django.db.models import Case, F, IntegerField, Q, When
 from django.db.models.functions import Coalesce
 
 from django_opentrain.adapters import DayUsage
@@ -44,24 +44,31 @@ class Place(NamedTuple):
         return cls(row["trainer"], row["tenant"], row["opened_project_id"] or row["linked_project_id"])
 
 
-class _Sum(NamedTuple):
-    """Signed: the counter-entries of a day may be more than its work."""
+class Balance(NamedTuple):
+    """What entries come to, signed: counter-entries may be more than a day's work."""
 
     seconds: int = 0
     tasks: int = 0
     labels: int = 0
 
     @classmethod
-    def of(cls, counted: Any, tasks: Any, labels: Any) -> _Sum:
+    def of(cls, counted: Any, tasks: Any, labels: Any) -> Balance:
         """Of a database's sums, None where nothing was added."""
         return cls(duration_of(counted) // _SECOND, int(tasks or 0), int(labels or 0))
 
-    def plus(self, other: _Sum) -> _Sum:
-        return _Sum(*map(sum, zip(self, other, strict=True)))
+    def plus(self, other: Balance) -> Balance:
+        return Balance(*map(sum, zip(self, other, strict=True)))
 
-    def below_zero(self) -> _Sum:
-        """What can't be taken off this day."""
-        return _Sum(*(min(number, 0) for number in self))
+    def debt(self) -> Balance:
+        """What can't be taken off this day, as numbers below zero."""
+        return Balance(*(min(number, 0) for number in self))
+
+
+class Day(NamedTuple):
+    """A trainer's day, and what is to be taken off the days after it."""
+
+    usage: DayUsage
+    debt: Balance
 
 
 def duration_of(value: Any) -> timedelta:
@@ -75,14 +82,22 @@ def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsag
     Zeros where another contract pays for all of them. What counter-entries take off a later day depends on the days
     before it: begin with the contract's first.
     """
+    for day in balanced_days(contract, since, until, {}):
+        yield day.usage
+
+
+def balanced_days(
+    contract: Contract, since: date, until: date, debts: Mapping[str, Balance]
+) -> Iterator[Day]:
+    """As ``day_totals``, from any day on: with the ``debts`` of the days before, by OpenTrain's user id."""
     hours = hours_of(contract)
     if not hours:
         return
-    by_worker: defaultdict[str, dict[date, _Sum]] = defaultdict(dict)
-    for worker, day, sums in _sums(hours, since, until):
-        by_worker[worker][day] = sums
+    by_worker: defaultdict[str, dict[date, Balance]] = defaultdict(dict)
+    for worker, day, balance in _balances(hours, since, until):
+        by_worker[worker][day] = balance
     for worker, days in by_worker.items():
-        yield from _without_debts(worker, days)
+        yield from _without_debts(worker, days, debts.get(worker, Balance()))
 
 
 def has_news(contract: Contract, since: datetime) -> bool:
@@ -99,16 +114,16 @@ def has_news(contract: Contract, since: datetime) -> bool:
 
 def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
     """By place of work: the times during which this contract pays for it."""
-    places = set(map(Place.of, _rows(AccessGrant.objects.filter(contract=contract))))
-    rivals = AccessGrant.objects.filter(
-        participant__opentrain_user_id__in={place.opentrain_user_id for place in places},
-        link__install__tenant__in={place.tenant for place in places},
-        # A contract that two installs knew pays once, by the record of the newer one.
-        contract__install__superseded_by=None,
-    )
+    trainers = AccessGrant.objects.filter(contract=contract).values("participant__opentrain_user_id")
+    places: set[Place] = set()
     spans: defaultdict[Place, set[Span]] = defaultdict(set)
-    for row in _rows(rivals):
-        spans[Place.of(row)].add(_span(row))
+    for row in _grants_of(trainers):
+        place = Place.of(row)
+        if row["contract_id"] == contract.pk:
+            places.add(place)
+        # A contract that two installs knew pays once, by the record of the newer one.
+        if row["newer"] is None:
+            spans[place].add(_span(row))
     return {
         place: [hours for hours in paid(list(spans[place])) if hours.contract == contract.pk]
         for place in places
@@ -116,9 +131,9 @@ def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
     }
 
 
-def _rows(grants: QuerySet[AccessGrant]) -> Iterable[Mapping[str, Any]]:
-    """Where they give access, or are to give it, and when their contracts were active."""
-    return grants.values(
+def _grants_of(trainers: Any) -> Iterable[Mapping[str, Any]]:
+    """Where these trainers have, had or are to have access, and when those contracts were active."""
+    return AccessGrant.objects.filter(participant__opentrain_user_id__in=trainers).values(
         "contract_id",
         "opened_project_id",
         trainer=F("participant__opentrain_user_id"),
@@ -128,6 +143,7 @@ def _rows(grants: QuerySet[AccessGrant]) -> Iterable[Mapping[str, Any]]:
         end=F("contract__end_at"),
         ended=F("contract__ended_at"),
         revoked=F("contract__install__revoked_at"),
+        newer=F("contract__install__superseded_by"),
     )
 
 
@@ -144,7 +160,7 @@ def _span(row: Mapping[str, Any]) -> Span:
 def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:
     """All entries of these trainers on these days, and those shortly before them.
 
-    ``here`` are those of these places and days, ``mine`` those of them that the contract pays.
+    ``here`` is 1 for those of these places and days, ``mine`` for those of them that the contract pays.
     """
     places = Q(pk__in=())
     for place in hours:
@@ -152,7 +168,7 @@ def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> Wor
     asked = Q(work_date__range=(since, until))
     trainers = {place.opentrain_user_id for place in hours}
     rows = WorkEntry.objects.filter(opentrain_user_id__in=trainers).counted(since, until)
-    return rows.annotate(**{_HERE: _truth(asked & places), _MINE: _truth(asked & paid_by(hours))})
+    return rows.annotate(**{_HERE: _flag(asked & places), _MINE: _flag(asked & paid_by(hours))})
 
 
 def paid_by(hours: dict[Place, list[Hours]]) -> Q:
@@ -164,11 +180,14 @@ def paid_by(hours: dict[Place, list[Hours]]) -> Q:
     return found
 
 
-def _truth(condition: Q) -> Case:
-    return Case(When(condition, then=True), default=False, output_field=BooleanField())
+def _flag(condition: Q) -> Case:
+    # No BooleanField: with an empty condition Django 6.1 makes of it a cast that MySQL doesn't know.
+    return Case(When(condition, then=1), default=0, output_field=IntegerField())
 
 
-def _sums(hours: dict[Place, list[Hours]], since: date, until: date) -> Iterator[tuple[str, date, _Sum]]:
+def _balances(
+    hours: dict[Place, list[Hours]], since: date, until: date
+) -> Iterator[tuple[str, date, Balance]]:
     """The sums of each trainer's days, added up in the database: there may be many entries."""
     connection = connections[alias()]
     columns = ("opentrain_user_id", "work_date", "counted", "tasks", "labels", "here", "mine")
@@ -180,27 +199,27 @@ def _sums(hours: dict[Place, list[Hours]], since: date, until: date) -> Iterator
         .as_sql()
     )
     worker, day, *amounts, here, mine = map(connection.ops.quote_name, columns)
-    sums = ", ".join(f"SUM(CASE WHEN {mine} THEN {amount} END)" for amount in amounts)
+    sums = ", ".join(f"SUM(CASE WHEN {mine} = 1 THEN {amount} END)" for amount in amounts)
     with connection.cursor() as cursor:
         # Django adds up no window expressions.
         cursor.execute(
             f"SELECT {worker}, {day}, {sums} FROM ({entries}) entries"  # noqa: S608 - our own words
-            f" WHERE {here} GROUP BY {worker}, {day} ORDER BY {worker}, {day}",
+            f" WHERE {here} = 1 GROUP BY {worker}, {day} ORDER BY {worker}, {day}",
             params,
         )
         for row in cursor.fetchall():
-            yield row[0], date.fromisoformat(str(row[1])), _Sum.of(*row[2:])
+            yield row[0], date.fromisoformat(str(row[1])), Balance.of(*row[2:])
 
 
-def _without_debts(worker: str, days: dict[date, _Sum]) -> Iterator[DayUsage]:
-    debt = _Sum()
-    for day, sums in sorted(days.items()):
-        balance = debt.plus(sums)
-        debt = balance.below_zero()
-        yield DayUsage(
+def _without_debts(worker: str, days: dict[date, Balance], debt: Balance) -> Iterator[Day]:
+    for day, entries in sorted(days.items()):
+        balance = debt.plus(entries)
+        debt = balance.debt()
+        usage = DayUsage(
             work_date=day,
             worker_id=worker,
             total_seconds=min(max(balance.seconds, 0), SECONDS_PER_DAY),
             tasks_completed=max(balance.tasks, 0),
             labels_completed=max(balance.labels, 0),
         )
+        yield Day(usage, debt)

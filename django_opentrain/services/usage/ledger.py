@@ -1,0 +1,64 @@
+"""A contract's days from the work ledger, and what counter-entries take off the days after them.
+
+What is owed is stored with each day, so that totals can be derived from any day on: from the last few, where only
+they can have changed, and without the days whose entries are purged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from django_opentrain.adapters import DayUsage
+from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.services.usage.measuring import measures_time
+from django_opentrain.services.usage.totals import normal_worker
+from django_opentrain.services.work.days import oldest_derived_day
+from django_opentrain.services.work.totals import Balance, Day, balanced_days
+
+#: Of ``DailyUsage``, in the order of a ``Balance``.
+_OWED: Final = ("owed_seconds", "owed_tasks", "owed_labels")
+
+#: A day's row: its worker, "" for the hired trainer, and its date.
+Key = tuple[str, date]
+
+
+def observed_days(contract: Contract, since: date, until: date) -> dict[Key, Day]:
+    """The days on which something counts or is owed, and those that are stored.
+
+    Zeros where there was work before for which another contract pays, as was learned since.
+    """
+    since = max(since, oldest_derived_day())
+    rows = DailyUsage.objects.filter(contract=contract).order_by("work_date")
+    stored = {(row.worker_id, row.work_date): row for row in rows}
+    hired = contract.trainer.opentrain_user_id if contract.trainer else ""
+    debts = {row.worker_id or hired: _debt(row) for row in stored.values() if row.work_date < since}
+    days = {}
+    for day in balanced_days(contract, since, until, debts):
+        key = normal_worker(contract, day.usage.worker_id), day.usage.work_date
+        usage = _as_measured(day.usage, stored.get(key))
+        if key in stored or any(day.debt) or _counts(usage):
+            days[key] = Day(usage, day.debt)
+    return days
+
+
+def owed_columns(day: Day) -> Mapping[str, int]:
+    """What the day's row says is to be taken off later days."""
+    return {column: -number for column, number in zip(_OWED, day.debt, strict=True)}
+
+
+def _debt(row: DailyUsage) -> Balance:
+    return Balance(*(-getattr(row, column) for column in _OWED))
+
+
+def _as_measured(usage: DayUsage, row: DailyUsage | None) -> DayUsage:
+    """Without seconds where none are measured: unknown, not none, as OpenTrain may have some from elsewhere."""
+    if usage.total_seconds or measures_time() or (row and row.total_seconds):
+        return usage
+    return replace(usage, total_seconds=None)
+
+
+def _counts(usage: DayUsage) -> bool:
+    return any((usage.total_seconds, usage.tasks_completed, usage.labels_completed))
