@@ -8,7 +8,7 @@ From a declaration follow the typed property (``conf.read_timeout``), the system
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar, overload
 from urllib.parse import urlsplit
@@ -62,6 +62,10 @@ def _texts(value: Iterable[str]) -> tuple[str, ...]:
 
 def _lower(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(each.lower() for each in value)
+
+
+def _policy(value: Mapping[str, Sequence[str]] | str) -> Mapping[str, Sequence[str]] | None:
+    return None if isinstance(value, str) else value
 
 
 def _url(value: object) -> str:
@@ -237,6 +241,16 @@ class OpenTrainSettings:
         "The alias in Django's `MAILERS` by which first-login mails are sent. Before Django 6.1 there are no others.",
         constraints.MAILER,
         default="default",
+    )
+
+    content_security_policy: Setting[Mapping[str, Sequence[str]] | None] = Setting(
+        35,
+        _policy,
+        "Directives of the pages' Content-Security-Policy in the place of"
+        ' [ours](pages.md#security), such as `{"img-src": ["\'self\'", "https://cdn.example.com"]}`. `"site"`: the'
+        " pages send none, and your middleware does.",
+        constraints.POLICY,
+        default={},
     )
 
     def __getitem__(self, key: str) -> Any:

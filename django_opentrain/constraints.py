@@ -14,6 +14,9 @@ from django.conf import settings
 
 LONGEST_ID: Final = 200
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+_DIRECTIVE: Final = re.compile(r"[a-z-]+")
+#: Printable ASCII without what separates sources, directives and policies.
+_SOURCE: Final = re.compile(r"[!-+\--:<-~]+")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -119,6 +122,18 @@ def _is_platform(value: object) -> bool:
     return parts is not None and (parts.scheme == "https" or settings.DEBUG or is_local(parts))
 
 
+def _is_policy(value: object) -> bool:
+    if not isinstance(value, dict):
+        return value == "site"
+    return all(isinstance(key, str) and _DIRECTIVE.fullmatch(key) for key in value) and all(
+        isinstance(sources, (list, tuple)) and all(map(_is_source, sources)) for sources in value.values()
+    )
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, str) and _SOURCE.fullmatch(value) is not None
+
+
 def _is_zone(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(ZoneInfo(value))
@@ -147,6 +162,11 @@ RETRIES: Final = whole_number(0, 10)
 TIME_ZONE: Final = Constraint(_is_zone, "Use an IANA name, such as 'UTC' or 'America/New_York'.")
 DOMAINS: Final = Constraint(_are_domains, "Use a list of domains, such as ['opentrain.work'], or ['*'].")
 DAYS: Final = whole_number(0, 36_500, of="days")
+POLICY: Final = Constraint(
+    _is_policy,
+    'Use a dict of directives with lists of sources, such as {"img-src": ["\'self\'", "https://cdn.example.com"]};'
+    " or 'site' where your own middleware sends the policy.",
+)
 MAILER: Final = Constraint(
     _is_mailer, "Use an alias in MAILERS; before Django 6.1, or without MAILERS, there is only 'default'."
 )

@@ -34,6 +34,7 @@ class Customer(Person):
         """From the OpenTrain page of the site to OpenTrain's consent screen."""
         self.open(f"{self.site}/opentrain/")
         self.submit(self.page.form(action="/connect/"))
+        self.open(self.page.links["Continue"])  # a browser does so at once
         return self.page.expect("Approve", "Decline")
 
     def approve(self) -> str:

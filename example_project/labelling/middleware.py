@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
-
-from django_opentrain.adapters import conf
 
 
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Only our own files, nothing inline. A form may redirect to OpenTrain, as connecting does."""
-    opentrain = urlsplit(conf.base_url)
+    """Only our own files, nothing inline."""
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -22,7 +18,7 @@ def content_security_policy(
             "script-src 'self'",
             "img-src 'self' data:",
             "connect-src 'self'",  # the timer's
-            f"form-action 'self' {opentrain.scheme}://{opentrain.netloc}",
+            "form-action 'self'",
             "frame-ancestors 'none'",
             "base-uri 'none'",
         ]

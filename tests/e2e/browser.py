@@ -51,9 +51,11 @@ class Browser:
         return self.driver.find_element(By.TAG_NAME, "body").text
 
     def press(self, words: str) -> None:
-        """Press the button, or follow the link, with these words."""
+        """Press the button, or follow the link, with these words, once it is there: a page may forward."""
         condition = f"starts-with(normalize-space(.), '{words}')"
-        self._go(self.driver.find_element(By.XPATH, f"//button[{condition}] | //a[{condition}]"))
+        target = By.XPATH, f"//button[{condition}] | //a[{condition}]"
+        self.wait(lambda: self.driver.find_elements(*target))
+        self._go(self.driver.find_element(*target))
 
     def press_id(self, element_id: str) -> None:
         self._go(self.driver.find_element(By.ID, element_id))

@@ -155,6 +155,22 @@ def test_from_connecting_to_a_hire_and_its_end(
     check(browser)
 
 
+@pytest.mark.urls("tests.e2e.host_urls")
+def test_a_hosts_page_with_a_policy_of_its_own_connects(browser: Browser, site: str) -> None:
+    browser.open(f"{site}/projects/2/")
+    browser.press("Hire AI trainers")
+    browser.press("Decline")
+    browser.wait(lambda: "Nothing was connected" in browser.text)
+    assert browser.complaints() == []
+    # What would be dead: a redirect.
+    browser.open(f"{site}/projects/2/")
+    button = browser.driver.find_element("tag name", "button")
+    browser.driver.execute_script("document.forms[0].action = '/redirects/'")
+    button.click()
+    browser.wait(lambda: any("form-action" in each for each in browser.complaints()))
+    assert browser.driver.current_url == f"{site}/projects/2/"
+
+
 def test_a_trainer_from_the_mail_to_the_project(site: str) -> None:
     adapter = "django_opentrain.adapters.users.DjangoUsersAdapter"
     with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": adapter}), chromium() as browser:

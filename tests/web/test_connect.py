@@ -29,8 +29,18 @@ HOME = "/opentrain/"
 def set_out(client: Client, **data: str) -> dict[str, str]:
     """Press "connect"; returns the parameters of the consent screen."""
     response = send(client, "/opentrain/connect/", **data)
-    assert response.status_code == 302
-    url = urlsplit(response["Location"])
+    page = page_of(response)
+    check_markup(page)
+    (forward,) = [
+        element.attributes["content"]
+        for element in page.all("meta")
+        if element.attributes.get("http-equiv") == "refresh"
+    ]
+    (link,) = [
+        element.attributes["href"] for element in page.all("a") if element.attributes.get("class") == "button"
+    ]
+    assert forward == f"0;url={link}"
+    url = urlsplit(link)
     assert f"{url.scheme}://{url.netloc}{url.path}" == (
         "https://app.opentrain.test/integrations/annotation-demo/connect"
     )

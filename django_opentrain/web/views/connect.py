@@ -30,9 +30,12 @@ AGAIN = "again"
 def connect(request: HttpRequest, _tenant: str) -> HttpResponse:
     """Send the customer to OpenTrain's consent screen.
 
-    A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go afterwards).
+    A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go afterwards). Its
+    policy may say ``form-action 'self'``, by which browsers refuse a redirect to another site, without a word: so a
+    page of ours forwards.
     """
-    return HttpResponseRedirect(service.begin(request, request.POST.get("project"), request.POST.get("next")))
+    url = service.begin(request, request.POST.get("project"), request.POST.get("next"))
+    return render(request, "opentrain/leaving.html", {"url": url})
 
 
 @customer_page("POST")
