@@ -15,6 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from django_opentrain.adapters import addresses
 from django_opentrain.errors import AccountExists, AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 from django_opentrain.transactions import atomic
@@ -42,15 +43,19 @@ def account_of(opentrain_user_id: str) -> TrainerAccount | None:
 
 
 def bind(
-    opentrain_user_id: str, email: str, *, adopt: bool, prepare: Callable[[User], None]
+    opentrain_user_id: str,
+    email: str,
+    *,
+    may_adopt: Callable[[User], bool] | None,
+    prepare: Callable[[User], None],
 ) -> tuple[TrainerAccount, bool]:
-    """Give a trainer an account: the one that has this Work Email, if it may be adopted, else a new one.
+    """Give a trainer an account: the one that has this Work Email, if it ``may_adopt`` that, else a new one.
 
-    ``prepare`` fills in the other fields that the site's user model requires.
+    Without ``may_adopt`` always a new one. ``prepare`` fills in the other fields that the site's user model requires.
 
     Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """
-    user = adoptable_user(email) if adopt else None
+    user = _adopted(email, may_adopt) if may_adopt else None
     created = user is None
     try:
         if user is None:
@@ -122,7 +127,9 @@ def require_consent(account: TrainerAccount, tenant: str) -> None:
 
 def _check_email_is_free(email: str, owner: User | None = None) -> None:
     """Raises ``IntegrityError``, as the database does, where another one has this e-mail in other letters."""
-    if _email_is_unique() and any(user != owner for user in _owners_of(email)):
+    if addresses.is_taken(email, owner) or (
+        _email_is_unique() and any(user != owner for user in _owners_of(email))
+    ):
         raise IntegrityError
 
 
@@ -140,19 +147,13 @@ def _owners_of(email: str) -> list[User]:
 
 def _not_created(email: str) -> AdapterError:
     """Why the database takes no new account for this trainer. Raises it where it is the existing account's state."""
-    if _email_is_unique() and (user := adoptable_user(email)):
-        return AccountExists(
-            _(
-                "This trainer already has an account here: %(id)s has their Work Email. It becomes theirs only if an"
-                ' administrator of this site consents ("Use existing account" in the admin, or opentrain_bind), or'
-                " the customer whose own account it is."
-            )
-            % {"id": user.pk}
-        )
+    verified = addresses.is_taken(email)
+    if (verified or _email_is_unique()) and (user := adoptable_user(email)):
+        return _unproven(user)
     model = get_user_model()
     names = {model.get_email_field_name(), model.USERNAME_FIELD}
     same = [Q(**{f"{name}__iexact": email}) for name in names]
-    if _users().filter(reduce(or_, same)).exists():
+    if verified or _users().filter(reduce(or_, same)).exists():
         return AdapterError(
             _("No account can be created for this trainer: another account has their Work Email or username.")
         )
@@ -175,20 +176,55 @@ def _required_columns() -> list[str]:
     ]
 
 
+def _adopted(email: str, may_adopt: Callable[[User], bool]) -> User | None:
+    """The one account with this e-mail that has proven it, None if no account has it.
+
+    Raises ``AccountExists`` where one has it and has proven nothing: other customers know a Work Email, and can sign
+    up with it.
+    """
+    candidates = _adoptable_users(email)
+    proven = _only_one([user for user in candidates if may_adopt(user)])
+    if proven is None and (unproven := _only_one(candidates)):
+        raise _unproven(unproven)
+    return proven
+
+
 def adoptable_user(email: str) -> User | None:
     """The one account with this e-mail (in upper or lower case) that may become the trainer's.
 
-    Staff, superusers and other trainers' accounts are skipped: a Work Email must not open what they open.
-    Raises ``AdapterError`` for two candidates, and for one that was deactivated on this site: a second account
-    would circumvent that decision.
+    Raises ``AdapterError`` for two candidates, and for one that was deactivated on this site.
+    """
+    return _only_one(_adoptable_users(email))
+
+
+def _adoptable_users(email: str) -> list[User]:
+    """The active accounts with this e-mail.
+
+    Staff, superusers and other trainers' accounts are skipped: a Work Email must not open what they open. Raises
+    ``AdapterError`` if all were deactivated on this site: a second account would circumvent that decision.
     """
     candidates = [user for user in _users_with(email) if not is_privileged(user) and _has(user, email)]
     active = [user for user in candidates if user.is_active]
-    if len(active) > 1:
-        raise _several(active)
     if candidates and not active:
         raise deactivated(candidates[0])
-    return active[0] if active else None
+    return active
+
+
+def _only_one(users: list[User]) -> User | None:
+    if len(users) > 1:
+        raise _several(users)
+    return users[0] if users else None
+
+
+def _unproven(user: AbstractUser) -> AccountExists:
+    return AccountExists(
+        _(
+            "Account %(id)s has this trainer's Work Email, and nothing proves that it is theirs. It becomes theirs"
+            ' only if an administrator of this site consents ("Use existing account" in the admin, or'
+            " opentrain_bind), or the customer whose own account it is."
+        )
+        % {"id": user.pk}
+    )
 
 
 def _several(users: Iterable[AbstractUser]) -> AdapterError:
@@ -238,6 +274,7 @@ def create_user(email: str, opentrain_user_id: str, prepare: Callable[[User], No
         setattr(user, user.USERNAME_FIELD, free_username(email, opentrain_user_id))
     prepare(user)
     user.save()
+    addresses.set_verified(user, email)
     return user
 
 
@@ -311,29 +348,36 @@ def follow_email(account: TrainerAccount, participant: Participant) -> bool:
     the old e-mail. An adopted account is its owner's to change. Raises ``AdapterError`` if another account has the
     e-mail and the site requires it to be unique.
     """
-    user = account.user
-    field = user.get_email_field_name()
-    old, email = getattr(user, field), str(participant.work_email)
-    if not account.created_by_us or old == email or _has_older_email(participant):
+    user, email = account.user, str(participant.work_email)
+    old = getattr(user, user.get_email_field_name())
+    follows = old == email and addresses.is_primary(user, email)
+    if not account.created_by_us or follows or _has_older_email(participant):
         return False
+    try:
+        _check_email_is_free(email, user)
+        with atomic():
+            _change_email(account, email)
+            addresses.set_verified(user, email, replaces=old)
+    except IntegrityError:
+        raise AdapterError(
+            _("Account %(id)s can't take the trainer's new Work Email: another account has it.")
+            % {"id": user.pk}
+        ) from None
+    return bool(old != email)
+
+
+def _change_email(account: TrainerAccount, email: str) -> None:
+    user = account.user
+    field, name_field = user.get_email_field_name(), user.USERNAME_FIELD
+    old = getattr(user, field)
     changed = {field: email}
-    name_field = user.USERNAME_FIELD
     # A change of case alone leaves the username: its owner types it as before.
     named_by_email = user.get_username().lower() == old.lower() != email.lower()
     if name_field != field and named_by_email:
         changed[name_field] = free_username(email, account.opentrain_user_id)
     for name, value in changed.items():
         setattr(user, name, value)
-    try:
-        _check_email_is_free(email, user)
-        with atomic():
-            user.save(update_fields=list(changed))
-    except IntegrityError:
-        raise AdapterError(
-            _("Account %(id)s can't take the trainer's new Work Email: another account has it.")
-            % {"id": user.pk}
-        ) from None
-    return True
+    user.save(update_fields=list(changed))
 
 
 def _has_older_email(participant: Participant) -> bool:

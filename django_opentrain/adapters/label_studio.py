@@ -38,9 +38,6 @@ class LabelStudioAdapter(DjangoUsersAdapter):
     observes_work = True
     observer = "django_opentrain.observers.label_studio.connect"
 
-    # Label Studio doesn't verify the e-mail address of users who sign up.
-    adopt_existing_accounts = False
-
     def get_tenant(self, request: HttpRequest) -> str | None:
         """The organization in which this user acts, unless their membership of it was deleted."""
         organization = _active_organization(request)

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
-from django_opentrain.adapters import accounts, canary, first_login
+from django_opentrain.adapters import accounts, addresses, canary, first_login
 from django_opentrain.adapters.base import OpenTrainAdapter, Project
 from django_opentrain.adapters.naming import group_name
 from django_opentrain.conflicts import retried
@@ -40,8 +40,8 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     sends_first_login = True
 
-    #: Whether an account that already has a trainer's Work Email becomes theirs. Set it to False if users can
-    #: register with an e-mail that isn't theirs: such an account would get the trainer's access.
+    #: Whether an account that already has a trainer's Work Email may become theirs: which one, says ``may_adopt``.
+    #: False: none; a new account is made beside it, where two accounts may have the same e-mail.
     adopt_existing_accounts = True
 
     def get_tenant(self, request: HttpRequest) -> str | None:
@@ -122,7 +122,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
             account, created = accounts.bind(
                 trainer,
                 email,
-                adopt=self.adopt_existing_accounts,
+                may_adopt=self.may_adopt if self.adopt_existing_accounts else None,
                 prepare=partial(self.prepare_user, grant=grant),
             )
         accounts.require_consent(account, grant.tenant)
@@ -134,6 +134,14 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if needs_link and self.sends_first_login:
             first_login.request(account)
         return str(account.user.pk)
+
+    def may_adopt(self, user: AbstractUser) -> bool:
+        """Whether ``user`` has proven that their e-mail address, a trainer's Work Email, is theirs.
+
+        Asked before anything is changed. By default with django-allauth, if they have verified it. Without it never:
+        with any address people can sign up that they know.
+        """
+        return addresses.is_verified(user)
 
     def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
         """The one account that has the trainer's Work Email; never one of staff, superusers or other trainers."""

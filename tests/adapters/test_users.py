@@ -17,6 +17,7 @@ from django.test import RequestFactory
 
 from django_opentrain.adapters import AdapterError, Project, get_adapter
 from django_opentrain.adapters.users import DjangoUsersAdapter
+from django_opentrain.errors import AccountExists
 from django_opentrain.models import AccessGrant, TrainerAccount
 from tests import factories
 from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, revoke, user_of
@@ -98,16 +99,41 @@ def test_without_a_work_email_nothing_is_made(
 # Adopting -------------------------------------------------------------------------------------
 
 
-def test_an_account_with_the_work_email_is_adopted(
+class Verifying(DjangoUsersAdapter):
+    """A site that verifies its users' addresses in a way of its own."""
+
+    def may_adopt(self, user: AbstractUser) -> bool:
+        return user.last_name == "verified"
+
+
+def test_a_stranger_who_signed_up_with_the_work_email_gets_no_access(
     adapter: DjangoUsersAdapter, make_grant: MakeGrant
 ) -> None:
-    known = factories.make_user("maria", email="Maria@OpenTrain.work")
+    """Other customers know the address. Nothing in Django's user model says that it was verified."""
+    stranger = User.objects.create_user("stranger", email=EMAIL, password="the stranger's")
+    with pytest.raises(AccountExists, match=f"Account {stranger.pk} has .* consents") as caught:
+        adapter.grant_access(make_grant())
+    assert EMAIL not in str(caught.value)
+    assert groups_of(stranger) == set()
+    assert list(User.objects.all()) == [stranger]
+    assert not TrainerAccount.objects.exists()
+
+
+def test_an_account_that_has_proven_its_address_is_adopted(make_grant: MakeGrant) -> None:
+    known = factories.make_user("maria", email="Maria@OpenTrain.work", last_name="verified")
     known.set_password("her own")
     known.save()
-    adapter.grant_access(make_grant())
+    Verifying().grant_access(make_grant())
     assert user_of() == known
     assert not account_of().created_by_us
     assert authenticate(username="maria", password="her own") == known
+
+
+def test_of_several_accounts_the_proven_one_is_adopted(make_grant: MakeGrant) -> None:
+    factories.make_user("stranger", email=EMAIL)
+    known = factories.make_user("maria", email=EMAIL, last_name="verified")
+    Verifying().grant_access(make_grant())
+    assert user_of() == known
 
 
 @pytest.mark.parametrize("right", ["is_staff", "is_superuser"])
@@ -145,12 +171,14 @@ def test_another_accent_is_another_person(adapter: DjangoUsersAdapter, make_gran
     assert user_of() != waiting
 
 
-def test_two_candidates_are_for_a_person_to_decide(
-    adapter: DjangoUsersAdapter, make_grant: MakeGrant
-) -> None:
-    candidates = [factories.make_user(email=EMAIL), factories.make_user(email=EMAIL.upper())]
+@pytest.mark.parametrize("proof", ["", "verified"])
+def test_two_candidates_are_for_a_person_to_decide(make_grant: MakeGrant, proof: str) -> None:
+    candidates = [
+        factories.make_user(email=EMAIL, last_name=proof),
+        factories.make_user(email=EMAIL.upper(), last_name=proof),
+    ]
     with pytest.raises(AdapterError, match="Several accounts") as caught:
-        adapter.grant_access(make_grant())
+        Verifying().grant_access(make_grant())
     assert all(str(user.pk) in str(caught.value) for user in candidates)
     assert EMAIL not in str(caught.value).lower()
     assert not TrainerAccount.objects.exists()
@@ -163,12 +191,10 @@ def test_a_deactivated_account_is_not_got_around(adapter: DjangoUsersAdapter, ma
     assert list(User.objects.all()) == [banned]
 
 
-def test_an_active_account_is_preferred_to_a_deactivated_one(
-    adapter: DjangoUsersAdapter, make_grant: MakeGrant
-) -> None:
-    factories.make_user(email=EMAIL, is_active=False)
-    known = factories.make_user(email=EMAIL)
-    adapter.grant_access(make_grant())
+def test_an_active_account_is_preferred_to_a_deactivated_one(make_grant: MakeGrant) -> None:
+    factories.make_user(email=EMAIL, is_active=False, last_name="verified")
+    known = factories.make_user(email=EMAIL, last_name="verified")
+    Verifying().grant_access(make_grant())
     assert user_of() == known
 
 
@@ -247,8 +273,9 @@ def test_another_case_of_the_email_leaves_the_username(
     assert (user_of().username, user_of().email) == (EMAIL, EMAIL.upper())
 
 
-def test_an_adopted_account_keeps_its_email(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
-    factories.make_user("maria", email=EMAIL)
+def test_an_adopted_account_keeps_its_email(make_grant: MakeGrant) -> None:
+    adapter = Verifying()
+    factories.make_user("maria", email=EMAIL, last_name="verified")
     adapter.grant_access(make_grant())
     adapter.grant_access(make_grant(email="new@opentrain.work"))
     assert user_of().email == EMAIL
@@ -363,8 +390,9 @@ def test_a_grant_that_waits_keeps_the_account(adapter: DjangoUsersAdapter, make_
     assert user_of().is_active
 
 
-def test_an_adopted_account_stays_active(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
-    factories.make_user("maria", email=EMAIL)
+def test_an_adopted_account_stays_active(make_grant: MakeGrant) -> None:
+    adapter = Verifying()
+    factories.make_user("maria", email=EMAIL, last_name="verified")
     grant = make_grant()
     adapter.grant_access(grant)
     revoke(adapter, grant)

@@ -15,6 +15,7 @@ from django.test import Client
 from django_opentrain.adapters.doccano import model
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.services import linking, usage
+from django_opentrain.services.access import bindings
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.hosts.checks import HostChecks
@@ -91,6 +92,9 @@ class TestDoccano(HostChecks):
         self.manager.email = "maria.s@opentrain.work"
         self.manager.save()
         maria = linked.hire(work_email="maria.s@opentrain.work")
+        linked.run()
+        assert maria.grant.account_exists
+        bindings.bind(maria.grant, "operator")
         linked.run()
         assert maria.grant.host_user_ref == self.tenant
         linked.end(maria)
