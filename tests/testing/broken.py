@@ -142,6 +142,13 @@ class NeverBack(GroupAdapter):
         return False
 
 
+class AdoptsStrangers(GroupAdapter):
+    """Takes an e-mail address for a proof."""
+
+    def may_adopt(self, user: AbstractUser) -> bool:
+        return True
+
+
 class _FindsBy(GroupAdapter):
     """An account per ``username`` instead of per trainer."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 
 from django_opentrain.adapters import OpenTrainAdapter, get_adapter
+from django_opentrain.adapters.addresses import model
 from django_opentrain.models import AccessGrant
 from django_opentrain.testing.kit import OpenTrain
+
+#: With which the one who signed up logs in.
+STRANGERS_PASSWORD: Final = "the stranger's own"  # noqa: S105 - of tests
 
 
 class AdapterHooks:
@@ -38,6 +46,19 @@ class AdapterHooks:
         Leave it out when the site calls ``services.usage`` itself.
         """
         pytest.skip("do_work() is not overridden: the site doesn't collect usage by its adapter")
+
+    def sign_up(self, email: str) -> AbstractBaseUser:
+        """An account of the site as a stranger gets it who signs up with ``email``: nothing of it is verified.
+
+        Override it where your user model requires more, or where an account is more than its row.
+        """
+        users = get_user_model()
+        user = users(**{users.get_email_field_name(): email, users.USERNAME_FIELD: email})
+        user.set_password(STRANGERS_PASSWORD)
+        user.save()
+        if apps.is_installed("allauth.account"):
+            model("account.EmailAddress")._default_manager.create(user=user, email=email, primary=True)
+        return user
 
     # What the checks share ------------------------------------------------------------------------
 

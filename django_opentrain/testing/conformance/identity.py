@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_opentrain.testing.conformance.hooks import AdapterHooks
+from django_opentrain.testing.conformance.hooks import STRANGERS_PASSWORD, AdapterHooks
 from django_opentrain.testing.kit import OpenTrain
 
 NAMES = {
@@ -22,6 +22,12 @@ NAMES = {
     "long": "Maria " + "x" * 294,
     "long, four bytes each": "🦜" * 300,
 }
+
+STRANGER_GOT_IN = (
+    "A stranger who signed up with the trainer's Work Email has the trainer's access. An account may be adopted only"
+    " if its owner has proven the address: leave may_adopt() of DjangoUsersAdapter as it is, or return False there"
+    " for such an account; a grant_access() of your own raises AccountExists."
+)
 
 
 @pytest.mark.django_db
@@ -46,6 +52,18 @@ class IdentityConformance(AdapterHooks):
         linked.run()
         assert not self.can_enter(one.grant)
         assert self.can_enter(other.grant)
+
+    def test_an_account_that_has_proven_nothing_gets_no_access(self, linked: OpenTrain) -> None:
+        """Other customers know a Work Email: a stranger can sign up with it before the trainer is hired."""
+        stranger = self.sign_up("maria.s@opentrain.work")
+        session = stranger.get_session_auth_hash()
+        maria = linked.hire("Maria S.", work_email="maria.s@opentrain.work")
+        for _attempt in range(2):
+            linked.run()
+            linked.travel(hours=1)
+        stranger.refresh_from_db()
+        gets_in = stranger.check_password(STRANGERS_PASSWORD) or stranger.get_session_auth_hash() == session
+        assert not (maria.grant.host_user_ref == str(stranger.pk) and gets_in), STRANGER_GOT_IN
 
     def test_a_long_work_email_gets_in(self, linked: OpenTrain) -> None:
         """64 characters before the @ (RFC 5321, section 4.5.3.1.1)."""
