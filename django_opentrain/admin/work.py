@@ -47,8 +47,13 @@ class WorkEntryAdmin(OpenTrainAdmin):
     )
     list_filter = (SinceFilter,)
     # Exact: each has an index.
-    search_fields: ClassVar[tuple[str, ...]] = ("opentrain_user_id__exact", "object_id__exact", "key__exact")
-    search_help_text = _("An OpenTrain user id, or an object of the host, in full")
+    search_fields: ClassVar[tuple[str, ...]] = (
+        "opentrain_user_id__exact",
+        "object_id__exact",
+        "task_id__exact",
+        "key__exact",
+    )
+    search_help_text = _("An OpenTrain user id, or an object or a task of the host, in full")
     ordering = ("-at", "-pk")
     paginator = BoundedPaginator
     fields = (
@@ -56,6 +61,7 @@ class WorkEntryAdmin(OpenTrainAdmin):
         "tenant",
         "external_project_id",
         "object_id",
+        "task_id",
         "kind",
         "at",
         "duration",

@@ -94,6 +94,10 @@ class WorkEntry(models.Model):
     opentrain_user_id = IdField(_("OpenTrain user id"), help_text=_("The trainer who acted"))
     external_project_id = IdField(_("external project id"), max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
     object_id = IdField(_("object"), blank=True, help_text=_("The host's id of what was worked on"))
+    # The object's where that is all that the task has.
+    task_id = IdField(
+        _("task"), blank=True, help_text=_("The host's id of the task that the object belongs to")
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     at = models.DateTimeField(_("at"), help_text=_("When it happened: the end of its time"))
     # Stored: what was reported for a day stays there if USAGE_TIME_ZONE is changed.
@@ -119,6 +123,7 @@ class WorkEntry(models.Model):
             # With the key: counted() reads each trainer's entries in this order.
             models.Index(fields=["opentrain_user_id", "at", "id"], name="opentrain_work_trainer"),
             models.Index(fields=["object_id", "opentrain_user_id"], name="opentrain_work_object"),
+            models.Index(fields=["task_id", "opentrain_user_id"], name="opentrain_work_task"),
             models.Index(fields=["at"], name="opentrain_work_at"),
         ]
 

@@ -77,8 +77,7 @@ def _unconfirmed(instance: Any, origin: object, **_signal: object) -> None:
 def _labelled(instance: Any, created: bool, raw: bool, **_signal: object) -> None:
     user = work.acting_user()
     if user is not None and not raw:
-        project = instance.example.project_id
-        work.observe(user, project, Kind.UPDATED, object_id=_label_id(instance), labels=int(created))
+        _observe_label(user, instance, Kind.UPDATED, int(created))
 
 
 @harmless
@@ -87,10 +86,15 @@ def _label_deleted(instance: Any, origin: object, **_signal: object) -> None:
         return  # that is noted
     user = work.acting_user()
     if user is not None and user.pk == instance.user_id:
-        project, it = instance.example.project_id, _label_id(instance)
-        work.observe(user, project, Kind.DELETED, object_id=it, labels=work.TAKE_BACK)
+        _observe_label(user, instance, Kind.DELETED, work.TAKE_BACK)
     elif _is_of(origin, *_label_models()):
         work.note_removal(instance.example.project_id, _label_id(instance))
+
+
+def _observe_label(user: Any, label: Any, kind: str, labels: int) -> None:
+    example = label.example
+    it, task = _label_id(label), _example_id(example)
+    work.observe(user, example.project_id, kind, object_id=it, task_id=task, labels=labels)
 
 
 @harmless

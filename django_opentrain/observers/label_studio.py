@@ -83,7 +83,9 @@ class _State(NamedTuple):
     def seconds(self) -> float:
         """The time that the browser, or any client, says all of the work on the row took."""
         known = self.lead_time is not _UNKNOWN and self.lead_time is not None
-        return max(float(self.lead_time), 0.0) if known else 0.0
+        seconds = float(self.lead_time) if known else 0.0
+        # NaN is not greater.
+        return seconds if seconds > 0 else 0.0
 
     @property
     def labels(self) -> int:
@@ -125,32 +127,34 @@ def _annotation_saved(instance: Any, *, created: bool, raw: bool, **_signal: Any
         return
     if created:
         _completed(user, instance, now, now.seconds)
-    elif before.was_cancelled is (not now.was_cancelled) and _is_own(user, instance):
+        return
+    # Who made it is in the ledger: the row's author can be changed.
+    added = 0 if now.was_cancelled is True else now.labels_since(before)
+    change = work.Change(added, labels=now.labels)
+    if before.was_cancelled is (not now.was_cancelled):
         # The editor begins anew after a skip.
-        continued = now.was_cancelled is True
-        _completed(user, instance, now, now.seconds_since(before, continued=continued))
+        seconds = now.seconds_since(before, continued=now.was_cancelled is True)
+        _completed(user, instance, now, seconds, change)
     else:
-        _edited(user, instance, before, now)
+        _edited(user, instance, now, now.seconds_since(before), change)
 
 
-def _completed(user: Any, annotation: Any, now: _State, seconds: float) -> None:
+def _completed(
+    user: Any, annotation: Any, now: _State, seconds: float, change: work.Change | None = None
+) -> None:
     """Submitted or skipped. What is skipped now is no task, and was one if it was submitted before."""
     if now.was_cancelled is True:
         kind, tasks, labels = Kind.SKIPPED, work.TAKE_BACK, work.TAKE_BACK
     else:
         kind, tasks, labels = Kind.SUBMITTED, 1, now.labels
-    _observe(user, annotation, kind, seconds=seconds, tasks=tasks, labels=labels)
+    _observe(user, annotation, kind, seconds=seconds, tasks=tasks, labels=labels, change=change)
 
 
-def _edited(user: Any, annotation: Any, before: _State, now: _State) -> None:
-    seconds, labels = now.seconds_since(before), now.labels_since(before)
-    if not seconds and not labels:
+def _edited(user: Any, annotation: Any, now: _State, seconds: float, change: work.Change) -> None:
+    if not seconds and not change.added:
         return  # another column, such as the author
-    if now.was_cancelled is True:
-        _observe(user, annotation, Kind.SKIPPED, seconds=seconds)
-        return
-    kind = Kind.UPDATED if _is_own(user, annotation) else Kind.REVIEWED
-    _observe(user, annotation, kind, seconds=seconds, labels=labels)
+    kind = Kind.SKIPPED if now.was_cancelled is True else Kind.UPDATED
+    _observe(user, annotation, kind, seconds=seconds, labels=change.added, change=change)
 
 
 @harmless
@@ -177,12 +181,9 @@ def _annotation_deleted(instance: Any, origin: Any, **_signal: Any) -> None:
     if getattr(origin, "model", type(origin)) is not type(instance):
         return
     user = _acting_user()
-    project, name = _project_of(instance), _name_of(instance)
-    mine = user is not None and _observe(
-        user, instance, Kind.DELETED, tasks=work.TAKE_BACK, labels=work.TAKE_BACK
-    )
-    if not mine or not _is_own(user, instance):
-        work.note_removal(project, name)
+    if user is not None:
+        _observe(user, instance, Kind.DELETED, tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+    work.note_removal(_project_of(instance), _name_of(instance))
 
 
 _RECEIVERS: Final[Mapping[Any, Sequence[tuple[str, Callable[..., None]]]]] = {
@@ -205,17 +206,14 @@ def _request() -> Any:
     return import_string(_CURRENT_REQUEST)()
 
 
-def _is_own(user: Any, annotation: Any) -> bool:
-    return bool(annotation.__dict__.get("completed_by_id") == user.pk)
-
-
 def _is_conversion() -> bool:
     match = getattr(_request(), "resolver_match", None)
     return match is not None and match.view_name == _CONVERSION
 
 
 def _observe(user: Any, instance: Any, kind: str, **amounts: Any) -> bool:
-    return work.observe(user, _project_of(instance), kind, object_id=_name_of(instance), **amounts)
+    names: dict[str, Any] = {"object_id": _name_of(instance), "task_id": _name_of(instance.task)}
+    return work.observe(user, _project_of(instance), kind, **names, **amounts)
 
 
 def _project_of(instance: Any) -> Any:

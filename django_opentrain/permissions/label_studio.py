@@ -7,6 +7,7 @@ docs/hosts.md shows. The owner, superusers and members who are no trainers may d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from django.apps import apps
@@ -207,7 +208,9 @@ def _projects_of(user: Any) -> Any:
 def _narrowed(view: Any, where: str) -> Any:
     """The same view, which refuses other projects in the query and the body, and leaves them out of lists."""
     changes = {**view.initkwargs, "permission_classes": [*view.cls.permission_classes, _InTheirProjects]}
-    if where == _NAMED:
+    if where in _FIXED:
+        changes["permission_classes"].append(partial(_LeavesTheAuthor, where))
+    elif where == _NAMED:
         changes["permission_classes"].append(_NamesAProject)
     elif where == _LISTED:
         changes["filter_backends"] = [*view.cls.filter_backends, _TheirProjects]
@@ -233,6 +236,40 @@ class _InTheirProjects(BasePermission):
         return all(
             _all_in(rows, _named(request, name)) for rows, name in ((projects, "project"), (tasks, "task"))
         )
+
+
+#: Columns that say whose work a row is, and where: what a body may name, and not change.
+_FIXED: Final[Mapping[str, Mapping[str, str]]] = {
+    _TASK: {"task": "pk", "project": "project"},
+    _ANNOTATION: {"task": "task", "project": "project", "completed_by": "completed_by"},
+    _DRAFT: {"task": "task", "annotation": "annotation", "user": "user"},
+}
+_AUTHORS: Final = ("completed_by", "user")
+
+
+class _LeavesTheAuthor(BasePermission):
+    """What a trainer makes is theirs; what they change remains its author's; they remove their own alone."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Whether the body changes nothing of it."""
+        columns = _FIXED[self._where]
+        row = _model(self._where)._default_manager.filter(pk=view.kwargs["pk"])
+        fixed = dict(zip(columns, row.values_list(*columns.values()).get(), strict=True))
+        authors = {fixed[name] for name in _AUTHORS if name in fixed}
+        # The way back to a draft, which is the caller's, is a POST.
+        if authors and request.method in ("DELETE", "POST") and authors != {request.user.pk}:
+            return False
+        return _names_no_other(request.data, {**dict.fromkeys(_AUTHORS, request.user.pk), **fixed})
+
+
+def _names_no_other(data: Any, fixed: Mapping[str, Any]) -> bool:
+    if not isinstance(data, Mapping):
+        return True  # no row can be made of it
+    given = data.getlist if hasattr(data, "getlist") else lambda name: [data[name]]
+    return all(str(value) == str(fixed[name]) for name in fixed if name in data for value in given(name))
 
 
 class _NamesAProject(BasePermission):

@@ -106,6 +106,9 @@ class Site:
         self.other, self.other_task, self.other_annotation, self.other_draft, self.other_tab = self._project(
             "Street signs"
         )
+        self.second = model("tasks.Task").objects.create(
+            project=self.own, data={"text": "Invoice 18"}, overlap=9
+        )
         self.webhook = model("webhooks.Webhook").objects.create(
             organization=self.organization, project=self.own, url="https://acme.example/hook", is_active=False
         )

@@ -167,6 +167,26 @@ ELSEWHERE: dict[str, Any] = {
     "GET /projects/{other}/resolve/?fileuri=czM6Ly9iL2E=": None,
     "GET /tasks/{other_task}/resolve/?fileuri=czM6Ly9iL2E=": None,
 }
+#: In the project that was opened for the trainer: whose work it is, and on which task. All of it is the owner's.
+OTHERS: list[tuple[str, Any]] = [
+    ("PATCH /api/annotations/{annotation}/", {"completed_by": "{trainer}"}),
+    ("PATCH /api/annotations/{annotation}?project={own}", {"completed_by": "{member}", "lead_time": 9}),
+    ("PUT /api/annotations/{annotation}/", {"result": [], "completed_by": "{trainer}"}),
+    ("PATCH /api/annotations/{annotation}/", {"task": "{second}"}),
+    ("PUT /api/annotations/{annotation}/", {"task": None}),
+    ("PATCH /api/annotations/{annotation}/", {"project": None}),
+    ("DELETE /api/annotations/{annotation}/", None),
+    ("POST /api/annotations/{annotation}/convert-to-draft", None),
+    ("POST /api/tasks/{task}/annotations/", {"result": [], "completed_by": "{member}"}),
+    ("POST /api/tasks/{task}/annotations", {"result": [], "task": "{second}"}),
+    ("POST /api/tasks/{task}/annotations/?project={own}", {"result": [], "project": None}),
+    ("POST /api/tasks/{task}/drafts", {"result": [], "user": "{member}"}),
+    ("PATCH /api/drafts/{draft}/", {"user": "{trainer}"}),
+    ("PUT /api/drafts/{draft}/", {"result": [], "task": "{second}"}),
+    ("PATCH /api/drafts/{draft}/", {"annotation": "{annotation}"}),
+    ("DELETE /api/drafts/{draft}/", None),
+]
+CALLS = [*CLOSED.items(), *ELSEWHERE.items(), *OTHERS]
 #: What labelling takes.
 LABELLING = {
     "GET /api/projects/": 200,
@@ -202,7 +222,7 @@ LABELLING = {
 
 def test_it_is_closed_to_trainers(site: Site, trainer: Caller) -> None:
     before = site.rows()
-    for call, data in {**CLOSED, **ELSEWHERE}.items():
+    for call, data in CALLS:
         response = trainer(site.fill(call), site.fill(data))
         assert response.status_code in REFUSED, (call, response.content)
         assert site.rows() == before, call
@@ -213,7 +233,7 @@ def test_others_lose_nothing(role: str, site: Site) -> None:
     """The same answers as without our settings."""
     site.hire()
     user = caller(site, getattr(site, role))
-    for call, data in {**CLOSED, **ELSEWHERE}.items():
+    for call, data in CALLS:
         answers = set()
         for trainer in (_is_trainer, lambda _user: False):
             with mock.patch("django_opentrain.permissions.label_studio._is_trainer", trainer):
@@ -248,6 +268,27 @@ def test_a_trainer_labels(site: Site, trainer: Caller) -> None:
     skipped = trainer(site.fill("POST /api/tasks/{task}/annotations/?was_cancelled=1"), {"result": []})
     assert skipped.status_code == 201, skipped.content
     assert trainer(f"DELETE /api/annotations/{skipped.json()['id']}/").status_code == 204
+
+
+def test_what_stands_may_be_named(site: Site, trainer: Caller) -> None:
+    """Clients may send back what they were sent."""
+    named = {"result": [], "project": site.own.pk, "task": site.task.pk, "completed_by": site.trainer.pk}
+    submitted = trainer(site.fill("POST /api/tasks/{task}/annotations/"), named)
+    assert submitted.status_code == 201, submitted.content
+    url = f"/api/annotations/{submitted.json()['id']}/"
+    assert trainer(f"PUT {url}", {**named, "completed_by": str(site.trainer.pk)}).status_code == 200
+    url = site.fill("PATCH /api/annotations/{annotation}/")
+    assert trainer(url, {**named, "completed_by": site.owner.pk}).status_code == 200, "a correction"
+
+
+def test_a_form_changes_no_author_either(site: Site, trainer: Caller) -> None:
+    url = site.fill("/api/tasks/{task}/annotations/")
+    for authors in ([site.member.pk], [site.trainer.pk, site.member.pk]):
+        data = {"result": "[]", "completed_by": authors}
+        response = trainer.browser.post(url, data, headers=trainer.headers)
+        assert response.status_code == 403, response.content
+    response = trainer.browser.post(url, {**data, "completed_by": [site.trainer.pk]}, headers=trainer.headers)
+    assert response.status_code == 201, response.content
 
 
 def test_a_trainer_sees_their_projects_in_lists(site: Site, trainer: Caller) -> None:

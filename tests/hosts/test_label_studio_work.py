@@ -55,6 +55,10 @@ class Worker:
         self(f"PATCH /api/annotations/{annotation}/", data)
 
 
+def another_task(site: Site) -> Any:
+    return model("tasks.Task").objects.create(project=site.own, data={"text": "Invoice 19"}, overlap=9)
+
+
 def result(labels: int) -> list[dict[str, Any]]:
     return [choice(str(number)) for number in range(labels)]
 
@@ -152,12 +156,123 @@ def test_an_author_can_be_changed_and_the_work_stays(
 ) -> None:
     annotation = maria.submit(site.task, 100, 2)
     site.opentrain.travel(minutes=10)
-    for person in (joao, owner):
-        person(f"PATCH /api/annotations/{annotation}/", {"completed_by": joao.user.pk})
-    other = maria.submit(site.task, 30, 1, completed_by=joao.user.pk)
-    assert model("tasks.Annotation").objects.get(pk=other).completed_by_id == joao.user.pk
-    assert days(hire) == [(130, 2, 3)]
+    joao(f"PATCH /api/annotations/{annotation}/", {"completed_by": joao.user.pk}, 403)
+    owner(f"PATCH /api/annotations/{annotation}/", {"completed_by": joao.user.pk})
+    assert days(hire) == [(100, 1, 2)]
     assert days(joao_hire) == []
+
+
+def test_whose_a_row_says_it_is_brings_nothing(
+    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker, owner: Worker
+) -> None:
+    """Also where the owner has said so: skipped and back, updated and deleted, it is not the named trainer's."""
+    annotation = maria.submit(site.task, 100, 2)
+    owner(f"PATCH /api/annotations/{annotation}/", {"completed_by": joao.user.pk})
+    for was_cancelled in (True, False, True, False):
+        joao(f"PATCH /api/annotations/{annotation}/", {"was_cancelled": was_cancelled})
+    joao(f"PATCH /api/annotations/{annotation}/", {"result": result(3)})
+    assert days(joao_hire) == [(0, 0, 1)], "the label that he added"
+    joao(f"DELETE /api/annotations/{annotation}/", status=204)
+    assert days(joao_hire) == []
+    assert days(hire) == [(100, 1, 2)]
+    assert WorkEntry.objects.get(kind=Kind.REMOVED).opentrain_user_id == hire.opentrain_user_id
+
+
+def test_without_our_settings_it_is_the_callers_too(
+    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_opentrain.permissions.label_studio._is_trainer", lambda _user: False)
+    annotation = maria.submit(site.task, 100, 2, completed_by=joao.user.pk)
+    joao(f"PATCH /api/annotations/{annotation}/", {"completed_by": joao.user.pk, "was_cancelled": True})
+    joao(f"PATCH /api/annotations/{annotation}/", {"was_cancelled": False})
+    joao.submit(site.second, 30, 1, completed_by=maria.user.pk)
+    assert days(hire) == [(100, 1, 2)]
+    assert days(joao_hire) == [(30, 1, 1)]
+
+
+def test_anothers_labels_that_are_taken_off_and_put_back_are_no_work(
+    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker
+) -> None:
+    annotation = maria.submit(site.task, 100, 5)
+    for _round in range(2):
+        for person in (joao, maria):
+            person(f"PATCH /api/annotations/{annotation}/", {"result": []})
+            person(f"PATCH /api/annotations/{annotation}/", {"result": result(5)})
+    joao(f"PATCH /api/annotations/{annotation}/", {"result": result(7)})
+    assert days(hire) == [(100, 1, 5)]
+    assert days(joao_hire) == [(0, 0, 2)]
+
+
+def test_what_the_owner_adds_is_not_the_trainers_to_lose(
+    site: Site, hire: Hire, maria: Worker, owner: Worker
+) -> None:
+    annotation = maria.submit(site.task, 100, 5)
+    owner(f"PATCH /api/annotations/{annotation}/", {"result": result(15)})
+    maria(f"PATCH /api/annotations/{annotation}/", {"result": result(5)})
+    assert days(hire) == [(100, 1, 5)]
+    maria(f"PATCH /api/annotations/{annotation}/", {"result": result(3)})
+    assert days(hire) == [(100, 1, 3)]
+
+
+# Tasks ----------------------------------------------------------------------------------------
+
+
+def test_a_second_annotation_of_a_task_is_no_other_task(site: Site, hire: Hire, maria: Worker) -> None:
+    """Its time and labels count. The task stands as long as one of them does."""
+    first, second = (maria.submit(site.task, 0, labels) for labels in (2, 3))
+    assert days(hire) == [(0, 1, 5)]
+    maria(f"DELETE /api/annotations/{first}/", status=204)
+    assert days(hire) == [(0, 1, 3)]
+    maria(f"DELETE /api/annotations/{second}/", status=204)
+    assert days(hire) == []
+    maria.submit(site.task, 0, 1)
+    maria.submit(site.second, 0, 1)
+    assert days(hire) == [(0, 2, 2)]
+
+
+def test_a_task_that_is_finished_again_is_one_for_each_trainer(
+    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker
+) -> None:
+    for person in (maria, joao, maria, joao):
+        person.submit(site.task, 0, 1)
+    assert (days(hire), days(joao_hire)) == ([(0, 1, 2)], [(0, 1, 2)])
+
+
+def test_a_skip_next_to_a_submission_takes_nothing_back(site: Site, hire: Hire, maria: Worker) -> None:
+    annotation = maria.submit(site.task, 0, 2)
+    skipped = maria.submit(site.task, 0, 0, was_cancelled=True)
+    assert days(hire) == [(0, 1, 2)]
+    maria(f"PATCH /api/annotations/{skipped}/", {"was_cancelled": False, "result": result(1)})
+    assert days(hire) == [(0, 1, 3)]
+    maria(f"PATCH /api/annotations/{annotation}/", {"was_cancelled": True})
+    assert days(hire) == [(0, 1, 1)]
+    maria(f"PATCH /api/annotations/{skipped}/", {"was_cancelled": True})
+    assert days(hire) == []
+
+
+def test_annotated_again_after_others_removed_it_is_one_task(
+    site: Site, hire: Hire, maria: Worker, owner: Worker
+) -> None:
+    removed = maria.submit(site.task, 0, 2)
+    owner(f"DELETE /api/annotations/{removed}/", status=204)
+    again = maria.submit(site.task, 0, 2)
+    assert days(hire) == [(0, 1, 4)]
+    maria(f"DELETE /api/annotations/{again}/", status=204)
+    assert days(hire) == [(0, 1, 2)], "what the owner removed stays done"
+
+
+def test_duplicates_that_were_merged_are_taken_back_as_they_were_made(
+    site: Site, hire: Hire, maria: Worker, owner: Worker
+) -> None:
+    """Label Studio moves their annotations to the task that is left."""
+    model("tasks.Task").objects.filter(pk=site.second.pk).update(data=site.task.data)
+    annotations = [maria.submit(task, 0, 1) for task in (site.task, site.second)]
+    act(owner, "remove_duplicates", site.own)
+    assert model("tasks.Annotation").objects.filter(pk__in=annotations).values("task").distinct().count() == 1
+    assert days(hire) == [(0, 2, 2)]
+    for annotation in annotations:
+        maria(f"DELETE /api/annotations/{annotation}/", status=204)
+    assert days(hire) == []
 
 
 # Time -----------------------------------------------------------------------------------------
@@ -189,6 +304,17 @@ def test_any_lead_time_is_taken(
     site.opentrain.travel(minutes=10)
     maria.update(annotation, 20, 1)
     assert days(hire) == [(counted + 20, 1, 1)]
+
+
+@pytest.mark.parametrize("claimed", ["nan", "-Infinity"])
+def test_no_lead_time_keeps_a_skip_from_counting(site: Site, hire: Hire, maria: Worker, claimed: str) -> None:
+    annotation = maria.submit(site.task, 100, 2)
+    browser = browser_of(maria.user)
+    browser.raise_request_exception = False  # Label Studio can't render its answer, and has saved it
+    data = {"was_cancelled": True, "lead_time": claimed}
+    browser.patch(f"/api/annotations/{annotation}/", data, content_type=JSON)
+    assert model("tasks.Annotation").objects.get(pk=annotation).was_cancelled
+    assert days(hire) == [(100, 0, 0)]
 
 
 def test_an_edit_counts_on_its_day(site: Site, hire: Hire, maria: Worker) -> None:
@@ -316,7 +442,7 @@ def test_what_others_delete_stays_done(
     model("tasks.Task").objects.create(project=site.own, data=site.task.data)
     annotation = maria.submit(site.task, 100, 2)
     site.opentrain.travel(days=1)
-    maria.submit(site.task, 50, 1)
+    maria.submit(site.second, 50, 1)
     site.opentrain.travel(days=1)
     before = days(hire)
     delete(owner, site, annotation)
@@ -329,7 +455,7 @@ def test_what_a_trainer_deletes_is_taken_back(site: Site, hire: Hire, maria: Wor
     """Tasks and labels, on the day of the deletion; the time was worked."""
     annotation = maria.submit(site.task, 100, 2)
     site.opentrain.travel(minutes=10)
-    maria.submit(site.task, 50, 4)
+    maria.submit(site.second, 50, 4)
     site.opentrain.travel(days=1)
     maria(f"DELETE /api/annotations/{annotation}/", status=204)
     maria.submit(site.task, 10, 3)
@@ -349,9 +475,12 @@ def test_the_way_back_to_a_draft_and_again_is_one_task(site: Site, hire: Hire, m
 
 
 def test_what_another_trainer_deletes_stays_done(
-    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker
+    site: Site, hire: Hire, maria: Worker, joao_hire: Hire, joao: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotation = maria.submit(site.task, 100, 2)
+    joao(f"DELETE /api/annotations/{annotation}/", status=403)
+    joao(f"POST /api/annotations/{annotation}/convert-to-draft", status=403)
+    monkeypatch.setattr("django_opentrain.permissions.label_studio._is_trainer", lambda _user: False)
     joao(f"DELETE /api/annotations/{annotation}/", status=204)
     assert days(hire) == [(100, 1, 2)]
     assert days(joao_hire) == []
@@ -363,7 +492,7 @@ def test_an_id_that_is_used_again_is_another_object(site: Site, hire: Hire, mari
     with connection.cursor() as cursor:  # as a table without AUTOINCREMENT does it
         cursor.execute("UPDATE sqlite_sequence SET seq = %s WHERE name = 'task_completion'", [first - 1])
     site.opentrain.travel(minutes=10)
-    second = maria.submit(site.task, 50, 2)
+    second = maria.submit(site.second, 50, 2)
     assert first == second
     assert days(hire) == [(150, 2, 4)]
 
@@ -395,7 +524,7 @@ def test_each_second_is_in_one_of_two_contracts(site: Site, hire: Hire, maria: W
     opentrain.run()
     opentrain.travel(minutes=1)
     maria.user.refresh_from_db()
-    maria.submit(site.task, 500, 3)
+    maria.submit(site.second, 500, 3)
     first, second = days(hire), days(again)
     assert first == [(100, 1, 2)]
     ((seconds, tasks, labels),) = second
@@ -427,6 +556,10 @@ def test_each_save_costs_one_statement(site: Site, hire: Hire, maria: Worker) ->
     with CaptureQueriesContext(connection) as queries:
         maria(f"PATCH /api/drafts/{draft}/", {"lead_time": 50, "result": result(1)})
     assert len(ours(queries)) == 1
+    for was_cancelled in (True, False):
+        with CaptureQueriesContext(connection) as queries:
+            maria(f"PATCH /api/annotations/{annotation}/", {"was_cancelled": was_cancelled})
+        assert len(ours(queries)) == 1
 
 
 @pytest.mark.parametrize("name", ["tasks.Annotation", "tasks.AnnotationDraft"])
@@ -451,7 +584,7 @@ def test_the_trainers_time_is_theirs_by_token_too(site: Site, hire: Hire, maria:
         site.opentrain.travel(minutes=1)
         data = {"lead_time": 30, "result": result(1)}
         answer = site.anonymous.post(
-            f"/api/tasks/{site.task.pk}/annotations/", data, content_type=JSON, headers=headers
+            f"/api/tasks/{another_task(site).pk}/annotations/", data, content_type=JSON, headers=headers
         )
         assert answer.status_code == 201, answer.content
         assert days(hire) == [(30 * number, number, number)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from django_opentrain.models import (
     ProjectLink,
     WebhookEndpoint,
     WebhookEvent,
+    WorkEntry,
 )
 from django_opentrain.platform.resources import ContractInfo
 from django_opentrain.platform.signing import sign
@@ -36,6 +38,7 @@ from django_opentrain.services import (
     reconcile,
     sweep,
     usage,
+    work,
 )
 from django_opentrain.services.access import contracts
 from django_opentrain.services.connect import reconnect
@@ -289,6 +292,46 @@ def test_an_event_takes_effect_once(linked: OpenTrain) -> None:
         signals.event_received.disconnect(hear)
     assert len(heard) == 1
     assert AccessGrant.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", ["SUBMITTED", "DELETED"])
+@pytest.mark.parametrize(
+    "atomic",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(
+                "TEST_ISOLATION" in os.environ, reason="A host repeats such requests, or sees old rows"
+            ),
+        ),
+    ],
+)
+def test_two_tabs_finish_a_task_once(linked: OpenTrain, kind: str, atomic: bool) -> None:
+    """And delete the last two objects of it at once: one of both is the last."""
+    maria = linked.hire()
+    linked.run()
+    ref, other_can_go = maria.grant.host_user_ref, threading.Event()
+
+    def act(kind: str, it: str) -> bool:
+        tasks = 1 if kind == "SUBMITTED" else work.TAKE_BACK
+        return work.observe(ref, "p1", kind, object_id=it, task_id="t1", seconds=1, tasks=tasks)
+
+    if kind == "DELETED":
+        act("SUBMITTED", "a1")
+        act("SUBMITTED", "a2")
+    before = WorkEntry.objects.count()
+    other = Thread(lambda: act(kind, "a2"), other_can_go, atomic=atomic)
+    other.start()
+    with transaction.atomic():
+        assert act(kind, "a1")
+        other_can_go.set()
+        other.join(0.5)
+    other.join()
+    assert other.error is None
+    entries = list(WorkEntry.objects.order_by("pk"))
+    assert len(entries) == before + 2, "the time of both"
+    assert sum(entry.tasks for entry in entries) == (kind == "SUBMITTED")
 
 
 def test_a_grant_is_given_once(linked: OpenTrain, site: Host) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
@@ -176,6 +176,15 @@ class TestObserve:
         assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
         assert totals(maria) == [(0, 3, 3)]
 
+    def test_a_trainers_own_deletion_is_no_removal_by_others(self, linked: OpenTrain, maria: Hire) -> None:
+        joao = linked.hire("João P.")
+        linked.run()
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=10)
+        act(joao, Kind.UPDATED, object_id="t1", labels=2)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        assert work.note_removal("p1", "t1") == 1
+        assert WorkEntry.objects.get(kind=Kind.REMOVED).opentrain_user_id == joao.opentrain_user_id
+
     def test_a_project_that_is_removed_is_noted_once(self, linked: OpenTrain, maria: Hire) -> None:
         for number in range(3):
             act(maria, Kind.SUBMITTED, object_id=f"t{number}", tasks=1)
@@ -184,6 +193,196 @@ class TestObserve:
         assert totals(maria) == [(0, 3, 0)]
         *_others, last = work.entries(maria.contract, linked.today, linked.today)
         assert (last.kind, last.object_id) == (Kind.REMOVED, "")
+
+
+class TestTasks:
+    """A task is one for a trainer, however many objects they make of it."""
+
+    def submit(self, hire: Hire, it: str, labels: int = 2, task: str = "t1") -> None:
+        act(hire, Kind.SUBMITTED, object_id=it, task_id=task, seconds=1, tasks=1, labels=labels)
+
+    def take_back(self, hire: Hire, it: str, kind: str = Kind.DELETED, task: str = "t1") -> None:
+        act(hire, kind, object_id=it, task_id=task, tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+
+    def count(self, hire: Hire) -> tuple[int, int]:
+        entries = WorkEntry.objects.filter(opentrain_user_id=hire.opentrain_user_id)
+        return sum(entry.tasks for entry in entries), sum(entry.labels for entry in entries)
+
+    def test_a_second_object_is_the_same_task(self, linked: OpenTrain, maria: Hire) -> None:
+        linked.travel(minutes=1)
+        for it in ("a1", "a2"):
+            self.submit(maria, it)
+            linked.travel(seconds=10)
+        self.submit(maria, "a3", task="t2")
+        assert totals(maria) == [(3, 2, 6)]
+
+    def test_it_is_one_for_each_trainer(self, linked: OpenTrain, maria: Hire) -> None:
+        joao = linked.hire("João P.")
+        linked.run()
+        self.submit(maria, "a1")
+        self.submit(joao, "a2")
+        self.take_back(joao, "a2")
+        assert (self.count(maria), self.count(joao)) == ((1, 2), (0, 0))
+
+    @pytest.mark.parametrize("kind", [Kind.DELETED, Kind.SKIPPED])
+    def test_it_is_taken_back_with_the_last_of_them(self, maria: Hire, kind: str) -> None:
+        for it in ("a1", "a2"):
+            self.submit(maria, it)
+        self.take_back(maria, "a1", kind)
+        assert self.count(maria) == (1, 2)
+        self.take_back(maria, "a1", kind)
+        assert self.count(maria) == (1, 2)
+        self.take_back(maria, "a2", kind)
+        assert self.count(maria) == (0, 0)
+        self.submit(maria, "a3")
+        assert self.count(maria) == (1, 2)
+
+    def test_one_that_is_skipped_leaves_the_other(self, maria: Hire) -> None:
+        self.submit(maria, "a1")
+        self.take_back(maria, "a2", Kind.SKIPPED)
+        assert self.count(maria) == (1, 2)
+
+    def test_what_others_remove_stands(self, maria: Hire) -> None:
+        self.submit(maria, "a1")
+        assert work.note_removal("p1", "a1") == 1
+        self.submit(maria, "a2")
+        self.take_back(maria, "a2")
+        assert self.count(maria) == (1, 2)
+
+    def test_an_object_that_was_moved_belongs_to_its_first_task(self, maria: Hire) -> None:
+        self.submit(maria, "a1")
+        self.take_back(maria, "a1", Kind.SKIPPED, task="t2")
+        change = work.Change(added=0, labels=2)
+        act(maria, Kind.SUBMITTED, object_id="a1", task_id="t2", tasks=1, labels=2, change=change)
+        assert self.count(maria) == (1, 2)
+        self.take_back(maria, "a1", task="t3")
+        assert self.count(maria) == (0, 0)
+        assert set(WorkEntry.objects.values_list("task_id", flat=True)) == {"t1"}
+
+    def test_it_can_be_taken_back_once_older_entries_are_purged(self, linked: OpenTrain, maria: Hire) -> None:
+        for it in ("a1", "a2", "a3"):
+            self.submit(maria, it)
+        WorkEntry.objects.filter(object_id="a1").delete()
+        self.submit(maria, "a4")
+        self.take_back(maria, "a2")
+        WorkEntry.objects.exclude(object_id="a4").delete()
+        self.submit(maria, "a5")
+        assert WorkEntry.objects.count() == 2
+
+    def test_what_another_took_first_is_seen_in_the_next_attempt(
+        self, maria: Hire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in two tabs: between the reading and the writing of one, the other is committed."""
+        insert, others = observing._execute, ["a2", "a3"]
+
+        def overtaken(statement: str, params: Any, key: object) -> int:
+            if others:
+                self.submit(maria, others.pop())
+                raise IntegrityError
+            return insert(statement, params, key)
+
+        monkeypatch.setattr(observing, "_execute", overtaken)
+        self.submit(maria, "a1")
+        assert sorted(WorkEntry.objects.values_list("object_id", flat=True)) == ["a1", "a2", "a3"]
+        assert self.count(maria) == (1, 6)
+
+    def test_time_and_labels_count_where_the_other_cannot_be_seen(
+        self, maria: Hire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        insert = observing._execute
+
+        def unseen(statement: str, params: Any, key: object) -> int:
+            if not isinstance(key, str):
+                raise IntegrityError
+            return insert(statement, params, key)
+
+        monkeypatch.setattr(observing, "_execute", unseen)
+        self.submit(maria, "a1")
+        assert self.count(maria) == (0, 2)
+
+
+class TestChanges:
+    """Of an object that was there before: the trainer's own, or a review."""
+
+    def change(self, hire: Hire, added: int, labels: int, kind: str = Kind.UPDATED, tasks: int = 0) -> None:
+        number = {Kind.SUBMITTED: labels, Kind.SKIPPED: work.TAKE_BACK}.get(Kind(kind), added)
+        change = work.Change(added=added, labels=labels)
+        act(hire, kind, object_id="a1", task_id="t1", tasks=tasks, labels=number, change=change)
+
+    def last(self) -> tuple[str, int, int]:
+        entry = WorkEntry.objects.latest("pk")
+        return entry.kind, entry.tasks, entry.labels
+
+    @pytest.fixture
+    def joao(self, linked: OpenTrain, maria: Hire) -> Hire:
+        joao = linked.hire("João P.")
+        linked.run()
+        act(maria, Kind.SUBMITTED, object_id="a1", task_id="t1", tasks=1, labels=5)
+        return joao
+
+    def test_of_ones_own_it_is_what_it_says(self, maria: Hire, joao: Hire) -> None:
+        self.change(maria, 2, 7)
+        assert self.last() == (Kind.UPDATED, 0, 2)
+        self.change(maria, 0, 7, Kind.SKIPPED, work.TAKE_BACK)
+        assert self.last() == (Kind.SKIPPED, -1, -7)
+        self.change(maria, 0, 7, Kind.SUBMITTED, 1)
+        assert self.last() == (Kind.SUBMITTED, 1, 7)
+
+    def test_of_anothers_it_is_a_review(self, joao: Hire) -> None:
+        for kind, tasks in ((Kind.UPDATED, 0), (Kind.SKIPPED, work.TAKE_BACK), (Kind.SUBMITTED, 1)):
+            self.change(joao, 0, 5, kind, tasks)
+            assert self.last() == (Kind.REVIEWED, 0, 0)
+        self.change(joao, 2, 7, Kind.SUBMITTED, 1)
+        assert self.last() == (Kind.REVIEWED, 0, 2)
+
+    def test_a_label_counts_once_for_all_trainers(self, maria: Hire, joao: Hire) -> None:
+        """Who takes another's labels off, and puts them there again, has added none."""
+        self.change(joao, -5, 0)
+        self.change(joao, 5, 5)
+        assert self.last() == (Kind.REVIEWED, 0, 0)
+        self.change(joao, 2, 7)
+        assert self.last() == (Kind.REVIEWED, 0, 2)
+        self.change(maria, -7, 0)
+        self.change(maria, 7, 7)
+        assert self.last() == (Kind.UPDATED, 0, 5)
+
+    def test_what_others_have_added_is_not_the_trainers_to_lose(self, maria: Hire, joao: Hire) -> None:
+        """The customer adds ten labels, and has the trainer take them off."""
+        self.change(maria, -10, 5)
+        assert self.last() == (Kind.UPDATED, 0, 0)
+        self.change(joao, 1, 6)
+        self.change(maria, -3, 3)
+        assert self.last() == (Kind.UPDATED, 0, -3)
+
+    def test_labels_that_are_added_with_a_skip_count_once_too(self, joao: Hire) -> None:
+        self.change(joao, -5, 0)
+        self.change(joao, 5, 5, Kind.SKIPPED, work.TAKE_BACK)
+        assert self.last() == (Kind.REVIEWED, 0, 0)
+
+    def test_imported_labels_are_nobodys(self, maria: Hire) -> None:
+        self.change(maria, 1, 10)
+        assert self.last() == (Kind.REVIEWED, 0, 1)
+
+    def test_it_is_one_statement(self, maria: Hire) -> None:
+        act(maria, Kind.SUBMITTED, object_id="a1", task_id="t1", tasks=1, labels=5)
+        ref = maria.grant.host_user_ref
+        for kind, tasks in (
+            (Kind.SKIPPED, work.TAKE_BACK),
+            (Kind.SUBMITTED, 1),
+            (Kind.DELETED, work.TAKE_BACK),
+        ):
+            with CaptureQueriesContext(connection) as queries:
+                assert work.observe(
+                    ref,
+                    "p1",
+                    kind,
+                    object_id="a1",
+                    task_id="t1",
+                    tasks=tasks,
+                    labels=3,
+                    change=work.Change(added=0, labels=5),
+                )
+            assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 1
 
 
 class TestTime:

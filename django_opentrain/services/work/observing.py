@@ -9,37 +9,36 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, connections, transaction
-from django.db.models import CharField, F, Field, IntegerField, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, Concat, Greatest, Least
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
 from django_opentrain.conflicts import retried
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, WorkEntry
 from django_opentrain.models.work import OLDEST_OBSERVED
+from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.redaction import describe
 from django_opentrain.services.work.days import work_day
+from django_opentrain.services.work.gains import Change, expression, gains, task_of, turn
 from django_opentrain.transactions import alias
 
 logger = logging.getLogger(__name__)
 
 Kind = WorkEntry.Kind
 
-#: The most that one action adds or takes back.
-_MOST: Final = 10**9
-#: As ``tasks`` or ``labels``: all that this trainer's work on the object has brought.
-TAKE_BACK: Final = -_MOST
-_A_DAY: Final = timedelta(days=1)
 #: So many objects in one statement.
 _BATCH: Final = 500
+#: How often an action on a task is inserted, if others of the same trainer on it keep coming first.
+_ATTEMPTS: Final = 3
 
 
 def observe(
@@ -48,9 +47,11 @@ def observe(
     kind: str,
     *,
     object_id: object = "",
+    task_id: object = "",
     seconds: float = 0,
     tasks: int = 0,
     labels: int = 0,
+    change: Change | None = None,
     at: datetime | None = None,
     key: str = "",
 ) -> bool:
@@ -60,11 +61,15 @@ def observe(
     :param kind: one of ``WorkEntry.Kind``.
     :param object_id: the host's id of what was worked on. It must never mean another object later: where a database
         uses the ids of deleted rows again, add when the row was created.
+    :param task_id: the host's id of the task that the object belongs to, where a task can have several objects of one
+        trainer: it is one task, and stands as long as one of them does. If empty, the object is the task.
     :param seconds: the time that *this* action took, up to ``at``. What another action claims, too, counts once.
     :param tasks: how many tasks this action has completed, and ``labels``, how many labels it has added. For
         SUBMITTED and CONFIRMED that is what the object has now: what was counted for it before isn't counted again.
         Negative is a counter-entry: no more is taken back than this trainer has gained on the object
         (``TAKE_BACK``: all of it).
+    :param change: of an object that was there before and may be another's. A trainer who has neither submitted nor
+        skipped it themselves has REVIEWED it, whatever ``kind`` says: that brings no task, and the labels added.
     :param at: when, if not now: at most a day ago.
     :param key: what makes this action unique, so that it is stored once however often it is observed.
 
@@ -74,16 +79,21 @@ def observe(
     moment = min(max(at or now, now - OLDEST_OBSERVED), now)
     try:
         values: dict[str, Any] = {
-            "key": _exact(key or uuid.uuid4().hex),
             "external_project_id": _exact(external_project_id),
             "object_id": _exact(object_id),
+            "task_id": _exact(task_id or object_id),
             "kind": Kind(kind),
             "at": moment,
-            "duration": min(max(timedelta(seconds=min(seconds, _MOST)), timedelta(0)), _A_DAY),
+            "duration": timedelta(seconds=min(max(seconds, 0), SECONDS_PER_DAY)),
             "observed_at": now,
         }
+        counts = any((tasks, labels, change and change.added))
+        values["key"] = _exact(key) or (turn(values) if counts else uuid.uuid4().hex)
         trainer = _trainer(_exact(getattr(user, "pk", user)), values["external_project_id"])
-        return _insert(trainer, {**values, **_amounts(values, tasks, labels)}) > 0
+        insert = _insert if key else _insert_in_turn
+        new = change is None and min(tasks, labels) >= 0
+        columns = {**values, **_WHOSE_GRANT, **gains(values, tasks, labels, change)}
+        return insert(trainer.annotate(task=task_of(values, new=new)), columns) > 0
     except SoftTimeLimitExceeded:
         raise
     except Exception as error:  # noqa: BLE001 - the host's request goes on
@@ -106,14 +116,15 @@ def is_trainer(user_id: object) -> bool:
 def note_removal(external_project_id: object, *object_ids: object) -> int:
     """Record that others have removed objects: it changes nothing of the trainers' work on them, and is shown.
 
-    The project itself, if none is named. Returns how many entries that makes: one for each trainer and object.
+    Not to a trainer who has just deleted it. The project itself, if none is named. Returns how many entries that
+    makes: one for each trainer and object.
     Part of the caller's transaction; never raises: what fails is logged.
     """
     try:
         worked = WorkEntry.objects.filter(external_project_id=_exact(external_project_id))
         ids = [_exact(each) for each in object_ids]
         if not ids:
-            return _note(worked, worked, object_id="")
+            return _note(worked, worked, object_id="", task_id="")
         same = worked.filter(object_id=OuterRef("object_id"))
         batches = (ids[begin : begin + _BATCH] for begin in range(0, len(ids), _BATCH))
         return sum(_note(worked.filter(object_id__in=batch), same) for batch in batches)
@@ -128,10 +139,11 @@ def _note(worked: QuerySet[WorkEntry], same: QuerySet[WorkEntry], **values: str)
     """A note after the last entry of each trainer on the ``same`` object."""
     last = same.filter(opentrain_user_id=OuterRef("opentrain_user_id")).order_by("-pk").values("pk")[:1]
     now = timezone.now()
-    kept = {name: F(name) for name in ("external_project_id", "object_id", *_WHOSE)}
+    kept = {name: F(name) for name in ("external_project_id", "object_id", "task_id", *_WHOSE)}
     key = Concat(Value(f"{uuid.uuid4().hex} "), Cast("pk", CharField()))
     noted = {"key": key, "kind": Kind.REMOVED, "at": now, "observed_at": now}
-    return _insert(worked.filter(pk=Subquery(last)), {**kept, **noted, **values})
+    others = worked.filter(pk=Subquery(last)).exclude(kind=Kind.DELETED)
+    return _insert(others, {**kept, **noted, **values})
 
 
 def _log(what: str, external_project_id: object, error: Exception) -> None:
@@ -155,6 +167,13 @@ def _exact(value: object) -> str:
 
 #: The columns that say whose work it is.
 _WHOSE: Final = ("tenant", "opentrain_user_id", "access_since")
+#: The same, and the task, of a grant.
+_WHOSE_GRANT: Final = {
+    "tenant": F("link__install__tenant"),
+    "opentrain_user_id": F("participant__opentrain_user_id"),
+    "access_since": F("granted_at"),
+    "task_id": F("task"),
+}
 
 
 def _trainer(host_user_ref: str, external_project_id: str) -> QuerySet[AccessGrant]:
@@ -168,46 +187,20 @@ def _trainer(host_user_ref: str, external_project_id: str) -> QuerySet[AccessGra
     return given.exclude(host_user_ref="").order_by("granted_at", "pk")[:1]
 
 
-def _amounts(values: Mapping[str, Any], tasks: int, labels: int) -> dict[str, Any]:
-    """The columns that say whose work it is, and how much this action adds to what the object has brought them."""
-    whose = {
-        "tenant": F("link__install__tenant"),
-        "opentrain_user_id": F("participant__opentrain_user_id"),
-        "access_since": F("granted_at"),
-    }
-    return {
-        **whose,
-        "tasks": _gain("tasks", tasks, values),
-        "labels": _gain("labels", labels, values),
-    }
-
-
-#: Kinds that say what the object has now.
-_LEVELS: Final = (Kind.SUBMITTED, Kind.CONFIRMED)
-
-
-def _gain(column: str, number: int, values: Mapping[str, Any]) -> Any:
-    number = min(max(number, TAKE_BACK), _MOST)
-    again = values["kind"] in _LEVELS and number > 0
-    if not values["object_id"] or not (again or number < 0):
-        return max(number, 0)
-    same = WorkEntry.objects.filter(
-        object_id=values["object_id"],
-        external_project_id=values["external_project_id"],
-        opentrain_user_id=OuterRef("participant__opentrain_user_id"),
-    )
-    sums = same.order_by().values("opentrain_user_id").annotate(sum=Sum(column)).values("sum")
-    before = Coalesce(Subquery(sums), Value(0), output_field=IntegerField())
-    if again:
-        return Greatest(Value(number) - before, Value(0), output_field=IntegerField())
-    return Least(Greatest(Value(number), -before), Value(0), output_field=IntegerField())
+def _insert_in_turn(trainer: QuerySet[Any], columns: Mapping[str, Any]) -> int:
+    """Once another action on the task was committed, this one follows it, and knows what it has counted."""
+    for _number in range(_ATTEMPTS):
+        with suppress(IntegrityError):
+            return _insert(trainer, columns)
+    # Under REPEATABLE READ it can't be seen. It has counted the task.
+    return _insert(trainer, {**columns, "key": uuid.uuid4().hex, "tasks": 0})
 
 
 def _insert(rows: QuerySet[Any], values: Mapping[str, Any]) -> int:
     """``INSERT … SELECT``: an entry for each of ``rows``, with these values; returns how many are new."""
     connection = connections[alias()]
     columns = {**_DEFAULTS, "work_date": work_day(values["at"]), **values}
-    selected = {f"new_{name}": _expression(name, value) for name, value in columns.items()}
+    selected = {f"new_{name}": expression(name, value) for name, value in columns.items()}
     query = rows.annotate(**selected).values_list(*selected).query
     sql, params = query.get_compiler(using=connection.alias).as_sql()
     quote = connection.ops.quote_name
@@ -220,21 +213,6 @@ def _insert(rows: QuerySet[Any], values: Mapping[str, Any]) -> int:
 _DEFAULTS: Final = {"duration": timedelta(0), "tasks": 0, "labels": 0, "reason": "", "corrected_by": ""}
 
 
-def _field(name: str) -> Field[Any, Any]:
-    # No foreign keys: a field's name is its column's.
-    return next(field for field in WorkEntry._meta.concrete_fields if field.name == name)
-
-
-def _expression(name: str, value: Any) -> Combinable:
-    if isinstance(value, Combinable):
-        return value
-    field = _field(name)
-    # PostgreSQL takes what it selects for text.
-    if connections[alias()].vendor == "postgresql":
-        return Cast(Value(value, output_field=field), output_field=field)
-    return Value(value, output_field=field)
-
-
 def _execute(statement: str, params: Any, key: object) -> int:
     connection = connections[alias()]
     # A transaction of the caller's needs a savepoint to survive what fails here.
@@ -244,6 +222,7 @@ def _execute(statement: str, params: Any, key: object) -> int:
             cursor.execute(statement, params)
             return int(cursor.rowcount)
     except IntegrityError:
-        if not WorkEntry.objects.using(connection.alias).filter(key=key).exists():
+        known = WorkEntry.objects.using(connection.alias)
+        if isinstance(key, Combinable) or not known.filter(key=key).exists():
             raise
         return 0
