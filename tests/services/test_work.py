@@ -301,6 +301,49 @@ class TestTasks:
         assert self.count(maria) == (0, 2)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_in_any_order_a_task_is_one_as_long_as_something_of_it_stands(
+    linked: OpenTrain, maria: Hire, seed: int
+) -> None:
+    """Two trainers submit, skip, submit again and delete their annotations and each other's; the owner deletes."""
+    dice = random.Random(seed)
+    joao = linked.hire("João P.")
+    linked.run()
+    trainers = {hire.opentrain_user_id: hire for hire in (maria, joao)}
+    made: dict[
+        str, tuple[str, str, bool]
+    ] = {}  # by object, also of deleted ones: trainer, task, whether it stands
+    there: list[str] = []
+    for number in range(60):
+        who = dice.choice(list(trainers))
+        step = dice.choice(["make", "make skipped", "skip", "submit", "delete", "owner deletes"])
+        it = f"a{number}" if step.startswith("make") else dice.choice(there or [""])
+        maker, task, stands = made.get(it, (who, dice.choice(["t1", "t2"]), False))
+        if step.startswith("make"):
+            there.append(it)
+        elif not it:
+            continue
+        if "delete" in step:
+            there.remove(it)
+        if step == "owner deletes":
+            work.note_removal("p1", it)
+        else:
+            kind = {"make": Kind.SUBMITTED, "submit": Kind.SUBMITTED, "delete": Kind.DELETED}.get(
+                step, Kind.SKIPPED
+            )
+            tasks = 1 if kind == Kind.SUBMITTED else work.TAKE_BACK
+            change = work.Change(0, 0) if step in ("skip", "submit") else None
+            assert act(trainers[who], kind, object_id=it, task_id=task, tasks=tasks, change=change)
+            stands = kind == Kind.SUBMITTED if who == maker else stands
+        made[it] = maker, task, stands
+        counted: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for entry in WorkEntry.objects.all():
+            counted[entry.opentrain_user_id, entry.task_id] += entry.tasks
+        standing = {(maker, task) for maker, task, stands in made.values() if stands}
+        assert counted == {place: int(place in standing) for place in counted}, step
+        assert standing <= set(counted)
+
+
 class TestChanges:
     """Of an object that was there before: the trainer's own, or a review."""
 
