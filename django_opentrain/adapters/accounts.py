@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
 from typing import Final
+from uuid import uuid4
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, User
@@ -24,6 +26,12 @@ from django_opentrain.transactions import atomic
 PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
 #: Characters of a username that distinguish two trainers.
 _SUFFIX_LENGTH: Final = 8
+#: The domain of the addresses of accounts that gave way: no mail arrives there (RFC 2606).
+REPLACED_DOMAIN: Final = "replaced.invalid"
+#: Of a username that fits into every user model.
+_LONGEST_NAME: Final = 20
+
+logger = logging.getLogger(__name__)
 
 
 def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
@@ -47,15 +55,17 @@ def bind(
     email: str,
     *,
     may_adopt: Callable[[User], bool] | None,
+    replace: bool,
     prepare: Callable[[User], None],
 ) -> tuple[TrainerAccount, bool]:
     """Give a trainer an account: the one that has this Work Email, if it ``may_adopt`` that, else a new one.
 
-    Without ``may_adopt`` always a new one. ``prepare`` fills in the other fields that the site's user model requires.
+    Without ``may_adopt`` always a new one; with ``replace``, others that have the Work Email give way to it, in the
+    caller's transaction. ``prepare`` fills in the other fields that the site's user model requires.
 
     Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """
-    user = _adopted(email, may_adopt) if may_adopt else None
+    user = _adopted(email, may_adopt, replace=replace) if may_adopt else None
     created = user is None
     try:
         if user is None:
@@ -176,17 +186,37 @@ def _required_columns() -> list[str]:
     ]
 
 
-def _adopted(email: str, may_adopt: Callable[[User], bool]) -> User | None:
-    """The one account with this e-mail that has proven it, None if no account has it.
+def _adopted(email: str, may_adopt: Callable[[User], bool], *, replace: bool) -> User | None:
+    """The one account with this e-mail that has proven it; None if no account has it, or has it any longer.
 
-    Raises ``AccountExists`` where one has it and has proven nothing: other customers know a Work Email, and can sign
-    up with it.
+    One that has it and has proven nothing gives way, or raises ``AccountExists``: other customers know a Work Email,
+    and can sign up with it.
     """
     candidates = _adoptable_users(email)
     proven = _only_one([user for user in candidates if may_adopt(user)])
-    if proven is None and (unproven := _only_one(candidates)):
+    if proven is None and replace:
+        for user in candidates:
+            _give_way(user, email)
+    elif proven is None and (unproven := _only_one(candidates)):
         raise _unproven(unproven)
     return proven
+
+
+def _give_way(user: User, email: str) -> None:
+    """Free the address, and end the account's sessions and API tokens; it keeps all that it has.
+
+    The trainer's account is another one. So it has nothing that could open this one later: a login that was half
+    way, a token that ignores ``is_active``, a second address for a new password.
+    """
+    name = uuid4().hex[:_LONGEST_NAME]
+    changes = {user.USERNAME_FIELD: name, user.get_email_field_name(): f"{name}@{REPLACED_DOMAIN}"}
+    changed = [field for field in changes if str(getattr(user, field)).lower() == email.lower()]
+    for field in changed:
+        setattr(user, field, changes[field])
+    user.save(update_fields=changed)
+    _end_logins(user)
+    addresses.remove(user, email)
+    logger.info("Account %s gave way: it had a trainer's Work Email, and didn't prove it.", user.pk)
 
 
 def adoptable_user(email: str) -> User | None:
@@ -300,15 +330,18 @@ def is_locked_out(account: TrainerAccount) -> bool:
 
 def lock_out(account: TrainerAccount) -> None:
     """Deactivate the account; where the user model has no column for that, end its password, and so its sessions."""
-    user = account.user
+    _end_logins(account.user)
+    account.deactivated_at = timezone.now()
+    account.save(update_fields=["deactivated_at"])
+
+
+def _end_logins(user: AbstractUser) -> None:
     if has_active_column():
         user.is_active = False
         user.save(update_fields=["is_active"])
     else:
         user.set_unusable_password()
         user.save(update_fields=["password"])
-    account.deactivated_at = timezone.now()
-    account.save(update_fields=["deactivated_at"])
 
 
 def let_in(account: TrainerAccount) -> bool:

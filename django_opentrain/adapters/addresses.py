@@ -57,6 +57,12 @@ def set_verified(user: AbstractUser, email: str, *, replaces: str = "") -> None:
     rows.update_or_create(user_id=user.pk, email__iexact=email, defaults=proven)
 
 
+def remove(user: AbstractUser, email: str) -> None:
+    """The account doesn't have this address any longer, verified or not."""
+    if _is_installed():
+        _addresses().filter(user=user.pk, email__iexact=email).delete()
+
+
 def _is_installed() -> bool:
     return apps.is_installed("allauth.account")
 

@@ -44,6 +44,11 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     #: False: none; a new account is made beside it, where two accounts may have the same e-mail.
     adopt_existing_accounts = True
 
+    #: Whether an account that has a trainer's Work Email, and may not be adopted, gives way: it is deactivated and
+    #: loses the address, and the trainer gets a new account. By default it stays, and the trainer has no access until
+    #: a person consents.
+    replace_unproven_accounts = False
+
     def get_tenant(self, request: HttpRequest) -> str | None:
         """Each user is a customer of their own. Sites with teams or organizations override this."""
         return str(request.user.pk) if request.user.is_authenticated else None
@@ -123,6 +128,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
                 trainer,
                 email,
                 may_adopt=self.may_adopt if self.adopt_existing_accounts else None,
+                replace=self.replace_unproven_accounts,
                 prepare=partial(self.prepare_user, grant=grant),
             )
         accounts.require_consent(account, grant.tenant)

@@ -81,6 +81,16 @@ def main() -> None:
         with pytest.raises(AdapterError, match="is inactive"):
             step(make_grant("usr_ben", "BEN@opentrain.work"))
 
+    # A stranger's account gives way, where the site wants that: each address is one account's.
+    class Replacing(DjangoUsersAdapter):
+        replace_unproven_accounts = True
+
+    stranger = users.create(address="Eva@OpenTrain.work", is_staff=False)
+    eva = users.get(pk=Replacing().grant_access(make_grant("usr_eva", "eva@opentrain.work")))
+    stranger.refresh_from_db()
+    assert (eva.address, stranger.is_active) == ("eva@opentrain.work", False)
+    assert stranger.address.endswith("@replaced.invalid")
+
     # A new Work Email that another account has, in other letters.
     grant = make_grant("usr_ana", "ana@opentrain.work")
     adapter.grant_access(grant)

@@ -14,6 +14,7 @@ import pytest
 def test_with_django_allauth() -> None:
     """Which apps there are can't change within a process: the checks are in ``allauthusers``."""
     pytest.importorskip("allauth", reason="django-allauth is not installed")
+    pytest.importorskip("knox", reason="django-rest-knox is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "--ds", "tests.adapters.allauthusers.settings"]
     done = subprocess.run(
         [*command, "tests/adapters/allauthusers/checks.py"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +135,54 @@ def test_of_several_accounts_the_proven_one_is_adopted(make_grant: MakeGrant) ->
     known = factories.make_user("maria", email=EMAIL, last_name="verified")
     Verifying().grant_access(make_grant())
     assert user_of() == known
+
+
+class Replacing(Verifying):
+    """A stranger's account gives way."""
+
+    replace_unproven_accounts = True
+
+
+def test_a_strangers_accounts_give_way(make_grant: MakeGrant, caplog: pytest.LogCaptureFixture) -> None:
+    """The trainer's is a new one: nothing that opens the stranger's opens it."""
+    group = Group.objects.create(name="the stranger's")
+    named = User.objects.create_user(EMAIL, email=EMAIL.upper(), password="the stranger's")
+    named.groups.add(group)
+    other = User.objects.create_user("other", email=EMAIL, password="the stranger's")
+    with caplog.at_level(logging.INFO):
+        Replacing().grant_access(make_grant())
+    maria = user_of()
+    assert maria not in (named, other)
+    assert (maria.username, maria.email, maria.has_usable_password()) == (EMAIL, EMAIL, False)
+    assert (account_of().created_by_us, account_of().invitation) == (True, "PENDING")
+    for stranger in (named, other):
+        stranger.refresh_from_db()
+        assert not stranger.is_active
+        assert stranger.email.endswith("@replaced.invalid")
+        assert f"Account {stranger.pk} gave way" in caplog.text
+    assert (named.username, other.username) == (named.email.partition("@")[0], "other")
+    assert list(named.groups.all()) == [group]
+    assert EMAIL not in caplog.text.lower()
+
+
+def test_a_proven_account_does_not_give_way(make_grant: MakeGrant) -> None:
+    known = factories.make_user("maria", email=EMAIL, last_name="verified")
+    Replacing().grant_access(make_grant())
+    assert user_of() == known
+
+
+def test_an_account_gives_way_only_if_the_trainer_gets_one(
+    make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget(_self: object, user: User, **_: Any) -> None:
+        user.first_name = None  # type: ignore[assignment] # what a required column is by default
+
+    monkeypatch.setattr(Replacing, "prepare_user", forget)
+    stranger = factories.make_user("stranger", email=EMAIL)
+    with pytest.raises(AdapterError, match="requires more"):
+        Replacing().grant_access(make_grant())
+    stranger.refresh_from_db()
+    assert (stranger.is_active, stranger.email) == (True, EMAIL)
 
 
 @pytest.mark.parametrize("right", ["is_staff", "is_superuser"])

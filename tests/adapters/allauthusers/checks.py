@@ -184,6 +184,59 @@ def test_beside_a_strangers_account_one_is_made(make_grant: MakeGrant) -> None:
     assert not log_in()
 
 
+# Accounts that are replaced -------------------------------------------------------------------
+
+
+class Replacing(GroupAdapter):
+    """A stranger's account gives way."""
+
+    replace_unproven_accounts = True
+
+
+def logins_of(user: User) -> list[dict[str, Any]]:
+    """What a client sends that is logged in: a session's cookie, and a token of either kind."""
+    browser = Client()
+    browser.force_login(user)
+    token = model("authtoken.Token").objects.create(user=user)
+    _row, knox = model("knox.AuthToken").objects.create(user)
+    return [
+        {"HTTP_COOKIE": browser.cookies.output(header="", sep=";").strip()},
+        {"HTTP_AUTHORIZATION": f"Token {token}"},
+        {"HTTP_AUTHORIZATION": f"Knox {knox}"},
+    ]
+
+
+def test_a_strangers_account_gives_way_with_all_its_logins(make_grant: MakeGrant) -> None:
+    browser = sign_up()
+    stranger = User.objects.get()
+    logins = logins_of(stranger)
+    assert [Client().get("/whoami/", **login).status_code for login in logins] == [200, 200, 200]
+    Replacing().grant_access(make_grant())
+    assert [Client().get("/whoami/", **login).status_code for login in logins] == [401, 401, 401]
+    assert user_of() != stranger
+    assert account_of().created_by_us
+    assert not user_of().has_usable_password()
+    verify(browser)
+    assert not log_in()
+    assert addresses_of(stranger) == set()
+    invitations.send_due()
+    first_login(user_of())
+    assert log_in()
+    assert mail.outbox[-1].subject == "Your access to annotate.example"
+
+
+def test_an_account_that_is_not_believed_gives_way_with_its_verified_address(make_grant: MakeGrant) -> None:
+    class Doubting(Replacing):
+        def may_adopt(self, user: AbstractUser) -> bool:
+            return False
+
+    verify(sign_up())
+    stranger = User.objects.get()
+    Doubting().grant_access(make_grant())
+    assert addresses_of(stranger) == set()
+    assert addresses_of(user_of()) == {(EMAIL, True, True)}
+
+
 # A new Work Email -----------------------------------------------------------------------------
 
 
@@ -243,6 +296,14 @@ def test_an_adopted_accounts_addresses_are_its_owners(
 
 class TestWithAllauth(GroupHooks, IdentityConformance):
     """The default adapter keeps the kit's promises about accounts."""
+
+
+class TestReplacing(TestWithAllauth):
+    """So it does where it replaces accounts."""
+
+    @pytest.fixture(autouse=True)
+    def _replacing(self, settings: Any) -> None:
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Replacing"}
 
 
 class Marking(GroupAdapter):
