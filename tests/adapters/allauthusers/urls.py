@@ -12,11 +12,13 @@ from rest_framework.views import APIView
 
 from tests.urls import project
 
+KNOX = import_string("knox.auth.TokenAuthentication")
+
 
 class Whoami(APIView):
     """Says who is logged in, by session or by either kind of token."""
 
-    authentication_classes = (TokenAuthentication, import_string("knox.auth.TokenAuthentication"), SessionAuthentication)
+    authentication_classes = (TokenAuthentication, KNOX, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Request) -> Response:
