@@ -30,6 +30,7 @@ from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import exclusive_lease, reread
+from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ RETIREMENT: Final = timedelta(hours=3)
 # On request -----------------------------------------------------------------------------------
 
 
+@durable
 def subscribe(install: Install) -> WebhookEndpoint:
     """Ensure that the install has a working endpoint.
 
@@ -52,6 +54,7 @@ def subscribe(install: Install) -> WebhookEndpoint:
         return ensure(install)
 
 
+@durable
 def rotate_secret(endpoint: WebhookEndpoint, *, compromised: bool = False) -> WebhookEndpoint:
     """Replace an endpoint by one with a new secret; returns the new one.
 
@@ -92,6 +95,7 @@ def _replace_compromised(endpoint: WebhookEndpoint) -> WebhookEndpoint:
         return ensure(endpoint.install)
 
 
+@durable
 def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Re-enable an endpoint, have its failed deliveries sent again, and reconcile to find what was missed.
 
@@ -103,6 +107,7 @@ def recover(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return endpoint
 
 
+@durable
 def pause(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """An operator disables an endpoint on purpose: it is not re-enabled automatically.
 
@@ -130,6 +135,7 @@ def _mark_paused(endpoint: WebhookEndpoint, status: str) -> None:
     rows.filter(pk=endpoint.pk).update(status=status, updated_at=timezone.now())
 
 
+@durable
 def redeliver(endpoint: WebhookEndpoint, delivery_id: str | None = None) -> Redelivery:
     """Have the failed deliveries, or the one that is named, sent again.
 

@@ -27,7 +27,7 @@ from django_opentrain.conflicts import retried
 from django_opentrain.errors import ConnectError, StateError
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.platform.values import as_id
-from django_opentrain.transactions import atomic
+from django_opentrain.transactions import atomic, durable
 
 CONSENT_LIFETIME: Final = timedelta(hours=1)
 MAX_NEXT_URL: Final = 2048
@@ -43,6 +43,7 @@ class Return:
     next_url: str
 
 
+@durable
 def begin(request: HttpRequest, external_project_id: str | None = None, next_url: str | None = None) -> str:
     """The URL of OpenTrain's consent screen, to which to send the customer.
 

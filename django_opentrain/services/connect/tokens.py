@@ -28,7 +28,7 @@ from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lock_all
-from django_opentrain.transactions import atomic
+from django_opentrain.transactions import atomic, durable, refuse_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def capture_token(install: Install, token: str) -> Install:
     ``OpenTrainError`` if OpenTrain can't be reached: the same token can be pasted again.
     """
     token = _clean_token(token)  # replaces the plain text: an error report shows local variables
+    refuse_transaction("connect.capture_token")
     _respect_pause(install)
     try:
         info = _fetch_install_for_token(token)
@@ -183,6 +184,7 @@ def require_own_token(install: Install, info: InstallInfo) -> None:
         raise UndecryptableError(_("The stored token is another connection's: connect again."))
 
 
+@durable
 def verify(install: Install) -> Install:
     """Ask OpenTrain for the install's status, whatever is stored; if accepted, it becomes active again.
 

@@ -33,11 +33,12 @@ from django_opentrain.services.linking import generations, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lease, reread
-from django_opentrain.transactions import atomic
+from django_opentrain.transactions import atomic, durable
 
 logger = logging.getLogger(__name__)
 
 
+@durable
 def link(
     install: Install,
     external_project_id: str,
@@ -179,6 +180,7 @@ def _adopt(row: ProjectLink, info: ProjectLinkInfo) -> None:
     row.refresh_from_db()
 
 
+@durable
 def unlink(link: ProjectLink, cause: str = "operator") -> ProjectLink:
     """Remove a link. The access that it gave ends in any case, even while OpenTrain can't be reached.
 

@@ -47,6 +47,7 @@ from django_opentrain.services.reconcile.diff import (
 from django_opentrain.services.reconcile.snapshot import Snapshot, read_contracts, read_links
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import Lease, exclusive_lease
+from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Outcome:
         self.unfinished |= isinstance(error, OpenTrainError) and error.outcome_unknown
 
 
+@durable
 @statements_retried()
 def install(install: Install, *, dry_run: bool = False) -> Outcome:
     """Restore what differs from OpenTrain for one install; with ``dry_run`` only return the differences.

@@ -27,6 +27,7 @@ from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.access import contracts
 from django_opentrain.services.usage import withholding
 from django_opentrain.services.usage.totals import last_day
+from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Report:
     errors: list[str] = field(default_factory=list)
 
 
+@durable
 def report(contract: Contract, *, until: date | None = None) -> Report:
     """Report every due total, at most 100 at once. Concurrent callers hold the install's lease.
 
