@@ -116,6 +116,18 @@ class OpenTrainAdapter:
         """The customer for whom this request's user acts: any stable string; None when there is none."""
         raise NotImplementedError
 
+    def get_tenants(self, request: HttpRequest) -> Iterable[str]:
+        """All customers for whom this request's user may act, where there can be others than ``get_tenant``'s.
+
+        What a page is about then says for which it acts: a project, a contract, a connection. ``can_manage`` is asked
+        of that one.
+        """
+        return ()
+
+    def display_customer(self, tenant: str) -> str:
+        """The customer's name, for users who act for several."""
+        return tenant
+
     def can_manage(self, request: HttpRequest, tenant: str) -> bool:
         """Whether this request's user may connect, link and see the contracts of ``tenant``."""
         raise NotImplementedError

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _UNUSABLE: Final = _(
     "This site identifies your organization by a value that can't be stored. Ask this site's administrators:"
-    " the adapter's get_tenant must return a text of at most %(limit)d characters, without NUL characters and"
-    " surrogates."
+    " the adapter's get_tenant and get_tenants must return texts of at most %(limit)d characters, without NUL"
+    " characters and surrogates."
 )
 
 
@@ -26,7 +26,23 @@ def tenant_of(request: HttpRequest) -> str | None:
 
     Raises ``AdapterError`` for what no database, or not every one, can store: it would be cut, or fail.
     """
-    tenant: object = get_adapter().get_tenant(request)
+    return _storable(get_adapter().get_tenant(request))
+
+
+def tenants_of(request: HttpRequest) -> tuple[str, ...]:
+    """All customers for whom this request's user may act, the current one first. Raises as ``tenant_of`` does."""
+    others = map(_storable, get_adapter().get_tenants(request))
+    return tuple(dict.fromkeys(each for each in (tenant_of(request), *others) if each is not None))
+
+
+def tenant_of_project(request: HttpRequest, external_project_id: str) -> str | None:
+    """The first of these customers whose project this is; None if it is no project of theirs. Raises as above."""
+    adapter = get_adapter()
+    tenants = tenants_of(request)
+    return next((each for each in tenants if adapter.get_project(each, external_project_id)), None)
+
+
+def _storable(tenant: object) -> str | None:
     if tenant is None or tenant == "":
         return None
     storable = as_text(tenant, MAX_ID)

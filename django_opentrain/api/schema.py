@@ -58,7 +58,7 @@ from django_opentrain.api.views.links import ProjectLinkViewSet
 from django_opentrain.api.views.usage import UsageViewSet
 from django_opentrain.api.views.webhooks import EventViewSet, WebhookEndpointViewSet
 from django_opentrain.api.views.work import ObjectionViewSet, WorkViewSet
-from django_opentrain.api.viewsets import TenantViewSet
+from django_opentrain.api.viewsets import CUSTOMER_HEADER, TenantViewSet
 
 TAG: Final = "OpenTrain"
 PREFIX: Final = "OpenTrain"
@@ -92,6 +92,12 @@ OPENTRAIN: Final = {
     503: "OpenTrain can't be reached.",
 }
 ENDED: Final = {409: "`RECONNECT_REQUIRED`: the connection has ended."}
+CUSTOMER: Final = OpenApiParameter(
+    CUSTOMER_HEADER,
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="For which customer, percent-encoded, where the caller acts for several.",
+)
 RETRY_AFTER: Final = OpenApiParameter(
     "Retry-After",
     OpenApiTypes.INT,
@@ -113,7 +119,7 @@ def operation(
     responses: dict[int, Any] = dict(answers)
     for status, text in sorted(failures.items()):
         responses[status] = OpenApiResponse(ErrorSerializer, description=text)
-    parameters: list[Any] = [RETRY_AFTER] if 429 in failures else []
+    parameters: list[Any] = [CUSTOMER, RETRY_AFTER] if 429 in failures else [CUSTOMER]
     return extend_schema(
         operation_id=f"opentrain_{name}",
         tags=[TAG],

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 from django.db.models import Expression, F, Model, QuerySet
 from django.http.response import HttpResponseBase
@@ -23,7 +24,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from django_opentrain.adapters.tenants import tenant_of
+from django_opentrain.adapters.tenants import tenants_of
 from django_opentrain.api import exceptions
 from django_opentrain.api.authentication import SessionAuthentication, django_request
 from django_opentrain.api.negotiation import AlwaysJSON
@@ -40,6 +41,9 @@ from django_opentrain.api.serializers.base import (
 from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import Install
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic, open_to_anonymous
+
+#: Names the customer, where the caller acts for several.
+CUSTOMER_HEADER: Final = "OpenTrain-Customer"
 
 M = TypeVar("M", bound=Model)
 Q = TypeVar("Q", bound=PageQuery)
@@ -79,13 +83,22 @@ class TenantViewSet(ViewSetMixin, APIView):
 
     @cached_property
     def tenant(self) -> str:
-        """The customer for whom the caller acts. Raises ``NotAuthenticated`` or ``PermissionDenied`` without one."""
+        """The customer for whom the caller acts: the one that a header names, or the current one.
+
+        Raises ``NotAuthenticated`` or ``PermissionDenied`` without one, or for one that isn't the caller's.
+        """
         # A host's UNAUTHENTICATED_USER can be None, which no adapter expects.
         has_user = self.request.user is not None
-        tenant = tenant_of(django_request(self.request)) if has_user else None
-        if tenant is None:
+        tenants = tenants_of(django_request(self.request)) if has_user else ()
+        tenant = self.named_tenant or next(iter(tenants), None)
+        if tenant is None or tenant not in tenants:
             self.permission_denied(self.request)
         return tenant
+
+    @property
+    def named_tenant(self) -> str:
+        """The customer that the header names, percent-encoded as headers are ASCII; "" without it."""
+        return unquote(self.request.headers.get(CUSTOMER_HEADER, ""))
 
     def own(self, rows: QuerySet[M], pk: int) -> M:
         """The row with this key among ``rows``, which are the tenant's. Raises ``NotFound``."""

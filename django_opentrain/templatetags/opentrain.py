@@ -10,7 +10,7 @@ from django.template.context import Context
 from django.utils.safestring import SafeString
 
 from django_opentrain.adapters import AdapterError, get_adapter
-from django_opentrain.adapters.tenants import tenant_of
+from django_opentrain.adapters.tenants import tenant_of_project, tenants_of
 from django_opentrain.models import Contract, ProjectLink
 from django_opentrain.web.presenters import budgets
 from django_opentrain.web.presenters.connection import describe
@@ -29,25 +29,39 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     """
     request: HttpRequest = context["request"]
     try:
-        tenant = tenant_of(request)
+        tenant, links = _links(request, str(project_id))
     except AdapterError:
         # The page is the host's: it must not fail because of us. Our own pages say what is wrong.
         return {"show": False}
     if tenant is None or not get_adapter().can_manage(request, tenant):
         return {"show": False}
-    links = ProjectLink.objects.live().filter(install__tenant=tenant, external_project_id=str(project_id))
-    link = links.select_related("install").order_by("-pk").first()
-    contracts = Contract.objects.active().filter(links=link).select_related("trainer") if link else ()
+    link = links[0] if links else None
+    contracts = Contract.objects.active().filter(links__in=links).distinct().select_related("trainer")
     return {
         "show": True,
         "project_id": project_id,
+        "customer": tenant,
         "link": link,
         "state": describe(link.install) if link else None,
-        "contracts": [(contract, budgets.describe(contract)) for contract in contracts],
+        "contracts": [(contract, budgets.describe(contract)) for contract in contracts] if links else (),
         "here": request.get_full_path(),
         "request": request,
         "csrf_token": context.get("csrf_token"),
     }
+
+
+def _links(request: HttpRequest, project_id: str) -> tuple[str | None, list[ProjectLink]]:
+    """Whose project it is, of the user's customers, and its live links, the newest first."""
+    tenants = tenants_of(request)
+    found = ProjectLink.objects.live().filter(install__tenant__in=tenants, external_project_id=project_id)
+    links = list(found.select_related("install").order_by("-pk"))
+    linked = {link.install.tenant for link in links}
+    tenant = next((each for each in tenants if each in linked), None)
+    if tenant is None and len(tenants) > 1:
+        tenant = tenant_of_project(request, project_id)
+    elif tenant is None:
+        tenant = next(iter(tenants), None)
+    return tenant, [link for link in links if link.install.tenant == tenant]
 
 
 @register.inclusion_tag("opentrain/parts/my_work.html", takes_context=True)

@@ -8,12 +8,17 @@ from urllib.parse import urlsplit
 from django import template
 from django.db.models import Model
 from django.forms import BoundField
+from django.template.context import Context
+from django.urls import reverse
 from django.utils.formats import number_format
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from django_opentrain import relative_time
 from django_opentrain.conf import conf
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
+from django_opentrain.web.customers import parameters, with_customer
 from django_opentrain.web.presenters import access, budgets, endpoints
 from django_opentrain.web.presenters.status import Status
 from django_opentrain.web.views import assets
@@ -32,6 +37,19 @@ _USAGE_TONES = {
 def asset(name: str) -> str:
     """The URL of one of our static files."""
     return assets.asset_url(name)
+
+
+@register.simple_tag(takes_context=True)
+def customer_url(context: Context, view_name: str, **query: object) -> str:
+    """The URL of one of the customer's pages, for the customer for whom this page acts."""
+    return with_customer(context["request"], reverse(view_name), **query)
+
+
+@register.simple_tag(takes_context=True)
+def customer_field(context: Context) -> SafeString:
+    """The same for a form: a hidden field, where there is something to say."""
+    pairs = parameters(context["request"]).items()
+    return format_html_join("", '<input type="hidden" name="{}" value="{}">', pairs)
 
 
 @register.simple_tag

@@ -23,10 +23,10 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
+from django_opentrain.web.customers import TENANTS, Whose, customer_of
 from django_opentrain.web.error_pages import error_page
 from django_opentrain.web.trainers import Trainer, trainer_of
 
@@ -79,11 +79,14 @@ def protected(view: View) -> View:
 
 
 def customer_page(
-    *methods: str, on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None
+    *methods: str,
+    whose: Whose | None = None,
+    on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None,
 ) -> Callable[[CustomerView[P]], View]:
     """A page for users who manage a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
 
     :param methods: the HTTP methods that it answers; HEAD comes with GET.
+    :param whose: finds the tenant of what the page is about, for users who act for several.
     :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.
     """
 
@@ -96,7 +99,7 @@ def customer_page(
                 answer = None if on_anonymous is None else on_anonymous(request)
                 return answer or ask_to_log_in(request)
             try:
-                tenant = tenant_of(request)
+                tenant = customer_of(request, whose, **kwargs)
                 if tenant is None:
                     return refuse(request, _("Your account doesn't belong to a customer of this site."))
                 if not get_adapter().can_manage(request, tenant):
@@ -169,9 +172,9 @@ def refuse(request: HttpRequest, reason: str) -> HttpResponse:
     return render(request, "opentrain/refused.html", {"reason": reason}, status=403)
 
 
-def owned(rows: QuerySet[M], tenant: str, pk: int, *, by: str = "install__tenant") -> M:
-    """The tenant's own row; another tenant's is not found. ``by`` is the look-up that leads to the tenant."""
+def owned(rows: QuerySet[M], tenant: str, pk: int) -> M:
+    """The tenant's own row; another tenant's is not found."""
     if pk > BigIntegerField.MAX_BIGINT:
         # Before Django 5.0 the database itself is asked, and refuses.
         raise Http404
-    return get_object_or_404(rows, **{"pk": pk, by: tenant})
+    return get_object_or_404(rows, **{"pk": pk, TENANTS[rows.model]: tenant})

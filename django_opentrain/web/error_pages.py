@@ -10,6 +10,7 @@ from django.urls import reverse
 from django_opentrain.errors import ServiceError
 from django_opentrain.explanations import explain
 from django_opentrain.platform.errors import OpenTrainError
+from django_opentrain.web.customers import with_customer
 
 
 def error_page(
@@ -17,7 +18,7 @@ def error_page(
 ) -> HttpResponse:
     """The page for an error, with the way back."""
     problem = explain(error)
-    context = {"problem": problem, "back": back or reverse("opentrain:home")}
+    context = {"problem": problem, "back": back or with_customer(request, reverse("opentrain:home"))}
     return render(request, "opentrain/problem.html", context, status=problem.http_status)
 
 

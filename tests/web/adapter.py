@@ -51,3 +51,23 @@ class AccountsAdapter(NamesAdapter, DjangoUsersAdapter):
 
     def may_bind(self, tenant: str, user: AbstractUser) -> bool:
         return user.get_username().startswith(tenant)
+
+
+class SeveralAdapter(NamesAdapter):
+    """``both-boss`` manages Acme and Beta, belongs to Gamma, and currently acts for ``current``."""
+
+    current = "acme"
+
+    def get_tenant(self, request: HttpRequest) -> str | None:
+        return self.current if request.user.get_username() == "both-boss" else super().get_tenant(request)
+
+    def get_tenants(self, request: HttpRequest) -> Iterable[str]:
+        return ["acme", "beta", "gamma"] if request.user.get_username() == "both-boss" else []
+
+    def can_manage(self, request: HttpRequest, tenant: str) -> bool:
+        if request.user.get_username() == "both-boss":
+            return tenant in ("acme", "beta")
+        return super().can_manage(request, tenant)
+
+    def display_customer(self, tenant: str) -> str:
+        return f"{tenant.title()} Ltd"

@@ -199,7 +199,7 @@ def test_reloading_the_return_leads_to_the_same_page(boss: Client, opentrain: Op
         first["Location"] == again["Location"] == reverse("opentrain:token", args=[Install.objects.get().pk])
     )
     send(boss, first["Location"], token=approval.token)
-    assert boss.get(back)["Location"] == HOME
+    assert boss.get(back)["Location"] == f"{HOME}?install={Install.objects.get().pk}"
     assert boss.get(first["Location"])["Location"] == HOME
 
 

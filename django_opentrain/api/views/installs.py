@@ -41,7 +41,12 @@ class InstallViewSet(TenantViewSet):
     def connect(self, request: Request) -> Response:
         """The URL to which to send the customer's browser, to approve the connection on OpenTrain."""
         given = self.body(ConnectRequest)
-        url = connect.begin(django_request(request), given.get("external_project_id"), given.get("next_url"))
+        url = connect.begin(
+            django_request(request),
+            given.get("external_project_id"),
+            given.get("next_url"),
+            tenant=self.named_tenant or None,
+        )
         return Response({"consentUrl": url})
 
     def token(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ from django_opentrain.services.connect.consent import (
     complete_return,
     local_url,
     start_without_return,
+    tenant_of_return,
     unsaved_install,
 )
 from django_opentrain.services.connect.offboarding import disconnect
@@ -21,6 +22,7 @@ __all__ = [
     "local_url",
     "missing_scopes",
     "start_without_return",
+    "tenant_of_return",
     "unsaved_install",
     "verify",
 ]

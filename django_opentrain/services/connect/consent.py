@@ -21,7 +21,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.adapters.tenants import tenant_of
+from django_opentrain.adapters.tenants import tenant_of_project, tenants_of
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import ConnectError, StateError
@@ -44,18 +44,27 @@ class Return:
 
 
 @durable
-def begin(request: HttpRequest, external_project_id: str | None = None, next_url: str | None = None) -> str:
+def begin(
+    request: HttpRequest,
+    external_project_id: str | None = None,
+    next_url: str | None = None,
+    *,
+    tenant: str | None = None,
+) -> str:
     """The URL of OpenTrain's consent screen, to which to send the customer.
 
-    ``next_url`` (on this site) is where the customer goes afterwards. Raises ``PermissionDenied`` if the user may not
-    connect, ``ConnectError`` for a project that isn't the tenant's, and what the adapter raises.
+    Raises ``PermissionDenied`` if the user may not connect, ``ConnectError`` for a project that isn't the tenant's,
+    and what the adapter raises.
+
+    :param next_url: where the customer goes afterwards, on this site.
+    :param tenant: for whom, of a user's several customers; by default the project's, or the current one.
     """
-    adapter, user = get_adapter(), request.user
-    tenant = tenant_of(request)
-    if user.pk is None or tenant is None or not adapter.can_manage(request, tenant):
+    user = request.user
+    if user.pk is None:
         raise PermissionDenied
-    if external_project_id and adapter.get_project(tenant, external_project_id) is None:
-        raise ConnectError(_("That project is not one of yours."), field="external_project_id")
+    tenant = _tenant_for(request, external_project_id, tenant)
+    if tenant is None or not get_adapter().can_manage(request, tenant):
+        raise PermissionDenied
     _check_path(request)
     state = secrets.token_urlsafe(32)
     ConsentRequest.objects.create(
@@ -70,6 +79,22 @@ def begin(request: HttpRequest, external_project_id: str | None = None, next_url
     if external_project_id:
         parameters["external_project_id"] = external_project_id
     return f"{conf.base_url}/integrations/{quote(conf.app_slug, safe='')}/connect?{urlencode(parameters)}"
+
+
+def _tenant_for(request: HttpRequest, project: str | None, tenant: str | None) -> str | None:
+    """None if the user acts for no such tenant. Raises ``ConnectError`` for a project that isn't theirs."""
+    tenants = tenants_of(request)
+    if not tenants or tenant not in (None, *tenants):
+        return None
+    if not project:
+        return tenant or tenants[0]
+    if tenant is None:
+        owner = tenant_of_project(request, project)
+    else:
+        owner = tenant if get_adapter().get_project(tenant, project) is not None else None
+    if owner is None:
+        raise ConnectError(_("That project is not one of yours."), field="external_project_id")
+    return owner
 
 
 def _check_path(request: HttpRequest) -> None:
@@ -105,6 +130,12 @@ def complete_return(
         if expected_id := as_id(opentrain_install_id):
             install = _pending_install(user, tenant, expected_id, consent.external_project_id)
     return Return(install=install, external_project_id=consent.external_project_id, next_url=consent.next_url)
+
+
+def tenant_of_return(user: AbstractBaseUser, state: str) -> str | None:
+    """The customer for whom this user set out with this state; None for one that is unknown."""
+    consents = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk)
+    return consents.values_list("tenant", flat=True).first()
 
 
 def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:

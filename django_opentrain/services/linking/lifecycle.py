@@ -62,6 +62,7 @@ def link(
         raise LinkError(_("That project is not one of yours."))
     if provisioning_mode not in catalog.PROVISIONING_MODES:
         raise LinkError(_("Unknown provisioning mode."), field="provisioning_mode")
+    _refuse_second_connection(install, external_project_id)
     try:
         row = _insert(
             install,
@@ -74,6 +75,19 @@ def link(
     except IntegrityError:
         raise _conflict(install, external_project_id) from None
     return _create_now(row)
+
+
+def _refuse_second_connection(install: Install, external_project_id: str) -> None:
+    """A tenant may have several OpenTrain organizations; a project belongs to one: whose trainers work in it pays."""
+    others = ProjectLink.objects.live().filter(
+        install__tenant=install.tenant,
+        install__status__in=Install.LIVE,
+        external_project_id=external_project_id,
+    )
+    other = others.exclude(install=install).select_related("install").first()
+    if other is not None:
+        text = _("This project is linked through another connection, %(connection)s. Unlink it there first.")
+        raise LinkConflict(text % {"connection": other.install.opentrain_id})
 
 
 @retried

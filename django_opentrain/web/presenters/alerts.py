@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Count, Model, Q, QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -21,6 +22,7 @@ from django_opentrain.models import (
     WebhookEndpoint,
 )
 from django_opentrain.services.conditions import CONDITIONS, Condition, Severity
+from django_opentrain.web.customers import with_customer
 from django_opentrain.web.presenters.connection import Connections
 
 #: The list of contracts takes this as a status; it takes a condition's name as well.
@@ -63,9 +65,9 @@ def contracts_in_need(installs: Sequence[int], name: str) -> Q:
     return found
 
 
-def alerts(found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
+def alerts(request: HttpRequest, found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
     """What needs the customer's attention, the worst first."""
-    rows = [*_of_install(found.current, endpoints)] if found.current else []
+    rows = [*_of_install(request, found.current, endpoints)] if found.current else []
     if found.unfinished:
         rows.append(
             Alert(
@@ -78,7 +80,9 @@ def alerts(found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Ale
     return sorted(rows, key=lambda alert: ("bad", "warn", "wait").index(alert.tone))
 
 
-def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Iterator[Alert]:
+def _of_install(
+    request: HttpRequest, install: Install, endpoints: Iterable[WebhookEndpoint]
+) -> Iterator[Alert]:
     if held := install.removals_held:
         text = ngettext(
             "%(count)d removal of access waits for your confirmation.",
@@ -90,14 +94,14 @@ def _of_install(install: Install, endpoints: Iterable[WebhookEndpoint]) -> Itera
     if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints) and install.is_live:
         text = _("OpenTrain has disabled its notifications.")
         yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
-    yield from _counted(AccessGrant, install)
-    yield from _counted(UsageObjection, install)
+    yield from _counted(request, AccessGrant, install)
+    yield from _counted(request, UsageObjection, install)
     if install.is_live:
-        yield from _counted(Contract, install)
-        yield from _counted(DailyUsage, install)
+        yield from _counted(request, Contract, install)
+        yield from _counted(request, DailyUsage, install)
 
 
-def _counted(model: type[Model], install: Install) -> Iterator[Alert]:
+def _counted(request: HttpRequest, model: type[Model], install: Install) -> Iterator[Alert]:
     """An alert for each condition that rows of the install's are in. One query."""
     rows = {name: rows for name, each in FOR_CUSTOMERS.items() for of, rows in [_rows(each)] if of is model}
     _contract, path, what = _COUNTED[model]
@@ -111,7 +115,7 @@ def _counted(model: type[Model], install: Install) -> Iterator[Alert]:
     for name, count in zip(rows, counts.values(), strict=True):
         each = FOR_CUSTOMERS[name]
         if count and each.for_customers:
-            url = f"{reverse('opentrain:contracts')}?status={name}"
+            url = with_customer(request, reverse("opentrain:contracts"), status=name)
             text = each.for_customers % {"count": count}
             yield Alert(tone=TONES[each.severity], text=text, action=_("Review"), url=url)
 

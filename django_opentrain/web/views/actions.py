@@ -22,6 +22,7 @@ from django_opentrain.models import (
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.services import connect, endpoints, linking, reconcile, usage
 from django_opentrain.services.access import bindings, grants, invitations
+from django_opentrain.web.customers import of, parameters
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error, error_page
 from django_opentrain.web.forms import LinkForm, LinkSettingsForm
@@ -43,23 +44,25 @@ def attempt(
         action()
     except EXPECTED as error:
         return error_page(request, error, back=to)
-    return redirect_with_notice(done, to, **({} if install is None else {"install": install}))
+    return redirect_with_notice(
+        done, to, **({} if install is None else {"install": install}), **parameters(request)
+    )
 
 
 # The connection -------------------------------------------------------------------------------
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(Install))
 def verify(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Ask OpenTrain whether the connection works."""
-    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    install = owned(Install.objects.all(), tenant, pk)
     return attempt(request, lambda: connect.verify(install), "verified", install=pk)
 
 
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(Install))
 def disconnect(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """End the connection, after asking."""
-    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    install = owned(Install.objects.all(), tenant, pk)
     if request.method == "POST":
         return attempt(request, lambda: connect.disconnect(install), "disconnected")
     affected = AccessGrant.objects.wanted().filter(contract__install=install)
@@ -67,10 +70,10 @@ def disconnect(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     return render(request, "opentrain/disconnect.html", context)
 
 
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(Install))
 def confirm_removals(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Confirm the removals that were held because they are unusually many."""
-    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    install = owned(Install.objects.all(), tenant, pk)
     if request.method == "POST":
         return attempt(request, lambda: reconcile.confirm_removals(install), "removals-confirmed", install=pk)
     return render(request, "opentrain/removals.html", {"install": install})
@@ -79,10 +82,10 @@ def confirm_removals(request: HttpRequest, tenant: str, pk: int) -> HttpResponse
 # Projects -------------------------------------------------------------------------------------
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(Install))
 def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Link a project to a job."""
-    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    install = owned(Install.objects.all(), tenant, pk)
     rows = project_rows(install, list(get_adapter().list_projects(tenant)))
     form = LinkForm([row.project for row in rows if row.project], request.POST)
     if not form.is_valid():
@@ -105,7 +108,7 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     return redirect_with_notice(done, install=pk)
 
 
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(ProjectLink))
 def unlink(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Remove a link, after asking."""
     row = owned(ProjectLink.objects.live().select_related("install"), tenant, pk)
@@ -126,7 +129,7 @@ def _unlink(request: HttpRequest, row: ProjectLink) -> HttpResponse:
     return redirect_with_notice(done, install=row.install.pk)
 
 
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(ProjectLink))
 def link_settings(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """A link's switches."""
     row = owned(ProjectLink.objects.live().select_related("install"), tenant, pk)
@@ -153,14 +156,14 @@ def _endpoint(tenant: str, pk: int) -> WebhookEndpoint:
     return owned(WebhookEndpoint.objects.live().select_related("install"), tenant, pk)
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(WebhookEndpoint))
 def recover(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Re-enable an endpoint."""
     endpoint = _endpoint(tenant, pk)
     return attempt(request, lambda: endpoints.recover(endpoint), "recovered", install=endpoint.install.pk)
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(WebhookEndpoint))
 def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Replace an endpoint by one with a new secret; at once when the old one is ``compromised``."""
     endpoint, compromised = _endpoint(tenant, pk), "compromised" in request.POST
@@ -172,7 +175,7 @@ def rotate(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     )
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(AccessGrant))
 def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Retry an access grant now."""
     grant = _grant(tenant, pk)
@@ -180,7 +183,7 @@ def retry(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     return attempt(request, lambda: grants.retry_now(rows), "retried", to=_contract_page(grant))
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(AccessGrant))
 def give_again(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Give access again to a trainer who was removed by hand."""
     grant = _grant(tenant, pk)
@@ -188,7 +191,7 @@ def give_again(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     return attempt(request, lambda: grants.give_again(rows), "given-again", to=_contract_page(grant))
 
 
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(AccessGrant))
 def use_account(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Let a trainer use the account that they had before, after asking."""
     grant = _grant(tenant, pk)
@@ -204,7 +207,7 @@ def use_account(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     return render(request, "opentrain/use_account.html", context)
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(AccessGrant))
 def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Send a trainer the link for their first login again."""
     grant = _grant(tenant, pk)
@@ -213,17 +216,17 @@ def invite(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 def _grant(tenant: str, pk: int) -> AccessGrant:
     rows = AccessGrant.objects.select_related("participant", "link__install")
-    return owned(rows, tenant, pk, by="contract__install__tenant")
+    return owned(rows, tenant, pk)
 
 
 def _contract_page(grant: AccessGrant) -> str:
     return reverse("opentrain:contract", kwargs={"pk": grant.contract_id})
 
 
-@customer_page("POST")
+@customer_page("POST", whose=of(UsageObjection))
 def answer_objection(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Answer what a trainer objects to a day, and close it."""
-    row = owned(UsageObjection.objects.all(), tenant, pk, by="contract__install__tenant")
+    row = owned(UsageObjection.objects.all(), tenant, pk)
     to = reverse("opentrain:day", kwargs={"pk": row.contract_id, "day": row.work_date.isoformat()})
     text, by = request.POST.get("text", ""), request.user.get_username()
     return attempt(request, lambda: usage.answer(row, text, by=by), "objection-answered", to=to)

@@ -12,11 +12,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from django_opentrain.adapters.tenants import tenant_of_project
 from django_opentrain.errors import EXPECTED, StateError
 from django_opentrain.models import Install
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
 from django_opentrain.view_decorators import open_to_anonymous
+from django_opentrain.web.customers import of, with_customer
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error
 from django_opentrain.web.forms import TokenForm
@@ -26,15 +28,20 @@ from django_opentrain.web.notices import redirect_with_notice
 AGAIN = "again"
 
 
-@customer_page("POST")
-def connect(request: HttpRequest, _tenant: str) -> HttpResponse:
+def _of_project(request: HttpRequest) -> str | None:
+    project = request.POST.get("project")
+    return tenant_of_project(request, project) if project else None
+
+
+@customer_page("POST", whose=_of_project)
+def connect(request: HttpRequest, tenant: str) -> HttpResponse:
     """Send the customer to OpenTrain's consent screen.
 
     A host's own page may send ``project`` (to connect for one project) and ``next`` (where to go afterwards). Its
     policy may say ``form-action 'self'``, by which browsers refuse a redirect to another site, without a word: so a
     page of ours forwards.
     """
-    url = service.begin(request, request.POST.get("project"), request.POST.get("next"))
+    url = service.begin(request, request.POST.get("project"), request.POST.get("next"), tenant=tenant)
     return render(request, "opentrain/leaving.html", {"url": url})
 
 
@@ -63,8 +70,12 @@ def _bounce(request: HttpRequest) -> HttpResponse | None:
     return render(request, "opentrain/returning.html", {"url": f"{request.path}?{query.urlencode()}"})
 
 
+def _of_state(request: HttpRequest) -> str | None:
+    return service.tenant_of_return(_user(request), request.GET.get("state", ""))
+
+
 @open_to_anonymous
-@customer_page("GET", on_anonymous=_bounce)
+@customer_page("GET", whose=_of_state, on_anonymous=_bounce)
 def callback(request: HttpRequest, tenant: str) -> HttpResponse:
     """The return from OpenTrain's consent screen. It never carries the token."""
     install_id = request.GET.get("opentrain_install_id", "")
@@ -96,8 +107,9 @@ def _repeated(tenant: str, returned_id: str) -> HttpResponse | None:
     )
     if pending is not None:
         return _to_token_page(pending, "")
-    if install_id and installs.filter(opentrain_id=install_id).exists():
-        return redirect("opentrain:home")
+    known = installs.filter(opentrain_id=install_id).first() if install_id else None
+    if known is not None:
+        return redirect(f"{reverse('opentrain:home')}?install={known.pk}")
     return None
 
 
@@ -107,12 +119,12 @@ def _to_token_page(install: Install, next_url: str) -> HttpResponse:
 
 
 @sensitive_post_parameters("token")
-@customer_page("GET", "POST")
+@customer_page("GET", "POST", whose=of(Install))
 def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Paste the token that OpenTrain shows once."""
-    install = owned(Install.objects.all(), tenant, pk, by="tenant")
+    install = owned(Install.objects.all(), tenant, pk)
     if install.status != Install.Status.PENDING:
-        return redirect("opentrain:home")
+        return redirect(with_customer(request, reverse("opentrain:home")))
     form = TokenForm(request.POST or None)
     status = 200
     if request.method == "POST":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +12,7 @@ from django.shortcuts import render
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import Contract, Install, UsageObjection
 from django_opentrain.services import usage
+from django_opentrain.web.customers import of, parameters
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
@@ -41,11 +43,12 @@ def index(request: HttpRequest, tenant: str) -> HttpResponse:
     else:
         status = ""
     page = Paginator(with_trainers(rows), PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "status": status, "attention": attention}
+    kept = urlencode({"status": status, **parameters(request)} if status else parameters(request))
+    context = {"page": page, "status": status, "attention": attention, "keep": f"{kept}&" if kept else ""}
     return render(request, "opentrain/contracts.html", context)
 
 
-@customer_page("GET")
+@customer_page("GET", whose=of(Contract))
 def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """One contract: its trainer's access, its budget, and each day's work."""
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)

@@ -18,6 +18,7 @@ from django_opentrain.conf import conf
 from django_opentrain.models import Contract, DailyUsage, UsageObjection
 from django_opentrain.models.objections import MAX_TEXT
 from django_opentrain.services import usage, work
+from django_opentrain.web.customers import of
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.contracts import with_trainers
@@ -41,7 +42,7 @@ class TrainerChoice:
     chosen: bool
 
 
-@customer_page("GET")
+@customer_page("GET", whose=of(Contract))
 def detail(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """All trainers of the contract, or ``?trainer=`` one."""
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)

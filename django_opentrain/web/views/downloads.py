@@ -13,6 +13,7 @@ from django.shortcuts import render
 
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.services import usage, work
+from django_opentrain.web.customers import of
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.forms import PeriodForm
 from django_opentrain.web.presenters.contracts import with_trainers
@@ -47,13 +48,13 @@ def days(request: HttpRequest, tenant: str) -> HttpResponse:
     return download(f"opentrain-days-{since}-{until}", DAY_COLUMNS, _day_batches(rows))
 
 
-@customer_page("GET")
+@customer_page("GET", whose=of(Contract))
 def contract(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """All days of one contract."""
     return days_of_contract(owned(Contract.objects.all(), tenant, pk))
 
 
-@customer_page("GET")
+@customer_page("GET", whose=of(Contract))
 def entries(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """The actions of one day of a contract."""
     row = owned(with_trainers(Contract.objects.all()), tenant, pk)

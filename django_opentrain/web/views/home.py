@@ -9,8 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
+from django_opentrain.adapters.tenants import tenants_of
 from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
+from django_opentrain.web.customers import of_install_parameter
 from django_opentrain.web.decorators import customer_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import notice
@@ -25,7 +27,7 @@ CONTRACTS_SHOWN: Final = 10
 REFUSALS_SHOWN: Final = 10
 
 
-@customer_page("GET")
+@customer_page("GET", whose=of_install_parameter)
 def home(request: HttpRequest, tenant: str) -> HttpResponse:
     """The page, without a submitted form."""
     return page(request, tenant)
@@ -40,36 +42,50 @@ def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status
     context: dict[str, Any] = {
         "install": install,
         "found": found,
-        "alerts": alerts(found, endpoints),
+        "alerts": alerts(request, found, endpoints),
         "state": describe(install),
         "missing_permissions": missing_permissions(install) if install else [],
+        "customers": _customers(request, tenant),
         "notice": notice(request),
         "next_url": local_url(request.GET.get("next")),
     }
     if install is not None:
         rows = project_rows(install, projects)
-        linkable = [row.project for row in rows if row.project and not row.link]
+        linkable = [row.project for row in rows if row.project and row.is_linkable]
         context |= {
             "projects": Paginator(rows, PROJECTS_PER_PAGE).get_page(request.GET.get("projects")),
             "any_linked": any(row.link for row in rows),
             "form": form or _link_form(linkable, request.GET.get("project") or install.requested_project_id),
             "linkable": linkable,
-            **_contracts(install),
+            **_contracts([install, *found.others]),
             **_usage(install),
             "endpoints": endpoints,
         }
     return render(request, "opentrain/home.html", context, status=status)
 
 
+def _customers(request: HttpRequest, tenant: str) -> list[dict[str, Any]]:
+    """The customers for whom the user can see this page, if there are several."""
+    adapter = get_adapter()
+    tenants = [each for each in tenants_of(request) if each == tenant or adapter.can_manage(request, each)]
+    if len(tenants) < 2:
+        return []
+    return [
+        {"name": adapter.display_customer(each), "tenant": each, "current": each == tenant}
+        for each in tenants
+    ]
+
+
 def _link_form(linkable: list[Project], wanted: str) -> LinkForm:
     return LinkForm(linkable, initial={"project": wanted} if any(p.id == wanted for p in linkable) else {})
 
 
-def _contracts(install: Install) -> dict[str, Any]:
-    active = Contract.objects.active().filter(install=install).order_by("-pk")
+def _contracts(installs: list[Install]) -> dict[str, Any]:
+    """Of all live connections: trainers hired through another one work in the same projects."""
+    active = Contract.objects.active().filter(install__in=installs).order_by("-pk")
     return {
         "contracts": list(with_trainers(active)[:CONTRACTS_SHOWN]),
-        "contract_count": Contract.objects.filter(install=install).count(),
+        "contract_count": Contract.objects.filter(install__in=installs).count(),
     }
 
 
