@@ -126,7 +126,7 @@ class AdapterError(ServiceError):
 
 
 class AccountExists(AdapterError):
-    """The trainer has an account on this site that becomes theirs only if a person consents."""
+    """An account of this site has the trainer's Work Email, and becomes theirs only if a person consents."""
 
     code = "ACCOUNT_EXISTS"
 

@@ -309,7 +309,8 @@ def test_an_account_that_was_there_is_used_after_asking(boss: Client, known: Use
     question = reverse("opentrain:use-account", args=[grant.pk])
     assert question in page.content.decode()
     asked = text_of(boss.get(question))
-    assert "already has an account here" in asked
+    assert "Is this the account of" in asked
+    assert "Others who know the address may have signed up with it." in asked
     assert f"Account {known.pk}, m•••@opentrain.work" in asked
     assert not TrainerAccount.objects.exists(), "only asked"
     expect(
