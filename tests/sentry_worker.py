@@ -20,10 +20,11 @@ import sentry_sdk
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 from django.test import override_settings
 from django.test.utils import setup_test_environment
 
+from tests.undone import undone
 from tests.web.sentry_site import Keep, sent
 
 SECRET = "SECRET"
@@ -83,13 +84,12 @@ def main() -> None:
 
     def report(task: Any, *args: object, given: bool, during: AbstractContextManager[object]) -> list[Any]:
         """What is sent when the task fails; with ``given``, access was given before."""
-        with transaction.atomic():
+        with undone():
             if given:
                 access.converge(AccessGrant.objects.get())
             sent.clear()
             with during:
                 task.apply(args)
-            transaction.set_rollback(True)
         return list(sent)
 
     found: dict[str, list[Any]] = {}

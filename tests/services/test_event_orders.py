@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -41,6 +40,7 @@ from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import host
 from tests.services.test_kills import process
+from tests.undone import undone as rolled_back
 
 pytestmark = pytest.mark.django_db
 
@@ -85,9 +85,8 @@ class Bag:
 def undone() -> Iterator[None]:
     """Whatever the block does to the database or to the host is as before afterwards."""
     inside = set(host.inside)
-    with transaction.atomic():
+    with rolled_back():
         yield
-        transaction.set_rollback(True)
     host.inside = inside
 
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from django_opentrain.errors import LeaseLostError
 from django_opentrain.models import (
@@ -26,6 +25,7 @@ from django_opentrain.services import access, connect, inbox, linking, reconcile
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host
+from tests.undone import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -180,7 +180,7 @@ def test_what_happens_during_a_poll_stands(
     """At each of its calls to OpenTrain in turn: it has the answer, and has done nothing about it yet."""
     for number in range(1, MANY):
         site.__init__()  # type: ignore[misc] # the adapter's module refers to this one object
-        with transaction.atomic(), OpenTrain() as opentrain, monkeypatch.context() as patch:
+        with undone(), OpenTrain() as opentrain, monkeypatch.context() as patch:
             scene = Scene(opentrain)
             happened = interrupt(patch, number, scene, act)
             with suppress(OpenTrainError, LeaseLostError), committing():
@@ -188,7 +188,6 @@ def test_what_happens_during_a_poll_stands(
             patch.undo()
             scene.settle()
             scene.compare()
-            transaction.set_rollback(True)
         if not happened:
             return
     pytest.fail("A run makes more calls than that.")

@@ -22,6 +22,7 @@ from django_opentrain.services import connect, endpoints, linking, reconcile, sw
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host
+from tests.undone import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -182,12 +183,11 @@ def test_killed_anywhere(prepare: Callable[[Scene], Act], site: Host) -> None:
 def cut_off(prepare: Callable[[Scene], Act], statements: float) -> int:
     """Play the scene, kill the work after so many statements, and see what comes of it; how many it has sent."""
     host.__init__()  # type: ignore[misc] # the adapter's module refers to this one object
-    with transaction.atomic(), OpenTrain() as opentrain:
+    with undone(), OpenTrain() as opentrain:
         scene = Scene(opentrain)
         act = prepare(scene)
         with process(statements) as running, suppress(OpenTrainError, LinkError):
             act()
         scene.settle()
         scene.compare()
-        transaction.set_rollback(True)
     return running.sent
