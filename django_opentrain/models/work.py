@@ -73,7 +73,7 @@ class WorkEntry(models.Model):
     Deleted by the purge only, and never changed: but the reason of a correction is erased with the trainer's data.
 
     Which contract pays for it is not stored: that follows from when each contract was active, which may be learned
-    later (``services/work/hours.py``).
+    later (``services/access/hours.py``).
     """
 
     class Kind(models.TextChoices):

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from django_opentrain.services.work.observing import is_trainer
+from django_opentrain.services.access import is_trainer
 from django_opentrain.web.views.assets import asset_url
 
 
@@ -42,4 +42,4 @@ def _is_page(request: HttpRequest, response: HttpResponse) -> bool:
 
 def _is_for_trainer(request: HttpRequest) -> bool:
     user = getattr(request, "user", None)
-    return user is not None and user.is_authenticated and is_trainer(user.pk)
+    return user is not None and user.is_authenticated and is_trainer(user)

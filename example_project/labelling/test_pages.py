@@ -155,6 +155,19 @@ def test_work_is_booked_on_the_contract_and_its_budget_pauses_it(
         assert Seat.objects.get(user=user).paused is paused
 
 
+def test_of_two_contracts_a_label_is_booked_on_the_one_that_pays(
+    opentrain: OpenTrain, project: Project
+) -> None:
+    opentrain.connect(str(project.team_id))
+    opentrain.link(str(project.pk))
+    first = opentrain.hire("Maria S.")
+    opentrain.travel(hours=1)
+    opentrain.hire(again=first)
+    opentrain.run()
+    label(browser_of(User.objects.get(pk=first.grant.host_user_ref)), project)
+    assert Annotation.objects.get().contract == first.contract
+
+
 def test_pages_run_nothing_inline(customer: Client, project: Project) -> None:
     for url in ("/", project.get_absolute_url(), "/login/"):
         page = customer.get(url, follow=True)

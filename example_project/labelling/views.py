@@ -6,7 +6,6 @@ import time
 from typing import Any, Final
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -16,8 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from django_opentrain.models import AccessGrant, Contract
-from django_opentrain.services import work
+from django_opentrain.services import access, work
 from example_project.labelling.models import Annotation, Project, Seat, TextTask
 
 #: The longest time that one label counts for: a break isn't work.
@@ -105,7 +103,7 @@ def _save(request: HttpRequest, seat: Seat) -> None:
 def keep_label(seat: Seat, task: TextTask, choice: str, seconds: int) -> None:
     """Keep this user's first label of the text, and observe it as work: both or neither."""
     user, project = seat.user, seat.project
-    values = {"label": choice, "seconds": seconds, "contract": contract_of(user, project)}
+    values = {"label": choice, "seconds": seconds, "contract": access.contract_for(user, project.pk)}
     with transaction.atomic():
         _, is_new = Annotation.objects.get_or_create(task=task, user=user, defaults=values)
         if is_new:
@@ -118,14 +116,3 @@ def keep_label(seat: Seat, task: TextTask, choice: str, seconds: int) -> None:
                 tasks=1,
                 labels=1,
             )
-
-
-def contract_of(user: AbstractBaseUser, project: Project) -> Contract | None:
-    """The contract under which this user works in this project now; None for the team's own people."""
-    grants = AccessGrant.objects.wanted().filter(
-        host_user_ref=str(user.pk),
-        link__external_project_id=str(project.pk),
-        link__install__tenant=str(project.team_id),
-    )
-    newest = grants.select_related("contract").order_by("-pk").first()
-    return newest.contract if newest else None

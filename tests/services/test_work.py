@@ -18,8 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.models.work import LONGEST_ACTION
 from django_opentrain.services import purge, usage, work
+from django_opentrain.services.access.hours import BEGINNING, END, Span, paid
 from django_opentrain.services.work import observers, observing
-from django_opentrain.services.work.hours import BEGINNING, END, Span, paid
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import RecordingAdapter

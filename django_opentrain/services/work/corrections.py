@@ -20,9 +20,10 @@ from django_opentrain.errors import OperationRefused
 from django_opentrain.models import Contract, WorkEntry
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.values import as_text
+from django_opentrain.services.access.hours import Hours
+from django_opentrain.services.access.payers import Place, hours_of
 from django_opentrain.services.work.days import oldest_derived_day
-from django_opentrain.services.work.hours import Hours
-from django_opentrain.services.work.totals import Place, hours_of, paid_by
+from django_opentrain.services.work.totals import paid_by
 from django_opentrain.transactions import atomic
 
 #: Characters of a reason.

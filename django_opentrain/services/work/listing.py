@@ -9,8 +9,9 @@ from typing import Any, Final, overload
 from django.db import connections
 
 from django_opentrain.models import Contract, WorkEntry
-from django_opentrain.services.work.hours import Hours
-from django_opentrain.services.work.totals import Place, candidates, duration_of, hours_of, paid_by
+from django_opentrain.services.access.hours import Hours
+from django_opentrain.services.access.payers import Place, hours_of
+from django_opentrain.services.work.totals import candidates, duration_of, paid_by
 from django_opentrain.transactions import alias
 
 #: Entries that are read at once where all are asked for.

@@ -23,10 +23,11 @@ from django.utils import timezone
 
 from django_opentrain.conflicts import retried
 from django_opentrain.fields import MAX_ID
-from django_opentrain.models import AccessGrant, WorkEntry
+from django_opentrain.models import WorkEntry
 from django_opentrain.models.work import OLDEST_OBSERVED
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.redaction import describe
+from django_opentrain.services.access.accounts import grant_of
 from django_opentrain.services.work.days import work_day
 from django_opentrain.services.work.gains import Change, expression, gains, task_of, turn
 from django_opentrain.transactions import alias
@@ -89,7 +90,7 @@ def observe(
         }
         counts = any((tasks, labels, change and change.added))
         values["key"] = _exact(key) or (turn(values) if counts else uuid.uuid4().hex)
-        trainer = _trainer(_exact(getattr(user, "pk", user)), values["external_project_id"])
+        trainer = grant_of(user, values["external_project_id"])
         insert = _insert if key else _insert_in_turn
         new = change is None and min(tasks, labels) >= 0
         columns = {**values, **_WHOSE_GRANT, **gains(values, tasks, labels, change)}
@@ -103,14 +104,7 @@ def observe(
 
 def has_access(user_id: object, external_project_id: str) -> bool:
     """Whether this account is a trainer's who has access to the project: whether ``observe`` records their work."""
-    return _trainer(_exact(user_id), external_project_id).exists()
-
-
-def is_trainer(user_id: object) -> bool:
-    """Whether this account is a trainer's who has access to any project."""
-    ref = _exact(user_id)
-    granted = AccessGrant.objects.filter(host_user_ref=ref, state=AccessGrant.State.GRANTED)
-    return ref != "" and granted.exists()
+    return grant_of(user_id, external_project_id).exists()
 
 
 def note_removal(external_project_id: object, *object_ids: object) -> int:
@@ -174,17 +168,6 @@ _WHOSE_GRANT: Final = {
     "access_since": F("granted_at"),
     "task_id": F("task"),
 }
-
-
-def _trainer(host_user_ref: str, external_project_id: str) -> QuerySet[AccessGrant]:
-    """The grant by which this account has had access to the project for longest; none if it has none."""
-    given = AccessGrant.objects.filter(
-        host_user_ref=host_user_ref,
-        opened_project_id=external_project_id,
-        state=AccessGrant.State.GRANTED,
-        granted_at__isnull=False,
-    )
-    return given.exclude(host_user_ref="").order_by("granted_at", "pk")[:1]
 
 
 def _insert_in_turn(trainer: QuerySet[Any], columns: Mapping[str, Any]) -> int:

@@ -8,19 +8,19 @@ reported for a day stays, and the sum is right.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models import Case, F, IntegerField, Q, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, IntegerField, Q, When
 
 from django_opentrain.adapters import DayUsage
 from django_opentrain.models import AccessGrant, Contract, WorkEntry
 from django_opentrain.models.work import OLDEST_OBSERVED, WorkEntryQuerySet
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
-from django_opentrain.services.work.hours import END, Hours, Span, paid
+from django_opentrain.services.access.hours import Hours
+from django_opentrain.services.access.payers import Place, hours_of
 from django_opentrain.transactions import alias
 
 _SECOND: Final = timedelta(seconds=1)
@@ -29,19 +29,6 @@ _COMMITTED_LATER: Final = timedelta(minutes=10)
 #: What is added to each entry.
 _HERE: Final = "here"
 _MINE: Final = "mine"
-
-
-class Place(NamedTuple):
-    """Where one trainer works for one customer."""
-
-    opentrain_user_id: str
-    tenant: str
-    external_project_id: str
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Place:
-        """The place that a grant opens."""
-        return cls(row["trainer"], row["tenant"], row["opened_project_id"] or row["linked_project_id"])
 
 
 class Balance(NamedTuple):
@@ -110,51 +97,6 @@ def has_news(contract: Contract, since: datetime) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------
-
-
-def hours_of(contract: Contract) -> dict[Place, list[Hours]]:
-    """By place of work: the times during which this contract pays for it."""
-    trainers = AccessGrant.objects.filter(contract=contract).values("participant__opentrain_user_id")
-    places: set[Place] = set()
-    spans: defaultdict[Place, set[Span]] = defaultdict(set)
-    for row in _grants_of(trainers):
-        place = Place.of(row)
-        if row["contract_id"] == contract.pk:
-            places.add(place)
-        # A contract that two installs knew pays once, by the record of the newer one.
-        if row["newer"] is None:
-            spans[place].add(_span(row))
-    return {
-        place: [hours for hours in paid(list(spans[place])) if hours.contract == contract.pk]
-        for place in places
-        if place in spans
-    }
-
-
-def _grants_of(trainers: Any) -> Iterable[Mapping[str, Any]]:
-    """Where these trainers have, had or are to have access, and when those contracts were active."""
-    return AccessGrant.objects.filter(participant__opentrain_user_id__in=trainers).values(
-        "contract_id",
-        "opened_project_id",
-        trainer=F("participant__opentrain_user_id"),
-        tenant=F("link__install__tenant"),
-        linked_project_id=F("link__external_project_id"),
-        begin=Coalesce("contract__start_at", "contract__created_at"),
-        end=F("contract__end_at"),
-        ended=F("contract__ended_at"),
-        revoked=F("contract__install__revoked_at"),
-        newer=F("contract__install__superseded_by"),
-    )
-
-
-def _span(row: Mapping[str, Any]) -> Span:
-    """When a contract was active: as OpenTrain says, or else as it was learned; at most until its connection ended.
-
-    It doesn't end later than its end was learned, whatever day was planned.
-    """
-    ends = [row["ended"], row["revoked"], row["end"] if row["ended"] else None]
-    end = min((each for each in ends if each is not None), default=END)
-    return Span(contract=row["contract_id"], begin=row["begin"], end=max(row["begin"], end))
 
 
 def candidates(hours: dict[Place, list[Hours]], since: date, until: date) -> WorkEntryQuerySet:

@@ -49,13 +49,14 @@ def paid(spans: Sequence[Span]) -> Iterator[Hours]:
     if not spans:
         return
     edges = sorted({BEGINNING, *(span.begin for span in spans), *(span.end for span in spans)} - {END})
-    begins = [(next(times), contract) for contract, times in groupby(edges, partial(_payer, spans))]
+    begins = [(next(times), contract) for contract, times in groupby(edges, partial(payer, spans))]
     ends = [*(since for since, _contract in begins[1:]), END]
     for (since, contract), until in zip(begins, ends, strict=True):
         yield Hours(contract=contract, since=since, until=until)
 
 
-def _payer(spans: Sequence[Span], at: datetime) -> int:
+def payer(spans: Sequence[Span], at: datetime) -> int:
+    """The contract that pays at this instant: one of at least one."""
     active = [span for span in spans if span.begin <= at < span.end]
     ended = [span for span in spans if span.end <= at]
     if ended and not active:
