@@ -123,7 +123,7 @@ def paid_by(hours: dict[Place, list[Hours]]) -> Q:
 
 
 def _flag(condition: Q) -> Case:
-    # No BooleanField: with an empty condition Django 6.1 makes of it a cast that MySQL doesn't know.
+    # No BooleanField: of an empty condition Django 6.0 and newer make a cast that MySQL doesn't know.
     return Case(When(condition, then=1), default=0, output_field=IntegerField())
 
 
