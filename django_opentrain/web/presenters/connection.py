@@ -35,6 +35,11 @@ SCOPE_USES: Final[Mapping[str, Promise]] = {
 }
 
 
+_ENDED_ON_OPENTRAIN: Final = gettext_lazy(
+    "Your organization was disconnected there, or connected again with this app from elsewhere, such as a test site."
+)
+
+
 def describe(install: Install | None) -> Status:
     """The status of a tenant's connection; ``install`` is None if they have none."""
     if install is None:
@@ -151,14 +156,21 @@ def _revoked(install: Install) -> Status:
         return Status(
             tone="bad",
             title=_("The connection was ended on OpenTrain"),
-            text=_("The trainers you hired lose their access at %(time)s.") % {"time": moment(deadline)},
+            text=" ".join(
+                [
+                    str(_ENDED_ON_OPENTRAIN),
+                    _("The trainers you hired lose their access at %(time)s.") % {"time": moment(deadline)},
+                ]
+            ),
             advice=_("Connect again before then and they keep it."),
             reconnect=True,
         )
     return Status(
         tone="off",
         title=_("The connection was ended on OpenTrain"),
-        text=_("The access of the trainers you hired has ended with it."),
+        text=" ".join(
+            [str(_ENDED_ON_OPENTRAIN), _("The access of the trainers you hired has ended with it.")]
+        ),
         advice=_("Connect again to continue working with them."),
         reconnect=True,
     )
