@@ -23,6 +23,7 @@ from django.db import connection
 from django.db.models import Count, Q, Sum
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from django_opentrain.adapters import day_bounds, day_of
 from django_opentrain.adapters.label_studio import model
@@ -109,7 +110,7 @@ def annotate(site: Site, hire: Hire, count: int) -> None:
     rows = annotations.bulk_create(
         [annotations.model(task=task, result=result, result_count=5, **new) for task in tasks], 2000
     )
-    end, pause = hire.grant.granted_at, timedelta(days=DAYS) / count
+    end, pause = timezone.now(), timedelta(days=DAYS) / count
     for number, row in enumerate(rows):
         row.created_at = end - pause * number
     annotations.bulk_update(rows, ["created_at"], 2000)
