@@ -25,12 +25,23 @@ __all__ = [
     "event_received",
     "install_connected",
     "install_revoked",
+    "link_created",
+    "link_removed",
+    "removals_held",
+    "usage_refused",
+    "work_email_missing",
 ]
 
 #: A token was captured. Arguments: ``install``.
 install_connected = Signal()
 #: The install no longer works: revoked on OpenTrain, or disconnected here. Arguments: ``install``.
 install_revoked = Signal()
+#: A project is linked: OpenTrain has the link. Not again after a reconnect. Arguments: ``link``, ``actor``.
+link_created = Signal()
+#: A project is no longer linked: OpenTrain no longer has the link. Arguments: ``link``, ``actor``.
+link_removed = Signal()
+#: More removals than before are held back until a person confirms them. Arguments: ``install``.
+removals_held = Signal()
 #: A contract is found to be active. Arguments: ``contract``.
 contract_started = Signal()
 #: A contract is found to have ended. Arguments: ``contract``.
@@ -43,6 +54,10 @@ access_paused = Signal()
 access_revoked = Signal()
 #: The adapter failed to grant or revoke access; it will be retried. Arguments: ``grant``, ``error`` (text).
 access_failed = Signal()
+#: Access begins to wait because OpenTrain has no Work Email of the trainer's. Arguments: ``grant``.
+work_email_missing = Signal()
+#: OpenTrain refused a day's totals, which it hadn't refused before. Arguments: ``usage``.
+usage_refused = Signal()
 #: A budget crossed a threshold or was funded. Arguments: ``contract``, ``previous_state``.
 budget_changed = Signal()
 #: An event took effect, or was ignored. Arguments: ``event``.

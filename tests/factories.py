@@ -84,6 +84,7 @@ def make_link(install: Install, **values: Any) -> ProjectLink:
         "job_id": f"job_{number}",
         "status": ProjectLink.Status.ACTIVE,
         "live": None if removed else True,
+        "linked_at": timezone.now(),
         "removed_at": timezone.now() if removed else None,
     }
     return ProjectLink.objects.create(install=install, **{**defaults, **values})

@@ -129,3 +129,10 @@ def test_a_stored_reason_is_split_into_code_and_text() -> None:
     migrate(states()[codes - 1])
     back = dict(installs.values_list("tenant", "last_error_code"))
     assert back == {code: code.partition(":")[0] for code in CODES}
+
+
+def test_links_that_opentrain_has_are_not_announced_as_new() -> None:
+    populate(migrate("0025_tasks_of_work"))
+    migrate(states()[-1])
+    link = ProjectLink.objects.get()
+    assert link.linked_at == link.created_at

@@ -67,7 +67,10 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         ),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "job_id", "mode")}),
         (gettext_lazy("Settings"), {"fields": ("hours_tracked_elsewhere", "stop_when_depleted")}),
-        (gettext_lazy("Times"), {"fields": ("created_at", "removal_requested_at", "removed_at")}),
+        (
+            gettext_lazy("Times"),
+            {"fields": ("created_at", "linked_at", "removal_requested_at", "removed_at")},
+        ),
     )
 
     customer = tenant_column("install")

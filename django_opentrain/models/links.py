@@ -73,6 +73,12 @@ class ProjectLink(TimestampedModel):
     # True while the link exists, null afterwards. In a unique constraint nulls are distinct on every database, and
     # MySQL has no conditional constraints: so a project has one live link and any number of removed ones.
     live = models.BooleanField(_("live"), null=True, default=True, editable=False)
+    linked_at = models.DateTimeField(
+        _("linked at"),
+        null=True,
+        blank=True,
+        help_text=_("When OpenTrain had it for the first time, before any reconnect"),
+    )
     removal_requested_at = models.DateTimeField(_("removal requested at"), null=True, blank=True)
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
     last_error = models.TextField(_("last error"), blank=True)

@@ -40,6 +40,7 @@ _SIGNALS: Final = {
     AccessGrant.State.GRANTED: signals.access_granted,
     AccessGrant.State.PAUSED: signals.access_paused,
     AccessGrant.State.REVOKED: signals.access_revoked,
+    AccessGrant.State.WAITING_FOR_EMAIL: signals.work_email_missing,
 }
 
 

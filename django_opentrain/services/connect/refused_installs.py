@@ -12,6 +12,7 @@ import logging
 
 from django.utils import timezone
 
+from django_opentrain import signals
 from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Install, installs
 from django_opentrain.platform import catalog
@@ -36,7 +37,11 @@ def end_access(install: Install) -> int:
             return 0
         given = AccessGrant.objects.unrevoked().filter(contract__install=install)
         held = 0 if install.removals_confirmed or not _all_are_refused(install) else given.count()
+        is_news = held > install.removals_held
+        install.removals_held, install.removals_confirmed = held, False
         Install.objects.filter(pk=install.pk).update(removals_held=held, removals_confirmed=False)
+        if is_news:
+            signals.send_on_commit(signals.removals_held, Install, install=install)
         if held:
             logger.error(
                 "Install %s: OpenTrain has refused every customer for a day. %d grants stay until their removal is"

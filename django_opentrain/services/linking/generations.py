@@ -36,6 +36,7 @@ def carry_over(link: ProjectLink, new: Install) -> ProjectLink:
             "external_project_url": link.external_project_url,
             "job_id": find_job(link),
             "provisioning_mode": link.provisioning_mode,
+            "linked_at": link.linked_at,
             "removal_requested_at": link.removal_requested_at,
             **_switches(link),
         },

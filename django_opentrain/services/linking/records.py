@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
+from django_opentrain import signals
+from django_opentrain.acting import acting_user
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.lazy_messages import LazyMessage
@@ -44,7 +47,12 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
                 _fill(link, info)
                 link.status = ProjectLink.Status.ACTIVE
             Reason.note(str(contradiction or "")).put(link, "last_error")
+            is_new = link.status == ProjectLink.Status.ACTIVE and link.linked_at is None
+            if is_new:
+                link.linked_at = timezone.now()
             link.save()
+            if is_new:
+                _announce(signals.link_created, link)
     return link
 
 
@@ -145,4 +153,12 @@ def mark_removed(link: ProjectLink, cause: str) -> int:
         link.refresh_from_db()
         if removed and link.hours_tracked_elsewhere:
             withholding.end(Contract.objects.filter(links=link))
+        # One that OpenTrain never had was not announced, either.
+        if removed and link.linked_at:
+            _announce(signals.link_removed, link)
         return grants.revoke(AccessGrant.objects.filter(link=link), cause)
+
+
+def _announce(signal: Signal, link: ProjectLink) -> None:
+    """Send with the person in whose request it happened; None for what workers do."""
+    signals.send_on_commit(signal, ProjectLink, link=link, actor=acting_user())

@@ -20,6 +20,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
+from django_opentrain import signals
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
@@ -141,6 +142,7 @@ def _run(row: Install, held: Lease) -> Outcome:
     except EXPECTED as error:
         _postpone(row, error)
         raise
+    known = row.removals_held
     attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
     again = timezone.now() + retries.backoff(attempts) if outcome.unfinished else None
     Install.objects.filter(pk=row.pk).update(
@@ -158,6 +160,8 @@ def _run(row: Install, held: Lease) -> Outcome:
     # Not if another run was requested since the lists were read.
     Install.objects.filter(pk=row.pk, next_reconcile_at=outcome.planned).update(next_reconcile_at=again)
     row.refresh_from_db()
+    if row.removals_held > known:
+        signals.send_on_commit(signals.removals_held, Install, install=row)
     return outcome
 
 

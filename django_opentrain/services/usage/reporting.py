@@ -17,6 +17,7 @@ from typing import Final
 from django.db.models import F, Q
 from django.utils import timezone
 
+from django_opentrain import signals
 from django_opentrain.explanations import NO_REASON, Reason, explain
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.models.usage import DailyUsageQuerySet
@@ -178,12 +179,16 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
         extra=row.contract.log_fields,
     )
     now = timezone.now()
-    DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
+    refused = DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
         status=DailyUsage.Status.REFUSED,
         **Reason(reason, explain(error).code).columns("error"),
         retry_at=_retry_at(row.work_date, now) if isinstance(error, BadRequest) else None,
         updated_at=now,
     )
+    # Not once more for one that is retried in case it was in the future.
+    if refused and row.status != DailyUsage.Status.REFUSED:
+        row.refresh_from_db()
+        signals.send_on_commit(signals.usage_refused, DailyUsage, usage=row)
 
 
 def _retry_at(work_date: date, refused_at: datetime) -> datetime | None:
