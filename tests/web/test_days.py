@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from datetime import date, datetime, timedelta
 from datetime import timezone as tz
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -208,6 +210,28 @@ def test_a_contracts_days_are_a_file(boss: Client) -> None:
         "reported_at": "2026-11-02T12:00:00+00:00",
         "error": "",
     }
+
+
+def test_under_asgi_they_are_sent_while_they_are_read_too(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "BATCH", 2)
+    grant = hire()
+    for number in range(5):
+        factories.make_usage(grant.contract, DAY - timedelta(days=number))
+    url = reverse("opentrain:contract-csv", args=[grant.contract_id])
+    client = AsyncClient()
+    client.cookies = boss.cookies
+
+    async def parts() -> list[bytes]:
+        response: Any = await client.get(url)
+        return [part async for part in response]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = async_to_sync(parts)()
+    assert len(got) == 1 + 3, "the heading, and a part for each batch"
+    assert b"".join(got) == b"".join(boss.get(url))
 
 
 def test_all_of_a_customers_days_in_a_period_and_no_others(

@@ -45,33 +45,33 @@ def days(request: HttpRequest, tenant: str) -> HttpResponse:
         return render(request, "opentrain/download.html", {"form": form}, status=400)
     since, until = form.cleaned_data["since"], form.cleaned_data["until"]
     rows = DailyUsage.objects.filter(contract__install__tenant=tenant, work_date__range=(since, until))
-    return download(f"opentrain-days-{since}-{until}", DAY_COLUMNS, _day_batches(rows))
+    return download(request, f"opentrain-days-{since}-{until}", DAY_COLUMNS, _day_batches(rows))
 
 
 @customer_page("GET", whose=of(Contract))
 def contract(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """All days of one contract."""
-    return days_of_contract(owned(Contract.objects.all(), tenant, pk))
+    return days_of_contract(request, owned(Contract.objects.all(), tenant, pk))
 
 
 @customer_page("GET", whose=of(Contract))
 def entries(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """The actions of one day of a contract."""
     row = owned(with_trainers(Contract.objects.all()), tenant, pk)
-    return entries_of_day(row, parsed_day(day))
+    return entries_of_day(request, row, parsed_day(day))
 
 
-def days_of_contract(row: Contract, trainer_id: str = "") -> HttpResponse:
+def days_of_contract(request: HttpRequest, row: Contract, trainer_id: str = "") -> HttpResponse:
     """All days of a contract; ``trainer_id``: of this trainer alone."""
     batches = _day_batches(days_of(row, trainer_id))
-    return download(f"opentrain-contract-{row.pk}-days", DAY_COLUMNS, batches)
+    return download(request, f"opentrain-contract-{row.pk}-days", DAY_COLUMNS, batches)
 
 
-def entries_of_day(row: Contract, day: date, trainer_id: str = "") -> HttpResponse:
+def entries_of_day(request: HttpRequest, row: Contract, day: date, trainer_id: str = "") -> HttpResponse:
     """The actions of one day; ``trainer_id``: of this trainer alone."""
     found = work.entries(row, day, day, worker_id=trainer_id)
     batches = (partial(_entry_batch, found, start, Names(row)) for start in range(0, len(found), BATCH))
-    return download(f"opentrain-contract-{row.pk}-{day}", ENTRY_COLUMNS, batches)
+    return download(request, f"opentrain-contract-{row.pk}-{day}", ENTRY_COLUMNS, batches)
 
 
 def _entry_batch(found: work.Entries, start: int, names: Names) -> Iterator[Row]:

@@ -76,13 +76,13 @@ def day(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpRespon
 @trainer_page("GET")
 def contract_csv(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
     """All of their days under one contract."""
-    return days_of_contract(_own(trainer, pk), trainer.opentrain_user_id)
+    return days_of_contract(request, _own(trainer, pk), trainer.opentrain_user_id)
 
 
 @trainer_page("GET")
 def day_csv(request: HttpRequest, trainer: Trainer, pk: int, day: str) -> HttpResponse:
     """Their actions of one day."""
-    return entries_of_day(_own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
+    return entries_of_day(request, _own(trainer, pk), parsed_day(day), trainer.opentrain_user_id)
 
 
 @trainer_page("POST")
