@@ -56,12 +56,12 @@ def bind(
     *,
     may_adopt: Callable[[User], bool] | None,
     replace: bool,
-    prepare: Callable[[User], None],
+    create: Callable[[], AbstractUser],
 ) -> tuple[TrainerAccount, bool]:
     """Give a trainer an account: the one that has this Work Email, if it ``may_adopt`` that, else a new one.
 
     Without ``may_adopt`` always a new one; with ``replace``, others that have the Work Email give way to it, in the
-    caller's transaction. ``prepare`` fills in the other fields that the site's user model requires.
+    caller's transaction. ``create`` makes the new one; it needn't save it.
 
     Returns it, and whether it was created. Raises ``AdapterError`` if a person has to decide.
     """
@@ -71,9 +71,9 @@ def bind(
         if user is None:
             _check_email_is_free(email)
         with atomic():
-            owner = user or create_user(email, opentrain_user_id, prepare)
+            owner = user or _created(email, create)
             account = TrainerAccount.objects.create(
-                opentrain_user_id=opentrain_user_id, user=owner, created_by_us=created
+                opentrain_user_id=opentrain_user_id, user_id=owner.pk, created_by_us=created
             )
     except IntegrityError:
         # Another worker may have been faster: with this trainer, or with this account.
@@ -160,10 +160,7 @@ def _not_created(email: str) -> AdapterError:
     verified = addresses.is_taken(email)
     if (verified or _email_is_unique()) and (user := adoptable_user(email)):
         return _unproven(user)
-    model = get_user_model()
-    names = {model.get_email_field_name(), model.USERNAME_FIELD}
-    same = [Q(**{f"{name}__iexact": email}) for name in names]
-    if verified or _users().filter(reduce(or_, same)).exists():
+    if verified or _users_named(email).exists():
         return AdapterError(
             _("No account can be created for this trainer: another account has their Work Email or username.")
         )
@@ -174,6 +171,13 @@ def _not_created(email: str) -> AdapterError:
         )
         % {"columns": ", ".join(_required_columns()) or "?"}
     )
+
+
+def _users_named(email: str) -> QuerySet[User]:
+    """All accounts with this e-mail or username, in upper or lower case."""
+    model = get_user_model()
+    names = {model.get_email_field_name(), model.USERNAME_FIELD}
+    return _users().filter(reduce(or_, (Q(**{f"{name}__iexact": email}) for name in names)))
 
 
 def _required_columns() -> list[str]:
@@ -297,12 +301,26 @@ def _users() -> QuerySet[User]:
     return get_user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
 
 
-def create_user(email: str, opentrain_user_id: str, prepare: Callable[[User], None]) -> User:
-    """A new active account with no usable password and no privileges, whatever the model's defaults are."""
+def new_user(email: str, opentrain_user_id: str) -> User:
+    """A new active account, not saved: no usable password and no privileges, whatever the model's defaults are."""
     user = _new_user(email)
     if user.get_email_field_name() != user.USERNAME_FIELD:
         setattr(user, user.USERNAME_FIELD, free_username(email, opentrain_user_id))
-    prepare(user)
+    return user
+
+
+def _created(email: str, create: Callable[[], AbstractUser]) -> AbstractUser:
+    """A new account, saved. Raises ``AdapterError`` if it was there before: only ``may_adopt`` opens such a one."""
+    there_before = set(_users_named(email).values_list("pk", flat=True))
+    user = create()
+    if user.pk in there_before:
+        raise AdapterError(
+            _(
+                "The adapter's create_user() returned account %(id)s, which was there before. It has to make a new"
+                " one."
+            )
+            % {"id": user.pk}
+        )
     user.save()
     addresses.set_verified(user, email)
     return user

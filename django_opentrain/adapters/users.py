@@ -18,7 +18,7 @@ from django_opentrain.adapters.naming import group_name
 from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
-from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.models import AccessGrant, Participant, TrainerAccount
 from django_opentrain.transactions import atomic
 
 if TYPE_CHECKING:
@@ -129,11 +129,13 @@ class DjangoUsersAdapter(OpenTrainAdapter):
                 email,
                 may_adopt=self.may_adopt if self.adopt_existing_accounts else None,
                 replace=self.replace_unproven_accounts,
-                prepare=partial(self.prepare_user, grant=grant),
+                create=partial(self._create, email, grant),
             )
         accounts.require_consent(account, grant.tenant)
         returned = self._reactivate(account)
         moved = accounts.follow_email(account, grant.participant)
+        if account.created_by_us:
+            self.populate_user(account.user, grant.participant)
         self.open_project(account.user, grant)
         # A link that went to another address stops working with it.
         needs_link = created or returned or (moved and account.invitation in TrainerAccount.OPEN_INVITATIONS)
@@ -157,8 +159,28 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """It becomes the trainer's, and is never deactivated here."""
         accounts.consent(grant.participant.opentrain_user_id, user, by=by, tenant=tenant)
 
+    def create_user(self, email: str, participant: Participant) -> AbstractUser:
+        """A new account for a trainer who has none, with their Work Email; never one that was there before.
+
+        Called in the transaction that gives access, before ``prepare_user``; it is saved after that. By default a
+        user of the site's model, active, without privileges, with an unusable password and a free username.
+        """
+        return accounts.new_user(email, participant.opentrain_user_id)
+
     def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
         """Fill in what the site's user model requires of a new account, before it is saved. Optional."""
+
+    def populate_user(self, user: AbstractUser, participant: Participant) -> None:
+        """Bring an account that was created for the trainer up to date with what OpenTrain says of them. Optional.
+
+        Called each time access is given, and hourly while it is, in its transaction, before ``open_project``. The
+        account is saved already: save what you change.
+        """
+
+    def _create(self, email: str, grant: AccessGrant) -> AbstractUser:
+        user = self.create_user(email, grant.participant)
+        self.prepare_user(user, grant=grant)
+        return user
 
     def revoke_access(self, grant: AccessGrant) -> None:
         """End the access, and with the last grant deactivate an account that was created for the trainer.

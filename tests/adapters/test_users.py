@@ -19,7 +19,7 @@ from django.test import RequestFactory
 from django_opentrain.adapters import AdapterError, Project, get_adapter
 from django_opentrain.adapters.users import DjangoUsersAdapter
 from django_opentrain.errors import AccountExists
-from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.models import AccessGrant, Participant, TrainerAccount
 from tests import factories
 from tests.adapters.conftest import EMAIL, TRAINER, MakeGrant, account_of, revoke, user_of
 
@@ -657,6 +657,94 @@ def test_what_the_user_model_requires_is_named(
     monkeypatch.setattr(adapter, "prepare_user", forget)
     with pytest.raises(AdapterError, match="requires more than an e-mail address"):
         adapter.grant_access(make_grant())
+
+
+# Hooks ----------------------------------------------------------------------------------------
+
+
+class Hooked(DjangoUsersAdapter):
+    """Makes accounts in the site's own way."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def create_user(self, email: str, participant: Participant) -> AbstractUser:
+        self.calls.append("create_user")
+        return User.objects.create_user(f"trainer-{participant.opentrain_user_id}", email, password=None)
+
+    def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
+        self.calls.append("prepare_user")
+        user.first_name = grant.tenant
+
+    def populate_user(self, user: AbstractUser, participant: Participant) -> None:
+        self.calls.append("populate_user")
+        user.last_name = participant.display_name
+        user.save(update_fields=["last_name"])
+
+    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+        self.calls.append("open_project")
+        super().open_project(user, grant)
+
+
+def test_accounts_are_made_and_kept_up_to_date_as_the_site_wants(make_grant: MakeGrant) -> None:
+    grant, adapter = make_grant("acme"), Hooked()
+    adapter.grant_access(grant)
+    assert adapter.calls == ["create_user", "prepare_user", "populate_user", "open_project"]
+    user = user_of()
+    assert (user.username, user.email, user.first_name, user.last_name) == (
+        f"trainer-{TRAINER}",
+        EMAIL,
+        "acme",
+        grant.participant.display_name,
+    )
+    assert account_of().created_by_us
+    assert account_of().invitation == TrainerAccount.Invitation.PENDING
+    grant.participant.display_name = "Maria Silva"
+    adapter.calls.clear()
+    adapter.grant_access(grant)
+    assert adapter.calls == ["populate_user", "open_project"]
+    assert user_of().last_name == "Maria Silva"
+
+
+def test_an_account_that_was_there_before_is_its_owners(
+    make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, adapter = factories.make_user("maria", email=EMAIL), Hooked()
+    monkeypatch.setattr(adapter, "may_adopt", lambda user: user == known)
+    adapter.grant_access(make_grant())
+    assert user_of() == known
+    assert adapter.calls == ["open_project"]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{"email": EMAIL}, {"email": EMAIL.upper()}, {"username": EMAIL, "email": "stranger@site.example"}],
+)
+def test_a_new_account_is_none_that_was_there_before(
+    make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch, known: dict[str, str]
+) -> None:
+    """A site whose hook looks for an account first: anyone who knows the address can have made it."""
+    stranger, adapter = factories.make_user(**known), Hooked()
+    monkeypatch.setattr(adapter, "adopt_existing_accounts", False)
+    monkeypatch.setattr(adapter, "create_user", lambda *_args: User.objects.get(pk=stranger.pk))
+    with pytest.raises(AdapterError, match="was there before"):
+        adapter.grant_access(make_grant())
+    assert not TrainerAccount.objects.exists()
+    assert not groups_of(stranger)
+
+
+def test_what_the_sites_hook_made_is_undone_with_the_rest(
+    make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise RuntimeError
+
+    adapter = Hooked()
+    monkeypatch.setattr(adapter, "populate_user", fail)
+    with pytest.raises(RuntimeError):
+        adapter.grant_access(make_grant())
+    assert not User.objects.exists()
+    assert not TrainerAccount.objects.exists()
 
 
 # Other user models ----------------------------------------------------------------------------
