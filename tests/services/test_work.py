@@ -685,6 +685,22 @@ class TestCollecting:
         assert usage.collect(maria.contract) == 1
         assert totals(maria) == [(0, 1, 3), (0, 1, 2)]
 
+    def test_what_was_worked_off_exactly_is_not_taken_off_again(self, linked: OpenTrain, maria: Hire) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)
+        linked.travel(days=1)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        linked.travel(days=1)
+        act(maria, tasks=1, labels=3)
+        usage.collect(maria.contract)
+        linked.travel(days=10)
+        usage.collect(maria.contract)
+        linked.travel(minutes=15)
+        act(maria, tasks=2, labels=5)
+        usage.collect(maria.contract, recent_only=True)
+        newest = DailyUsage.objects.latest("work_date")
+        assert (newest.tasks_completed, newest.labels_completed) == (2, 5)
+        assert totals(maria) == [(0, 1, 3), (0, 2, 5)]
+
     def test_a_pass_takes_as_many_queries_however_much_was_done(
         self, linked: OpenTrain, maria: Hire, django_assert_max_num_queries: Any
     ) -> None:

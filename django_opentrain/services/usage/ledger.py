@@ -26,7 +26,7 @@ Key = tuple[str, date]
 
 
 def observed_days(contract: Contract, since: date, until: date) -> dict[Key, Day]:
-    """The days on which something counts or is owed, and those that are stored.
+    """The days on which something counts, is owed or was owed before, and those that are stored.
 
     Zeros where there was work before for which another contract pays, as was learned since.
     """
@@ -35,12 +35,16 @@ def observed_days(contract: Contract, since: date, until: date) -> dict[Key, Day
     stored = {(row.worker_id, row.work_date): row for row in rows}
     hired = contract.trainer.opentrain_user_id if contract.trainer else ""
     debts = {row.worker_id or hired: _debt(row) for row in stored.values() if row.work_date < since}
-    days = {}
+    days, left = {}, dict(debts)
     for day in balanced_days(contract, since, until, debts):
-        key = normal_worker(contract, day.usage.worker_id), day.usage.work_date
+        worker = day.usage.worker_id
+        key = normal_worker(contract, worker), day.usage.work_date
         usage = _as_measured(day.usage, stored.get(key))
-        if key in stored or any(day.debt) or _counts(usage):
+        # A day on which all that was owed is worked off says that: its row ends the debt of the row before.
+        owes = any(left.get(worker, ())) or any(day.debt)
+        if key in stored or owes or _counts(usage):
             days[key] = Day(usage, day.debt)
+        left[worker] = day.debt
     return days
 
 
