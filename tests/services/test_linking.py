@@ -13,12 +13,13 @@ from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLin
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import NotFound, OpenTrainConnectionError, ServerError, Unauthorized
 from django_opentrain.sandbox import models as sandbox_models
-from django_opentrain.services import linking, usage
+from django_opentrain.services import connect, linking, usage
 from django_opentrain.services.linking import lifecycle
 from django_opentrain.services.usage import collecting
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
-from tests.factories import make_install, make_link
+from django_opentrain.web.presenters.projects import project_rows
+from tests.factories import make_install, make_link, make_user
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -346,6 +347,25 @@ def test_unlinking_with_a_dead_token_closes_access_and_says_so(
         linking.unlink(row)
     opentrain.run()
     assert site.inside == set()
+
+
+def test_a_project_that_is_unlinked_in_a_dead_connection_can_be_linked_through_another(
+    opentrain: OpenTrain, install: Install, job: str
+) -> None:
+    """As the refusal advises. OpenTrain can't be notified of the old link's removal any more."""
+    old = linking.link(install, "p1", job)
+    Install.objects.update(status=Install.Status.UNAUTHORIZED)
+    organization = opentrain.sandbox.create_organization("Another of Acme's")
+    approval = opentrain.sandbox.approve(organization_id=organization.id)
+    newer = connect.capture_token(connect.start_without_return(make_user(), "acme"), approval.token)
+    other_job = opentrain.sandbox.create_job("Label", organization_id=organization.id).id
+    with pytest.raises(LinkConflict, match="another connection"):
+        linking.link(newer, "p1", other_job)
+    with pytest.raises(Unauthorized):
+        linking.unlink(old)
+    [row] = [row for row in project_rows(newer, [Project(id="p1", name="One")]) if row.project]
+    assert row.is_linkable
+    assert linking.link(newer, "p1", other_job).status == ACTIVE
 
 
 # What is owed when a link goes ------------------------------------------------------------------

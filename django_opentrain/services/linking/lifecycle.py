@@ -32,7 +32,7 @@ from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.linking import generations, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
-from django_opentrain.services.workers.locks import install_lock, lease, reread
+from django_opentrain.services.workers.locks import install_lock, lease, lock_all, reread
 from django_opentrain.transactions import atomic, durable
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,6 @@ def link(
         raise LinkError(_("That project is not one of yours."))
     if provisioning_mode not in catalog.PROVISIONING_MODES:
         raise LinkError(_("Unknown provisioning mode."), field="provisioning_mode")
-    _refuse_second_connection(install, external_project_id)
     try:
         row = _insert(
             install,
@@ -77,23 +76,31 @@ def link(
     return _create_now(row)
 
 
+@retried
+def _insert(install: Install, **values: str) -> ProjectLink:
+    with atomic():
+        # All of the customer's: another connection may be linking the same project now.
+        lock_all(Install.objects.filter(tenant=install.tenant))
+        with install_lock(install):
+            _refuse_second_connection(install, values["external_project_id"])
+            return ProjectLink.objects.create(install=install, **values)
+
+
 def _refuse_second_connection(install: Install, external_project_id: str) -> None:
-    """A tenant may have several OpenTrain organizations; a project belongs to one: whose trainers work in it pays."""
+    """A tenant may have several OpenTrain organizations; a project belongs to one: whose trainers work in it pays.
+
+    A link that is being removed gives no access any more, also where OpenTrain can't be notified of it.
+    """
     others = ProjectLink.objects.live().filter(
         install__tenant=install.tenant,
         install__status__in=Install.LIVE,
         external_project_id=external_project_id,
+        removal_requested_at=None,
     )
     other = others.exclude(install=install).select_related("install").first()
     if other is not None:
         text = _("This project is linked through another connection, %(connection)s. Unlink it there first.")
         raise LinkConflict(text % {"connection": other.install.opentrain_id})
-
-
-@retried
-def _insert(install: Install, **values: str) -> ProjectLink:
-    with install_lock(install):
-        return ProjectLink.objects.create(install=install, **values)
 
 
 def _conflict(install: Install, external_project_id: str) -> ServiceError:

@@ -26,7 +26,7 @@ class ProjectRow:
 
 def project_rows(install: Install, projects: list[Project]) -> list[ProjectRow]:
     """The host's projects, linked ones first, and the links whose project the host doesn't have."""
-    rivals = Q(install__tenant=install.tenant, install__status__in=Install.LIVE)
+    rivals = Q(install__tenant=install.tenant, install__status__in=Install.LIVE, removal_requested_at=None)
     links: dict[str, ProjectLink] = {}
     elsewhere: dict[str, ProjectLink] = {}
     for link in ProjectLink.objects.live().filter(rivals | Q(install=install)).select_related("install"):
