@@ -14,6 +14,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from django_opentrain import signals
+from django_opentrain.clients import build_client
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import LinkConflict, TokenRefused
 from django_opentrain.models import (
@@ -41,7 +42,7 @@ from django_opentrain.services import (
     work,
 )
 from django_opentrain.services.access import contracts
-from django_opentrain.services.connect import reconnect
+from django_opentrain.services.connect import reconnect, tokens
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import install_lock, lock
 from django_opentrain.testing.kit import OpenTrain
@@ -64,9 +65,9 @@ pytestmark = [
 ]
 
 
-def in_a_thread(work: Callable[[], object], *, after: threading.Event) -> Thread:
+def in_a_thread(work: Callable[[], object], *, after: threading.Event, atomic: bool = True) -> Thread:
     """Start it; it begins with its work once ``after`` is set."""
-    thread = Thread(work, after)
+    thread = Thread(work, after, atomic=atomic)
     thread.start()
     return thread
 
@@ -114,7 +115,7 @@ def test_unlinking_while_an_event_takes_effect_is_no_deadlock() -> None:
     link = make_link(install)
     grant = make_grant(make_contract(install, [link]), link, make_participant(install))
     locked = threading.Event()
-    other = in_a_thread(lambda: linking.unlink(link), after=locked)
+    other = in_a_thread(lambda: linking.unlink(link), after=locked, atomic=False)
     with install_lock(install):
         locked.set()
         other.join(1)
@@ -131,7 +132,7 @@ def test_a_reconnect_while_keys_are_rotated_is_no_deadlock(opentrain: OpenTrain)
     approval = opentrain.sandbox.approve(organization_id=old.organization_id)
     waiting = connect.start_without_return(user, "acme")
     locked = threading.Event()
-    other = in_a_thread(lambda: connect.capture_token(waiting, approval.token), after=locked)
+    other = in_a_thread(lambda: connect.capture_token(waiting, approval.token), after=locked, atomic=False)
     with transaction.atomic():
         lock(Install.objects.filter(pk=old.pk))
         locked.set()
@@ -165,11 +166,11 @@ def test_a_token_that_comes_at_last_is_not_purged(opentrain: OpenTrain) -> None:
     approval = opentrain.sandbox.approve()
     waiting = connect.start_without_return(make_user(), "acme")
     Install.objects.update(created_at=timezone.now() - timedelta(days=8))
-    stored = threading.Event()
+    info, stored = build_client(approval.token).get_install(), threading.Event()
     other = Thread(purge.run, stored, atomic=False)
     other.start()
     with transaction.atomic():
-        connect.capture_token(waiting, approval.token)
+        tokens._store(waiting, info, approval.token, frozenset())
         stored.set()
         other.join(1)
     other.join(10)
@@ -373,6 +374,19 @@ def test_a_project_is_linked_once(linked: OpenTrain) -> None:
     assert [type(error) for error in errors] == [LinkConflict] * (WORKERS - 1)
     there = Install.objects.get().client.list_project_links()
     assert [info.external_project_id for info in there].count("p2") == 1
+
+
+def test_a_project_is_linked_through_one_connection(opentrain: OpenTrain) -> None:
+    """A customer with several OpenTrain organizations."""
+    sandbox, user, waiting = opentrain.sandbox, make_user(), []
+    for number in range(WORKERS):
+        organization = sandbox.create_organization(f"Acme {number}")
+        token = sandbox.approve(organization_id=organization.id).token
+        install = connect.capture_token(connect.start_without_return(user, "acme"), token)
+        waiting.append((install, "p2", sandbox.create_job("Label", organization_id=organization.id).id))
+    errors = at_once(lambda: linking.link(*waiting.pop()))
+    assert [type(error) for error in errors] == [LinkConflict] * (WORKERS - 1)
+    assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE
 
 
 def test_a_token_makes_one_install(opentrain: OpenTrain) -> None:
