@@ -29,12 +29,14 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     """
     request: HttpRequest = context["request"]
     try:
-        tenant, links = _links(request, str(project_id))
+        tenant = _tenant_of(request, str(project_id))
     except AdapterError:
         # The page is the host's: it must not fail because of us. Our own pages say what is wrong.
         return {"show": False}
     if tenant is None or not get_adapter().can_manage(request, tenant):
         return {"show": False}
+    found = ProjectLink.objects.live().filter(install__tenant=tenant, external_project_id=str(project_id))
+    links = list(found.select_related("install").order_by("-pk"))
     link = links[0] if links else None
     contracts = Contract.objects.active().filter(links__in=links).distinct().select_related("trainer")
     return {
@@ -50,18 +52,15 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     }
 
 
-def _links(request: HttpRequest, project_id: str) -> tuple[str | None, list[ProjectLink]]:
-    """Whose project it is, of the user's customers, and its live links, the newest first."""
+def _tenant_of(request: HttpRequest, project_id: str) -> str | None:
+    """Whose project it is, of the user's customers."""
     tenants = tenants_of(request)
-    found = ProjectLink.objects.live().filter(install__tenant__in=tenants, external_project_id=project_id)
-    links = list(found.select_related("install").order_by("-pk"))
-    linked = {link.install.tenant for link in links}
+    if len(tenants) < 2:
+        return next(iter(tenants), None)
+    links = ProjectLink.objects.live().filter(install__tenant__in=tenants, external_project_id=project_id)
+    linked = set(links.values_list("install__tenant", flat=True))
     tenant = next((each for each in tenants if each in linked), None)
-    if tenant is None and len(tenants) > 1:
-        tenant = tenant_of_project(request, project_id)
-    elif tenant is None:
-        tenant = next(iter(tenants), None)
-    return tenant, [link for link in links if link.install.tenant == tenant]
+    return tenant or tenant_of_project(request, project_id)
 
 
 @register.inclusion_tag("opentrain/parts/my_work.html", takes_context=True)

@@ -31,6 +31,7 @@ TENANTS: Final[Mapping[type[Model], str]] = {
     AccessGrant: "contract__install__tenant",
     UsageObjection: "contract__install__tenant",
 }
+_ALL: Final = "opentrain_customers"
 _OTHER: Final = "opentrain_other_customer"
 
 #: From a request and its view's arguments to the tenant of what the page is about; None if it doesn't exist.
@@ -65,7 +66,7 @@ def customer_of(request: HttpRequest, whose: Whose | None, **arguments: Any) -> 
 
     Raises ``Http404`` for a customer that is named and isn't one of theirs, and ``AdapterError``.
     """
-    tenants = tenants_of(request)
+    tenants = request.__dict__[_ALL] = tenants_of(request)
     if len(tenants) < 2:
         return tenants[0] if tenants else None
     tenant = whose(request, **arguments) if whose is not None else None
@@ -76,6 +77,12 @@ def customer_of(request: HttpRequest, whose: Whose | None, **arguments: Any) -> 
     if tenant != tenants[0]:
         request.__dict__[_OTHER] = tenant
     return tenant
+
+
+def customers_of(request: HttpRequest) -> tuple[str, ...]:
+    """All tenants of the user of a customer's page, as it asked for them: hosts may look them up."""
+    tenants: tuple[str, ...] = request.__dict__[_ALL]
+    return tenants
 
 
 def _first(request: HttpRequest, tenants: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -214,3 +215,34 @@ def test_an_api_call_names_its_customer(opentrain: OpenTrain) -> None:
     answer = client.post(url("install-connect"), {}, content_type="application/json", **named)
     assert parse_qs(urlsplit(answer.json()["consentUrl"]).query)["state"]
     assert ConsentRequest.objects.get().tenant == "beta"
+
+
+def test_a_refused_form_goes_to_the_same_connection_again(both: Client) -> None:
+    older = scene("beta")[0]
+    factories.make_install("beta")
+    action = reverse("opentrain:link", args=[older.pk])
+    response = send(both, action, project="unknown")
+    assert response.status_code == 400
+    actions = [form.attributes.get("action", "") for form in page_of(response).all("form")]
+    assert action in actions
+    assert [each for each in actions if "/links/" in each] == [action]
+
+
+def test_the_host_is_asked_once_for_whom_a_page_acts(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer may be a query."""
+    asked, get_tenant = [], SeveralAdapter.get_tenant
+
+    def counted(adapter: SeveralAdapter, request: HttpRequest) -> str | None:
+        asked.append(request.path)
+        return get_tenant(adapter, request)
+
+    monkeypatch.setattr(SeveralAdapter, "get_tenant", counted)
+    boss.get(HOME)
+    assert asked == [HOME]
+
+
+def test_a_projects_status_costs_who_may_not_see_it_no_query(django_assert_num_queries: Any) -> None:
+    scene("acme")
+    factories.make_user("acme-clerk")
+    with django_assert_num_queries(1):  # the user
+        assert tag("acme-1", name="acme-clerk").strip() == ""

@@ -89,7 +89,7 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     rows = project_rows(install, list(get_adapter().list_projects(tenant)))
     form = LinkForm([row.project for row in rows if row.project], request.POST)
     if not form.is_valid():
-        return page(request, tenant, form, status=400)
+        return page(request, tenant, str(pk), form, status=400)
     try:
         made = linking.link(
             install,
@@ -102,8 +102,8 @@ def link(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
             form.add_error(
                 "job_id", _("OpenTrain doesn't know this job. Copy its id from the job's page there.")
             )
-            return page(request, tenant, form, status=error.http_status)
-        return page(request, tenant, form, status=add_error(form, error))
+            return page(request, tenant, str(pk), form, status=error.http_status)
+        return page(request, tenant, str(pk), form, status=add_error(form, error))
     done = "linked" if made.status == ProjectLink.Status.ACTIVE else "link-pending"
     return redirect_with_notice(done, install=pk)
 

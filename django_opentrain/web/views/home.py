@@ -9,10 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
-from django_opentrain.adapters.tenants import tenants_of
 from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
-from django_opentrain.web.customers import of_install_parameter
+from django_opentrain.web.customers import customers_of, of_install_parameter
 from django_opentrain.web.decorators import customer_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import notice
@@ -30,12 +29,14 @@ REFUSALS_SHOWN: Final = 10
 @customer_page("GET", whose=of_install_parameter)
 def home(request: HttpRequest, tenant: str) -> HttpResponse:
     """The page, without a submitted form."""
-    return page(request, tenant)
+    return page(request, tenant, request.GET.get("install"))
 
 
-def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status: int = 200) -> HttpResponse:
-    """The page; with ``form`` if it was submitted and refused."""
-    found = connections(tenant, request.GET.get("install"))
+def page(
+    request: HttpRequest, tenant: str, chosen: str | None, form: LinkForm | None = None, status: int = 200
+) -> HttpResponse:
+    """The page about the chosen connection; with ``form`` if it was submitted and refused."""
+    found = connections(tenant, chosen)
     install = found.current
     projects = list(get_adapter().list_projects(tenant))
     endpoints = list(WebhookEndpoint.objects.live().filter(install=install).order_by("pk")) if install else []
@@ -67,7 +68,7 @@ def page(request: HttpRequest, tenant: str, form: LinkForm | None = None, status
 def _customers(request: HttpRequest, tenant: str) -> list[dict[str, Any]]:
     """The customers for whom the user can see this page, if there are several."""
     adapter = get_adapter()
-    tenants = [each for each in tenants_of(request) if each == tenant or adapter.can_manage(request, each)]
+    tenants = [each for each in customers_of(request) if each == tenant or adapter.can_manage(request, each)]
     if len(tenants) < 2:
         return []
     return [
