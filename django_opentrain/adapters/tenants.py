@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _UNUSABLE: Final = _(
     "This site identifies your organization by a value that can't be stored. Ask this site's administrators:"
-    " the adapter's get_tenant and get_tenants must return texts of at most %(limit)d characters, without NUL"
-    " characters and surrogates."
+    " the adapter's get_tenant must return a text, and get_tenants a list of texts, of at most %(limit)d characters,"
+    " without NUL characters and surrogates."
 )
 
 
@@ -31,8 +31,12 @@ def tenant_of(request: HttpRequest) -> str | None:
 
 def tenants_of(request: HttpRequest) -> tuple[str, ...]:
     """All customers for whom this request's user may act, the current one first. Raises as ``tenant_of`` does."""
-    others = map(_storable, get_adapter().get_tenants(request))
-    return tuple(dict.fromkeys(each for each in (tenant_of(request), *others) if each is not None))
+    others = get_adapter().get_tenants(request)
+    if isinstance(others, (str, bytes)):
+        # Its letters could be other customers'.
+        raise AdapterError(_UNUSABLE % {"limit": MAX_ID})
+    tenants = tenant_of(request), *map(_storable, others)
+    return tuple(dict.fromkeys(each for each in tenants if each is not None))
 
 
 def tenant_of_project(request: HttpRequest, external_project_id: str) -> str | None:

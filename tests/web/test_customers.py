@@ -13,6 +13,7 @@ from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from django_opentrain.adapters import Project
 from django_opentrain.models import ConsentRequest, Contract, Install, ProjectLink
 from django_opentrain.services import connect
 from django_opentrain.testing.kit import OpenTrain
@@ -246,3 +247,18 @@ def test_a_projects_status_costs_who_may_not_see_it_no_query(django_assert_num_q
     factories.make_user("acme-clerk")
     with django_assert_num_queries(1):  # the user
         assert tag("acme-1", name="acme-clerk").strip() == ""
+
+
+def test_a_named_customer_wins_over_a_project_id_that_two_have(
+    both: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SeveralAdapter, "get_project", lambda *_arguments: Project(id="1", name="One"))
+    set_out(both, project="1", customer="beta")
+    assert ConsentRequest.objects.get().tenant == "beta"
+
+
+def test_one_text_is_no_list_of_customers(both: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SeveralAdapter, "get_tenants", lambda *_arguments: "beta")
+    response = both.get(HOME)
+    assert response.status_code == 409
+    assert "get_tenants a list of texts" in text_of(response)
