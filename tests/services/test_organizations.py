@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from django_opentrain.clients import build_client
-from django_opentrain.errors import OpenTrainError
+from django_opentrain.errors import LinkConflict, OpenTrainError
 from django_opentrain.models import Contract, DailyUsage, Install, Participant, ProjectLink
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.models import Organization
@@ -201,6 +201,10 @@ def test_two_connections_that_knew_the_same_become_one(working: OpenTrain, site:
     ProjectLink.objects.update(job_id="")
     Contract.objects.update(job_id="")
     second = reconnect(working)
+    # Until it is known that the first one has ended, its projects are linked.
+    with pytest.raises(LinkConflict):
+        working.link("p1", install=second)
+    working.run()
     link = working.link("p1", install=second)
     working.run()
     assert Contract.objects.filter(opentrain_id=maria.id).count() == 2
