@@ -12,6 +12,8 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.platform.values import as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.http import HttpRequest
 
 _UNUSABLE: Final = _(
@@ -39,11 +41,11 @@ def tenants_of(request: HttpRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in tenants if each is not None))
 
 
-def tenant_of_project(request: HttpRequest, external_project_id: str) -> str | None:
-    """The first of these customers whose project this is; None if it is no project of theirs. Raises as above."""
+def tenant_of_project(tenants: Iterable[str], external_project_id: str) -> str | None:
+    """The first of these customers whose project this is; None if it is no project of theirs."""
     adapter = get_adapter()
-    tenants = tenants_of(request)
-    return next((each for each in tenants if adapter.get_project(each, external_project_id)), None)
+    owners = (each for each in tenants if adapter.get_project(each, external_project_id) is not None)
+    return next(owners, None)
 
 
 def _storable(tenant: object) -> str | None:

@@ -45,7 +45,7 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
         "customer": tenant,
         "link": link,
         "state": describe(link.install) if link else None,
-        "contracts": [(contract, budgets.describe(contract)) for contract in contracts] if links else (),
+        "contracts": [(contract, budgets.describe(contract)) for contract in contracts],
         "here": request.get_full_path(),
         "request": request,
         "csrf_token": context.get("csrf_token"),
@@ -60,7 +60,7 @@ def _tenant_of(request: HttpRequest, project_id: str) -> str | None:
     links = ProjectLink.objects.live().filter(install__tenant__in=tenants, external_project_id=project_id)
     linked = set(links.values_list("install__tenant", flat=True))
     tenant = next((each for each in tenants if each in linked), None)
-    return tenant or tenant_of_project(request, project_id)
+    return tenant or tenant_of_project(tenants, project_id)
 
 
 @register.inclusion_tag("opentrain/parts/my_work.html", takes_context=True)

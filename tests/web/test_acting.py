@@ -1,4 +1,4 @@
-"""Who acts: the user of the request that is being answered, under WSGI and ASGI, for whoever asks."""
+"""Who acts: the user of the request that is being answered, under WSGI and ASGI."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_a_project_that_another_connection_has_linked_is_not_offered(both: Clien
     newer = factories.make_install("acme")
     response = both.get(HOME)
     text = text_of(response)
-    assert "acme job" in text, "whoever works through the older connection is hired"
+    assert "acme job" in text, "those who work through the older connection are hired"
     assert f"Linked through another connection: {older.opentrain_id}" in text
     options = [element.attributes.get("value") for element in page_of(response).all("option")]
     assert "acme-2" in options

@@ -88,10 +88,7 @@ def _tenant_for(request: HttpRequest, project: str | None, tenant: str | None) -
         return None
     if not project:
         return tenant or tenants[0]
-    if tenant is None:
-        owner = tenant_of_project(request, project)
-    else:
-        owner = tenant if get_adapter().get_project(tenant, project) is not None else None
+    owner = tenant_of_project(tenants if tenant is None else [tenant], project)
     if owner is None:
         raise ConnectError(_("That project is not one of yours."), field="external_project_id")
     return owner

@@ -18,7 +18,7 @@ from django_opentrain.models import Install
 from django_opentrain.platform.values import as_id
 from django_opentrain.services import connect as service
 from django_opentrain.view_decorators import open_to_anonymous
-from django_opentrain.web.customers import PARAMETER, of, with_customer
+from django_opentrain.web.customers import PARAMETER, customers_of, of, with_customer
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error
 from django_opentrain.web.forms import TokenForm
@@ -31,7 +31,9 @@ AGAIN = "again"
 def _of_project(request: HttpRequest) -> str | None:
     """Unless a customer is named: two can have a project with the same id."""
     project = request.POST.get("project")
-    return tenant_of_project(request, project) if project and PARAMETER not in request.POST else None
+    if not project or PARAMETER in request.POST:
+        return None
+    return tenant_of_project(customers_of(request), project)
 
 
 @customer_page("POST", whose=_of_project)
