@@ -1,8 +1,8 @@
 """CSV files for spreadsheets, sent while they are read from the database.
 
-Spreadsheets take a cell that begins like a formula for one, and run it, no matter who wrote it (CWE-1236): a text that does
-gets an apostrophe. They open a file as UTF-8 if it begins with a byte order mark, and expect the separators of the
-reader's language: with a decimal comma, semicolons between cells.
+Spreadsheets take a cell that begins like a formula for one, and run it (CWE-1236), no matter who wrote it: a text
+that does gets an apostrophe. They open a file as UTF-8 if it begins with a byte order mark, and expect the separators
+of the reader's language: with a decimal comma, semicolons between cells.
 """
 
 from __future__ import annotations
