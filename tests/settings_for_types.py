@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.settings import *  # noqa: F403 - the same settings, with one more app
+from tests.settings import *  # noqa: F403 - the same settings, with more apps
 from tests.settings import INSTALLED_APPS
 
-INSTALLED_APPS = [*INSTALLED_APPS, "example_project.labelling"]
+INSTALLED_APPS = [*INSTALLED_APPS, "example_project.labelling", "tests.hosts.inhouse"]

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -134,6 +135,13 @@ def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
     name = "example_project/labelling/adapter.py"
     shown = [block for block in PYTHON_BLOCK.findall(read("README.md")) if block.startswith(f"# {name}\n")]
     assert shown == [f"# {name}\n{read(name)}"], f"Copy {name} into the README."
+
+
+def test_recipes_are_from_sites_that_run() -> None:
+    blocks = PYTHON_BLOCK.findall(read("docs/recipes.md"))
+    for name, text in (block.split("\n", 1) for block in blocks):
+        file = read(name.removeprefix("# "))
+        assert text in file or indent(text, " " * 4) in file, name
 
 
 def test_the_changelog_knows_this_version() -> None:

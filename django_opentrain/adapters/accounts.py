@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import addresses
+from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AccountExists, AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 from django_opentrain.transactions import atomic
@@ -307,6 +308,13 @@ def new_user(email: str, opentrain_user_id: str) -> User:
     if user.get_email_field_name() != user.USERNAME_FIELD:
         setattr(user, user.USERNAME_FIELD, free_username(email, opentrain_user_id))
     return user
+
+
+def show_texts(user: AbstractUser) -> None:
+    """Let the account's e-mail and username be ordinary texts, where the site has set a masked Work Email."""
+    for name in {user.get_email_field_name(), user.USERNAME_FIELD}:
+        if isinstance(value := getattr(user, name), SecretStr):
+            setattr(user, name, str(value))
 
 
 def _created(email: str, create: Callable[[], AbstractUser]) -> AbstractUser:

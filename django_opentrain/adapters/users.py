@@ -179,6 +179,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
 
     def _create(self, email: str, grant: AccessGrant) -> AbstractUser:
         user = self.create_user(email, grant.participant)
+        accounts.show_texts(user)
         self.prepare_user(user, grant=grant)
         return user
 

@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from django_opentrain.admin import looks
 from django_opentrain.errors import EXPECTED
 from django_opentrain.platform.redaction import mask
 from django_opentrain.platform.values import as_text
@@ -166,6 +167,8 @@ def _confirmation(
     model_admin: OpenTrainAdmin, request: HttpRequest, queryset: QuerySet[Any], page: dict[str, Any]
 ) -> HttpResponse:
     across = request.POST.get("select_across") == "1"
+    if page["form"]:
+        looks.dress(page["form"])
     context = {
         **model_admin.admin_site.each_context(request),
         **page,
@@ -182,9 +185,10 @@ def _confirmation(
         # The list's URL has its filters.
         "back": _row_url(model_admin, request) or request.get_full_path(),
         "max_reason": MAX_REASON,
+        "input_classes": looks.input_classes(),
     }
     request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "admin/django_opentrain/confirm_action.html", context)
+    return TemplateResponse(request, looks.template("confirm_action.html"), context)
 
 
 def _show_result(request: HttpRequest, label: Label, done: int, chosen: int) -> None:

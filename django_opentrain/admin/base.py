@@ -25,6 +25,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain.admin import looks
 from django_opentrain.admin.columns import EMPTY
 from django_opentrain.models import Install
 from django_opentrain.services import conditions
@@ -115,6 +116,7 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         context["opentrain_actions"] = (
             self.action_buttons(obj) if self.has_operate_permission(request) else []
         )
+        context["opentrain_button"] = looks.template("action_button.html")
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def action_buttons(self, row: models.Model) -> list[tuple[str, Any]]:

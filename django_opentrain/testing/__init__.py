@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ProjectsConformance,
         UsageConformance,
     )
+    from django_opentrain.testing.first_login import FirstLoginFailed
     from django_opentrain.testing.hires import Hire
     from django_opentrain.testing.kit import OpenTrain
     from django_opentrain.testing.receiver import DeliveryFailed
@@ -27,6 +28,7 @@ __all__ = [
     "AccessConformance",
     "AdapterConformance",
     "DeliveryFailed",
+    "FirstLoginFailed",
     "Hire",
     "IdentityConformance",
     "OpenTrain",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOMES: Final = {
     "DeliveryFailed": "receiver",
+    "FirstLoginFailed": "first_login",
     "Hire": "hires",
     "OpenTrain": "kit",
     "OpenTrainMixin": "cases",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 from django.utils import timezone
 
 from django_opentrain.clients import shared_session
@@ -26,6 +27,7 @@ from django_opentrain.sandbox import Readings, Sandbox
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Freelancer, Job, Organization
 from django_opentrain.services import connect, linking, sweep, usage
+from django_opentrain.testing import first_login
 from django_opentrain.testing.environment import StoppedClock, committing, django_clock, forced_settings
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.receiver import TestClientSender
@@ -187,6 +189,14 @@ class OpenTrain:
     def change_email(self, hire: Hire, work_email: str) -> None:
         """The trainer's Work Email is another one now. There is no event for that: their next contract has it."""
         self.sandbox.change_email(hire.opentrain_user_id, work_email)
+
+    def first_login(self, hire: Hire, password: str = first_login.PASSWORD) -> Client:
+        """The trainer follows the mail for their first login, by the site's own pages; returns their browser.
+
+        They open its link, choose ``password``, and log in where that doesn't do it. Raises ``FirstLoginFailed``,
+        which says at which step, and what the site answered.
+        """
+        return first_login.log_in(hire, password)
 
     def consume(
         self,

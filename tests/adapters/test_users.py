@@ -45,6 +45,27 @@ def test_each_user_is_a_customer_of_their_own(adapter: DjangoUsersAdapter, rf: R
     assert not adapter.can_manage(request, str(factories.make_user().pk))
 
 
+@pytest.mark.parametrize("made_by", ["package", "site"])
+def test_an_accounts_texts_are_shown_as_they_are(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch, made_by: str
+) -> None:
+    """A Work Email is masked in our error reports; the account is the site's, and so are its tests' messages."""
+    shown: list[str] = []
+
+    def show(sender: object, instance: User, **_: Any) -> None:
+        shown.extend(map(repr, (instance.email, instance.username)))
+
+    monkeypatch.setattr(adapter, "prepare_user", lambda user, grant: show(None, user))
+    if made_by == "site":
+        monkeypatch.setattr(adapter, "create_user", lambda email, _trainer: User(username=email, email=email))
+    pre_save.connect(show, User)
+    try:
+        adapter.grant_access(make_grant())
+    finally:
+        pre_save.disconnect(show, User)
+    assert shown == [f"'{EMAIL}'"] * 4
+
+
 def test_nobody_is_nobodys_customer(adapter: DjangoUsersAdapter, rf: RequestFactory) -> None:
     request = rf.get("/")
     request.user = AnonymousUser()
