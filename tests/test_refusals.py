@@ -183,6 +183,7 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
         api("install-connect", externalProjectId="acme-2"),
     ),
     "connect.complete_return": (callback,),
+    "connect.customers_callback": (callback,),
     "connect.capture_token": (
         page("token", "pending", token="ot_ptk_1"),
         api("install-token", token="ot_ptk_1"),

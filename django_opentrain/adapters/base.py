@@ -128,6 +128,14 @@ class OpenTrainAdapter:
         """The customer's name, for users who act for several."""
         return tenant
 
+    def customer_url(self, tenant: str) -> str:
+        """The URL of the customer's own site, where customers have hosts of their own, such as subdomains.
+
+        OpenTrain sends them back to ``PUBLIC_URL``, where their session may not be; from there they are forwarded to
+        the same path of this URL. By default "": there is one host for all.
+        """
+        return ""
+
     def can_manage(self, request: HttpRequest, tenant: str) -> bool:
         """Whether this request's user may connect, link and see the contracts of ``tenant``."""
         raise NotImplementedError

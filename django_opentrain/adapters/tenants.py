@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from django_opentrain import constraints
 from django_opentrain.adapters.base import get_adapter
 from django_opentrain.errors import AdapterError
 from django_opentrain.fields import MAX_ID
@@ -20,6 +21,10 @@ _UNUSABLE: Final = _(
     "This site identifies your organization by a value that can't be stored. Ask this site's administrators:"
     " the adapter's get_tenant must return a text, and get_tenants a list of texts, of at most %(limit)d characters,"
     " without NUL characters and surrogates."
+)
+_NO_SITE: Final = _(
+    "This site's adapter doesn't know your organization's own address. Ask this site's administrators:"
+    ' customer_url must return a URL such as https://acme.example.com, or "".'
 )
 
 
@@ -46,6 +51,19 @@ def tenant_of_project(tenants: Iterable[str], external_project_id: str) -> str |
     adapter = get_adapter()
     owners = (each for each in tenants if adapter.get_project(each, external_project_id) is not None)
     return next(owners, None)
+
+
+def site_of(tenant: str) -> str:
+    """The URL of this customer's own host, without a slash at its end; "" where there is one for all.
+
+    Raises ``AdapterError`` for what is no such URL.
+    """
+    url = get_adapter().customer_url(tenant)
+    if not url:
+        return ""
+    if not constraints.PUBLIC_URL.holds(url):
+        raise AdapterError(_NO_SITE)
+    return url.rstrip("/")
 
 
 def _storable(tenant: object) -> str | None:

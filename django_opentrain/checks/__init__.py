@@ -15,6 +15,7 @@ from django_opentrain.checks.background import check_background_work
 from django_opentrain.checks.databases import check_databases, check_routers
 from django_opentrain.checks.deployment import check_deployment
 from django_opentrain.checks.requests import check_requests
+from django_opentrain.checks.schemas import check_schemas
 from django_opentrain.checks.values import check_values
 
 TAG: Final = "opentrain"
@@ -22,7 +23,14 @@ TAG: Final = "opentrain"
 
 def register() -> None:
     """Register the checks with Django. Called when it starts; calling it again changes nothing."""
-    for check in (check_values, check_adapter, check_requests, check_background_work, check_routers):
+    for check in (
+        check_values,
+        check_adapter,
+        check_requests,
+        check_background_work,
+        check_routers,
+        check_schemas,
+    ):
         register_check(check, TAG)
     register_check(check_databases, TAG, Tags.database)
     register_check(check_deployment, TAG, deploy=True)

@@ -81,13 +81,13 @@ def protected(view: View) -> View:
 def customer_page(
     *methods: str,
     whose: Whose | None = None,
-    on_anonymous: Callable[[HttpRequest], HttpResponse | None] | None = None,
+    first: Callable[[HttpRequest], HttpResponse | None] | None = None,
 ) -> Callable[[CustomerView[P]], View]:
     """A page for users who manage a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
 
     :param methods: the HTTP methods that it answers; HEAD comes with GET.
     :param whose: finds the tenant of what the page is about, for users who act for several.
-    :param on_anonymous: may answer a visitor who isn't logged in instead of the way to the login page.
+    :param first: may answer instead of the page, before it is known who the visitor is.
     """
 
     def decorate(view: CustomerView[P]) -> View:
@@ -95,10 +95,11 @@ def customer_page(
         @require_http_methods([*methods, "HEAD"] if "GET" in methods else [*methods])
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            if not request.user.is_authenticated:
-                answer = None if on_anonymous is None else on_anonymous(request)
-                return answer or ask_to_log_in(request)
             try:
+                if first is not None and (answer := first(request)):
+                    return answer
+                if not request.user.is_authenticated:
+                    return ask_to_log_in(request)
                 tenant = customer_of(request, whose, **kwargs)
                 if tenant is None:
                     return refuse(request, _("Your account doesn't belong to a customer of this site."))

@@ -542,6 +542,26 @@ def test_the_chosen_mailer_is_judged(settings: Any) -> None:
     assert ids() == ["W015"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("TENANT_APPS", ["django.contrib.contenttypes", "rest_framework"], []),
+        ("TENANT_APPS", ("django_opentrain",), ["E036"]),
+        ("TENANT_APPS", ["django_opentrain.apps.DjangoOpenTrainConfig"], ["E036"]),
+        ("TENANT_APPS", ["django.contrib.auth"], ["E036"]),
+        ("TENANT_APPS", ["django.contrib.auth", "django_opentrain"], ["E036", "E036"]),
+        ("TENANT_TYPES", {"public": {"APPS": ["django_opentrain"]}, "team": {"APPS": []}}, []),
+        ("TENANT_TYPES", {"public": {"APPS": []}, "team": {"APPS": ["django_opentrain"]}}, ["E036"]),
+    ],
+)
+def test_the_tables_are_in_the_schema_that_all_share(
+    setting: str, value: object, expected: list[str], settings: Any
+) -> None:
+    settings.SHARED_APPS = settings.INSTALLED_APPS
+    setattr(settings, setting, value)
+    assert ids() == expected
+
+
 def test_an_observer_with_its_middleware_is_fine(settings: Any) -> None:
     use(settings, "ADAPTER", f"{HERE}.ObservingAdapter")
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, ObservingAdapter.observer_middleware]
@@ -581,7 +601,7 @@ def ids_in_code() -> set[str]:
 
 
 def test_every_id_is_tried_here() -> None:
-    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019", "E030"}
+    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019", "E030", "E036"}
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
 

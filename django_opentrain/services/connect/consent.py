@@ -21,7 +21,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.adapters.tenants import tenant_of_project, tenants_of
+from django_opentrain.adapters.tenants import site_of, tenant_of_project, tenants_of
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import ConnectError, StateError
@@ -133,6 +133,17 @@ def tenant_of_return(user: AbstractBaseUser, state: str) -> str | None:
     """The customer for whom this user set out with this state; None for one that is unknown."""
     consents = ConsentRequest.objects.filter(state=_digest(state), user_id=user.pk)
     return consents.values_list("tenant", flat=True).first()
+
+
+def customers_callback(state: str) -> str:
+    """Where the return with this state belongs, if the customer has a host of their own; else "".
+
+    A state only says which way was set out on: whose it is, ``complete_return`` checks there, by the session. Raises
+    ``AdapterError``.
+    """
+    tenant = ConsentRequest.objects.filter(state=_digest(state)).values_list("tenant", flat=True).first()
+    site = "" if tenant is None else site_of(tenant)
+    return site + conf.view_url("callback").removeprefix(conf.public_url) if site else ""
 
 
 def start_without_return(user: AbstractBaseUser, tenant: str) -> Install:

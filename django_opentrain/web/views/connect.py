@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
@@ -26,6 +26,10 @@ from django_opentrain.web.notices import redirect_with_notice
 
 #: Marks a callback that our own page has reloaded.
 AGAIN = "again"
+#: Marks a callback that was forwarded to the customer's own host.
+FORWARDED = "forwarded"
+#: What OpenTrain sends back.
+RETURNED = ("state", "opentrain_install_id", "external_project_id")
 
 
 def _of_project(request: HttpRequest) -> str | None:
@@ -60,13 +64,32 @@ def _user(request: HttpRequest) -> AbstractBaseUser:
     return cast("AbstractBaseUser", request.user)
 
 
+def _reroute(request: HttpRequest) -> HttpResponse | None:
+    """The way to the customer's own host, or once more here with the session's cookie."""
+    return _forward(request) or _bounce(request)
+
+
+def _forward(request: HttpRequest) -> HttpResponse | None:
+    """To the host on which the customer set out, and has their session: OpenTrain knows one host only.
+
+    It is the adapter's answer for the tenant of a state of ours, so nothing in the request says where to. Only once:
+    behind some proxies a host doesn't know its own name.
+    """
+    url = "" if FORWARDED in request.GET else service.customers_callback(request.GET.get("state", ""))
+    if not url or urlsplit(url).netloc == request.get_host():
+        return None
+    query = {name: request.GET[name] for name in RETURNED if name in request.GET}
+    return HttpResponseRedirect(f"{url}?{urlencode({**query, FORWARDED: '1'})}")
+
+
 def _bounce(request: HttpRequest) -> HttpResponse | None:
     """Reload the callback from a page of our own.
 
     A session cookie with SameSite=Strict isn't sent when OpenTrain redirects the browser to us; it is when we do.
     Only once: without a session there is no cookie then either, and the visitor is sent to the login page.
     """
-    if settings.SESSION_COOKIE_NAME in request.COOKIES or AGAIN in request.GET:
+    has_session = request.user.is_authenticated or settings.SESSION_COOKIE_NAME in request.COOKIES
+    if has_session or AGAIN in request.GET:
         return None
     query = request.GET.copy()
     query[AGAIN] = "1"
@@ -78,7 +101,7 @@ def _of_state(request: HttpRequest) -> str | None:
 
 
 @open_to_anonymous
-@customer_page("GET", whose=_of_state, on_anonymous=_bounce)
+@customer_page("GET", whose=_of_state, first=_reroute)
 def callback(request: HttpRequest, tenant: str) -> HttpResponse:
     """The return from OpenTrain's consent screen. It never carries the token."""
     install_id = request.GET.get("opentrain_install_id", "")
