@@ -141,7 +141,7 @@ def test_recipes_are_from_sites_that_run() -> None:
     blocks = PYTHON_BLOCK.findall(read("docs/recipes.md"))
     for name, text in (block.split("\n", 1) for block in blocks):
         file = read(name.removeprefix("# "))
-        assert text in file or indent(text, " " * 4) in file, name
+        assert text in file or indent(text, " " * 4) in file, text
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -1,0 +1,1 @@
+"""What all customers share: who they are, and under which hosts."""

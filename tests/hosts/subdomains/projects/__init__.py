@@ -1,0 +1,1 @@
+"""What each customer has in a schema of their own."""
