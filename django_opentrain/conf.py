@@ -211,8 +211,9 @@ class OpenTrainSettings:
     removal_breaker = Setting(
         21,
         float,
-        "The share of an install's grants that one reconciliation may remove when there are more than five. Above it,"
-        " it stops and waits until an operator confirms that number; for more it asks again.",
+        "The share of an install's grants that may be removed at once when there are more than five: by a"
+        " reconciliation, or because the connection ended on OpenTrain, which removes all. Above it, they wait until"
+        " the customer or an operator confirms that number; for more it asks again. `1` never waits.",
         number(0, 1, "Use a share between 0 and 1."),
         default=0.5,
     )

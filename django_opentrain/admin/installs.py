@@ -118,7 +118,17 @@ class InstallAdmin(OpenTrainAdmin):
         ),
         (
             gettext_lazy("Health"),
-            {"fields": ("verified", "refused_at", "paused", "last_error_code", "created_at", "revoked_at")},
+            {
+                "fields": (
+                    "verified",
+                    "refused_at",
+                    "paused",
+                    "last_error_code",
+                    "elsewhere",
+                    "created_at",
+                    "revoked_at",
+                )
+            },
         ),
         (
             gettext_lazy("Sync"),
@@ -144,6 +154,9 @@ class InstallAdmin(OpenTrainAdmin):
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
     paused = column(gettext_lazy("paused by OpenTrain's rate limit"), lambda row: age(row.paused_until))
     granted_scopes = column(gettext_lazy("scopes"), lambda row: ", ".join(map(str, row.scopes)) or EMPTY)
+    elsewhere = column(
+        gettext_lazy("endpoints of other sites"), lambda row: ", ".join(row.foreign_endpoints) or EMPTY
+    )
     held_back = column(gettext_lazy("details of held removals"), lambda row: _summary(row, "held"))
     last_changes = column(gettext_lazy("last changes"), lambda row: _summary(row, "changes"))
     last_problems = column(gettext_lazy("last problems"), lambda row: _summary(row, "problems"))

@@ -177,6 +177,14 @@ class Install(TimestampedModel):
         help_text=_("Removals that the breaker holds back until they are confirmed"),
     )
     removals_confirmed = models.BooleanField(_("removals confirmed"), default=False, editable=False)
+    foreign_endpoints = models.JSONField(
+        _("endpoints of other sites"),
+        default=list,
+        blank=True,
+        help_text=_(
+            "The origins of other sites at which OpenTrain lists webhook endpoints of this connection"
+        ),
+    )
 
     objects = InstallQuerySet.as_manager()
 

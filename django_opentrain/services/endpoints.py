@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import DateTimeField, Value
@@ -169,6 +170,7 @@ def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
 def ensure(install: Install) -> WebhookEndpoint:
     """Compare with OpenTrain's list and fix what differs. Raises ``OpenTrainError``."""
     remote = _listed(install)
+    _note_foreign(install, remote)
     _remove_strays(install, remote)
     working = None
     for endpoint in WebhookEndpoint.objects.live().filter(install=install).order_by("pk"):
@@ -213,6 +215,31 @@ def check_all(*, stopping: Callable[[], bool] = bool) -> int:
 
 def _listed(install: Install) -> dict[str, WebhookEndpointInfo]:
     return {info.id: info for info in install.client.list_webhook_endpoints()}
+
+
+def _note_foreign(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
+    """Remember the other sites at which this install has endpoints: then they use its token, too.
+
+    A URL that was ours until ``PUBLIC_URL`` changed is none of theirs. Of theirs only the origin is kept: a path can
+    hold a secret.
+    """
+    known = dict(WebhookEndpoint.objects.filter(install=install).values_list("opentrain_id", "url"))
+    here = f"{conf.public_url}/"
+    foreign = {
+        "{0.scheme}://{0.netloc}".format(urlsplit(info.url))
+        for info in remote.values()
+        if not info.url.startswith(here) and info.url != known.get(info.id)
+    }
+    if foreign == set(install.foreign_endpoints):
+        return
+    if foreign:
+        logger.warning(
+            "OpenTrain lists webhook endpoints of this connection at other sites: %s.",
+            ", ".join(sorted(foreign)),
+            extra=install.log_fields,
+        )
+    install.foreign_endpoints = sorted(foreign)
+    Install.objects.filter(pk=install.pk).update(foreign_endpoints=install.foreign_endpoints)
 
 
 def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:

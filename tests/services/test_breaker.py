@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
+from django_opentrain.errors import ReconnectRequired
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.services import connect, endpoints, reconcile
+from django_opentrain.services.access import grants
+from django_opentrain.services.conditions import CONDITIONS
+from django_opentrain.services.doctor import examine
 from django_opentrain.services.reconcile import runs, snapshot
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -160,3 +167,91 @@ def test_a_confirmation_during_a_run_is_not_forgotten(
     assert len(site.inside) == 1
     assert not install().removals_confirmed
     assert AccessGrant.objects.wanted().count() == 1
+
+
+# A connection that ended on OpenTrain ----------------------------------------------------------
+
+
+def ended_on_opentrain(opentrain: OpenTrain, trainers: int) -> Install:
+    """After the grace period, when the access of its trainers should end."""
+    hire(opentrain, trainers)
+    opentrain.run()
+    row = install()
+    opentrain.disconnect(row)
+    opentrain.run()
+    opentrain.travel(minutes=20)
+    opentrain.run()
+    row.refresh_from_db()
+    assert row.status == Install.Status.REVOKED
+    return row
+
+
+def test_an_ended_connection_with_a_few_trainers_leaves_no_access_behind(
+    linked: OpenTrain, site: Host
+) -> None:
+    row = ended_on_opentrain(linked, 5)
+    assert (site.inside, row.removals_held) == (set(), 0)
+
+
+def test_an_ended_connection_with_many_trainers_asks_first(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A staging site that connects the same app may have ended it."""
+    with caplog.at_level(logging.ERROR, "django_opentrain"):
+        row = ended_on_opentrain(linked, 6)
+        linked.travel(hours=5)
+        linked.run()
+    assert (len(site.inside), row.removals_held) == (6, 6)
+    assert caplog.text.count("until it is confirmed") == 1
+    assert list(CONDITIONS["removals-held"].rows()) == [row]
+    assert [each.id for each in examine(offline=True) if each.id == "removals-held"] == ["removals-held"]
+
+
+def test_its_removals_are_made_once_they_are_confirmed(linked: OpenTrain, site: Host) -> None:
+    row = ended_on_opentrain(linked, 6)
+    reconcile.confirm_removals(row)
+    linked.run()
+    row.refresh_from_db()
+    assert (site.inside, row.removals_held, row.removals_confirmed) == (set(), 0, False)
+    with pytest.raises(ReconnectRequired):
+        reconcile.confirm_removals(row)
+
+
+def test_its_removals_are_confirmed_by_the_command(linked: OpenTrain, site: Host) -> None:
+    row = ended_on_opentrain(linked, 6)
+    with pytest.raises(CommandError, match="No connected install"):
+        call_command("opentrain_sync", install=str(row.pk), stdout=StringIO())
+    call_command("opentrain_sync", install=str(row.pk), confirm_removals=True, stdout=StringIO())
+    assert site.inside == set()
+
+
+def test_a_reconnect_keeps_what_was_held(linked: OpenTrain, site: Host) -> None:
+    ended_on_opentrain(linked, 6)
+    linked.connect("acme")
+    linked.run()
+    linked.travel(hours=2)
+    linked.run()
+    assert len(site.inside) == 6
+    assert not CONDITIONS["removals-held"].rows().exists()
+
+
+def test_a_customer_who_disconnects_here_has_confirmed_it(linked: OpenTrain, site: Host) -> None:
+    hire(linked, 8)
+    linked.run()
+    connect.disconnect(install())
+    linked.run()
+    assert site.inside == set()
+
+
+def test_where_all_may_go_at_once_nothing_asks(linked: OpenTrain, site: Host, settings: Any) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": 1.0}
+    assert ended_on_opentrain(linked, 8).removals_held == 0
+    assert site.inside == set()
+
+
+def test_what_was_held_and_is_taken_by_hand_waits_for_no_one(linked: OpenTrain, site: Host) -> None:
+    ended_on_opentrain(linked, 6)
+    grants.revoke(AccessGrant.objects.all(), "operator")
+    linked.run()
+    assert site.inside == set()
+    assert not CONDITIONS["removals-held"].rows().exists()

@@ -318,6 +318,11 @@ def removals_that_are_held(_opentrain: OpenTrain, _install: Install, _settings: 
     Install.objects.update(removals_held=7)
 
 
+@scene("endpoints-elsewhere", WARNING)
+def connection_that_another_site_uses(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    Install.objects.update(foreign_endpoints=["https://staging.example.org"])
+
+
 @scene("reconcile-incomplete", WARNING)
 def lists_that_were_cut(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     Install.objects.update(reconcile_summary={"problems": ["Only the newest 200 can be seen."]})

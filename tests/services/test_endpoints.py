@@ -23,6 +23,8 @@ from django_opentrain.platform.errors import BadRequest, NotFound, OpenTrainConn
 from django_opentrain.platform.signing import sign
 from django_opentrain.sandbox.models import Endpoint
 from django_opentrain.services import connect, endpoints, inbox
+from django_opentrain.services.conditions import CONDITIONS
+from django_opentrain.services.doctor import examine
 from django_opentrain.services.inbox import receiving
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
@@ -582,3 +584,53 @@ def receive(endpoint: WebhookEndpoint, secret: str | None = None) -> None:
     body = uuid.uuid4().hex.encode()
     signature = sign(secret or str(endpoint.secret), body, int(timezone.now().timestamp()))
     inbox.receive(endpoint.key, {"X-OpenTrain-Signature": signature}, body)
+
+
+# Another site with the same connection ----------------------------------------------------------
+
+
+def elsewhere() -> list[Install]:
+    return list(CONDITIONS["endpoints-elsewhere"].rows())
+
+
+def test_an_endpoint_of_another_site_is_a_finding(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    check(opentrain)
+    assert elsewhere() == []
+    foreign = install.client.create_webhook_endpoint(
+        url="https://staging.example.org/opentrain/webhooks/secret/", event_types=list(conf.event_types)
+    )
+    check(opentrain)
+    assert elsewhere() == [install]
+    install.refresh_from_db()
+    assert install.foreign_endpoints == ["https://staging.example.org"]
+    [finding] = [each for each in examine(offline=True) if each.id == "endpoints-elsewhere"]
+    assert "staging.example.org" in finding.details[0]
+    assert "secret" not in finding.details[0]
+    assert len(remote_urls(install)) == 2, "it is not ours to remove"
+    install.client.delete_webhook_endpoint(foreign.endpoint.id)
+    check(opentrain)
+    assert elsewhere() == []
+
+
+def test_so_is_an_endpoint_of_ours_that_another_site_has_moved(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
+) -> None:
+    """A copy of the database, with its token, runs there."""
+    install.client.update_webhook_endpoint(
+        str(endpoint.opentrain_id), url="https://staging.example.org/hooks/"
+    )
+    check(opentrain)
+    assert elsewhere() == [install]
+    assert remote_urls(install) == [endpoint.expected_url]
+    check(opentrain)
+    assert elsewhere() == []
+
+
+def test_a_site_that_has_moved_is_no_other_site(
+    opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PUBLIC_URL": "https://new.example.com"}
+    check(opentrain)
+    assert elsewhere() == []

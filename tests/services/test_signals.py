@@ -232,6 +232,14 @@ class TestHeldRemovals:
         hourly(linked)
         assert len(sent(heard, "removals_held")) == 2
 
+    def test_so_are_those_of_an_ended_connection(self, linked: OpenTrain, heard: Heard) -> None:
+        for number in range(6):
+            linked.hire(f"Trainer {number}")
+        linked.run()
+        linked.disconnect()
+        hourly(linked, hours=3)
+        assert [each["install"].removals_held for each in sent(heard, "removals_held")] == [6]
+
     def test_so_are_those_of_refused_customers(self, linked: OpenTrain, heard: Heard) -> None:
         linked.hire()
         linked.connect("globex")

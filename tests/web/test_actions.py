@@ -240,6 +240,24 @@ def test_held_removals_are_confirmed(boss: Client) -> None:
     assert scene.install.removals_confirmed
 
 
+def test_those_of_an_ended_connection_too(boss: Client) -> None:
+    row = factories.make_install(
+        "acme",
+        status=Install.Status.REVOKED,
+        revoked_at=timezone.now() - timedelta(hours=1),
+        removals_held=7,
+        token=None,
+    )
+    home = text_of(boss.get(reverse("opentrain:home")))
+    assert "Trainers keep their access until its removal is confirmed." in home
+    assert "7 removals of access wait for your confirmation." in home
+    text = text_of(boss.get(reverse("opentrain:confirm-removals", args=[row.pk])))
+    assert "The connection was ended on OpenTrain: 7 access grants should end" in text
+    expect(boss, "confirm-removals", row, answer=(302, "Confirmed."))
+    row.refresh_from_db()
+    assert row.removals_confirmed
+
+
 # Notifications and access -------------------------------------------------------------------------
 
 

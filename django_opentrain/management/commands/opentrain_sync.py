@@ -16,6 +16,8 @@ from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.models.installs import InstallQuerySet
 from django_opentrain.services import access, connect, reconcile
 from django_opentrain.services.access import grants
+from django_opentrain.services.conditions import CONDITIONS
+from django_opentrain.services.connect import reconnect
 from django_opentrain.services.reconcile import Outcome
 from django_opentrain.services.reconcile.diff import Change
 
@@ -44,7 +46,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises ``CommandError`` unless everything was done."""
         self._quiet = options["json"]
-        rows = list(self._chosen(options["install"]))
+        rows = list(self._chosen(options["install"], ended=options["confirm_removals"]))
         if not rows:
             self._say("No customer is connected.")
         elif options["confirm_removals"] and not any(row.removals_held for row in rows):
@@ -70,8 +72,11 @@ class Command(BaseCommand):
         if undone := list(_undone(rows, outcomes, dry_run=options["dry_run"])):
             raise CommandError(f"Not done. {' '.join(undone)}")
 
-    def _chosen(self, wanted: str | None) -> InstallQuerySet:
+    def _chosen(self, wanted: str | None, *, ended: bool) -> InstallQuerySet:
+        """Those to sync; with ``ended`` also those whose end waits for a confirmation."""
         rows = Install.objects.live().order_by("pk")
+        if ended:
+            rows |= Install.objects.filter(pk__in=CONDITIONS["removals-held"].rows().values("pk"))
         if wanted is None:
             return rows
         wanted_rows = Q(opentrain_id=wanted)
@@ -90,6 +95,9 @@ class Command(BaseCommand):
         if confirm_removals and row.removals_held:
             reconcile.confirm_removals(row)
             row.refresh_from_db()
+        if not row.is_live:
+            reconnect.end_abandoned()
+            return Outcome()
         return reconcile.reconcile_or_finish(row)
 
     def _show(self, outcome: Outcome, unsettled: list[str]) -> None:

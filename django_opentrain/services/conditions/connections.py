@@ -37,6 +37,17 @@ CONNECTIONS: Final = (
         ),
     ),
     Condition(
+        name="endpoints-elsewhere",
+        severity=Severity.WARNING,
+        model=Install,
+        find=lambda _now: Install.objects.live().filter(foreign_endpoints__0__isnull=False),
+        title=_("Connections that another site uses, too"),
+        advice=_(
+            "Find that site, perhaps one for tests with a copy of this database, and stop its workers: it reports"
+            " hours and ends access in this site's place. If it is yours, give it an app of its own."
+        ),
+    ),
+    Condition(
         name="endpoint-missing",
         severity=Severity.ERROR,
         model=WebhookEndpoint,

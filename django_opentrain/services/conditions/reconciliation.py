@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from django_opentrain.models import Install, ProjectLink
+from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.services.conditions.condition import UNFINISHED_LATE, Condition, Severity
 
 #: The schedule reconciles each hour.
@@ -21,6 +21,13 @@ def _late_installs(now: datetime) -> QuerySet[Install]:
     return Install.objects.usable().filter(late)
 
 
+def _held_removals(_now: datetime) -> QuerySet[Install]:
+    """Of live installs; and of those that ended on OpenTrain while access through them goes on."""
+    given = AccessGrant.objects.unrevoked().filter(contract__install=OuterRef("pk"))
+    ended = Q(Exists(given), status=Install.Status.REVOKED, superseded_by=None)
+    return Install.objects.filter(Q(status__in=Install.LIVE) | ended, removals_held__gt=0)
+
+
 def _unfinished_links(now: datetime) -> QuerySet[ProjectLink]:
     late = Q(updated_at__lte=now - UNFINISHED_LATE) | ~Q(last_error="")
     return ProjectLink.objects.unfinished().filter(late, install__status__in=Install.LIVE)
@@ -31,7 +38,7 @@ RECONCILIATION: Final = (
         name="removals-held",
         severity=Severity.ERROR,
         model=Install,
-        find=lambda _now: Install.objects.live().filter(removals_held__gt=0),
+        find=_held_removals,
         title=_("Connections with removals that wait for confirmation"),
         advice=_(
             "Review them: manage.py opentrain_sync --dry-run. If they are right, confirm them on the customer's"

@@ -6,6 +6,7 @@ participants, grants and usage move over, and each link is created again.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db.models import Q
@@ -14,10 +15,12 @@ from django.utils import timezone
 from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant, ProjectLink
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import contracts, grants
+from django_opentrain.services.access import breaker, contracts, grants
 from django_opentrain.services.linking import generations
 from django_opentrain.services.workers.locks import lock
 from django_opentrain.transactions import atomic
+
+logger = logging.getLogger(__name__)
 
 
 def from_predecessors(
@@ -100,8 +103,13 @@ def _retire(old: Install, new: Install, ended_at: datetime) -> None:
 
 
 def end_abandoned() -> int:
-    """Revoke the access that abandoned installs gave; returns how many grants that were."""
-    installs = Install.objects.abandoned(timezone.now())
+    """Revoke the access that abandoned installs gave; returns how many grants that were.
+
+    Unusually many are held until a person confirms it: another site that was connected with the same app may have
+    ended the connection, while everyone goes on to work here.
+    """
+    held = Q(removals_held__gt=0, removals_confirmed=False)
+    installs = Install.objects.abandoned(timezone.now()).exclude(held)
     given = AccessGrant.objects.unrevoked().values("contract__install")
     return sum(map(_end_access, list(installs.filter(pk__in=given).values_list("pk", flat=True))))
 
@@ -109,7 +117,24 @@ def end_abandoned() -> int:
 @retried
 def _end_access(install_id: int) -> int:
     with atomic():
-        if lock(Install.objects.abandoned(timezone.now()).filter(pk=install_id)) is None:
+        install = lock(Install.objects.abandoned(timezone.now()).filter(pk=install_id))
+        if install is None:
             return 0  # its customer has just reconnected
-        given = AccessGrant.objects.filter(contract__install=install_id)
+        given = AccessGrant.objects.unrevoked().filter(contract__install=install)
+        removals = given.count()
+        if breaker.is_unusual(removals, removals) and not install.removals_confirmed:
+            _hold(install, removals)
+            return 0
+        breaker.record(install, 0)
         return grants.revoke(given, f"{grants.INSTALL_CAUSE} revoked")
+
+
+def _hold(install: Install, removals: int) -> None:
+    breaker.record(install, removals)
+    logger.error(
+        "Install %s was ended on OpenTrain, which would revoke all %d grants."
+        " Nothing is revoked until it is confirmed.",
+        install.opentrain_id,
+        removals,
+        extra=install.log_fields,
+    )

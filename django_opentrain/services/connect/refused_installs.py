@@ -3,7 +3,7 @@
 ``install.revoked`` can be lost for good: OpenTrain gives up a delivery after some hours, and a revoked token can't
 request another one. But a refusal may also mean something else, such as a deactivated app (OpenTrain's documentation,
 "Platform app"). So access stays for a day; then it ends with a cause that a successful call undoes. If no customer's
-calls are accepted, a person is asked first.
+calls are accepted, or if the access is of unusually many trainers, a person is asked first.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import logging
 
 from django.utils import timezone
 
-from django_opentrain import signals
 from django_opentrain.conflicts import retried
 from django_opentrain.models import AccessGrant, Install, installs
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
-from django_opentrain.services.access import grants
+from django_opentrain.services.access import breaker, grants
 from django_opentrain.services.workers.locks import install_lock
 
 logger = logging.getLogger(__name__)
@@ -36,24 +35,27 @@ def end_access(install: Install) -> int:
         if not install.is_live or ends_at is None or ends_at > timezone.now():
             return 0
         given = AccessGrant.objects.unrevoked().filter(contract__install=install)
-        held = 0 if install.removals_confirmed or not _all_are_refused(install) else given.count()
-        is_news = held > install.removals_held
-        install.removals_held, install.removals_confirmed = held, False
-        Install.objects.filter(pk=install.pk).update(removals_held=held, removals_confirmed=False)
-        if is_news:
-            signals.send_on_commit(signals.removals_held, Install, install=install)
-        if held:
+        reason = "" if install.removals_confirmed else _reason_to_ask(install, given.count())
+        breaker.record(install, given.count() if reason else 0)
+        if reason:
             logger.error(
-                "Install %s: OpenTrain has refused every customer for a day. %d grants stay until their removal is"
-                " confirmed.",
+                "Install %s: OpenTrain has refused %s for a day. %d grants stay until their removal is confirmed.",
                 install.opentrain_id,
-                held,
+                reason,
+                install.removals_held,
                 extra=install.log_fields,
             )
             return 0
         return grants.revoke(
             given, f"{grants.INSTALL_CAUSE} refused since {install.refused_at:%Y-%m-%d %H:%M}"
         )
+
+
+def _reason_to_ask(install: Install, removals: int) -> str:
+    """Who is refused, if that is a reason to ask before anything is revoked; or ""."""
+    if _all_are_refused(install):
+        return "every customer"
+    return "a customer with many trainers" if breaker.is_unusual(removals, removals) else ""
 
 
 def _all_are_refused(install: Install) -> bool:

@@ -59,9 +59,15 @@ def _install(row: Install) -> str:
 
 
 def _held(row: Install) -> str:
-    return (
-        f"{customer(row)}: {row.removals_held} grants. {'; '.join(row.last_reconciliation.get('held', ()))}"
-    )
+    if row.is_live:
+        why = "; ".join(row.last_reconciliation.get("held", ()))
+    else:
+        why = f"The connection ended on OpenTrain at {row.revoked_at:%Y-%m-%d %H:%M}."
+    return f"{customer(row)}: {row.removals_held} grants. {why}"
+
+
+def _elsewhere(row: Install) -> str:
+    return f"{customer(row)}: webhook endpoints at {', '.join(row.foreign_endpoints)}"
 
 
 def _incomplete(row: Install) -> str:
@@ -116,6 +122,7 @@ def _link(row: ProjectLink) -> str:
 #: By condition, or else by model: the relations that a line reads, and the line.
 LINES: Final[Mapping[str | type[Model], tuple[tuple[str, ...], Callable[[Any], str]]]] = {
     "removals-held": ((), _held),
+    "endpoints-elsewhere": ((), _elsewhere),
     "reconcile-incomplete": ((), _incomplete),
     Install: ((), _install),
     WebhookEndpoint: (("install",), _endpoint),

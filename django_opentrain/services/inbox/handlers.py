@@ -76,6 +76,7 @@ def _install_revoked(origin: Install, event: Event) -> str:
         revoked_at=timezone.now(),
         token=None,
         removals_held=0,
+        removals_confirmed=False,
         **Reason(_("The customer disconnected on OpenTrain."), "REVOKED").columns("last_error"),
     )
     signals.send_on_commit(signals.install_revoked, Install, install=origin)

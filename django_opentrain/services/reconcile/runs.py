@@ -37,7 +37,7 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import contracts, convergence, grants
+from django_opentrain.services.access import breaker, contracts, convergence, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.reconcile.diff import (
     Change,
@@ -58,8 +58,6 @@ REFRESH_AGE: Final = timedelta(days=1)
 WARNED_BUDGET_AGE: Final = timedelta(hours=1)
 #: Contracts that are refreshed in one run.
 CONTRACTS_AT_ONCE: Final = 50
-#: A breaker needs a handful of grants before a share of them means anything.
-REMOVAL_BREAKER_MINIMUM: Final = 5
 
 
 @dataclass(kw_only=True)
@@ -115,9 +113,9 @@ def install(install: Install, *, dry_run: bool = False) -> Outcome:
 def confirm_removals(row: Install) -> None:
     """A person has confirmed the removals that the breaker holds.
 
-    Raises ``ReconnectRequired`` if the connection has ended.
+    Raises ``ReconnectRequired`` if the connection has ended and holds none.
     """
-    if not row.is_live:
+    if not row.is_live and not row.removals_held:
         raise ReconnectRequired
     Install.objects.filter(pk=row.pk).update(removals_confirmed=True)
     retries.request_reconcile(row)
@@ -195,7 +193,7 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
     outcome.held.extend(change for change in changes if change.doubtful)
     changes = [change for change in changes if not change.doubtful]
     removals = sum(change.removes for change in (*outcome.changes, *changes))
-    if removals <= REMOVAL_BREAKER_MINIMUM or removals <= outcome.unrevoked * conf.removal_breaker:
+    if not breaker.is_unusual(removals, outcome.unrevoked):
         return changes
     logger.error(
         "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed.",

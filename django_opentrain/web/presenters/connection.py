@@ -40,6 +40,9 @@ _ENDED_ON_OPENTRAIN: Final = gettext_lazy(
 )
 
 
+_UNTIL_CONFIRMED: Final = gettext_lazy("Trainers keep their access until its removal is confirmed.")
+
+
 def describe(install: Install | None) -> Status:
     """The status of a tenant's connection; ``install`` is None if they have none."""
     if install is None:
@@ -147,6 +150,8 @@ def _until(install: Install) -> str:
         return ""
     if ends_at > timezone.now():
         return _("Trainers keep their access until %(time)s.") % {"time": moment(ends_at)}
+    if install.removals_held:
+        return str(_UNTIL_CONFIRMED)
     return _("Because this has lasted so long, the trainers' access ends now.")
 
 
@@ -163,6 +168,14 @@ def _revoked(install: Install) -> Status:
                 ]
             ),
             advice=_("Connect again before then and they keep it."),
+            reconnect=True,
+        )
+    if install.removals_held:
+        return Status(
+            tone="bad",
+            title=_("The connection was ended on OpenTrain"),
+            text=f"{_ENDED_ON_OPENTRAIN} {_UNTIL_CONFIRMED}",
+            advice=_("Connect again and they keep it for good, or confirm its removal."),
             reconnect=True,
         )
     return Status(
