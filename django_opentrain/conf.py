@@ -19,10 +19,16 @@ from django.urls import get_script_prefix, reverse
 from django.utils.translation import override
 
 from django_opentrain import constraints
-from django_opentrain.constraints import Constraint, number, some_of, whole_number
+from django_opentrain.constraints import Constraint, any_of, number, some_of, whole_number
 from django_opentrain.platform import catalog
 
 SETTING: Final = "OPENTRAIN"
+
+#: The parts of the pages that a site can close.
+CUSTOMER_PAGES: Final = "customer"
+TRAINER_PAGES: Final = "trainer"
+TIMER: Final = "timer"
+PAGES: Final = (CUSTOMER_PAGES, TRAINER_PAGES, TIMER)
 
 T = TypeVar("T")
 
@@ -252,6 +258,15 @@ class OpenTrainSettings:
         " pages send none, and your middleware does.",
         constraints.POLICY,
         default={},
+    )
+    pages = Setting(
+        37,
+        _texts,
+        "The parts of [the pages](pages.md#close-what-you-dont-need) that are open: `customer` (overview,"
+        " contracts, files), `trainer` (the trainer's page) and `timer`. `[]` where the site has a front end of its"
+        " own.",
+        any_of(PAGES),
+        default=PAGES,
     )
 
     def __getitem__(self, key: str) -> Any:

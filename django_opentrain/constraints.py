@@ -42,11 +42,16 @@ def whole_number(low: int, high: int, of: str = "") -> Constraint:
 
 
 def some_of(known: Sequence[str]) -> Constraint:
-    """A collection of known names. A text is one as well: of letters, none of which is known."""
+    """At least one of these names."""
+    each_known = any_of(known)
+    return Constraint(lambda value: bool(value) and each_known.holds(value), each_known.expected)
+
+
+def any_of(known: Sequence[str]) -> Constraint:
+    """A collection of known names, or an empty one. A text is none, although it has letters."""
     return Constraint(
         lambda value: (
             isinstance(value, (list, tuple, set, frozenset))
-            and bool(value)
             and all(isinstance(each, str) and each in known for each in value)
         ),
         f"Use a list of some of these: {', '.join(known)}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 
 def project(request: HttpRequest, name: str) -> HttpResponse:
@@ -13,7 +13,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(f"{name}: {request.user.get_username()}")
 
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("opentrain/", include("django_opentrain.urls")),
     path("accounts/login/", LoginView.as_view(template_name="admin/login.html"), name="login"),
     path("projects/<name>/", project),

@@ -113,19 +113,22 @@ class OpenTrainAdapter:
     """
 
     def get_tenant(self, request: HttpRequest) -> str | None:
-        """The customer for whom this request's user acts: any stable string; None when there is none."""
+        """The customer for whom this request's user acts: any stable string; None when there is none.
+
+        Called on every page and API call.
+        """
         raise NotImplementedError
 
     def get_tenants(self, request: HttpRequest) -> Iterable[str]:
         """All customers for whom this request's user may act, where there can be others than ``get_tenant``'s.
 
-        What a page is about then says for which it acts: a project, a contract, a connection. ``can_manage`` is asked
-        of that one.
+        Optional. Called on every page and API call. What a page is about then says for which it acts: a project, a
+        contract, a connection. ``can_manage`` is asked of that one.
         """
         return ()
 
     def display_customer(self, tenant: str) -> str:
-        """The customer's name, for users who act for several."""
+        """The customer's name. Optional. Called where a user chooses among several customers."""
         return tenant
 
     def customer_url(self, tenant: str) -> str:
@@ -137,24 +140,43 @@ class OpenTrainAdapter:
         return ""
 
     def can_manage(self, request: HttpRequest, tenant: str) -> bool:
-        """Whether this request's user may connect, link and see the contracts of ``tenant``."""
+        """Whether this request's user may connect, link and see the contracts of ``tenant``.
+
+        Called on every page and API call.
+        """
         raise NotImplementedError
 
+    def can_view(self, request: HttpRequest, tenant: str) -> bool:
+        """Whether this request's user may see what there is of ``tenant``, without changing anything. Optional.
+
+        Called for users who don't manage it, by pages and API calls that only show; who manages it may see it in any
+        case. By default no one else may.
+        """
+        return self.can_manage(request, tenant)
+
+    def check_request(self, request: HttpRequest) -> None:
+        """Refuse a request that this site's own policy doesn't admit, such as one without a second factor. Optional.
+
+        Called for each page and each API call of a user who is logged in, customer or trainer, before anything else.
+        To refuse it, raise Django's ``PermissionDenied`` with a sentence for the user.
+        """
+
     def list_projects(self, tenant: str) -> Iterable[Project]:
-        """The projects that ``tenant`` may link."""
+        """The projects that ``tenant`` may link. Called where a customer picks one."""
         raise NotImplementedError
 
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         """That project, if it is one of ``tenant``'s.
 
-        Called before each grant: a link made on OpenTrain must not open another customer's project.
+        Called before each link and each grant: a link made on OpenTrain must not open another customer's project.
         """
         raise NotImplementedError
 
     def grant_access(self, grant: AccessGrant) -> str:
         """Give ``grant.participant`` (its ``work_email`` is known) access to ``grant.external_project_id``.
 
-        Returns the host's id of the account, which is stored as ``grant.host_user_ref``.
+        Called by a worker until it returns, and again at any time, as to restore what was changed by hand. Returns
+        the host's id of the account, which is stored as ``grant.host_user_ref``.
         """
         raise NotImplementedError
 
@@ -163,8 +185,8 @@ class OpenTrainAdapter:
 
         That is the project for which ``grant_access`` was called, whatever has become of the link.
 
-        Called only when no other grant wants this access. ``grant.host_user_ref`` is empty when access was
-        never granted, or when that was never recorded.
+        Called by a worker until it returns, and only when no other grant wants this access. ``grant.host_user_ref``
+        is empty when access was never granted, or when that was never recorded.
 
         Where the customer has work stopped while a budget is used up, it is called for that, too. Then
         ``grant.desired`` is PAUSED, and ``grant_access`` follows once the contract is funded.
@@ -182,30 +204,31 @@ class OpenTrainAdapter:
     def account_key(self, request: HttpRequest) -> str | None:
         """Your key of the account of this request's user, as ``grant_access`` returns it; None if they have none.
 
-        By it trainers are recognised who have access, for the page that shows them their own work. By default the
-        user's primary key.
+        Called on the trainer's page: by it trainers are recognised who have access. Optional; by default the user's
+        primary key.
         """
         return str(request.user.pk)
 
     def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
         """The one account that has the Work Email of ``grant.participant`` and may become theirs. Optional.
 
-        Raises ``AdapterError`` where there is none.
+        Called where a customer or an operator is to consent. Raises ``AdapterError`` where there is none.
         """
         raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
 
     def may_bind(self, tenant: str, user: AbstractUser) -> bool:
         """Whether this customer may consent that ``user``, of ``account_to_bind``, is a trainer of theirs. Optional.
 
-        Where it is False, only an operator may. Say True only of accounts that are this customer's own alone.
+        Called before a customer is asked. Where it is False, only an operator may. Say True only of accounts that are
+        this customer's own alone.
         """
         return False
 
     def bind_account(self, grant: AccessGrant, user: AbstractUser, *, by: str, tenant: str = "") -> None:
-        """``user``, of ``account_to_bind``, is the account of ``grant.participant`` from now on.
+        """``user``, of ``account_to_bind``, is the account of ``grant.participant`` from now on. Optional.
 
-        Who consented is ``by``: a customer, then it is so for this ``tenant`` alone, or an operator. Raises
-        ``AdapterError``.
+        Called when a customer or an operator has consented. Who did is ``by``: a customer, then it is so for this
+        ``tenant`` alone, or an operator. Raises ``AdapterError``.
         """
         raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
 
@@ -242,36 +265,41 @@ class OpenTrainAdapter:
     def project_of_path(self, path: str) -> str | None:
         """The project in which a trainer works on the page at this path; None for other pages. Optional.
 
-        For ``django_opentrain.middleware.timer``, on sites whose pages change without being loaded.
+        Called by the timer where a page names no project: for ``django_opentrain.middleware.timer``, on sites whose
+        pages change without being loaded.
         """
         return None
 
     def collect_usage(self, contract: Contract, since: date, until: date) -> Iterable[DayUsage]:
-        """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``.
+        """The totals of each day from ``since`` to ``until``, both included, in ``USAGE_TIME_ZONE``. Optional.
 
-        For hosts that keep an honest ledger of their own: what anyone can change later is not what a trainer did.
-        Sites that call ``services.usage`` themselves return nothing.
+        Called every quarter of an hour for the last days, and once a day for all days of a contract. For hosts that
+        keep an honest ledger of their own: what anyone can change later is not what a trainer did. Sites that call
+        ``services.usage`` themselves return nothing.
         """
         return ()
 
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         """``contract.budget_state`` has changed from ``previous_state``: warn, or hand out no more tasks. Optional.
 
-        Access is paused without it, where the customer wants that: see ``revoke_access``.
+        Called by a worker until it returns. Access is paused without it, where the customer wants that: see
+        ``revoke_access``.
         """
 
     def left_behind(self, grant: AccessGrant) -> Iterable[str]:
         """What was made on the site while this trainer had access and may be theirs: a line for each. Optional.
 
-        From ``grant.granted_at`` to ``grant.revoked_at``, which is None when it is asked first: such as webhooks and
-        accounts. The lines are logged, and shown by the doctor: without secrets and e-mail addresses.
+        Called when access has ended, and by the doctor for 30 days. From ``grant.granted_at`` to
+        ``grant.revoked_at``, which is None when it is asked first: such as webhooks and accounts. The lines are
+        logged, and shown by the doctor: without secrets and e-mail addresses.
         """
         return ()
 
     def check_revocation(self) -> str | None:
         """Prove with a canary account that revocation works: grant access, revoke it, try to get in.
 
-        Returns None if it is locked out, else what it still reached. Optional, for adapters that can test it.
+        Called by the doctor. Returns None if it is locked out, else what it still reached. Optional, for adapters
+        that can test it.
         """
         raise NotImplementedError
 

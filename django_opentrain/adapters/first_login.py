@@ -15,7 +15,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import mail
-from django_opentrain.conf import conf
+from django_opentrain.conf import TRAINER_PAGES, conf
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, TrainerAccount
@@ -71,7 +71,7 @@ def send(user: AbstractUser, url: SecretStr) -> bool:
     context = {
         "user": user,
         "url": url,
-        "work_url": conf.view_url("work"),
+        "work_url": conf.view_url("work") if TRAINER_PAGES in conf.pages else "",
         "site": urlsplit(conf.public_url).netloc,
         "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django.utils.translation import gettext_lazy as _
+from django.core.exceptions import PermissionDenied
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from django_opentrain import constraints
 from django_opentrain.adapters.base import get_adapter
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-_UNUSABLE: Final = _(
+_UNUSABLE: Final = gettext_lazy(
     "This site identifies your organization by a value that can't be stored. Ask this site's administrators:"
     " the adapter's get_tenant must return a text, and get_tenants a list of texts, of at most %(limit)d characters,"
     " without NUL characters and surrogates."
@@ -44,6 +46,21 @@ def tenants_of(request: HttpRequest) -> tuple[str, ...]:
         raise AdapterError(_UNUSABLE % {"limit": MAX_ID})
     tenants = tenant_of(request), *map(_storable, others)
     return tuple(dict.fromkeys(each for each in tenants if each is not None))
+
+
+def may_view(request: HttpRequest, tenant: str) -> bool:
+    """Whether this request's user may see what there is of this customer: who manages it may."""
+    adapter = get_adapter()
+    return adapter.can_manage(request, tenant) or adapter.can_view(request, tenant)
+
+
+def refusal_of(request: HttpRequest) -> str:
+    """Why this site's policy doesn't admit this request of a user who is logged in; "" if it does."""
+    try:
+        get_adapter().check_request(request)
+    except PermissionDenied as refusal:
+        return str(refusal) or _("This site doesn't admit your request.")
+    return ""
 
 
 def tenant_of_project(tenants: Iterable[str], external_project_id: str) -> str | None:

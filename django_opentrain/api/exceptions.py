@@ -23,6 +23,7 @@ from rest_framework.settings import api_settings
 
 from django_opentrain.api.authentication import CsrfFailed
 from django_opentrain.api.parsers import PayloadTooLarge
+from django_opentrain.api.permissions import RefusedByPolicy
 from django_opentrain.errors import EXPECTED, ServiceError
 from django_opentrain.explanations import Explanation, explain
 from django_opentrain.platform.errors import OpenTrainError
@@ -170,6 +171,7 @@ _FRAMEWORKS: Final[
     (exceptions.ValidationError, _invalid),
     ((exceptions.NotAuthenticated, exceptions.AuthenticationFailed), _not_logged_in),
     (CsrfFailed, _own_text("CSRF_FAILED")),
+    (RefusedByPolicy, _own_text("FORBIDDEN")),
     (
         (exceptions.PermissionDenied, DjangoPermissionDenied),
         _fixed("FORBIDDEN", lambda: _("You are not allowed to do this.")),

@@ -24,13 +24,13 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from django_opentrain.adapters.tenants import tenants_of
+from django_opentrain.adapters.tenants import refusal_of, tenants_of
 from django_opentrain.api import exceptions
 from django_opentrain.api.authentication import SessionAuthentication, django_request
 from django_opentrain.api.negotiation import AlwaysJSON
 from django_opentrain.api.pagination import BY_ID, LARGEST_ID, Page, page
 from django_opentrain.api.parsers import ApiParser
-from django_opentrain.api.permissions import CanManageTenant
+from django_opentrain.api.permissions import CanManageTenant, RefusedByPolicy
 from django_opentrain.api.renderers import ApiRenderer
 from django_opentrain.api.serializers.base import (
     CamelSerializer,
@@ -78,6 +78,18 @@ class TenantViewSet(ViewSetMixin, APIView):
             return final
         patch_cache_control(final, private=True, no_cache=True)
         return _conditional(request, final)
+
+    def check_permissions(self, request: Request) -> None:
+        """Raises ``RefusedByPolicy`` where the adapter's ``check_request`` refuses, and as REST framework does.
+
+        Whatever permission classes a host sets: pages and API have one policy.
+        """
+        # A host's UNAUTHENTICATED_USER can be None.
+        if getattr(request.user, "is_authenticated", False):
+            refusal = refusal_of(django_request(request))
+            if refusal:
+                raise RefusedByPolicy(refusal)
+        super().check_permissions(request)
 
     # What views need ----------------------------------------------------------------------------
 

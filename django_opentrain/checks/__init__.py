@@ -11,6 +11,7 @@ from django.core.checks import Tags
 from django.core.checks import register as register_check
 
 from django_opentrain.checks.adapter import check_adapter
+from django_opentrain.checks.api import check_api
 from django_opentrain.checks.background import check_background_work
 from django_opentrain.checks.databases import check_databases, check_routers
 from django_opentrain.checks.deployment import check_deployment
@@ -27,6 +28,7 @@ def register() -> None:
         check_values,
         check_adapter,
         check_requests,
+        check_api,
         check_background_work,
         check_routers,
         check_schemas,

@@ -11,7 +11,9 @@ from django.utils.safestring import SafeString
 
 from django_opentrain.adapters import AdapterError, get_adapter
 from django_opentrain.adapters.tenants import tenant_of_project, tenants_of
+from django_opentrain.conf import CUSTOMER_PAGES, TIMER, TRAINER_PAGES
 from django_opentrain.models import Contract, ProjectLink
+from django_opentrain.web.parts import is_open
 from django_opentrain.web.presenters import budgets
 from django_opentrain.web.presenters.connection import describe
 from django_opentrain.web.timer import script_tag
@@ -24,7 +26,7 @@ register = template.Library()
 def opentrain_project_status(context: Context, project_id: object) -> dict[str, Any]:
     """A project's OpenTrain status: its link, and the budget of each active contract.
 
-    Shows nothing to visitors who have no tenant or don't manage it. Needs the ``request`` context processor. Its
+    Shows nothing to visitors who have no tenant or may not view it. Needs the ``request`` context processor. Its
     markup has classes (``opentrain-status…``) and no style: the page is the host's.
     """
     request: HttpRequest = context["request"]
@@ -33,7 +35,8 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     except AdapterError:
         # The page is the host's: it must not fail because of us. Our own pages say what is wrong.
         return {"show": False}
-    if tenant is None or not get_adapter().can_manage(request, tenant):
+    manages = tenant is not None and get_adapter().can_manage(request, tenant)
+    if tenant is None or not (manages or get_adapter().can_view(request, tenant)):
         return {"show": False}
     found = ProjectLink.objects.live().filter(install__tenant=tenant, external_project_id=str(project_id))
     links = list(found.select_related("install").order_by("-pk"))
@@ -41,6 +44,8 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     contracts = Contract.objects.active().filter(links__in=links).distinct().select_related("trainer")
     return {
         "show": True,
+        "manages": manages,
+        "has_pages": is_open(CUSTOMER_PAGES),
         "project_id": project_id,
         "customer": tenant,
         "link": link,
@@ -71,7 +76,8 @@ def opentrain_my_work(context: Context) -> dict[str, Any]:
     """
     request: HttpRequest = context["request"]
     try:
-        return {"show": request.user.is_authenticated and trainer_of(request) is not None}
+        show = is_open(TRAINER_PAGES) and request.user.is_authenticated
+        return {"show": show and trainer_of(request) is not None}
     except AdapterError:
         return {"show": False}
 
@@ -82,4 +88,4 @@ def opentrain_timer(project_id: object) -> SafeString:
 
     For others it does nothing. Put it anywhere in the page.
     """
-    return script_tag(str(project_id))
+    return script_tag(str(project_id)) if is_open(TIMER) else SafeString("")

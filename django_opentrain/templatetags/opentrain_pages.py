@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django import template
 from django.db.models import Model
 from django.forms import BoundField
+from django.http import HttpRequest
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.formats import number_format
@@ -18,7 +19,9 @@ from django_opentrain import relative_time
 from django_opentrain.conf import conf
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
+from django_opentrain.web import customers
 from django_opentrain.web.customers import parameters, with_customer
+from django_opentrain.web.parts import home_url, is_open
 from django_opentrain.web.presenters import access, budgets, endpoints
 from django_opentrain.web.presenters.status import Status
 from django_opentrain.web.views import assets
@@ -42,7 +45,8 @@ def asset(name: str) -> str:
 @register.simple_tag(takes_context=True)
 def customer_url(context: Context, view_name: str, **query: object) -> str:
     """The URL of one of the customer's pages, for the customer for whom this page acts."""
-    return with_customer(context["request"], reverse(view_name), **query)
+    url = home_url() if view_name == "opentrain:home" else reverse(view_name)
+    return with_customer(context["request"], url, **query)
 
 
 @register.simple_tag(takes_context=True)
@@ -50,6 +54,18 @@ def customer_field(context: Context) -> SafeString:
     """The same for a form: a hidden field, where there is something to say."""
     pairs = parameters(context["request"]).items()
     return format_html_join("", '<input type="hidden" name="{}" value="{}">', pairs)
+
+
+@register.filter
+def are_open(part: str) -> bool:
+    """Whether these pages are open on this site."""
+    return is_open(part)
+
+
+@register.filter
+def manages(request: HttpRequest) -> bool:
+    """Whether this page's user may act, or only look."""
+    return customers.manages(request)
 
 
 @register.simple_tag

@@ -10,7 +10,7 @@ from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import Http404, HttpRequest
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.adapters.tenants import tenants_of
+from django_opentrain.adapters.tenants import may_view, tenants_of
 from django_opentrain.models import (
     AccessGrant,
     Contract,
@@ -33,6 +33,7 @@ TENANTS: Final[Mapping[type[Model], str]] = {
 }
 _ALL: Final = "opentrain_customers"
 _OTHER: Final = "opentrain_other_customer"
+_MANAGES: Final = "opentrain_manages"
 
 #: From a request and its view's arguments to the tenant of what the page is about; None if it doesn't exist.
 Whose = Callable[..., str | None]
@@ -86,9 +87,19 @@ def customers_of(request: HttpRequest) -> tuple[str, ...]:
 
 
 def _first(request: HttpRequest, tenants: tuple[str, ...]) -> str:
-    """The current customer, or the first whose manager the user is."""
-    can_manage = get_adapter().can_manage
-    return next((each for each in tenants if can_manage(request, each)), tenants[0])
+    """The current customer, or the first one of whom the user may see anything."""
+    return next((each for each in tenants if may_view(request, each)), tenants[0])
+
+
+def ask_whether_manager(request: HttpRequest, tenant: str) -> bool:
+    """Whether the user of this page manages its customer; the page's buttons depend on the answer."""
+    answer = request.__dict__[_MANAGES] = get_adapter().can_manage(request, tenant)
+    return answer
+
+
+def manages(request: HttpRequest) -> bool:
+    """Whether the user of this page was found to manage its customer: else they may only look."""
+    return bool(request.__dict__.get(_MANAGES))
 
 
 def parameters(request: HttpRequest) -> dict[str, str]:

@@ -23,11 +23,13 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.tenants import refusal_of
 from django_opentrain.conf import conf
 from django_opentrain.errors import EXPECTED
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
-from django_opentrain.web.customers import TENANTS, Whose, customer_of
+from django_opentrain.web.customers import TENANTS, Whose, ask_whether_manager, customer_of
 from django_opentrain.web.error_pages import error_page
+from django_opentrain.web.parts import home_url
 from django_opentrain.web.trainers import Trainer, trainer_of
 
 P = ParamSpec("P")
@@ -82,10 +84,12 @@ def customer_page(
     *methods: str,
     whose: Whose | None = None,
     first: Callable[[HttpRequest], HttpResponse | None] | None = None,
+    only_shows: bool = False,
 ) -> Callable[[CustomerView[P]], View]:
     """A page for users who manage a tenant. The view gets the tenant after the request, and may raise ``EXPECTED``.
 
     :param methods: the HTTP methods that it answers; HEAD comes with GET.
+    :param only_shows: those who may only look can see it, too.
     :param whose: finds the tenant of what the page is about, for users who act for several.
     :param first: may answer instead of the page, before it is known who the visitor is.
     """
@@ -100,10 +104,14 @@ def customer_page(
                     return answer
                 if not request.user.is_authenticated:
                     return ask_to_log_in(request)
+                if refusal := refusal_of(request):
+                    return refuse(request, refusal, by_policy=True)
                 tenant = customer_of(request, whose, **kwargs)
                 if tenant is None:
                     return refuse(request, _("Your account doesn't belong to a customer of this site."))
-                if not get_adapter().can_manage(request, tenant):
+                if not ask_whether_manager(request, tenant) and not (
+                    only_shows and get_adapter().can_view(request, tenant)
+                ):
                     return refuse(
                         request, _("Only managers of your organization's account can see this page.")
                     )
@@ -130,8 +138,10 @@ def trainer_page(*methods: str) -> Callable[[TrainerView[P]], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return ask_to_log_in(request, home="opentrain:work")
+                return ask_to_log_in(request, home=reverse("opentrain:work"))
             try:
+                if refusal := refusal_of(request):
+                    return refuse(request, refusal, by_policy=True)
                 trainer = trainer_of(request)
                 if trainer is None:
                     return render(request, "opentrain/no_work.html", status=404)
@@ -146,14 +156,14 @@ def trainer_page(*methods: str) -> Callable[[TrainerView[P]], View]:
     return decorate
 
 
-def ask_to_log_in(request: HttpRequest, home: str = "opentrain:home") -> HttpResponse:
+def ask_to_log_in(request: HttpRequest, home: str = "") -> HttpResponse:
     """The way to the login page, and back again.
 
     Not a redirect for a form that was sent: our policy would stop one that goes on to another site's single
     sign-on, without a word.
     """
     is_form = request.method not in ("GET", "HEAD")
-    url = login_url(reverse(home) if is_form else request.get_full_path())
+    url = login_url((home or home_url()) if is_form else request.get_full_path())
     if url and not is_form:
         return HttpResponseRedirect(url)
     return render(request, "opentrain/signed_out.html", {"login_url": url}, status=403)
@@ -168,9 +178,10 @@ def login_url(following: str = "") -> str | None:
     return redirect_to_login(following, url).url if following else url
 
 
-def refuse(request: HttpRequest, reason: str) -> HttpResponse:
-    """A page that says why this user may not see the one they asked for."""
-    return render(request, "opentrain/refused.html", {"reason": reason}, status=403)
+def refuse(request: HttpRequest, reason: str, *, by_policy: bool = False) -> HttpResponse:
+    """A page that says why this user may not see the one they asked for. ``by_policy``: no other person can help."""
+    context = {"reason": reason, "by_policy": by_policy}
+    return render(request, "opentrain/refused.html", context, status=403)
 
 
 def owned(rows: QuerySet[M], tenant: str, pk: int) -> M:

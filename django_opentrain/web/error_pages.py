@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from django_opentrain.errors import ServiceError
 from django_opentrain.explanations import explain
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.web.customers import with_customer
+from django_opentrain.web.parts import home_url
 
 
 def error_page(
@@ -18,7 +18,7 @@ def error_page(
 ) -> HttpResponse:
     """The page for an error, with the way back."""
     problem = explain(error)
-    context = {"problem": problem, "back": back or with_customer(request, reverse("opentrain:home"))}
+    context = {"problem": problem, "back": back or with_customer(request, home_url())}
     return render(request, "opentrain/problem.html", context, status=problem.http_status)
 
 

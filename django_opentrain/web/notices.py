@@ -10,9 +10,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from django_opentrain.web.parts import home_url
 
 DONE: Final[dict[str, Promise]] = {
     "connected": _("Connected to OpenTrain."),
@@ -63,4 +64,4 @@ def notice(request: HttpRequest) -> Promise | None:
 def redirect_with_notice(done: str, to: str | None = None, **parameters: str | int) -> HttpResponse:
     """Redirect to a page (by default the home page) that shows the notice ``done``."""
     query = urlencode({"done": done, **parameters})
-    return HttpResponseRedirect(f"{to or reverse('opentrain:home')}?{query}")
+    return HttpResponseRedirect(f"{to or home_url()}?{query}")

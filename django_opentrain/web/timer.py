@@ -8,7 +8,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from django_opentrain.conf import TIMER
 from django_opentrain.services.access import is_trainer
+from django_opentrain.web.parts import is_open
 from django_opentrain.web.views.assets import asset_url
 
 
@@ -22,6 +24,8 @@ def script_tag(project: str | None = None) -> SafeString:
 def add_timer(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """The page with the script, if it is one of the host's for a trainer."""
     # Not a stream.
+    if not is_open(TIMER):
+        return response
     if isinstance(response, HttpResponse) and _is_page(request, response) and _is_for_trainer(request):
         if asset_url("timer.js").encode() in response.content:
             return response  # by its tag, for one project

@@ -53,6 +53,21 @@ def test_a_host_with_sessions_of_its_own_is_described_as_well() -> None:
     }
 
 
+def test_an_api_at_a_path_of_the_hosts_has_each_operation_once() -> None:
+    pytest.importorskip("drf_spectacular")
+    settings = "tests.api.schema_elsewhere_settings"
+    result = python("-m", "django", "spectacular", "--validate", "--fail-on-warn", settings=settings)
+    assert (result.returncode, result.stderr) == (0, "")
+    described, committed = yaml.safe_load(result.stdout), yaml.safe_load(COMMITTED.read_text())
+    moved = {path.replace("/opentrain/api/", "/api/v1/opentrain/") for path in committed["paths"]}
+    assert set(described["paths"]) == moved
+    operations = [each["operationId"] for path in described["paths"].values() for each in path.values()]
+    # REST framework adds HEAD with the first request.
+    routed = [method for _, _, actions, _ in ROUTES for method in actions if method != "head"]
+    assert len(operations) == len(set(operations)) == len(routed)
+    assert set(described["components"]["securitySchemes"]) == {"tokenAuth"}
+
+
 def test_the_document_has_every_url() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     section = text.partition("## Resources")[2].partition("## ")[0]

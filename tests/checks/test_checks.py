@@ -294,6 +294,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ),
     ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
     ("E034", "IDLE_SECONDS", [5, 601, 60.5, "60", None]),
+    ("E037", "PAGES", ["customer", ["admin"], {"timer": 1}, [1], None]),
     (
         "E035",
         "CONTENT_SECURITY_POLICY",
@@ -601,7 +602,20 @@ def ids_in_code() -> set[str]:
 
 
 def test_every_id_is_tried_here() -> None:
-    elsewhere = {"W005", "W006", "W007", "W008", "W012", "W013", "W016", "W017", "W019", "E030", "E036"}
+    elsewhere = {
+        "W005",
+        "W006",
+        "W007",
+        "W008",
+        "W012",
+        "W013",
+        "W016",
+        "W017",
+        "W019",
+        "W020",
+        "E030",
+        "E036",
+    }
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
 

@@ -47,6 +47,8 @@ def test_hours_that_nothing_measures_are_found(hourly: OpenTrain) -> None:
 def test_not_where_the_timer_measures_them(hourly: OpenTrain, settings: Any) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, TIMER]
     assert found() == []
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "PAGES": ["customer", "trainer"]}
+    assert found() == [Contract.objects.earliest("pk")]
 
 
 def test_not_where_the_site_does(hourly: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:

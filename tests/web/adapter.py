@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from django_opentrain.adapters import AdapterError, OpenTrainAdapter, Project
@@ -71,3 +72,16 @@ class SeveralAdapter(NamesAdapter):
 
     def display_customer(self, tenant: str) -> str:
         return f"{tenant.title()} Ltd"
+
+
+class ViewersAdapter(NamesAdapter):
+    """``<tenant>-viewer`` may look; no request without a second factor is admitted, where ``mfa`` is on."""
+
+    mfa = False
+
+    def can_view(self, request: HttpRequest, tenant: str) -> bool:
+        return request.user.get_username() == f"{tenant}-viewer"
+
+    def check_request(self, request: HttpRequest) -> None:
+        if self.mfa and "second-factor" not in request.headers:
+            raise PermissionDenied("Set up a second factor first.")

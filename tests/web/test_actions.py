@@ -258,6 +258,16 @@ def test_those_of_an_ended_connection_too(boss: Client) -> None:
     assert row.removals_confirmed
 
 
+def test_they_are_shown_beside_another_connection(boss: Client) -> None:
+    ended = factories.make_install(
+        "acme", status=Install.Status.REVOKED, revoked_at=timezone.now() - timedelta(hours=1), removals_held=7
+    )
+    factories.make_install("acme")
+    page = boss.get(reverse("opentrain:home")).content.decode()
+    assert "7 removals of access wait for your confirmation." in page
+    assert reverse("opentrain:confirm-removals", args=[ended.pk]) in page
+
+
 # Notifications and access -------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from django.conf import settings
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.conf import TIMER, conf
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.services.usage.withholding import tracked_elsewhere
@@ -16,7 +17,8 @@ _TIMER: Final = "django_opentrain.middleware.timer"
 
 def measures_time() -> bool:
     """Whether this site measures how long trainers work: by itself, or by the timer."""
-    return get_adapter().measures_time or _TIMER in settings.MIDDLEWARE
+    has_timer = _TIMER in settings.MIDDLEWARE and TIMER in conf.pages
+    return get_adapter().measures_time or has_timer
 
 
 def unmeasured(contracts: ContractQuerySet) -> ContractQuerySet:

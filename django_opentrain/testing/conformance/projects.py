@@ -59,6 +59,7 @@ class ProjectsConformance(AdapterHooks):
         request.session = import_string(f"{settings.SESSION_ENGINE}.SessionStore")()
         assert adapter.get_tenant(request) is None
         assert not adapter.can_manage(request, self.tenant)
+        assert not adapter.can_view(request, self.tenant)
 
     def test_every_change_of_a_budget_is_taken(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
         """Also the same change twice: it may be announced again."""

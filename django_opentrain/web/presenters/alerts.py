@@ -22,7 +22,7 @@ from django_opentrain.models import (
     WebhookEndpoint,
 )
 from django_opentrain.services.conditions import CONDITIONS, Condition, Severity
-from django_opentrain.web.customers import with_customer
+from django_opentrain.web.customers import manages, with_customer
 from django_opentrain.web.presenters.connection import Connections
 
 #: The list of contracts takes this as a status; it takes a condition's name as well.
@@ -46,7 +46,7 @@ _COUNTED: Final[Mapping[type[Model], tuple[str, str, str]]] = {
 class Alert:
     """One thing that needs the customer's attention.
 
-    :param action: the text of the link to ``url``.
+    :param action: the text of the link to ``url``; both are empty where only a manager can resolve it.
     """
 
     tone: str
@@ -68,7 +68,8 @@ def contracts_in_need(installs: Sequence[int], name: str) -> Q:
 def alerts(request: HttpRequest, found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
     """What needs the customer's attention, the worst first."""
     rows = [*_of_install(request, found.current, endpoints)] if found.current else []
-    if found.unfinished:
+    rows += [_held(request, each) for each in found.held]
+    if found.unfinished and manages(request):
         rows.append(
             Alert(
                 tone="wait",
@@ -83,22 +84,32 @@ def alerts(request: HttpRequest, found: Connections, endpoints: Iterable[Webhook
 def _of_install(
     request: HttpRequest, install: Install, endpoints: Iterable[WebhookEndpoint]
 ) -> Iterator[Alert]:
-    if held := install.removals_held:
-        text = ngettext(
-            "%(count)d removal of access waits for your confirmation.",
-            "%(count)d removals of access wait for your confirmation.",
-            held,
-        )
-        url = reverse("opentrain:confirm-removals", kwargs={"pk": install.pk})
-        yield Alert(tone="bad", text=text % {"count": held}, action=_("Review"), url=url)
+    if install.removals_held:
+        yield _held(request, install)
     if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints) and install.is_live:
         text = _("OpenTrain has disabled its notifications.")
-        yield Alert(tone="bad", text=text, action=_("Re-enable"), url="#news")
+        yield _for_managers(request, text, _("Re-enable"), "#news")
     yield from _counted(request, AccessGrant, install)
     yield from _counted(request, UsageObjection, install)
     if install.is_live:
         yield from _counted(request, Contract, install)
         yield from _counted(request, DailyUsage, install)
+
+
+def _held(request: HttpRequest, install: Install) -> Alert:
+    text = ngettext(
+        "%(count)d removal of access waits for your confirmation.",
+        "%(count)d removals of access wait for your confirmation.",
+        install.removals_held,
+    )
+    url = reverse("opentrain:confirm-removals", kwargs={"pk": install.pk})
+    return _for_managers(request, text % {"count": install.removals_held}, _("Review"), url)
+
+
+def _for_managers(request: HttpRequest, text: str, action: str, url: str) -> Alert:
+    if not manages(request):
+        action = url = ""
+    return Alert(tone="bad", text=text, action=action, url=url)
 
 
 def _counted(request: HttpRequest, model: type[Model], install: Install) -> Iterator[Alert]:

@@ -236,6 +236,8 @@ class Connections:
     current: Install | None
     #: The others that are in use: a customer may have several OpenTrain organizations.
     others: list[Install]
+    #: The others with removals that wait to be confirmed: also those that have ended.
+    held: list[Install]
     #: One that waits for its token beside the current one.
     unfinished: Install | None
 
@@ -248,7 +250,12 @@ def connections(tenant: str, chosen: str | None = None) -> Connections:
     current = current or next(iter(live), None) or max(rows, key=_newest, default=None)
     since = max(timezone.now() - UNFINISHED, _changed_at(current)) if current else timezone.now()
     unfinished = next((row for row in rows if _is_pending(row) and row.created_at > since), None)
-    return Connections(current=current, others=[row for row in live if row != current], unfinished=unfinished)
+    return Connections(
+        current=current,
+        others=[row for row in live if row != current],
+        held=[row for row in rows if row.removals_held and row != current],
+        unfinished=unfinished,
+    )
 
 
 def _newest(row: Install) -> tuple[bool, datetime]:

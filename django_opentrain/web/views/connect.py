@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from django_opentrain.adapters.tenants import tenant_of_project
+from django_opentrain.conf import CUSTOMER_PAGES
 from django_opentrain.errors import EXPECTED, StateError
 from django_opentrain.models import Install
 from django_opentrain.platform.values import as_id
@@ -23,6 +24,7 @@ from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.error_pages import add_error
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.notices import redirect_with_notice
+from django_opentrain.web.parts import home_url, is_open
 
 #: Marks a callback that our own page has reloaded.
 AGAIN = "again"
@@ -135,7 +137,7 @@ def _repeated(tenant: str, returned_id: str) -> HttpResponse | None:
         return _to_token_page(pending, "")
     known = installs.filter(opentrain_id=install_id).first() if install_id else None
     if known is not None:
-        return redirect(f"{reverse('opentrain:home')}?install={known.pk}")
+        return redirect(f"{home_url()}?install={known.pk}")
     return None
 
 
@@ -150,7 +152,7 @@ def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """Paste the token that OpenTrain shows once."""
     install = owned(Install.objects.all(), tenant, pk)
     if install.status != Install.Status.PENDING:
-        return redirect(with_customer(request, reverse("opentrain:home")))
+        return redirect(with_customer(request, home_url()))
     form = TokenForm(request.POST or None)
     status = 200
     if request.method == "POST":
@@ -167,4 +169,6 @@ def token(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
 
 def _connected(request: HttpRequest, install: Install) -> HttpResponse:
     next_url = service.local_url(request.GET.get("next"))
+    if next_url and not is_open(CUSTOMER_PAGES):
+        return HttpResponseRedirect(next_url)
     return redirect_with_notice("connected", install=install.pk, **({"next": next_url} if next_url else {}))

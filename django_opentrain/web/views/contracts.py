@@ -25,7 +25,7 @@ DAYS_PER_PAGE: Final = 31
 OBJECTIONS_SHOWN: Final = 20
 
 
-@customer_page("GET")
+@customer_page("GET", only_shows=True)
 def index(request: HttpRequest, tenant: str) -> HttpResponse:
     """All contracts, newest first.
 
@@ -48,7 +48,7 @@ def index(request: HttpRequest, tenant: str) -> HttpResponse:
     return render(request, "opentrain/contracts.html", context)
 
 
-@customer_page("GET", whose=of(Contract))
+@customer_page("GET", whose=of(Contract), only_shows=True)
 def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """One contract: its trainer's access, its budget, and each day's work."""
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)

@@ -42,7 +42,7 @@ class TrainerChoice:
     chosen: bool
 
 
-@customer_page("GET", whose=of(Contract))
+@customer_page("GET", whose=of(Contract), only_shows=True)
 def detail(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """All trainers of the contract, or ``?trainer=`` one."""
     contract = owned(with_trainers(Contract.objects.all()), tenant, pk)

@@ -30,14 +30,14 @@ PERIOD: Final = timedelta(days=30)
 Batch = Callable[[], Iterable[Row]]
 
 
-@customer_page("GET")
+@customer_page("GET", only_shows=True)
 def choose(request: HttpRequest, tenant: str) -> HttpResponse:
     """From which day to which the customer's days are to be downloaded."""
     form = PeriodForm(initial={"since": usage.today() - PERIOD, "until": usage.today()})
     return render(request, "opentrain/download.html", {"form": form})
 
 
-@customer_page("GET")
+@customer_page("GET", only_shows=True)
 def days(request: HttpRequest, tenant: str) -> HttpResponse:
     """The days of all of the customer's contracts, from ``?since=`` to ``?until=``."""
     form = PeriodForm(request.GET)
@@ -48,13 +48,13 @@ def days(request: HttpRequest, tenant: str) -> HttpResponse:
     return download(request, f"opentrain-days-{since}-{until}", DAY_COLUMNS, _day_batches(rows))
 
 
-@customer_page("GET", whose=of(Contract))
+@customer_page("GET", whose=of(Contract), only_shows=True)
 def contract(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     """All days of one contract."""
     return days_of_contract(request, owned(Contract.objects.all(), tenant, pk))
 
 
-@customer_page("GET", whose=of(Contract))
+@customer_page("GET", whose=of(Contract), only_shows=True)
 def entries(request: HttpRequest, tenant: str, pk: int, day: str) -> HttpResponse:
     """The actions of one day of a contract."""
     row = owned(with_trainers(Contract.objects.all()), tenant, pk)

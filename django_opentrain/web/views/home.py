@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
+from django_opentrain.adapters.tenants import may_view
 from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
 from django_opentrain.web.customers import customers_of, of_install_parameter
@@ -26,7 +27,7 @@ CONTRACTS_SHOWN: Final = 10
 REFUSALS_SHOWN: Final = 10
 
 
-@customer_page("GET", whose=of_install_parameter)
+@customer_page("GET", whose=of_install_parameter, only_shows=True)
 def home(request: HttpRequest, tenant: str) -> HttpResponse:
     """The page, without a submitted form."""
     return page(request, tenant, request.GET.get("install"))
@@ -68,7 +69,7 @@ def page(
 def _customers(request: HttpRequest, tenant: str) -> list[dict[str, Any]]:
     """The customers for whom the user can see this page, if there are several."""
     adapter = get_adapter()
-    tenants = [each for each in customers_of(request) if each == tenant or adapter.can_manage(request, each)]
+    tenants = [each for each in customers_of(request) if each == tenant or may_view(request, each)]
     if len(tenants) < 2:
         return []
     return [

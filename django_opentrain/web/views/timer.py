@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.tenants import refusal_of
 from django_opentrain.conf import conf
 from django_opentrain.fields import MAX_ID
 from django_opentrain.services.work.activity import (
@@ -63,6 +64,8 @@ def _answers_json(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[Http
 def _require_user(request: HttpRequest) -> None:
     if not request.user.is_authenticated:
         raise _Refused(401, "not_signed_in", _("Sign in first."))
+    if refusal := refusal_of(request):
+        raise _Refused(403, "refused", refusal)
 
 
 @_answers_json

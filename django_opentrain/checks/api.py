@@ -1,0 +1,42 @@
+"""The API: with one policy, wherever it is mounted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.core.checks import CheckMessage
+from django.urls import URLPattern, get_resolver
+
+from django_opentrain.checks.messages import configured, warning
+
+#: By this one of its views the API is found.
+_LANDMARK: Final = "api-install-list"
+_POLICY: Final = ("authentication_classes", "permission_classes", "throttle_classes")
+
+
+def check_api(**_options: Any) -> list[CheckMessage]:
+    """Whether one policy is stricter than another that is open beside it."""
+    if not configured():
+        return []
+    policies: dict[str, tuple[object, ...]] = {}
+    for route, view in _mounts(get_resolver().url_patterns):
+        # Of two at one path, the first one answers.
+        policies.setdefault(route, tuple(tuple(getattr(view, name)) for name in _POLICY))
+    if len(set(policies.values())) < 2:
+        return []
+    text = f"The API is mounted with different policies: at {', '.join(f'/{route}' for route in policies)}."
+    return [
+        warning(
+            20, text, "Include django_opentrain.web.urls, which has no API, and mount the API once beside it."
+        )
+    ]
+
+
+def _mounts(patterns: Any, prefix: str = "") -> Iterator[tuple[str, type]]:
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if not isinstance(each, URLPattern):
+            yield from _mounts(each.url_patterns, route)
+        elif each.name == _LANDMARK and hasattr(each.callback, "cls"):
+            yield route, each.callback.cls
