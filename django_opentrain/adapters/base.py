@@ -132,10 +132,10 @@ class OpenTrainAdapter:
         return tenant
 
     def customer_url(self, tenant: str) -> str:
-        """The URL of the customer's own site, where customers have hosts of their own, such as subdomains.
+        """The URL of the customer's own site, where customers have hosts of their own, such as subdomains. Optional.
 
-        OpenTrain sends them back to ``PUBLIC_URL``, where their session may not be; from there they are forwarded to
-        the same path of this URL. By default "": there is one host for all.
+        Called when OpenTrain sends a customer back. That is to ``PUBLIC_URL``, where their session may not be; from
+        there they are forwarded to the same path of this URL. By default "": there is one host for all.
         """
         return ""
 

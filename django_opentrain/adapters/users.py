@@ -72,19 +72,31 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     # What access is ---------------------------------------------------------------------------
 
     def project_group(self, tenant: str, external_project_id: str) -> Group:
-        """The group whose members may work in this project; created if it doesn't exist."""
+        """The group whose members may work in this project; created if it doesn't exist. Optional.
+
+        Called by ``open_project`` and ``close_project`` as they are by default.
+        """
         return Group.objects.get_or_create(name=group_name(tenant, external_project_id))[0]
 
     def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Give this user access to the grant's project. Idempotent."""
+        """Give this user access to the grant's project. Idempotent. Optional; by default it is a group.
+
+        Called each time access is given, and hourly while it is, in its transaction.
+        """
         user.groups.add(self.project_group(grant.tenant, grant.external_project_id))
 
     def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """End this user's access to the grant's project. Idempotent."""
+        """End this user's access to the grant's project. Idempotent. Optional, with ``open_project``.
+
+        Called when access ends or is paused, unless another grant gives the same, in a transaction.
+        """
         user.groups.remove(self.project_group(grant.tenant, grant.external_project_id))
 
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
-        """Whether this user has access to the grant's project: to prove removals, and to see those made by hand."""
+        """Whether this user has access to the grant's project. Optional, with ``open_project``.
+
+        Called hourly for access that was given, to see removals by hand; and by the doctor, to prove removals.
+        """
         return user.groups.filter(name=group_name(grant.tenant, grant.external_project_id)).exists()
 
     def has_access(self, grant: AccessGrant) -> bool | None:
@@ -146,8 +158,8 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     def may_adopt(self, user: AbstractUser) -> bool:
         """Whether ``user`` has proven that their e-mail address, a trainer's Work Email, is theirs.
 
-        Asked before anything is changed. By default with django-allauth, if they have verified it. Without it never:
-        with any address people can sign up that they know.
+        Called before anything is changed. Optional; by default with django-allauth, if they have verified it. Without
+        it never: with any address people can sign up that they know.
         """
         return addresses.is_verified(user)
 
@@ -160,7 +172,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         accounts.consent(grant.participant.opentrain_user_id, user, by=by, tenant=tenant)
 
     def create_user(self, email: str, participant: Participant) -> AbstractUser:
-        """A new account for a trainer who has none, with their Work Email; never one that was there before.
+        """A new account for a trainer who has none, with their Work Email; never one that was there before. Optional.
 
         Called in the transaction that gives access, before ``prepare_user``; it is saved after that. By default a
         user of the site's model, active, without privileges, with an unusable password and a free username.
@@ -168,7 +180,10 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         return accounts.new_user(email, participant.opentrain_user_id)
 
     def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
-        """Fill in what the site's user model requires of a new account, before it is saved. Optional."""
+        """Fill in what the site's user model requires of a new account. Optional.
+
+        Called after ``create_user``, before the account is saved.
+        """
 
     def populate_user(self, user: AbstractUser, participant: Participant) -> None:
         """Bring an account that was created for the trainer up to date with what OpenTrain says of them. Optional.
@@ -240,7 +255,10 @@ class DjangoUsersAdapter(OpenTrainAdapter):
     # The first login ----------------------------------------------------------------------------
 
     def set_password_url(self, user: AbstractUser) -> str:
-        """The absolute URL at which this user chooses a password. Sites with a page of their own override this."""
+        """The absolute URL at which this user chooses a password. Optional; by default a page of this package's.
+
+        Called by ``invite``, for each mail.
+        """
         return first_login.set_password_url(user)
 
     def invite(self, user: AbstractUser) -> bool:

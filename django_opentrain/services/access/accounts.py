@@ -9,7 +9,7 @@ from django_opentrain.models.access import AccessGrantQuerySet
 
 
 def is_trainer(user: object) -> bool:
-    """Whether this account is a trainer's who has access to any project now. One query.
+    """Whether this account is a trainer's who has access to any project now. One query. Raises no error of its own.
 
     :param user: the user, or your key of their account: what ``grant_access`` returns.
     """

@@ -49,7 +49,8 @@ def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
 
     Of one trainer's grants at one customer, one is attempted at a time, so that each sees the outcome of the others;
     while another worker has one of them, nothing is done. With ``reassert`` the adapter is called even if the state
-    is right already: the host may have been changed by hand.
+    is right already: the host may have been changed by hand. What the adapter raises is not raised here, but stored
+    as ``last_error``; the attempt is repeated later.
     """
     _converge(grant, AccessGrant.objects.all() if reassert else AccessGrant.objects.unsettled())
     grant.refresh_from_db()

@@ -32,7 +32,8 @@ class Place(NamedTuple):
 def contract_for(user: object, project_id: object) -> Contract | None:
     """The contract that pays for what this account does in this project now, by the rule by which work is reported.
 
-    None for people who are not trainers with access to it: that takes one query, all else three.
+    None for people who are not trainers with access to it: that takes one query, all else three. Raises no error of
+    its own.
 
     :param user: the user, or your key of their account: what ``grant_access`` returns.
     """

@@ -37,8 +37,8 @@ BATCH_PER_CUSTOMER: Final = 20
 def process(event: WebhookEvent) -> WebhookEvent:
     """Apply one event, if it hasn't been yet, and return the refreshed event.
 
-    The events of one install are applied one after the other. A failure is stored with the event, which is retried
-    later; its effect is all or nothing.
+    The events of one install are applied one after the other. A failure is not raised, but stored with the event,
+    which is retried later; its effect is all or nothing.
     """
     _process(event, WebhookEvent.objects.all())
     event.refresh_from_db()
@@ -156,7 +156,10 @@ def each_due() -> Iterator[bool]:
 
 
 def replay(events: WebhookEventQuerySet) -> int:
-    """Make these events due again, whatever their status; returns how many. Purged bodies can't be replayed."""
+    """Make these events due again, whatever their status; returns how many. Purged bodies can't be replayed.
+
+    Raises no error of its own.
+    """
     again = events.filter(body__isnull=False)
     count = again.update(
         status=WebhookEvent.Status.PENDING, attempts=0, next_attempt_at=None, **NO_REASON.columns("error")

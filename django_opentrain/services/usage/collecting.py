@@ -52,7 +52,7 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
 
     All of its days are requested, so that late work and corrections of old days are recorded too; with
     ``recent_only`` the last few. Invalid days are left out, and ``Contract.collect_error`` says so. If the adapter's
-    host observes work, the days are the ledger's.
+    host observes work, the days are the ledger's. Raises what the adapter raises.
     """
     # The time of the request: one that ends after midnight has not requested the new day.
     asked_at = timezone.now()
