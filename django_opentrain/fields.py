@@ -39,7 +39,7 @@ MAX_ID = 200
 SERIALISED_PREFIX = "encrypted:"
 
 
-class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stubs only
+class IdMixin(Field):
     """An id that is compared character by character on every database.
 
     MySQL's and MariaDB's default collations hold ``abc``, ``ABC`` and ``äbc`` to be equal, and most also ``abc`` and
@@ -58,6 +58,15 @@ class IdField(models.CharField):  # type: ignore[type-arg] # generic in the stub
             is_mariadb = connection.mysql_is_mariadb  # type: ignore[attr-defined] # this vendor's only
             parameters["collation"] = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
         return parameters
+
+
+if TYPE_CHECKING:
+    # A subclass would have to be generic, which CharField is in the stubs only.
+    IdField = models.CharField
+else:
+
+    class IdField(IdMixin, models.CharField):
+        __doc__ = IdMixin.__doc__
 
 
 class Ciphertext:
@@ -105,7 +114,7 @@ class EncryptedAttribute(DeferredAttribute):
 
     def __set__(self, instance: models.Model, value: Any) -> None:
         # Without __set__ the instance's own dictionary would hide the descriptor.
-        instance.__dict__[self.field.attname] = self.field.masked(value)
+        vars(instance)[self.field.attname] = self.field.masked(value)
 
 
 class EncryptedMixin(Field):

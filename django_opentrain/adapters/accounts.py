@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser, User
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import IntegrityError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -22,6 +21,7 @@ from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AccountExists, AdapterError
 from django_opentrain.models import Participant, TrainerAccount
 from django_opentrain.transactions import atomic
+from django_opentrain.user_model import user_model
 
 #: Django's flags of the privileges that a trainer never has.
 PRIVILEGES: Final = frozenset({"is_staff", "is_superuser"})
@@ -55,9 +55,9 @@ def bind(
     opentrain_user_id: str,
     email: str,
     *,
-    may_adopt: Callable[[User], bool] | None,
+    may_adopt: Callable[[Any], bool] | None,
     replace: bool,
-    create: Callable[[], AbstractUser],
+    create: Callable[[], AbstractBaseUser],
 ) -> tuple[TrainerAccount, bool]:
     """Give a trainer an account: the one that has this Work Email, if it ``may_adopt`` that, else a new one.
 
@@ -85,7 +85,7 @@ def bind(
     return account, created
 
 
-def bindable_user(opentrain_user_id: str, email: str) -> AbstractUser:
+def bindable_user(opentrain_user_id: str, email: str) -> AbstractBaseUser:
     """The one account with this Work Email that may become the trainer's if a person consents.
 
     Or the one that is theirs by a customer's consent, for that customer alone. Raises ``AdapterError`` where there is
@@ -107,7 +107,7 @@ def bindable_user(opentrain_user_id: str, email: str) -> AbstractUser:
     return user
 
 
-def consent(opentrain_user_id: str, user: AbstractUser, *, by: str, tenant: str) -> None:
+def consent(opentrain_user_id: str, user: AbstractBaseUser, *, by: str, tenant: str) -> None:
     """A person consents that this account of ``bindable_user`` becomes the trainer's, as it is.
 
     For ``tenant`` alone, if that is not "". Raises ``AdapterError`` where the trainer or the account has another one.
@@ -145,14 +145,14 @@ def _check_email_is_free(email: str, owner: User | None = None) -> None:
 
 
 def _email_is_unique() -> bool:
-    model = get_user_model()
+    model = user_model()
     name = model.get_email_field_name()
     return any(field.unique for field in model._meta.concrete_fields if field.name == name)
 
 
 def _owners_of(email: str) -> list[User]:
     """All accounts with this e-mail, in upper or lower case."""
-    same_email = {f"{get_user_model().get_email_field_name()}__iexact": email}
+    same_email = {f"{user_model().get_email_field_name()}__iexact": email}
     return [user for user in _users().filter(**same_email) if _has(user, email)]
 
 
@@ -176,7 +176,7 @@ def _not_created(email: str) -> AdapterError:
 
 def _users_named(email: str) -> QuerySet[User]:
     """All accounts with this e-mail or username, in upper or lower case."""
-    model = get_user_model()
+    model = user_model()
     names = {model.get_email_field_name(), model.USERNAME_FIELD}
     return _users().filter(reduce(or_, (Q(**{f"{name}__iexact": email}) for name in names)))
 
@@ -186,12 +186,12 @@ def _required_columns() -> list[str]:
     user = _new_user("")
     return [
         field.name
-        for field in get_user_model()._meta.concrete_fields
+        for field in user_model()._meta.concrete_fields
         if not (field.null or field.primary_key) and getattr(user, field.attname) is None
     ]
 
 
-def _adopted(email: str, may_adopt: Callable[[User], bool], *, replace: bool) -> User | None:
+def _adopted(email: str, may_adopt: Callable[[Any], bool], *, replace: bool) -> User | None:
     """The one account with this e-mail that has proven it; None if no account has it, or has it any longer.
 
     One that has it and has proven nothing gives way, or raises ``AccountExists``: other customers know a Work Email,
@@ -251,7 +251,7 @@ def _only_one(users: list[User]) -> User | None:
     return users[0] if users else None
 
 
-def _unproven(user: AbstractUser) -> AccountExists:
+def _unproven(user: AbstractBaseUser) -> AccountExists:
     return AccountExists(
         _(
             "Account %(id)s has this trainer's Work Email, and nothing proves that it is theirs. It becomes theirs"
@@ -262,7 +262,7 @@ def _unproven(user: AbstractUser) -> AccountExists:
     )
 
 
-def _several(users: Iterable[AbstractUser]) -> AdapterError:
+def _several(users: Iterable[AbstractBaseUser]) -> AdapterError:
     return AdapterError(
         _(
             "Several accounts have this trainer's Work Email: %(ids)s. Keep it on one of them only, then retry."
@@ -271,7 +271,7 @@ def _several(users: Iterable[AbstractUser]) -> AdapterError:
     )
 
 
-def deactivated(user: AbstractUser) -> AdapterError:
+def deactivated(user: AbstractBaseUser) -> AdapterError:
     """The trainer's account was deactivated on this site, which only this site's staff may undo."""
     return AdapterError(
         _(
@@ -282,24 +282,24 @@ def deactivated(user: AbstractUser) -> AdapterError:
     )
 
 
-def is_privileged(user: AbstractUser) -> bool:
+def is_privileged(user: AbstractBaseUser) -> bool:
     """Whether the account has privileges that no trainer may have."""
     return any(getattr(user, name, False) for name in PRIVILEGES)
 
 
 def _users_with(email: str) -> QuerySet[User]:
-    same_email = {f"{get_user_model().get_email_field_name()}__iexact": email}
+    same_email = {f"{user_model().get_email_field_name()}__iexact": email}
     return _users().filter(**same_email, opentrain_account__isnull=True).order_by("pk")
 
 
-def _has(user: AbstractUser, email: str) -> bool:
+def _has(user: AbstractBaseUser, email: str) -> bool:
     """Whether this is the user's e-mail: for MySQL's default collations ``mária`` and ``maria`` are equal."""
     return str(getattr(user, user.get_email_field_name())).lower() == email.lower()
 
 
 def _users() -> QuerySet[User]:
     """All accounts of the site, whatever its user model and managers are."""
-    return get_user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
+    return user_model()._base_manager.all()  # noqa: SLF001 - documented: every model has it, whatever its name
 
 
 def new_user(email: str, opentrain_user_id: str) -> User:
@@ -310,14 +310,14 @@ def new_user(email: str, opentrain_user_id: str) -> User:
     return user
 
 
-def show_texts(user: AbstractUser) -> None:
+def show_texts(user: AbstractBaseUser) -> None:
     """Let the account's e-mail and username be ordinary texts, where the site has set a masked Work Email."""
     for name in {user.get_email_field_name(), user.USERNAME_FIELD}:
         if isinstance(value := getattr(user, name), SecretStr):
             setattr(user, name, str(value))
 
 
-def _created(email: str, create: Callable[[], AbstractUser]) -> AbstractUser:
+def _created(email: str, create: Callable[[], AbstractBaseUser]) -> AbstractBaseUser:
     """A new account, saved. Raises ``AdapterError`` if it was there before: only ``may_adopt`` opens such a one."""
     there_before = set(_users_named(email).values_list("pk", flat=True))
     user = create()
@@ -335,7 +335,7 @@ def _created(email: str, create: Callable[[], AbstractUser]) -> AbstractUser:
 
 
 def _new_user(email: str) -> User:
-    model = get_user_model()
+    model = user_model()
     fields = {field.name for field in model._meta.get_fields()}
     user = model(**{model.get_email_field_name(): email}, **dict.fromkeys(PRIVILEGES & fields, False))
     if has_active_column():
@@ -346,7 +346,7 @@ def _new_user(email: str) -> User:
 
 def has_active_column() -> bool:
     """Whether accounts of the site's user model can be deactivated: Django asks for no such column."""
-    return any(field.name == "is_active" for field in get_user_model()._meta.concrete_fields)
+    return any(field.name == "is_active" for field in user_model()._meta.concrete_fields)
 
 
 def is_locked_out(account: TrainerAccount) -> bool:
@@ -361,7 +361,7 @@ def lock_out(account: TrainerAccount) -> None:
     account.save(update_fields=["deactivated_at"])
 
 
-def _end_logins(user: AbstractUser) -> None:
+def _end_logins(user: User) -> None:
     if has_active_column():
         user.is_active = False
         user.save(update_fields=["is_active"])
@@ -387,7 +387,7 @@ def let_in(account: TrainerAccount) -> bool:
 
 def free_username(email: str, opentrain_user_id: str) -> str:
     """The e-mail as a username; with a suffix of the trainer's own if another account has that name."""
-    model = get_user_model()
+    model = user_model()
     longest = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None) or 150
     name = model.normalize_username(email)
     if len(name) <= longest and not _name_is_taken(name):
@@ -397,7 +397,7 @@ def free_username(email: str, opentrain_user_id: str) -> str:
 
 
 def _name_is_taken(name: str) -> bool:
-    return _users().filter(**{f"{get_user_model().USERNAME_FIELD}__iexact": name}).exists()
+    return _users().filter(**{f"{user_model().USERNAME_FIELD}__iexact": name}).exists()
 
 
 def follow_email(account: TrainerAccount, participant: Participant) -> bool:

@@ -11,20 +11,20 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractBaseUser
 
 #: A model of an optional app by its name. Any: the type checker knows installed ones only.
 model: Callable[[str], Any] = apps.get_model
 
 
-def is_verified(user: AbstractUser) -> bool:
+def is_verified(user: AbstractBaseUser) -> bool:
     """Whether the person who has this account has verified its e-mail address."""
     if not _is_installed():
         return False
     return _email_of(user) in _verified(_addresses().filter(user=user.pk))
 
 
-def is_taken(email: str, owner: AbstractUser | None = None) -> bool:
+def is_taken(email: str, owner: AbstractBaseUser | None = None) -> bool:
     """Whether another account than ``owner`` has verified this address, which only one can.
 
     Asked here, as MariaDB has no constraint for it.
@@ -35,7 +35,7 @@ def is_taken(email: str, owner: AbstractUser | None = None) -> bool:
     return email.lower() in _verified(others)
 
 
-def is_primary(user: AbstractUser, email: str) -> bool:
+def is_primary(user: AbstractBaseUser, email: str) -> bool:
     """Whether ``email`` is the account's verified, primary address; True where allauth isn't installed."""
     if not _is_installed():
         return True
@@ -43,7 +43,7 @@ def is_primary(user: AbstractUser, email: str) -> bool:
     return bool(rows.filter(verified=True, primary=True).exists())
 
 
-def set_verified(user: AbstractUser, email: str, *, replaces: str = "") -> None:
+def set_verified(user: AbstractBaseUser, email: str, *, replaces: str = "") -> None:
     """``email`` becomes the account's verified, primary address, in the place of the one that it ``replaces``.
 
     Only for accounts to which nothing but a link that is sent there opens the way. No other mail has to prove it.
@@ -57,7 +57,7 @@ def set_verified(user: AbstractUser, email: str, *, replaces: str = "") -> None:
     rows.update_or_create(user_id=user.pk, email__iexact=email, defaults=proven)
 
 
-def remove(user: AbstractUser, email: str) -> None:
+def remove(user: AbstractBaseUser, email: str) -> None:
     """The account doesn't have this address any longer, verified or not."""
     if _is_installed():
         _addresses().filter(user=user.pk, email__iexact=email).delete()
@@ -76,5 +76,5 @@ def _verified(rows: Any) -> Iterator[str]:
     return (email.lower() for email in rows.filter(verified=True).values_list("email", flat=True))
 
 
-def _email_of(user: AbstractUser) -> str:
+def _email_of(user: AbstractBaseUser) -> str:
     return str(getattr(user, user.get_email_field_name())).lower()

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from itertools import groupby
 from numbers import Integral
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,10 +23,18 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import AdapterError
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
+    from django.contrib.auth.models import AbstractBaseUser, AbstractUser
     from django.http import HttpRequest
+    from typing_extensions import TypeVar  # with a default, which Python has from 3.13 on
 
     from django_opentrain.models import AccessGrant, Contract
+
+    #: The site's user model: ``class MyAdapter(DjangoUsersAdapter["MyUser"])`` where it is no ``AbstractUser``.
+    UserT = TypeVar("UserT", bound=AbstractBaseUser, default=AbstractUser)
+else:
+    from typing import TypeVar
+
+    UserT = TypeVar("UserT")
 
 
 def exact_text(value: object, name: str) -> str:
@@ -103,7 +111,7 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, ZoneInfo(conf.usage_time_zone))
 
 
-class OpenTrainAdapter:
+class OpenTrainAdapter(Generic[UserT]):
     """What OpenTrain's decisions mean on this site. Name the subclass in ``OPENTRAIN["ADAPTER"]``.
 
     ``grant_access`` and ``revoke_access`` are called until they return, and may be called again at any time: they
@@ -209,14 +217,14 @@ class OpenTrainAdapter:
         """
         return str(request.user.pk)
 
-    def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
+    def account_to_bind(self, grant: AccessGrant) -> UserT:
         """The one account that has the Work Email of ``grant.participant`` and may become theirs. Optional.
 
         Called where a customer or an operator is to consent. Raises ``AdapterError`` where there is none.
         """
         raise AdapterError(_("This site's adapter doesn't let trainers use accounts that they had before."))
 
-    def may_bind(self, tenant: str, user: AbstractUser) -> bool:
+    def may_bind(self, tenant: str, user: UserT) -> bool:
         """Whether this customer may consent that ``user``, of ``account_to_bind``, is a trainer of theirs. Optional.
 
         Called before a customer is asked. Where it is False, only an operator may. Say True only of accounts that are
@@ -224,7 +232,7 @@ class OpenTrainAdapter:
         """
         return False
 
-    def bind_account(self, grant: AccessGrant, user: AbstractUser, *, by: str, tenant: str = "") -> None:
+    def bind_account(self, grant: AccessGrant, user: UserT, *, by: str, tenant: str = "") -> None:
         """``user``, of ``account_to_bind``, is the account of ``grant.participant`` from now on. Optional.
 
         Called when a customer or an operator has consented. Who did is ``by``: a customer, then it is so for this
@@ -235,7 +243,7 @@ class OpenTrainAdapter:
     #: Whether this site sends trainers a link for their first login, and can resend it.
     sends_first_login = False
 
-    def invite(self, user: AbstractUser) -> bool:
+    def invite(self, user: UserT) -> bool:
         """Send this user, an account that was made for a trainer, the link for the first login; whether it went out.
 
         Called by a worker, where ``sends_first_login`` is true, until it returns True.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from django.contrib.auth import get_backends
 from django.contrib.auth.models import AbstractUser
@@ -31,6 +31,7 @@ class AccountsAdapter(Protocol):
 
     def grant_access(self, grant: AccessGrant) -> str:
         """As in ``OpenTrainAdapter``."""
+        ...
 
     def revoke_access(self, grant: AccessGrant) -> None:
         """As in ``OpenTrainAdapter``."""
@@ -38,8 +39,9 @@ class AccountsAdapter(Protocol):
     def get_project(self, tenant: str, external_project_id: str) -> Project | None:
         """As in ``OpenTrainAdapter``."""
 
-    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
-        """Whether the grant's project is open to this user."""
+    def has_project(self, user: Any, grant: AccessGrant) -> bool:
+        """Whether the grant's project is open to this user, of the site's model."""
+        ...
 
 
 def check(adapter: AccountsAdapter, *, any_project_will_do: bool) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
@@ -25,7 +25,7 @@ Invitation = TrainerAccount.Invitation
 
 
 @without_locals
-def set_password_url(user: AbstractUser) -> str:
+def set_password_url(user: AbstractBaseUser) -> str:
     """The absolute URL at which this user sets a password; valid once, for ``PASSWORD_RESET_TIMEOUT`` seconds."""
     parts = {
         "uidb64": urlsafe_base64_encode(force_bytes(user.pk)),
@@ -66,7 +66,7 @@ def _save(account: TrainerAccount, state: str) -> None:
 
 
 @without_locals
-def send(user: AbstractUser, url: SecretStr) -> bool:
+def send(user: AbstractBaseUser, url: SecretStr) -> bool:
     """Send ``url`` to the user's e-mail. Raises ``AdapterError`` when it doesn't go out."""
     context = {
         "user": user,
@@ -83,7 +83,7 @@ def send(user: AbstractUser, url: SecretStr) -> bool:
     return True
 
 
-def _has_ended(user: AbstractUser) -> bool:
+def _has_ended(user: AbstractBaseUser) -> bool:
     """Whether the trainer's access has ended. Asked when the mail server is ready: it may have let us wait."""
     account = TrainerAccount.objects.filter(user=user.pk).first()
     if account is None:

@@ -48,7 +48,8 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         if tenant != self.get_tenant(request):
             return False
         owner = _active_organization(request).created_by_id
-        return request.user.is_superuser or owner == request.user.pk
+        user: Any = request.user
+        return bool(user.is_superuser) or owner == user.pk
 
     def list_projects(self, tenant: str) -> Iterable[Project]:
         """The organization's projects that were not deleted."""

@@ -95,7 +95,7 @@ def check_server() -> None:
 
 
 def _connection() -> Any:
-    connection = mail.get_connection() if mailers is None else mailers[conf.mailer]
+    connection: Any = mail.get_connection() if mailers is None else mailers[conf.mailer]
     # Django's SMTP backend has it, and so have some of others'. What the rest takes is theirs to limit.
     if hasattr(connection, "timeout"):
         connection.timeout = min(connection.timeout or MAX_SECONDS, MAX_SECONDS)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import accounts, addresses, canary, first_login
-from django_opentrain.adapters.base import OpenTrainAdapter, Project
+from django_opentrain.adapters.base import OpenTrainAdapter, Project, UserT
 from django_opentrain.adapters.naming import group_name
 from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
@@ -30,7 +30,7 @@ _NO_PROJECTS: Final = (
 )
 
 
-class DjangoUsersAdapter(OpenTrainAdapter):
+class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
     """Finds or creates a Django user for each trainer, and adds them to the project's group.
 
     A site subclasses it and lists its projects; if access isn't a group, it overrides ``open_project`` and
@@ -78,26 +78,27 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """
         return Group.objects.get_or_create(name=group_name(tenant, external_project_id))[0]
 
-    def open_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+    def open_project(self, user: UserT, grant: AccessGrant) -> None:
         """Give this user access to the grant's project. Idempotent. Optional; by default it is a group.
 
         Called each time access is given, and hourly while it is, in its transaction.
         """
-        user.groups.add(self.project_group(grant.tenant, grant.external_project_id))
+        _groups(user).add(self.project_group(grant.tenant, grant.external_project_id))
 
-    def close_project(self, user: AbstractUser, grant: AccessGrant) -> None:
+    def close_project(self, user: UserT, grant: AccessGrant) -> None:
         """End this user's access to the grant's project. Idempotent. Optional, with ``open_project``.
 
         Called when access ends or is paused, unless another grant gives the same, in a transaction.
         """
-        user.groups.remove(self.project_group(grant.tenant, grant.external_project_id))
+        _groups(user).remove(self.project_group(grant.tenant, grant.external_project_id))
 
-    def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
+    def has_project(self, user: UserT, grant: AccessGrant) -> bool:
         """Whether this user has access to the grant's project. Optional, with ``open_project``.
 
         Called hourly for access that was given, to see removals by hand; and by the doctor, to prove removals.
         """
-        return user.groups.filter(name=group_name(grant.tenant, grant.external_project_id)).exists()
+        name = group_name(grant.tenant, grant.external_project_id)
+        return bool(_groups(user).filter(name=name).exists())
 
     def has_access(self, grant: AccessGrant) -> bool | None:
         """Whether the trainer's account may log in and has the project, as ``has_project`` says it."""
@@ -109,7 +110,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if accounts.is_locked_out(account):
             # A deactivation of ours is none of a person's.
             return None if account.deactivated_at else False
-        return self.has_project(account.user, grant)
+        return self.has_project(self._user(account), grant)
 
     def _opens_otherwise(self) -> bool:
         """Whether a subclass gives access in a way of its own, and hasn't said how to see it."""
@@ -147,15 +148,15 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         returned = self._reactivate(account)
         moved = accounts.follow_email(account, grant.participant)
         if account.created_by_us:
-            self.populate_user(account.user, grant.participant)
-        self.open_project(account.user, grant)
+            self.populate_user(self._user(account), grant.participant)
+        self.open_project(self._user(account), grant)
         # A link that went to another address stops working with it.
         needs_link = created or returned or (moved and account.invitation in TrainerAccount.OPEN_INVITATIONS)
         if needs_link and self.sends_first_login:
             first_login.request(account)
         return str(account.user.pk)
 
-    def may_adopt(self, user: AbstractUser) -> bool:
+    def may_adopt(self, user: UserT) -> bool:
         """Whether ``user`` has proven that their e-mail address, a trainer's Work Email, is theirs.
 
         Called before anything is changed. Optional; by default with django-allauth, if they have verified it. Without
@@ -163,36 +164,37 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         """
         return addresses.is_verified(user)
 
-    def account_to_bind(self, grant: AccessGrant) -> AbstractUser:
+    def account_to_bind(self, grant: AccessGrant) -> UserT:
         """The one account that has the trainer's Work Email; never one of staff, superusers or other trainers."""
-        return accounts.bindable_user(grant.participant.opentrain_user_id, str(grant.participant.work_email))
+        email = str(grant.participant.work_email)
+        return cast("UserT", accounts.bindable_user(grant.participant.opentrain_user_id, email))
 
-    def bind_account(self, grant: AccessGrant, user: AbstractUser, *, by: str, tenant: str = "") -> None:
+    def bind_account(self, grant: AccessGrant, user: UserT, *, by: str, tenant: str = "") -> None:
         """It becomes the trainer's, and is never deactivated here."""
         accounts.consent(grant.participant.opentrain_user_id, user, by=by, tenant=tenant)
 
-    def create_user(self, email: str, participant: Participant) -> AbstractUser:
+    def create_user(self, email: str, participant: Participant) -> UserT:
         """A new account for a trainer who has none, with their Work Email; never one that was there before. Optional.
 
         Called in the transaction that gives access, before ``prepare_user``; it is saved after that. By default a
         user of the site's model, active, without privileges, with an unusable password and a free username.
         """
-        return accounts.new_user(email, participant.opentrain_user_id)
+        return cast("UserT", accounts.new_user(email, participant.opentrain_user_id))
 
-    def prepare_user(self, user: AbstractUser, grant: AccessGrant) -> None:
+    def prepare_user(self, user: UserT, grant: AccessGrant) -> None:
         """Fill in what the site's user model requires of a new account. Optional.
 
         Called after ``create_user``, before the account is saved.
         """
 
-    def populate_user(self, user: AbstractUser, participant: Participant) -> None:
+    def populate_user(self, user: UserT, participant: Participant) -> None:
         """Bring an account that was created for the trainer up to date with what OpenTrain says of them. Optional.
 
         Called each time access is given, and hourly while it is, in its transaction, before ``open_project``. The
         account is saved already: save what you change.
         """
 
-    def _create(self, email: str, grant: AccessGrant) -> AbstractUser:
+    def _create(self, email: str, grant: AccessGrant) -> UserT:
         user = self.create_user(email, grant.participant)
         accounts.show_texts(user)
         self.prepare_user(user, grant=grant)
@@ -226,7 +228,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if account is not None and self._can_have_opened(grant):
             same = AccessGrant.objects.wanted().of_project(grant.tenant, grant.external_project_id)
             if not same.of_trainer(grant).exists():
-                self.close_project(account.user, grant)
+                self.close_project(self._user(account), grant)
 
     @retried
     @atomic()
@@ -252,16 +254,20 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         if not accounts.is_locked_out(account) and not accounts.is_privileged(account.user):
             accounts.lock_out(account)
 
+    def _user(self, account: TrainerAccount) -> UserT:
+        """The trainer's account, as one of the site's user model."""
+        return cast("UserT", account.user)
+
     # The first login ----------------------------------------------------------------------------
 
-    def set_password_url(self, user: AbstractUser) -> str:
+    def set_password_url(self, user: UserT) -> str:
         """The absolute URL at which this user chooses a password. Optional; by default a page of this package's.
 
         Called by ``invite``, for each mail.
         """
         return first_login.set_password_url(user)
 
-    def invite(self, user: AbstractUser) -> bool:
+    def invite(self, user: UserT) -> bool:
         """Send the set-password link to the user's Work Email; returns whether the mail server accepted it.
 
         A worker calls it when the mail is due, and retries it if it returns False or raises (by default
@@ -278,7 +284,7 @@ class DjangoUsersAdapter(OpenTrainAdapter):
         account = created.select_related("user").first()
         if account is None:
             raise AdapterError(_("This trainer signs in with an account that they had before."))
-        return self.invite(account.user)
+        return self.invite(self._user(account))
 
     def check_revocation(self) -> str | None:
         """Give a canary account access, revoke it, and check what it still reaches. Everything is rolled back.
@@ -299,3 +305,8 @@ def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Except
     except Exception as error:  # noqa: BLE001 - host code may raise anything
         return error
     return None
+
+
+def _groups(user: UserT) -> Any:
+    """The user's groups; a site whose user model has none overrides what access is."""
+    return cast("Any", user).groups

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.contrib.auth import get_user_model
 from django.db.models import F, Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -32,6 +31,7 @@ from django_opentrain.admin.columns import (
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services.access import bindings, grants, participants
+from django_opentrain.user_model import user_model
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
 
@@ -270,7 +270,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         return format_html('<a href="{}">{}</a>', url, name)
 
     def get_search_fields(self, _request: HttpRequest) -> tuple[str, ...]:
-        return ("opentrain_user_id", f"user__{get_user_model().USERNAME_FIELD}")
+        return ("opentrain_user_id", f"user__{user_model().USERNAME_FIELD}")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Not while the trainer has access anywhere: it could no longer be revoked."""

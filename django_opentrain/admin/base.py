@@ -82,7 +82,8 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this user may run the actions: the model's ``change`` permission."""
         codename = get_permission_codename("change", self.opts)
-        return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
+        user: Any = request.user
+        return bool(user.has_perm(f"{self.opts.app_label}.{codename}"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         return flatten_fieldsets(self.get_fieldsets(request, obj))

@@ -85,7 +85,7 @@ def _decode(cursor: str, field: Field[Any, Any]) -> tuple[Any, int]:
         key, pk = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         position = field.to_python(key) if type(key) is str and "\0" not in key else None
     except (ValueError, TypeError, RecursionError, DjangoValidationError):
-        position = pk = None
+        position, pk = None, -1
     numbers = [pk, position] if isinstance(position, int) else [pk]
     if position is None or not all(type(number) is int and 0 <= number <= LARGEST_ID for number in numbers):
         raise ValidationError({"cursor": [_("Invalid cursor.")]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -13,10 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from django_opentrain.errors import AccountExists
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.models.contracts import Contract, Participant
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.platform import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: What a grant says of its trainer's account, see ``with_invitation()``.
 INVITATION_COLUMNS: Final = (
@@ -150,7 +153,14 @@ class AccessGrant(TimestampedModel):
     invitation_error: str | None = None
     invitation_error_code: str | None = None
 
-    objects = AccessGrantQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    contract_id: int
+    link_id: int
+    participant_id: int
+    get_desired_display: Callable[[], str]
+    get_state_display: Callable[[], str]
+
+    objects: ClassVar[AccessGrantQuerySet] = manager_of(AccessGrantQuerySet)
 
     class Meta:
         verbose_name = _("access grant")
@@ -302,7 +312,11 @@ class TrainerAccount(models.Model):
     invitation_error_code = models.CharField(_("error code"), max_length=64, blank=True)
     invitation_error = models.TextField(_("error"), blank=True)
 
-    objects = TrainerAccountQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    user_id: Any
+    get_invitation_display: Callable[[], str]
+
+    objects: ClassVar[TrainerAccountQuerySet] = manager_of(TrainerAccountQuerySet)
 
     class Meta:
         verbose_name = _("trainer account")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import copying_ciphertext
+
+AnyQuerySet = TypeVar("AnyQuerySet", bound=models.QuerySet[Any])
+
+
+def manager_of(queryset: type[AnyQuerySet]) -> AnyQuerySet:
+    """A manager with the methods of ``queryset``, whose type has them without a plugin, too (pyright, Pylance)."""
+    return cast("AnyQuerySet", queryset.as_manager())
 
 
 class SecretKeepingModel(models.Model):

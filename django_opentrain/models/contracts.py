@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
@@ -10,10 +11,17 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import EncryptedTextField, IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.models.installs import Install
 from django_opentrain.models.links import ProjectLink
 from django_opentrain.platform import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_opentrain.models.access import AccessGrantQuerySet
+    from django_opentrain.models.objections import UsageObjectionQuerySet
+    from django_opentrain.models.usage import DailyUsageQuerySet
 
 
 class Participant(TimestampedModel):
@@ -45,6 +53,11 @@ class Participant(TimestampedModel):
     # Held by the worker that calls the host about this trainer: as in Install, it expires if its holder dies.
     lease = models.UUIDField(_("lease"), null=True, blank=True, editable=False)
     leased_until = models.DateTimeField(_("leased until"), null=True, blank=True, editable=False)
+
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    install_id: int
+    contracts: ContractQuerySet
+    grants: AccessGrantQuerySet
 
     class Meta:
         verbose_name = _("participant")
@@ -182,7 +195,16 @@ class Contract(TimestampedModel):
     report_error = models.TextField(_("report error"), blank=True)
     report_error_code = models.CharField(_("report error code"), max_length=MAX_CODE, blank=True)
 
-    objects = ContractQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    install_id: int
+    trainer_id: int | None
+    grants: AccessGrantQuerySet
+    objections: UsageObjectionQuerySet
+    usage: DailyUsageQuerySet
+    get_status_display: Callable[[], str]
+    get_budget_state_display: Callable[[], str]
+
+    objects: ClassVar[ContractQuerySet] = manager_of(ContractQuerySet)
 
     class Meta:
         verbose_name = _("contract")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -18,7 +18,7 @@ from django_opentrain.conf import conf
 from django_opentrain.explanations import MAX_CODE, NO_REASON, Reason
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.lazy_messages import restored
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.platform.catalog import has_scope
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
@@ -27,6 +27,13 @@ from django_opentrain.platform.errors import (
     RateLimited,
     Unauthorized,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_opentrain.models.contracts import ContractQuerySet, Participant
+    from django_opentrain.models.links import ProjectLinkQuerySet
+    from django_opentrain.models.webhooks import WebhookEndpointQuerySet
 
 #: How long OpenTrain may refuse an install before the access that it gave ends.
 REFUSAL_GRACE: Final = timedelta(days=1)
@@ -186,7 +193,17 @@ class Install(TimestampedModel):
         ),
     )
 
-    objects = InstallQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    connected_by_id: int | None
+    superseded_by_id: int | None
+    supersedes: InstallQuerySet
+    project_links: ProjectLinkQuerySet
+    participants: models.QuerySet[Participant]
+    contracts: ContractQuerySet
+    webhook_endpoints: WebhookEndpointQuerySet
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[InstallQuerySet] = manager_of(InstallQuerySet)
 
     class Meta:
         verbose_name = _("connection")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.models.installs import Install
 from django_opentrain.platform import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_opentrain.models.access import AccessGrantQuerySet
+    from django_opentrain.models.contracts import ContractQuerySet
 
 
 class ProjectLinkQuerySet(models.QuerySet["ProjectLink"]):
@@ -96,7 +104,16 @@ class ProjectLink(TimestampedModel):
         help_text=_("The link that took its place after a reconnect"),
     )
 
-    objects = ProjectLinkQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    install_id: int
+    continued_by_id: int | None
+    continues: ProjectLinkQuerySet
+    contracts: ContractQuerySet
+    grants: AccessGrantQuerySet
+    get_provisioning_mode_display: Callable[[], str]
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[ProjectLinkQuerySet] = manager_of(ProjectLinkQuerySet)
 
     class Meta:
         verbose_name = _("project link")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.models.contracts import Contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Characters of an objection, and of its answer.
 MAX_TEXT: Final = 1000
@@ -44,7 +47,11 @@ class UsageObjection(TimestampedModel):
     closed_by = models.CharField(_("closed by"), max_length=300, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
 
-    objects = UsageObjectionQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    contract_id: int
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[UsageObjectionQuerySet] = manager_of(UsageObjectionQuerySet)
 
     class Meta:
         verbose_name = _("objection")

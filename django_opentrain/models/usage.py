@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -11,8 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import IdField
-from django_opentrain.models.base import TimestampedModel
+from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.models.contracts import Contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class DailyUsageQuerySet(models.QuerySet["DailyUsage"]):
@@ -71,7 +75,11 @@ class DailyUsage(TimestampedModel):
         help_text=_("OpenTrain may have refused the day as one in the future: it is reported again then"),
     )
 
-    objects = DailyUsageQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    contract_id: int
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[DailyUsageQuerySet] = manager_of(DailyUsageQuerySet)
 
     class Meta:
         verbose_name = _("daily usage")

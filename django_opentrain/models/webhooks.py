@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.db import models
 from django.db.models import Q
@@ -13,9 +13,12 @@ from django.utils.translation import gettext_lazy as _
 from django_opentrain.conf import conf
 from django_opentrain.explanations import MAX_CODE
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField, IdField
-from django_opentrain.models.base import SecretKeepingModel, TimestampedModel
+from django_opentrain.models.base import SecretKeepingModel, TimestampedModel, manager_of
 from django_opentrain.models.installs import Install
 from django_opentrain.platform.payloads import parse_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
@@ -69,7 +72,12 @@ class WebhookEndpoint(TimestampedModel):
     last_error = models.TextField(_("last error"), blank=True)
     last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
 
-    objects = WebhookEndpointQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    install_id: int
+    events: WebhookEventQuerySet
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[WebhookEndpointQuerySet] = manager_of(WebhookEndpointQuerySet)
 
     class Meta:
         verbose_name = _("webhook endpoint")
@@ -132,7 +140,11 @@ class WebhookEvent(SecretKeepingModel):
     received_at = models.DateTimeField(_("received at"), db_index=True)
     processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
 
-    objects = WebhookEventQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    endpoint_id: int
+    get_status_display: Callable[[], str]
+
+    objects: ClassVar[WebhookEventQuerySet] = manager_of(WebhookEventQuerySet)
 
     class Meta:
         verbose_name = _("webhook event")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.db import models
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Max, Q, RowRange, Value, When, Window
@@ -12,7 +12,11 @@ from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.fields import IdField
+from django_opentrain.models.base import manager_of
 from django_opentrain.platform import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: The most time that one action brings: who did nothing else in between for longer was not at work.
 LONGEST_ACTION: Final = timedelta(minutes=30)
@@ -110,7 +114,10 @@ class WorkEntry(models.Model):
     reason = models.TextField(_("reason"), blank=True)
     corrected_by = models.CharField(_("corrected by"), max_length=300, blank=True)
 
-    objects = WorkEntryQuerySet.as_manager()
+    # What Django adds: checkers without a plugin for it (pyright, Pylance) read it here.
+    get_kind_display: Callable[[], str]
+
+    objects: ClassVar[WorkEntryQuerySet] = manager_of(WorkEntryQuerySet)
 
     # There with counted().
     counted: timedelta | None = None

@@ -83,7 +83,7 @@ class _State(NamedTuple):
     def seconds(self) -> float:
         """The time that the browser, or any client, says all of the work on the row took."""
         known = self.lead_time is not _UNKNOWN and self.lead_time is not None
-        seconds = float(self.lead_time) if known else 0.0
+        seconds = float(self.lead_time or 0) if known else 0.0
         # NaN is not greater.
         return seconds if seconds > 0 else 0.0
 

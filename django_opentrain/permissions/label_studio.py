@@ -268,8 +268,13 @@ class _LeavesTheAuthor(BasePermission):
 def _names_no_other(data: Any, fixed: Mapping[str, Any]) -> bool:
     if not isinstance(data, Mapping):
         return True  # no row can be made of it
-    given = data.getlist if hasattr(data, "getlist") else lambda name: [data[name]]
-    return all(str(value) == str(fixed[name]) for name in fixed if name in data for value in given(name))
+    return all(
+        str(value) == str(fixed[name]) for name in fixed if name in data for value in _given(data, name)
+    )
+
+
+def _given(data: Any, name: str) -> list[Any]:
+    return data.getlist(name) if hasattr(data, "getlist") else [data[name]]
 
 
 class _NamesAProject(BasePermission):

@@ -265,13 +265,15 @@ class OpenTrain:
 
     def run(self) -> None:
         """Deliver and do everything that is due, until nothing is. Raises ``DeliveryFailed`` or ``StillBusy``."""
+        left = ""
         for _round in range(MAX_ROUNDS):
             delivered = self.deliver()
             with committing():
                 done = sweep.run()
             if not delivered and not done:
                 return
-        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")
+            left = f"{delivered} deliveries, {done}"
+        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {left}")
 
     # ----------------------------------------------------------------------------------------------
 

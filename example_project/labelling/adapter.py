@@ -45,6 +45,6 @@ class LabellingAdapter(DjangoUsersAdapter):
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         """Pause the seats while the funded work is used up."""
         used_up = contract.budget_state == Contract.BudgetState.DEPLETED
-        for grant in contract.grants.wanted():
+        for grant in contract.grants.wanted().exclude(host_user_ref=""):
             seats = models.Seat.objects.filter(project=int(grant.external_project_id))
-            seats.filter(user=grant.host_user_ref or None).update(paused=used_up)
+            seats.filter(user__pk=grant.host_user_ref).update(paused=used_up)

@@ -34,7 +34,7 @@ class TestLabellingAdapter(AdapterConformance):
         return browser.get(reverse("label", args=[grant.external_project_id])).status_code == 200
 
     def do_work(self, grant: AccessGrant, at: datetime, *, seconds: int, tasks: int, labels: int) -> None:
-        seat = Seat.objects.get(user=grant.host_user_ref, project=int(grant.external_project_id))
+        seat = Seat.objects.get(user__pk=grant.host_user_ref, project=int(grant.external_project_id))
         for number in range(labels):
             task = seat.project.tasks.create(text="Invoice 17")
             keep_label(seat, task, "paid", seconds if number == 0 else 0)

@@ -232,7 +232,7 @@ def test_money_says_in_one_way_or_another_for_which_contract(
 
 def test_a_revocation_is_one_customers(endpoint: WebhookEndpoint) -> None:
     theirs, mine = make_install("globex"), endpoint.install
-    deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=mine.opentrain_id)
+    deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=str(mine.opentrain_id))
     mine.refresh_from_db()
     theirs.refresh_from_db()
     assert (mine.status, mine.token, mine.last_error_code) == (Install.Status.REVOKED, None, "REVOKED")
@@ -247,7 +247,7 @@ def test_what_has_ended_is_not_revoked_again(endpoint: WebhookEndpoint, status: 
     """Who leaves here keeps the token until the last hours are reported."""
     now = timezone.now()
     Install.objects.update(status=status, revoked_at=now)
-    row = deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=endpoint.install.opentrain_id)
+    row = deliver(endpoint, catalog.INSTALL_REVOKED, resource_id=str(endpoint.install.opentrain_id))
     assert row.status == WebhookEvent.Status.IGNORED
     install = Install.objects.get()
     assert (install.status, install.revoked_at) == (status, now)

@@ -93,7 +93,7 @@ def test_a_link_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbox], st
 def test_the_customer_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbox], str], by: str) -> None:
     acme = opentrain.connect("acme")
     opentrain.connect("globex")
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "tenant": {"install": "acme"},
         "install": {"install": acme.opentrain_id},
         "endpoint": {"endpoint": WebhookEndpoint.objects.get(install=acme).key},

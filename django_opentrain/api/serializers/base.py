@@ -32,6 +32,7 @@ class StrictSerializer(CamelSerializer):
     def to_internal_value(self, data: Any) -> Any:
         unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else set()
         errors: dict[str, Any] = {str(name): [_("Unknown field.")] for name in sorted(unknown, key=str)}
+        value: Any = None
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from django_opentrain.api.serializers.base import CamelSerializer, PageQuery
@@ -28,7 +30,8 @@ class ParticipantSerializer(CamelSerializer):
 
     def _has_work_email(self, participant: Participant) -> bool:
         # The column, not the attribute: nothing needs to be decrypted for this.
-        return Participant._meta.get_field("work_email").value_from_object(participant) is not None
+        column: Any = Participant._meta.get_field("work_email")
+        return column.value_from_object(participant) is not None
 
 
 class InvitationSerializer(CamelSerializer):

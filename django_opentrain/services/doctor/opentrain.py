@@ -129,7 +129,7 @@ def _installs() -> Iterator[Finding]:
 
 
 def _install(install: Install) -> Iterator[Finding]:
-    about = {"install": install.pk, "tenant": install.tenant}
+    about: dict[str, Any] = {"install": install.pk, "tenant": install.tenant}
     who = customer(install)
     # Asked first: the call itself records a refusal.
     known = _is_known("install-refused", pk=install.pk)
@@ -188,8 +188,9 @@ def _endpoints(install: Install) -> Iterator[Finding]:
 
 
 def _endpoint(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> Iterator[Finding]:
-    about = {"endpoint": endpoint.pk, "install": endpoint.install.pk, "tenant": endpoint.install.tenant}
-    whose = f"The endpoint of {customer(endpoint.install)}"
+    install = endpoint.install
+    about: dict[str, Any] = {"endpoint": endpoint.pk, "install": install.pk, "tenant": install.tenant}
+    whose = f"The endpoint of {customer(install)}"
     failures = f"consecutive failed deliveries: {info.consecutive_failures}"
     if info.status == catalog.ENDPOINT_DISABLED:
         if not _is_known("endpoint-disabled", pk=endpoint.pk) and not _is_known(

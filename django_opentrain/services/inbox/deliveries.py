@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, connections, router, transaction
 
@@ -31,7 +31,7 @@ COLUMNS: Final = (
     "body",
     "received_at",
 )
-BODY: Final = WebhookEvent._meta.get_field("body")
+BODY: Final[Any] = WebhookEvent._meta.get_field("body")
 #: The constant columns, as SQL; all others are null.
 CONSTANTS: Final = {
     "status": f"'{WebhookEvent.Status.PENDING.value}'",

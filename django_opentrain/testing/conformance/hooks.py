@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 from django.apps import apps
-from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 
 from django_opentrain.adapters import OpenTrainAdapter, get_adapter
 from django_opentrain.adapters.addresses import model
 from django_opentrain.models import AccessGrant
 from django_opentrain.testing.kit import OpenTrain
+from django_opentrain.user_model import user_model
 
 #: With which the one who signed up logs in.
 STRANGERS_PASSWORD: Final = "the stranger's own"  # noqa: S105 - of tests
@@ -52,7 +52,7 @@ class AdapterHooks:
 
         Override it where your user model requires more, or where an account is more than its row.
         """
-        users = get_user_model()
+        users = user_model()
         user = users(**{users.get_email_field_name(): email, users.USERNAME_FIELD: email})
         user.set_password(STRANGERS_PASSWORD)
         user.save()
