@@ -31,6 +31,7 @@ BASICS = {
     "relative_time",
     "signals",
     "transactions",
+    "user_model",
     "view_decorators",
 }
 BELOW_SERVICES = BASICS | {"models", "adapters"}
@@ -101,9 +102,18 @@ def tree_of(module: Path) -> ast.Module:
     return ast.parse(module.read_text(encoding="utf-8"))
 
 
-def imports_of(module: Path) -> Iterator[str]:
-    """What it imports, under ``TYPE_CHECKING`` as well."""
-    for node in ast.walk(tree_of(module)):
+def imports_of(module: Path, *, running: bool = False) -> Iterator[str]:
+    """What it imports, under ``TYPE_CHECKING`` as well, unless ``running``."""
+    tree = tree_of(module)
+    typed = {
+        inner
+        for node in ast.walk(tree)
+        if running and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typed:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -155,11 +165,14 @@ def loaded_by(name: str) -> Iterator[str]:
 
 
 def dependencies() -> Mapping[str, set[str]]:
-    """Each module, and those that it loads; the packages around it are loaded already."""
+    """Each module, and those that it loads; the packages around it are loaded already.
+
+    Relations have two ends, and so have the models' types.
+    """
     return {
         name: {
             loaded
-            for imported in imports_of(module)
+            for imported in imports_of(module, running=module.parent.name == "models")
             for loaded in loaded_by(imported)
             if not is_around(loaded, name)
         }

@@ -310,7 +310,7 @@ def new_user(email: str, opentrain_user_id: str) -> User:
     return user
 
 
-def show_texts(user: AbstractBaseUser) -> None:
+def show_texts(user: User) -> None:
     """Let the account's e-mail and username be ordinary texts, where the site has set a masked Work Email."""
     for name in {user.get_email_field_name(), user.USERNAME_FIELD}:
         if isinstance(value := getattr(user, name), SecretStr):

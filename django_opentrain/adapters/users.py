@@ -196,7 +196,7 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
 
     def _create(self, email: str, grant: AccessGrant) -> UserT:
         user = self.create_user(email, grant.participant)
-        accounts.show_texts(user)
+        accounts.show_texts(cast("Any", user))
         self.prepare_user(user, grant=grant)
         return user
 

@@ -63,7 +63,14 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         (None, {"fields": ("install", "state", "last_error_shown")}),
         (
             gettext_lazy("Project"),
-            {"fields": ("external_project_id", "external_project_name", "project_url")},
+            {
+                "fields": (
+                    "external_project_id",
+                    "external_project_name",
+                    "project_url",
+                    "project_missing_since",
+                )
+            },
         ),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "job_id", "mode")}),
         (gettext_lazy("Settings"), {"fields": ("hours_tracked_elsewhere", "stop_when_depleted")}),

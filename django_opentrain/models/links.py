@@ -89,6 +89,14 @@ class ProjectLink(TimestampedModel):
     )
     removal_requested_at = models.DateTimeField(_("removal requested at"), null=True, blank=True)
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True)
+    project_asked_at = models.DateTimeField(_("project asked for at"), null=True, blank=True, editable=False)
+    project_missing_since = models.DateTimeField(
+        _("project missing since"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Since when this site has no such project"),
+    )
     last_error = models.TextField(_("last error"), blank=True)
     last_error_code = models.CharField(_("last error code"), max_length=MAX_CODE, blank=True)
     # After a reconnect: what is said of this link, late, is about that one. By its project it could be confused with

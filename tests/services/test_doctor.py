@@ -343,6 +343,11 @@ def link_that_is_not_made(_opentrain: OpenTrain, _install: Install, _settings: A
     ProjectLink.objects.update(status=ProjectLink.Status.PENDING, updated_at=timezone.now() - HOURS)
 
 
+@scene("project-gone", WARNING)
+def project_that_was_deleted(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
+    ProjectLink.objects.update(project_missing_since=timezone.now())
+
+
 @scene("retention-due", WARNING)
 def bodies_that_are_too_old(_opentrain: OpenTrain, _install: Install, _settings: Any) -> None:
     WebhookEvent.objects.update(received_at=timezone.now() - DAYS)

@@ -1,4 +1,4 @@
-"""Reconciliations that were held, incomplete or late, and links that OpenTrain has not accepted."""
+"""Reconciliations that were held, incomplete or late; links that OpenTrain hasn't accepted, or that lead nowhere."""
 
 from __future__ import annotations
 
@@ -68,5 +68,18 @@ RECONCILIATION: Final = (
         find=_unfinished_links,
         title=_("Links, or removals of links, that are not finished"),
         advice=_("Fix the error. They are completed once OpenTrain accepts them."),
+    ),
+    Condition(
+        name="project-gone",
+        severity=Severity.WARNING,
+        model=ProjectLink,
+        find=lambda _now: ProjectLink.objects.active().filter(
+            project_missing_since__isnull=False, install__status__in=Install.LIVE
+        ),
+        title=_("Links whose project is gone from this site"),
+        advice=_(
+            "People can be hired for it, and have nowhere to work. Unlink it, on the customer's page or in the admin,"
+            " or bring the project back."
+        ),
     ),
 )

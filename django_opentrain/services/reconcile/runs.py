@@ -39,6 +39,7 @@ from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
 from django_opentrain.services.access import breaker, contracts, convergence, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
+from django_opentrain.services.linking import projects
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
@@ -179,6 +180,7 @@ def _restore(row: Install, held: Lease) -> Outcome:
     _refresh(row, held, outcome)
     grants.correct_pauses(row)
     _reassert(row, held)
+    _ask_for_projects(row, held)
     return outcome
 
 
@@ -271,6 +273,13 @@ def _reassert(row: Install, held: Lease) -> None:
     for grant in ordered:
         held.renew()
         convergence.converge(grant, reassert=True)
+
+
+def _ask_for_projects(row: Install, held: Lease) -> None:
+    """Last, since it is the host's code: whatever becomes of it, the install is as OpenTrain says."""
+    for link in projects.to_ask(row):
+        held.renew()
+        projects.ask(link)
 
 
 # When -----------------------------------------------------------------------------------------
