@@ -56,10 +56,10 @@ class DailyUsage(TimestampedModel):
         default=False,
         help_text=_("The hours of this day are tracked elsewhere: they stay on this site"),
     )
-    # Of a day from the work ledger: what its counter-entries take off the days after it.
-    owed_seconds = models.PositiveIntegerField(_("seconds owed"), default=0)
-    owed_tasks = models.PositiveIntegerField(_("tasks owed"), default=0)
-    owed_labels = models.PositiveIntegerField(_("labels owed"), default=0)
+    # Of a day from the work ledger: what counter-entries take off the days after it. Of other days unknown, not none.
+    owed_seconds = models.PositiveIntegerField(_("seconds owed"), null=True, blank=True)
+    owed_tasks = models.PositiveIntegerField(_("tasks owed"), null=True, blank=True)
+    owed_labels = models.PositiveIntegerField(_("labels owed"), null=True, blank=True)
     external_report_id = IdField(_("external report id"), blank=True)
     # Each change increments the revision; a report marks the one that it sent. What changed since stays due.
     revision = models.PositiveIntegerField(_("revision"), default=1)

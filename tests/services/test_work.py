@@ -703,6 +703,23 @@ class TestCollecting:
         assert (newest.tasks_completed, newest.labels_completed) == (2, 5)
         assert totals(maria) == [(0, 1, 3), (0, 2, 5)]
 
+    @pytest.mark.parametrize("recorded_days_ago", [0, 2, 9])
+    def test_a_day_that_the_host_records_hides_no_debt(
+        self, linked: OpenTrain, maria: Hire, recorded_days_ago: int
+    ) -> None:
+        act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)
+        linked.travel(days=1)
+        act(maria, Kind.DELETED, object_id="t1", tasks=work.TAKE_BACK, labels=work.TAKE_BACK)
+        usage.collect(maria.contract)
+        linked.travel(days=10)
+        usage.record(maria.contract, linked.today - timedelta(days=recorded_days_ago), labels_completed=7)
+        for collected in ("frequent", "full", "frequent"):
+            linked.travel(minutes=15)
+            act(maria, tasks=2, labels=5)
+            usage.collect(maria.contract, recent_only=collected == "frequent")
+        newest = DailyUsage.objects.latest("work_date")
+        assert (newest.tasks_completed, newest.labels_completed) == (5, 12)
+
     def test_a_pass_takes_as_many_queries_however_much_was_done(
         self, linked: OpenTrain, maria: Hire, django_assert_max_num_queries: Any
     ) -> None:

@@ -34,7 +34,9 @@ def observed_days(contract: Contract, since: date, until: date) -> dict[Key, Day
     rows = DailyUsage.objects.filter(contract=contract).order_by("work_date")
     stored = {(row.worker_id, row.work_date): row for row in rows}
     hired = contract.trainer.opentrain_user_id if contract.trainer else ""
-    debts = {row.worker_id or hired: _debt(row) for row in stored.values() if row.work_date < since}
+    # Days without entries, which the host has recorded, say nothing of what is owed.
+    derived = [row for row in stored.values() if row.owed_seconds is not None]
+    debts = {row.worker_id or hired: _debt(row) for row in derived if row.work_date < since}
     days, left = {}, dict(debts)
     for day in balanced_days(contract, since, until, debts):
         worker = day.usage.worker_id
