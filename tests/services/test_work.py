@@ -512,6 +512,31 @@ class TestDays:
         days = DailyUsage.objects.order_by("work_date").values_list("work_date", "total_seconds")
         assert list(days) == [(tomorrow - timedelta(days=1), 30), (tomorrow, 30)]
 
+    @pytest.mark.parametrize(
+        ("zone", "changes"),
+        [
+            ("Europe/Berlin", date(2027, 3, 28)),
+            ("Africa/Cairo", date(2027, 4, 30)),  # has no midnight
+            ("America/Santiago", date(2027, 4, 4)),  # has two
+            ("Australia/Lord_Howe", date(2027, 4, 4)),  # by half an hour
+        ],
+    )
+    def test_on_days_on_which_clocks_change_each_action_is_on_its_day(
+        self, linked: OpenTrain, maria: Hire, settings: Any, zone: str, changes: date
+    ) -> None:
+        settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}
+        begin = datetime.combine(changes - timedelta(days=1), datetime.min.time(), ZoneInfo(zone))
+        linked.travel(seconds=(begin - linked.now).total_seconds() - 5 * 3600)
+        expected: defaultdict[date, int] = defaultdict(int)
+        for number in range(1, 80):
+            linked.travel(minutes=47)
+            act(maria, seconds=number)
+            expected[linked.now.astimezone(ZoneInfo(zone)).date()] += number
+        usage.collect(maria.contract)
+        rows = DailyUsage.objects.filter(total_seconds__gt=0).values_list("work_date", "total_seconds")
+        assert dict(rows) == expected
+        assert len(expected) >= 4
+
     def test_days_stay_where_the_time_zone_is_changed(
         self, linked: OpenTrain, maria: Hire, settings: Any
     ) -> None:
