@@ -94,7 +94,7 @@ def _label_deleted(instance: Any, origin: object, **_signal: object) -> None:
 def _observe_label(user: Any, label: Any, kind: str, labels: int) -> None:
     example = label.example
     it, task = _label_id(label), _example_id(example)
-    work.observe(user, example.project_id, kind, object_id=it, task_id=task, labels=labels)
+    work.observe(user, example.project_id, kind, object_id=it, task_id=task, labels=labels, is_label=True)
 
 
 @harmless

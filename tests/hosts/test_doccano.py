@@ -225,6 +225,20 @@ class TestWork:
         assert (self.totals(self.maria), self.totals(joao)) == ([(1, 1)], [])
         assert self.kinds() == [KINDS.CONFIRMED, KINDS.REMOVED, KINDS.UPDATED, KINDS.REMOVED]
 
+    def test_trainers_who_replace_each_others_labels_gain_nothing(self) -> None:
+        """There is one label in the end, and it counts once."""
+        self.shared()
+        joao = self.hired("João P.")
+        number = self.label(self.maria)
+        for other in (joao, self.maria, joao):
+            self.call(other, "delete", f"examples/{self.example.pk}/categories/{number}")
+            number = self.label(other)
+        self.label(joao, "unpaid")
+        assert (self.totals(self.maria), self.totals(joao)) == ([(0, 1)], [(0, 1)])
+        self.call(joao, "delete", f"examples/{self.example.pk}/categories/{number}")
+        self.label(joao)
+        assert (self.totals(self.maria), self.totals(joao)) == ([(0, 1)], [(0, 1)])
+
     def test_labels_of_every_kind_count_and_are_taken_back(self) -> None:
         span_type, relation_type = (
             model(f"label_types.{name}").objects.create(text="x", project=self.project)

@@ -428,6 +428,72 @@ class TestChanges:
             assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 1
 
 
+class TestLabels:
+    """Objects that are single labels: each that is added is a new one."""
+
+    def add(self, hire: Hire, it: str, task: str = "t1") -> int:
+        assert act(hire, object_id=it, task_id=task, labels=1, is_label=True)
+        return WorkEntry.objects.latest("pk").labels
+
+    def take_back(self, hire: Hire, it: str, task: str = "t1") -> int:
+        assert act(hire, Kind.DELETED, object_id=it, task_id=task, labels=work.TAKE_BACK, is_label=True)
+        return WorkEntry.objects.latest("pk").labels
+
+    @pytest.fixture
+    def joao(self, linked: OpenTrain, maria: Hire) -> Hire:
+        joao = linked.hire("João P.")
+        linked.run()
+        return joao
+
+    def test_one_in_the_place_of_a_removed_one_is_not_new(self, maria: Hire, joao: Hire) -> None:
+        assert [self.add(maria, "l1"), self.add(maria, "l2")] == [1, 1]
+        work.note_removal("p1", "l1")
+        assert self.add(joao, "l3") == 0
+        assert self.add(joao, "l4") == 1
+        assert self.add(joao, "l5", task="t2") == 1
+        work.note_removal("p1", "l3")
+        assert [self.add(maria, "l6"), self.add(maria, "l7")] == [0, 1]
+
+    def test_what_trainers_take_back_leaves_no_gap(self, maria: Hire, joao: Hire) -> None:
+        self.add(maria, "l1")
+        assert self.take_back(maria, "l1") == -1
+        assert self.add(joao, "l2") == 1
+        work.note_removal("p1", "l2")
+        assert self.add(maria, "l3") == 0
+        assert self.take_back(maria, "l3") == 0
+        assert [self.add(maria, "l4"), self.add(maria, "l5")] == [0, 1]
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_in_any_order_no_more_count_than_there_were_at_once(
+        self, maria: Hire, joao: Hire, seed: int
+    ) -> None:
+        dice = random.Random(seed)
+        there: dict[str, Hire] = {}
+        for number in range(60):
+            who, it = dice.choice([maria, joao]), dice.choice([*there, "new"])
+            before = sum(entry.labels for entry in WorkEntry.objects.all())
+            if it == "new":
+                self.add(who, f"l{number}")
+                there[f"l{number}"] = who
+                expected = max(before, len(there))
+            elif there.pop(it) is who:
+                # One that takes a removed one's place has brought none, and takes none back.
+                expected = before + self.take_back(who, it)
+            else:
+                work.note_removal("p1", it)
+                expected = before
+            counted = sum(entry.labels for entry in WorkEntry.objects.all())
+            assert len(there) <= counted == expected
+
+    def test_it_is_one_statement(self, maria: Hire) -> None:
+        self.add(maria, "l1")
+        details: dict[str, Any] = {"object_id": "l2", "task_id": "t1", "labels": 1, "is_label": True}
+        ref = maria.grant.host_user_ref
+        with CaptureQueriesContext(connection) as queries:
+            assert work.observe(ref, "p1", Kind.UPDATED, **details)
+        assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 1
+
+
 class TestTime:
     """What two actions claim counts once, and nothing from before the access."""
 

@@ -59,9 +59,13 @@ _MADE: Final = (Kind.SUBMITTED, Kind.SKIPPED)
 _COUNTING: Final = (*_LEVELS, *_ENDS, Kind.UPDATED, Kind.REVIEWED)
 
 
-def gains(values: Mapping[str, Any], tasks: int, labels: int, change: Change | None) -> dict[str, Any]:
+def gains(
+    values: Mapping[str, Any], tasks: int, labels: int, change: Change | None, *, is_label: bool
+) -> dict[str, Any]:
     """The columns that say how many tasks and labels this action brings, and what it was."""
     tasks_gained = _tasks_gained(tasks, values)
+    if is_label and labels > 0:
+        return {"tasks": tasks_gained, "labels": _labels_of_new_label(labels, values)}
     if change is None:
         return {"tasks": tasks_gained, "labels": _labels_gained(labels, values["kind"], values)}
     made = Exists(_of_trainer(values, object_id=values["object_id"], kind__in=_MADE))
@@ -109,6 +113,18 @@ def _labels_of_change(labels: int, values: Mapping[str, Any], change: Change, ma
     return reviewed
 
 
+def _labels_of_new_label(number: int, values: Mapping[str, Any]) -> Combinable:
+    """None where it takes the place of one that has counted and that others have removed."""
+    actions = WorkEntry.objects.filter(external_project_id=values["external_project_id"])
+    ended = actions.filter(object_id=OuterRef("object_id"), kind__in=(Kind.DELETED, Kind.REMOVED))
+    of_task = actions.filter(task_id=values["task_id"])
+    there = of_task.filter(~Exists(ended), kind=Kind.UPDATED)
+    free = (
+        Value(number) + _total("COUNT", "object_id", there, distinct=True) - _total("SUM", "labels", of_task)
+    )
+    return Least(Value(number), Greatest(free, Value(0)), output_field=IntegerField())
+
+
 def _limited(number: int, kind: str, values: Mapping[str, Any], change: Change) -> Combinable:
     """Of labels that others had taken off, or have added, none is gained or lost."""
     gained = expression("labels", _labels_gained(number, kind, values))
@@ -135,9 +151,10 @@ def _of_trainer(values: Mapping[str, Any], **conditions: Any) -> QuerySet[WorkEn
     )
 
 
-def _total(function: str, column: str, entries: QuerySet[WorkEntry]) -> Combinable:
+def _total(function: str, column: str, entries: QuerySet[WorkEntry], *, distinct: bool = False) -> Combinable:
     """Of all of them; 0 of none. Django's own aggregates would be of groups, and take twice as long to build."""
-    total = Func(F(column), function=function, template="COALESCE(%(function)s(%(expressions)s), 0)")
+    values = "DISTINCT %(expressions)s" if distinct else "%(expressions)s"
+    total = Func(F(column), function=function, template=f"COALESCE(%(function)s({values}), 0)")
     return Subquery(entries.values_list(total), output_field=IntegerField())
 
 

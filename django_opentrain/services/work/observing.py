@@ -53,6 +53,7 @@ def observe(
     tasks: int = 0,
     labels: int = 0,
     change: Change | None = None,
+    is_label: bool = False,
     at: datetime | None = None,
     key: str = "",
 ) -> bool:
@@ -71,6 +72,8 @@ def observe(
         (``TAKE_BACK``: all of it).
     :param change: of an object that was there before and may be another's. A trainer who has neither submitted nor
         skipped it themselves has REVIEWED it, whatever ``kind`` says: that brings no task, and the labels added.
+    :param is_label: the object is a single label of the task. A new one in the place of one that others have removed
+        brings none: both would count for one that is there.
     :param at: when, if not now: at most a day ago.
     :param key: what makes this action unique, so that it is stored once however often it is observed.
 
@@ -93,7 +96,7 @@ def observe(
         trainer = grant_of(user, values["external_project_id"])
         insert = _insert if key else _insert_in_turn
         new = change is None and min(tasks, labels) >= 0
-        columns = {**values, **_WHOSE_GRANT, **gains(values, tasks, labels, change)}
+        columns = {**values, **_WHOSE_GRANT, **gains(values, tasks, labels, change, is_label=is_label)}
         return insert(trainer.annotate(task=task_of(values, new=new)), columns) > 0
     except SoftTimeLimitExceeded:
         raise
