@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 #: One of doccano's models by its name, such as ``projects.Member``. Any: doccano has no types.
 model: Callable[[str], Any] = apps.get_model
 
-_PROJECT_PAGE: Final = re.compile(r"/projects/([1-9][0-9]{0,17})(?:/|$)")
+#: In English, or below a language: /de/projects/7.
+_PROJECT_PAGE: Final = re.compile(r"(?:/[a-z]{2})?/projects/([1-9][0-9]{0,17})(?:/|$)")
 
 
 class DoccanoAdapter(DjangoUsersAdapter):
@@ -37,7 +38,7 @@ class DoccanoAdapter(DjangoUsersAdapter):
     observer_middleware = "django_opentrain.middleware.acting_user"
 
     def project_of_path(self, path: str) -> str | None:
-        """The project of doccano's own pages, which begin with ``/projects/<id>/``."""
+        """The project of doccano's own pages, such as ``/projects/<id>/dataset``."""
         found = _PROJECT_PAGE.match(path)
         return found[1] if found else None
 

@@ -378,6 +378,8 @@ class TestWork:
         assert browser.get(timer, {"path": "/projects"}).json() == {"project": None}
         begun = browser.get(timer, {"path": page}).json()
         assert begun["project"] == str(self.project.pk)
+        in_german = browser.get(timer, {"path": f"/de{page}"}).json()
+        assert in_german["project"] == str(self.project.pk)
         self.opentrain.travel(minutes=2)
         data = {
             "project": begun["project"],
