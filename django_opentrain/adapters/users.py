@@ -54,8 +54,10 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
         return str(request.user.pk) if request.user.is_authenticated else None
 
     def can_manage(self, request: HttpRequest, tenant: str) -> bool:
-        """Whether this request's user acts for ``tenant``."""
-        return tenant == self.get_tenant(request)
+        """Whether this request's user acts for ``tenant``; accounts that were made for trainers do for none."""
+        if tenant != self.get_tenant(request):
+            return False
+        return not TrainerAccount.objects.filter(user=request.user.pk, created_by_us=True).exists()
 
     def list_projects(self, tenant: str) -> Iterable[Project]:
         """Raises ``ImproperlyConfigured``: only the site knows its projects."""

@@ -45,6 +45,18 @@ def test_each_user_is_a_customer_of_their_own(adapter: DjangoUsersAdapter, rf: R
     assert not adapter.can_manage(request, str(factories.make_user().pk))
 
 
+def test_an_account_that_was_made_for_a_trainer_is_no_customer(
+    adapter: DjangoUsersAdapter, rf: RequestFactory
+) -> None:
+    """They could connect an organization of their own, and hire for each project that the adapter lists."""
+    request = rf.get("/")
+    request.user = factories.make_user()
+    account = factories.make_trainer_account(request.user, created_by_us=True)
+    assert not adapter.can_manage(request, str(request.user.pk))
+    TrainerAccount.objects.filter(pk=account.pk).update(created_by_us=False)
+    assert adapter.can_manage(request, str(request.user.pk))
+
+
 @pytest.mark.parametrize("made_by", ["package", "site"])
 def test_an_accounts_texts_are_shown_as_they_are(
     adapter: DjangoUsersAdapter, make_grant: MakeGrant, monkeypatch: pytest.MonkeyPatch, made_by: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_opentrain.models import Contract, DailyUsage, Install, WebhookEvent
+from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, WebhookEvent
 from django_opentrain.services.conditions import CONDITIONS
 from django_opentrain.services.purge.erasure import erase
 from tests import factories
@@ -30,6 +30,20 @@ def contract_with_problems(contract: dict[str, Any], **install: Any) -> Contract
         factories.make_usage(made, timezone.localdate() - timedelta(days=3), worker_id=status, status=status)
     DailyUsage.objects.update(updated_at=timezone.now() - LONG_AGO)
     return made
+
+
+def test_a_removal_fails_when_it_was_tried() -> None:
+    """Not because access could not be given before."""
+    install = factories.make_install()
+    grant = factories.make_grant(
+        factories.make_contract(install), factories.make_link(install), factories.make_participant(install)
+    )
+    AccessGrant.objects.update(desired="REVOKED", state="FAILED", attempts=0, desired_at=timezone.now())
+    assert "removal-failing" not in present()
+    AccessGrant.objects.filter(pk=grant.pk).update(attempts=1)
+    assert "removal-failing" in present()
+    AccessGrant.objects.update(attempts=0, desired_at=timezone.now() - timedelta(minutes=11))
+    assert "removal-failing" in present()
 
 
 OF_USAGE = {"usage-uncollected", "usage-unreported", "usage-refused"}

@@ -23,12 +23,12 @@ EMAIL_LATE: Final = timedelta(days=1)
 
 
 def _failing(desired: str) -> Callable[[datetime], QuerySet[AccessGrant]]:
-    """Access that should have ended, or be paused, and isn't."""
+    """Access that should have ended, or be paused, and isn't; one that failed before that was wanted has time."""
 
     def find(now: datetime) -> QuerySet[AccessGrant]:
         late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
         removals = AccessGrant.objects.unsettled().filter(desired=desired)
-        return removals.filter(late | Q(state=AccessGrant.State.FAILED))
+        return removals.filter(late | Q(state=AccessGrant.State.FAILED, attempts__gt=0))
 
     return find
 
