@@ -124,7 +124,10 @@ def _is_site(value: object) -> bool:
 
 def _is_platform(value: object) -> bool:
     parts = split_url(value)
-    return parts is not None and (parts.scheme == "https" or settings.DEBUG or is_local(parts))
+    # The client adds the paths: one more before them leads nowhere.
+    if parts is None or parts.path not in ("", "/"):
+        return False
+    return parts.scheme == "https" or settings.DEBUG or is_local(parts)
 
 
 def _is_policy(value: object) -> bool:
@@ -160,7 +163,8 @@ PUBLIC_URL: Final = Constraint(
 )
 PLATFORM_URL: Final = Constraint(
     _is_platform,
-    "Use 'https://app.opentrain.ai', or a sandbox's URL. Plain http is for this machine, or for DEBUG.",
+    "Use 'https://app.opentrain.ai', or a sandbox's URL, without a path. Plain http is for this machine, or for"
+    " DEBUG.",
 )
 TIMEOUT: Final = number(0.001, 300, "Use a number of seconds above 0, at most 300.")
 RETRIES: Final = whole_number(0, 10)

@@ -252,7 +252,14 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     (
         "E011",
         "BASE_URL",
-        ["", None, "app.opentrain.ai", "http://app.opentrain.ai", "https://t:x@app.opentrain.ai"],
+        [
+            "",
+            None,
+            "app.opentrain.ai",
+            "http://app.opentrain.ai",
+            "https://t:x@app.opentrain.ai",
+            "https://app.opentrain.ai/api/v1",
+        ],
     ),
     ("E012", "SCOPES", [[], None, "contracts:read", ["contracts:write"], [7]]),
     ("E013", "EVENT_TYPES", [[], None, "contract.started", ["contract.begun"]]),
