@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from example_project.bootstrap import run_module
@@ -10,4 +11,8 @@ from example_project.bootstrap import run_module
 QUICK = ("--numprocesses=auto", "-m", "not slow and not browser")
 
 if __name__ == "__main__":
-    run_module("pytest", [*QUICK, *sys.argv[1:]], name="tests", groups=["test"])
+    command = ["pytest", *QUICK, *sys.argv[1:]]
+    if os.environ.get("TEST_COVERAGE"):
+        # CI adds the slow tests to it: `coverage` in tox.ini.
+        command = ["coverage", "run", "-m", *command]
+    run_module(command[0], command[1:], name="tests", groups=["test"])
