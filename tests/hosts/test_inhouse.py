@@ -16,9 +16,6 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.support.ui import WebDriverWait
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install
 from django_opentrain.testing import FirstLoginFailed, Hire, OpenTrain, first_login
@@ -31,6 +28,9 @@ if not apps.is_installed("tests.hosts.inhouse"):
 from allauth.account.models import EmailAddress
 from guardian.shortcuts import remove_perm
 from knox.models import AuthToken
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 from django_opentrain.admin import ADMINS
 from tests.hosts.inhouse.models import Membership, Organization, Project, User

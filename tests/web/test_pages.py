@@ -195,7 +195,7 @@ WAITING = {"state": "WAITING_FOR_EMAIL", "desired_at": timezone.now() - timedelt
         ({}, WAITING, "grant-waiting", ("warn", "1 trainer waits for a Work Email.")),
         (
             {"status": "ended", "budget_state": "LOW"},
-            {"state": "FAILED", "desired": "REVOKED"},
+            {"state": "FAILED", "desired": "REVOKED", "attempts": 1},
             "removal-failing",
             ("bad", "The access of 1 trainer could not be revoked."),
         ),
