@@ -126,7 +126,6 @@ def table(*columns: str, rows: Iterable[Iterable[str]]) -> str:
 
 
 def adapter() -> Iterator[str]:
-
     yield "## The adapter\n\nThe one class of yours: see [Your adapter](adapters.md)."
     known: set[str] = set()
     for each, source in ((OpenTrainAdapter, "base.py"), (DjangoUsersAdapter, "users.py")):
@@ -144,7 +143,6 @@ def adapter() -> Iterator[str]:
 
 def documented_services() -> Iterator[tuple[ModuleType, str]]:
     """The public functions: those that the documents name."""
-
     modules = "|".join(our_services.__all__)
     call = re.compile(rf"`({modules})\.([a-z_]+)\(")
     texts = [
@@ -172,7 +170,6 @@ def services() -> Iterator[str]:
 
 
 def signals() -> Iterator[str]:
-
     said = comments(PACKAGE / "signals.py")
     rows = []
     for name in our_signals.__all__:
@@ -220,7 +217,6 @@ def _blocks(template: Path) -> str:
 
 
 def url_names() -> Iterator[str]:
-
     yield (
         "## URL names\n\nOf `django_opentrain.web.urls`. Paths are below where you include it. See"
         " [the customer's pages](pages.md)."
@@ -250,7 +246,6 @@ def _url(pattern: Any, namespace: str) -> tuple[str, str, str]:
 
 
 def tasks() -> Iterator[str]:
-
     found = [each for each in vars(our_tasks).values() if isinstance(each, Task)]
     yield (
         "## Tasks\n\nThe names by which Celery routes them (`task_routes`); all begin with `django_opentrain.`. See"

@@ -24,10 +24,6 @@ _UNUSABLE: Final = gettext_lazy(
     " the adapter's get_tenant must return a text, and get_tenants a list of texts, of at most %(limit)d characters,"
     " without NUL characters and surrogates."
 )
-_NO_SITE: Final = _(
-    "This site's adapter doesn't know your organization's own address. Ask this site's administrators:"
-    ' customer_url must return a URL such as https://acme.example.com, or "".'
-)
 
 
 def tenant_of(request: HttpRequest) -> str | None:
@@ -79,7 +75,12 @@ def site_of(tenant: str) -> str:
     if not url:
         return ""
     if not constraints.PUBLIC_URL.holds(url):
-        raise AdapterError(_NO_SITE)
+        raise AdapterError(
+            _(
+                "This site's adapter doesn't know your organization's own address. Ask this site's administrators:"
+                ' customer_url must return a URL such as https://acme.example.com, or "".'
+            )
+        )
     return url.rstrip("/")
 
 

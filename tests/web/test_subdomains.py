@@ -7,7 +7,10 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
+from django_opentrain.adapters.tenants import site_of
+from django_opentrain.errors import AdapterError
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.testing.kit import OpenTrain
 from tests.web.adapter import NamesAdapter
@@ -118,3 +121,9 @@ def test_what_is_no_url_is_an_error_that_says_so(
     else:
         assert answer.status_code == 409
         assert "customer_url" in answer.content.decode()
+
+
+def test_the_error_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SubdomainsAdapter, "url", "acme")
+    with translation.override("de"), pytest.raises(AdapterError, match="Der Adapter dieser Website"):
+        site_of("acme")
