@@ -38,5 +38,5 @@ def _mounts(patterns: Any, prefix: str = "") -> Iterator[tuple[str, type]]:
         route = prefix + str(each.pattern)
         if not isinstance(each, URLPattern):
             yield from _mounts(each.url_patterns, route)
-        elif each.name == _LANDMARK and hasattr(each.callback, "cls"):
-            yield route, each.callback.cls
+        elif each.name == _LANDMARK and (view := getattr(each.callback, "cls", None)):
+            yield route, view

@@ -114,6 +114,8 @@ class Scene:
         for _ in range(2):
             self.opentrain.travel(hours=2)
             reconcile.request_all()
+            for install in Install.objects.filter(removals_held__gt=0):
+                reconcile.confirm_removals(install)
             self.opentrain.run()
 
     def compare(self) -> None:
