@@ -266,7 +266,7 @@ def models() -> Iterator[str]:
     for name in our_models.__all__:
         model = getattr(our_models, name)
         yield f"### {name}\n\n{prose(inspect.getdoc(model))}"
-        fields = [each for each in model._meta.get_fields() if each.concrete]
+        fields = [*model._meta.fields, *model._meta.many_to_many]
         yield table("Field", "Type", "Is", rows=map(_field, fields))
         if methods := list(_queryset(model)):
             yield table("Queryset", "Is", rows=methods)
