@@ -39,7 +39,7 @@ LITERAL = r"""u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""
 CALL = re.compile(rf"\b({'|'.join(MARKS)})\(({LITERAL}(?:, {LITERAL})*)")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%|<[^>]+>")
 HIDDEN = re.compile(
-    r"{% comment.*?{% endcomment %}|{% block bodyclass.*?{% endblock %}"
+    r"{% comment.*?{% endcomment %}|{% block (?:bodyclass|coltype).*?{% endblock %}"
     r"|{% blocktranslate.*?{% endblocktranslate %}|{%.*?%}|{{.*?}}|{#.*?#}",
     re.DOTALL,
 )

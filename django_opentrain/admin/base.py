@@ -19,7 +19,6 @@ from django.db import models
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -30,8 +29,8 @@ from django_opentrain.admin.columns import EMPTY
 from django_opentrain.models import Install
 from django_opentrain.services import conditions
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
+from django_opentrain.web.stylesheets import admin_media
 
-STYLESHEET: Final = "opentrain/admin.css"
 #: Rows of an inline: the page of a customer with 100,000 contracts must open, too.
 INLINE_ROWS: Final = 20
 #: Rows of a long table that its list counts, and shows.
@@ -62,13 +61,8 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
 
     @property
     def media(self) -> forms.Media:
-        """With our stylesheet, unless the manifest lacks it: the pages work without it."""
-        media = super().media
-        try:
-            static(STYLESHEET)
-        except ValueError:
-            return media
-        return media + forms.Media(css={"all": [STYLESHEET]})
+        """With our stylesheet."""
+        return super().media + admin_media()
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         return False

@@ -212,7 +212,10 @@ class Contract(TimestampedModel):
         constraints = [
             models.UniqueConstraint(fields=["install", "opentrain_id"], name="opentrain_contract_once"),
         ]
-        indexes = [models.Index(fields=["status", "usage_collected_at"], name="opentrain_contract_usage")]
+        indexes = [
+            models.Index(fields=["status", "usage_collected_at"], name="opentrain_contract_usage"),
+            models.Index(fields=["status", "budget_state"], name="opentrain_contract_budget"),
+        ]
 
     def __str__(self) -> str:
         return self.title or self.opentrain_id

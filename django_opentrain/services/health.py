@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db.models import Exists, Subquery
@@ -50,19 +50,20 @@ def pulse() -> Pulse:
     beats = Heartbeat.objects.filter(name=SWEEP).values_list("beat_at", Subquery(oldest), *needing)
     row = beats.first()
     if row is None:
-        return Pulse(sweep_age=None, conditions=(BEAT_SILENT,))
+        return Pulse(sweep_age=None, conditions=schedule_conditions(None))
     beat_at, due_since, *found = row
     sweep_age = (now - beat_at).total_seconds()
     names = [each.name for each, exists in zip(EVENTS, found, strict=True) if exists]
     return Pulse(
         sweep_age=sweep_age,
         backlog_age=(now - due_since).total_seconds() if due_since else None,
-        conditions=(*_of_schedule(sweep_age), *names),
+        conditions=(*schedule_conditions(beat_at), *names),
     )
 
 
-def _of_schedule(sweep_age: float) -> Iterator[str]:
-    if sweep_age < -CLOCK_TOLERANCE.total_seconds():
-        yield CLOCK_SET_BACK
-    elif sweep_age > SWEEP_OVERDUE.total_seconds():
-        yield BEAT_SILENT
+def schedule_conditions(beat_at: datetime | None) -> tuple[str, ...]:
+    """The names of what is wrong with the schedule whose last sweep was then; None: there has never been one."""
+    age = None if beat_at is None else timezone.now() - beat_at
+    if age is None or age > SWEEP_OVERDUE:
+        return (BEAT_SILENT,)
+    return (CLOCK_SET_BACK,) if age < -CLOCK_TOLERANCE else ()

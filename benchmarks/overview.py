@@ -1,0 +1,227 @@
+"""What the admin's overview and the first pages of its lists cost on a large site.
+
+::
+
+    python -m benchmarks.overview [--events 2000000] [--contracts 100000] [--days 1000000] [--rounds 5] [--explain]
+
+Each contract has two grants. The rows are copied inside the database (PostgreSQL's): one in a thousand needs
+attention. Printed are the median milliseconds of the overview and of each of its statements, and of each list.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+
+import django
+
+django.setup()
+
+from django.db import connection  # noqa: E402
+from django.db.models import Model  # noqa: E402
+from django.test import Client, override_settings  # noqa: E402
+from django.test.utils import CaptureQueriesContext, setup_databases, teardown_databases  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from django_opentrain.models import Heartbeat, Install  # noqa: E402
+from tests.factories import (  # noqa: E402
+    make_contract,
+    make_endpoint,
+    make_event,
+    make_grant,
+    make_install,
+    make_link,
+    make_participant,
+    make_trainer_account,
+    make_usage,
+    make_user,
+)
+from tests.settings import MIDDLEWARE  # noqa: E402
+
+INSTALLS = 1000
+#: Milliseconds that the overview may take.
+WANTED = 150
+PAGES = {
+    "overview": "/admin/django_opentrain/",
+    "connections": "/admin/django_opentrain/install/",
+    "contracts": "/admin/django_opentrain/contract/",
+    "contracts, searched": "/admin/django_opentrain/contract/?q=ctr_77",
+    "contracts, a customer's": "/admin/django_opentrain/contract/?q=acme+7",
+    "grants": "/admin/django_opentrain/accessgrant/",
+    "grants, searched": "/admin/django_opentrain/accessgrant/?q=usr_77",
+    "grants, failing": "/admin/django_opentrain/accessgrant/?attention=yes",
+    "events": "/admin/django_opentrain/webhookevent/",
+    "events, searched": "/admin/django_opentrain/webhookevent/?q=res_77",
+    "events, failed": "/admin/django_opentrain/webhookevent/?attention=events-failed",
+    "daily usage": "/admin/django_opentrain/dailyusage/",
+    "daily usage, searched": "/admin/django_opentrain/dailyusage/?q=usr_77",
+    "daily usage, due": "/admin/django_opentrain/dailyusage/?status__exact=DUE",
+}
+
+
+def copy(row: Model, count: int, **columns: str) -> int:
+    """Insert this many copies of a row; ``columns`` are SQL expressions over ``n``, from 1.
+
+    Returns the last key before them.
+    """
+    table, fields = row._meta.db_table, row._meta.concrete_fields
+    names = [str(field.column) for field in fields if not field.primary_key]
+    unknown = set(columns) - set(names)
+    assert not unknown, unknown
+    values = [columns.get(name, f't."{name}"') for name in names]
+    (key,) = (field.column for field in fields if field.primary_key)
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT MAX("{key}") FROM "{table}"')
+        (last,) = cursor.fetchone()
+        cursor.execute(
+            f'INSERT INTO "{table}" ({", ".join(f"{chr(34)}{name}{chr(34)}" for name in names)})'
+            f' SELECT {", ".join(values)} FROM "{table}" t, generate_series(1, {count}) n'
+            f' WHERE t."{key}" = {row.pk} ORDER BY n'
+        )
+    return int(last)
+
+
+def seed(events: int, contracts: int, days: int) -> None:
+    """A site with this much in it."""
+    now = timezone.now()
+    Heartbeat.objects.create(name="sweep", beat_at=now, host="localhost")
+    install = make_install("acme")
+    link, person = make_link(install), make_participant(install, opentrain_user_id="first")
+    contract = make_contract(install, [link], trainer=person, payment_type="PAY_PER_LABEL")
+    grant, endpoint = make_grant(contract, link, person), make_endpoint(install)
+    event, day = make_event(endpoint, status="PROCESSED"), make_usage(contract)
+    account = make_trainer_account(make_user(), opentrain_user_id=person.opentrain_user_id)
+    Install.objects.update(reconciled_at=now)
+
+    rare = "n % 1000 = 7"
+    of = f"1 + n % {INSTALLS}"
+    installs = copy(install, INSTALLS, tenant="'acme ' || n", opentrain_id="'ins_' || n")
+    links = copy(link, INSTALLS, install_id=f"{installs} + n", opentrain_id="'lnk_' || n")
+    copy(
+        endpoint, INSTALLS, install_id=f"{installs} + n", opentrain_id="'end_' || n", key="gen_random_uuid()"
+    )
+    persons = copy(
+        person,
+        contracts,
+        install_id=f"{installs} + {of}",
+        opentrain_user_id="'usr_' || n",
+        display_name="'Maria ' || n",
+    )
+    hired = copy(
+        contract,
+        contracts,
+        install_id=f"{installs} + {of}",
+        opentrain_id="'ctr_' || n",
+        trainer_id=f"{persons} + n",
+        status="CASE WHEN n % 3 = 0 THEN 'ended' ELSE 'active' END",
+        ended_at="CASE WHEN n % 3 = 0 THEN now() - interval '90 days' END",
+        budget_state="CASE WHEN n % 20 = 1 THEN 'LOW' WHEN n % 50 = 1 THEN 'DEPLETED' ELSE 'OK' END",
+        collect_error=f"CASE WHEN {rare} THEN 'KeyError' ELSE '' END",
+    )
+    for second in (False, True):
+        copy(
+            grant,
+            contracts,
+            contract_id=f"{hired} + n",
+            participant_id=f"{persons} + n",
+            link_id=f"{links} + {of}" if not second else f"{links} + 1 + (n + 1) % {INSTALLS}",
+            desired="CASE WHEN n % 3 = 0 THEN 'REVOKED' ELSE 'GRANTED' END",
+            state=f"CASE WHEN {rare} THEN 'FAILED' WHEN n % 3 = 0 THEN 'REVOKED' ELSE 'GRANTED' END",
+        )
+    with connection.cursor() as cursor:
+        users = account.user._meta.db_table
+        cursor.execute(f'SELECT MAX(id) FROM "{users}"')
+        (last,) = cursor.fetchone()
+    copy(account.user, contracts, username="'trainer' || n")
+    copy(
+        account,
+        contracts,
+        user_id=f"{last} + n",
+        opentrain_user_id="'usr_' || n",
+        invitation=f"CASE WHEN {rare} THEN 'FAILED' WHEN n % 100 = 1 THEN 'SENT' ELSE 'LOGGED_IN' END",
+        invitation_sent_at="now() - interval '10 days'",
+    )
+    copy(
+        event,
+        events,
+        endpoint_id=f"{endpoint.pk} + {of}",
+        event_id="'evt_' || n",
+        delivery_id="'dlv_' || n",
+        resource_id="'res_' || n",
+        digest="md5(n::text) || md5((-n)::text)",
+        # Thirty days of them.
+        received_at=f"now() - interval '30 days' * ({events} - n) / {events}",
+        status=f"CASE WHEN {rare} THEN 'FAILED' WHEN n > {events} - 2000 THEN 'PENDING'"
+        " WHEN n % 5 = 1 THEN 'IGNORED' ELSE 'PROCESSED' END",
+        body=f"CASE WHEN n > {events} / 2 THEN t.body || decode(repeat(md5(n::text), 20), 'hex') END",
+    )
+    copy(
+        day,
+        days,
+        contract_id=f"{hired} + 1 + n % {contracts}",
+        # Ninety days, a row for each contract and ninth day.
+        work_date=f"current_date - (n / {contracts}) * 9 - n % 9",
+        status=f"CASE WHEN {rare} THEN 'REFUSED' WHEN n < {contracts} / 50 THEN 'DUE' ELSE 'REPORTED' END",
+        updated_at="now() - interval '2 days'",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+def milliseconds(step: Callable[[], Any]) -> float:
+    """How long it took."""
+    began = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - began)
+
+
+def measure(client: Client, rounds: int, *, explain: bool) -> None:
+    """Print what each page costs."""
+    for name, url in PAGES.items():
+        assert client.get(url).status_code == 200, url
+        median = statistics.median(milliseconds(partial(client.get, url)) for _ in range(rounds))
+        with CaptureQueriesContext(connection) as statements:
+            client.get(url)
+        taken = [1000 * float(each["time"]) for each in statements]
+        print(
+            f"{name:26} {median:6.0f} ms, {len(taken)} statements: {' '.join(f'{each:.0f}' for each in taken)}"
+        )
+        for statement in statements if explain else ():
+            if float(statement["time"]) > 0.02:
+                print(f"    {1000 * float(statement['time']):.0f} ms: {statement['sql'][:4000]}")
+                with connection.cursor() as cursor:
+                    cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement['sql']}".replace("%", "%%"))
+                    print(*(f"        {line}" for (line,) in cursor.fetchall()), sep="\n")
+
+
+def main() -> None:
+    """Print the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--contracts", type=int, default=100_000)
+    parser.add_argument("--days", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--explain", action="store_true", help="show the plan of each slow statement")
+    options = parser.parse_args()
+    databases = setup_databases(verbosity=0, interactive=False)
+    try:
+        seed(options.events, options.contracts, options.days)
+        with override_settings(ROOT_URLCONF="tests.urls", MIDDLEWARE=MIDDLEWARE):
+            client = Client()
+            client.force_login(make_user("root", is_staff=True, is_superuser=True))
+            measure(client, options.rounds, explain=options.explain)
+    finally:
+        teardown_databases(databases, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()
