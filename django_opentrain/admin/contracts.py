@@ -16,6 +16,7 @@ from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
+    Column,
     Tone,
     age,
     age_column,
@@ -33,12 +34,18 @@ from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, UsageObjection, WorkEntry
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services import usage
+from django_opentrain.web.presenters import budgets
 
 BUDGET_TONES: Final[Mapping[str, Tone]] = {
     Contract.BudgetState.OK: "good",
     Contract.BudgetState.LOW: "warn",
     Contract.BudgetState.DEPLETED: "bad",
 }
+
+
+def _volume_column(name: str, description: Any) -> Column:
+    """An amount of the budget, with its unit."""
+    return column(description, lambda row: budgets.volume(row, getattr(row, name)) or EMPTY, ordering=name)
 
 
 class GrantsOfContract(GrantRows):
@@ -67,11 +74,10 @@ class ContractAdmin(OpenTrainAdmin):
         "customer",
         "state",
         "budget",
-        "trouble",
-        "start_date",
+        "funded",
         "end_date",
         "reported",
-        "opentrain_id",
+        "trouble",
     )
     list_select_related = ("install", "trainer")
     list_filter = (AttentionFilter, CustomerFilter, "status", "budget_state")
@@ -110,10 +116,10 @@ class ContractAdmin(OpenTrainAdmin):
             {
                 "fields": (
                     "budget",
-                    "payment_type",
-                    "funded_volume",
-                    "consumed_volume",
-                    "remaining_volume",
+                    "payment",
+                    "funded",
+                    "consumed",
+                    "remaining",
                     "milestone",
                     "budget_updated",
                     "announced_budget_state",
@@ -154,6 +160,10 @@ class ContractAdmin(OpenTrainAdmin):
     reported = age_column("usage_reported_at", gettext_lazy("usage reported"))
     collected = age_column("usage_collected_at", gettext_lazy("usage collected"))
     budget_updated = age_column("budget_updated_at", gettext_lazy("budget as of"))
+    payment = column(gettext_lazy("payment type"), lambda row: budgets.payment(row) or EMPTY)
+    funded = _volume_column("funded_volume", gettext_lazy("funded volume"))
+    consumed = _volume_column("consumed_volume", gettext_lazy("consumed volume"))
+    remaining = _volume_column("remaining_volume", gettext_lazy("remaining volume"))
     trouble = problem_column("collect_error", "report_error")
     collect_error_shown = whole_problem_column("collect_error", gettext_lazy("collecting failed"))
     report_error_shown = whole_problem_column("report_error", gettext_lazy("problem"))

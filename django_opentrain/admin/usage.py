@@ -50,8 +50,8 @@ def worked(row: DailyUsage) -> str:
 
 
 def worker(row: DailyUsage) -> str:
-    """OpenTrain's user id, or "hired trainer"."""
-    return row.worker_id or _("hired trainer")
+    """OpenTrain's user id; of the hired trainer the name, where it is known."""
+    return row.worker_id or str(row.contract.trainer or _("hired trainer"))
 
 
 class UsageRows(LatestRows):
@@ -178,17 +178,17 @@ class DailyUsageAdmin(OpenTrainAdmin):
 
     list_display = (
         "work_date",
-        "contract",
-        "customer",
-        "state",
-        "trouble",
         "who",
         "time",
         "tasks_completed",
         "labels_completed",
+        "state",
+        "contract",
+        "customer",
         "reported",
+        "trouble",
     )
-    list_select_related = ("contract__install",)
+    list_select_related = ("contract__install", "contract__trainer")
     list_filter = (AttentionFilter, UsageCustomer, "status", "hours_withheld")
     date_hierarchy = "work_date"
     search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")

@@ -20,6 +20,7 @@ from django_opentrain.admin import ADMINS
 from django_opentrain.models import (
     ConsentRequest,
     Contract,
+    DailyUsage,
     Install,
     Participant,
     ProjectLink,
@@ -188,3 +189,25 @@ def test_the_list_of_contracts_says_why_work_is_not_collected(superuser: User) -
     factories.make_contract(install, collect_error="KeyError: no table", report_error="OpenTrain said no")
     page = text_of(logged_in(superuser).get(url(Contract, "changelist"), {"attention": "usage-uncollected"}))
     assert "KeyError: no table" in page
+
+
+def test_budgets_are_shown_with_their_units_and_days_with_their_trainers_name(superuser: User) -> None:
+    install, client = factories.make_install(), logged_in(superuser)
+    person = factories.make_participant(install, display_name="Maria S.")
+    contract = factories.make_contract(
+        install,
+        trainer=person,
+        payment_type="PAY_PER_HOUR",
+        funded_volume="60.0000",
+        consumed_volume="41.5000",
+    )
+    factories.make_usage(contract)
+    assert "60 h" in text_of(client.get(url(Contract, "changelist")))
+    page = text_of(client.get(url(Contract, "change", contract.pk)))
+    assert "41.5 h" in page
+    assert "by the hour" in page
+    assert "PAY_PER_HOUR" not in page
+    usage = text_of(client.get(url(DailyUsage, "changelist")))
+    assert "Maria S." in usage
+    # Before what may be long.
+    assert usage.index("column-labels_completed") < usage.index("column-contract")

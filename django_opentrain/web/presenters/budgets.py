@@ -73,6 +73,27 @@ def left(contract: Contract) -> str:
     return _("%(left)s are left.") % amount
 
 
+def volume(contract: Contract, amount: Decimal | None) -> str:
+    """An amount of a budget with its unit: "60 h", "20,000 labels"; "" where it isn't known."""
+    if amount is None:
+        return ""
+    if contract.payment_type == catalog.PAY_PER_HOUR:
+        return _("%(amount)s h") % {"amount": _amount(amount)}
+    if contract.payment_type == catalog.PAY_PER_LABEL:
+        return _("%(amount)s labels") % {"amount": _amount(amount)}
+    return _amount(amount)
+
+
+def payment(contract: Contract) -> str:
+    """How the work is paid, in words; a type that is new to us as OpenTrain names it."""
+    words = {
+        catalog.PAY_PER_HOUR: _("by the hour"),
+        catalog.PAY_PER_LABEL: _("by the label"),
+        catalog.FIXED_PRICE: _("Fixed price"),
+    }
+    return words.get(contract.payment_type) or str(contract.payment_type)
+
+
 def _volume_text(contract: Contract) -> str:
     if contract.payment_type == catalog.PAY_PER_HOUR:
         return _("%(used)s of %(funded)s funded hours used (%(percent)s)")
