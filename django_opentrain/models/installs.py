@@ -274,10 +274,13 @@ class InstallObserver:
 
     def __init__(self, install: Install) -> None:
         self._rows = Install.objects.filter(pk=install.pk)
+        self._had_error = False
 
     def before_call(self) -> None:
         """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so."""
-        status, paused_until = self._rows.values_list("status", "paused_until").get()
+        columns = "status", "paused_until", "last_error"
+        status, paused_until, last_error = self._rows.values_list(*columns).get()
+        self._had_error = bool(last_error)
         if status not in (Install.Status.ACTIVE, Install.Status.DISCONNECTED):
             # Disconnected here: until the last usage is reported, the token is still there to do it with.
             raise Unauthorized(
@@ -297,7 +300,8 @@ class InstallObserver:
     def after_call(self, error: OpenTrainError | None) -> None:
         """Record what this outcome says about the install."""
         if error is None:
-            self._rows.clear_error()
+            if self._had_error:
+                self._rows.clear_error()
         elif isinstance(error, Unauthorized):
             self._rows.usable().record_refusal(error)
         elif isinstance(error, Forbidden):

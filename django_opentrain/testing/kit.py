@@ -265,15 +265,15 @@ class OpenTrain:
 
     def run(self) -> None:
         """Deliver and do everything that is due, until nothing is. Raises ``DeliveryFailed`` or ``StillBusy``."""
-        left = ""
+        self.deliver()
         for _round in range(MAX_ROUNDS):
-            delivered = self.deliver()
             with committing():
                 done = sweep.run()
-            if not delivered and not done:
+            # Until nothing is due here. So what is left to do follows from deliveries, or from reported usage.
+            delivered = self.deliver()
+            if not delivered and not done.usage:
                 return
-            left = f"{delivered} deliveries, {done}"
-        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {left}")
+        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")
 
     # ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
-from django_opentrain.adapters import DayUsage
+from django_opentrain.adapters import DayUsage, OpenTrainAdapter
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import BadRequest, NotFound, ServerError
@@ -251,6 +251,39 @@ def test_collecting_costs_the_same_however_many_days(
     # One for the insert; on SQLite, before Django 6, one for each 999 values.
     with django_assert_max_num_queries(7):
         usage.collect(contract)
+
+
+def test_a_host_that_collects_nothing_is_not_asked(
+    maria: Hire, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", OpenTrainAdapter.collect_usage)
+    collected = maria.contract.usage_collected_at
+    opentrain.travel(days=2)
+    with django_assert_num_queries(2):
+        assert runs.run_due() == 0
+    assert maria.contract.usage_collected_at == collected
+
+
+def test_what_failed_is_repeated_where_the_host_collects_nothing_any_more(
+    maria: Hire, opentrain: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.failing["collect_usage"] = RuntimeError("no such table")
+    runs.run_due()
+    assert maria.contract.collect_error
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", OpenTrainAdapter.collect_usage)
+    opentrain.travel(hours=2)
+    runs.run_due()
+    assert maria.contract.collect_error == ""
+
+
+def test_many_customers_without_anything_to_report_cost_no_more(
+    maria: Hire, site: Host, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", OpenTrainAdapter.collect_usage)
+    for number in range(5):
+        make_contract(make_install(f"customer {number}"))
+    with django_assert_num_queries(2):
+        runs.run_due()
 
 
 def test_an_impossible_day_does_not_cost_the_others(

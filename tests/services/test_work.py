@@ -19,6 +19,7 @@ from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.models.work import LONGEST_ACTION
 from django_opentrain.services import purge, usage, work
 from django_opentrain.services.access.hours import BEGINNING, END, Span, paid
+from django_opentrain.services.usage import runs
 from django_opentrain.services.work import observers, observing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -744,20 +745,31 @@ def payer(entry: WorkEntry) -> Contract:
 
 
 class TestCollecting:
-    def test_where_nothing_is_new_no_entries_are_read(
+    def test_where_nothing_is_new_no_contract_is_collected(
         self, linked: OpenTrain, maria: Hire, django_assert_num_queries: Any
     ) -> None:
         act(maria, tasks=1)
         linked.travel(minutes=15)
-        usage.collect(maria.contract)
-        contract = maria.contract
+        linked.run()
+        collected = maria.contract.usage_collected_at
         linked.travel(minutes=15)
-        # Is there something new, and when it was looked for.
+        # Of contracts that were never tried, and of those that failed.
         with django_assert_num_queries(2):
-            assert usage.collect(contract, recent_only=True) == 0
-        assert maria.contract.usage_collected_at != contract.usage_collected_at
+            assert runs.run_due() == 0
+        assert maria.contract.usage_collected_at == collected
         act(maria, tasks=1, at=linked.now - timedelta(minutes=20))
-        assert usage.collect(maria.contract, recent_only=True) > 0
+        runs.run_due()
+        assert DailyUsage.objects.get().tasks_completed == 2
+
+    def test_without_news_all_days_are_derived_once_a_day(self, linked: OpenTrain, maria: Hire) -> None:
+        act(maria, tasks=1)
+        linked.run()
+        linked.travel(hours=13)
+        midnight = linked.now.replace(hour=0, minute=0, second=0)
+        runs.run_due()
+        collected = maria.contract.usage_collected_at
+        assert collected is not None
+        assert collected > midnight
 
     def test_of_the_last_days_alone_what_was_owed_before_is_taken_off(
         self, linked: OpenTrain, maria: Hire

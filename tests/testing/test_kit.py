@@ -260,9 +260,9 @@ def test_a_receiver_that_crashes_shows_its_error(linked: OpenTrain, settings: An
 
 
 def test_work_that_never_ends_is_granted_of(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = sweep.WorkReport(events=1, grants=0, installs=0, budgets=0)
+    busy = sweep.WorkReport(events=0, grants=0, installs=0, budgets=0, usage=1)
     monkeypatch.setattr(sweep, "run", lambda: busy)
-    with pytest.raises(StillBusy, match="events=1"):
+    with pytest.raises(StillBusy, match="usage=1"):
         opentrain.run()
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, IntegerField, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -34,6 +34,11 @@ logger = logging.getLogger(__name__)
 
 #: Grants of one customer that are tried before the next customer's turn.
 BATCH_PER_CUSTOMER: Final = 20
+#: In which order what is due is tried; last what ended a process.
+_STAGES: Final = (
+    When(~Q(desired=AccessGrant.Desired.GRANTED), attempt_began_at=None, then=Value(0)),
+    When(attempt_began_at=None, then=Value(1)),
+)
 #: States in which the trainer has no access through the grant any more.
 _CLOSED: Final = (AccessGrant.State.REVOKED, AccessGrant.State.PAUSED, AccessGrant.State.REMOVED_BY_HAND)
 _SIGNALS: Final = {
@@ -70,14 +75,14 @@ def each_due() -> Iterator[bool]:
 
     Yields after each whether it was tried: another worker may have been faster.
     """
-    finished = Q(attempt_began_at=None)
-    removals = ~Q(desired=AccessGrant.Desired.GRANTED)
-    for stage in (finished & removals, finished & ~removals, ~finished):
-        due = AccessGrant.objects.due(timezone.now()).filter(stage)
-        for install_id in list(due.order_by().values_list("contract__install", flat=True).distinct()):
-            rows = due.filter(contract__install=install_id).select_related("participant", "contract__install")
-            for row in rows.order_by("attempts", "pk")[:BATCH_PER_CUSTOMER]:
-                yield _try(row)
+    stage = Case(*_STAGES, default=Value(len(_STAGES)), output_field=IntegerField())
+    due = AccessGrant.objects.due(timezone.now()).annotate(stage=stage)
+    customers = due.order_by().values_list("stage", "contract__install").distinct()
+    for number, install_id in sorted(customers):
+        rows = due.filter(stage=number, contract__install=install_id)
+        rows = rows.select_related("participant", "contract__install").order_by("attempts", "pk")
+        for row in rows[:BATCH_PER_CUSTOMER]:
+            yield _try(row)
 
 
 def _try(row: AccessGrant) -> bool:

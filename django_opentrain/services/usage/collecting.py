@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from django_opentrain.adapters import DayUsage, get_adapter
+from django_opentrain.adapters import DayUsage, OpenTrainAdapter, day_bounds, get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
@@ -31,7 +31,7 @@ from django_opentrain.services.usage.totals import (
 )
 from django_opentrain.services.work import corrections
 from django_opentrain.services.work.days import work_day
-from django_opentrain.services.work.totals import Day, has_news
+from django_opentrain.services.work.totals import Day, news
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     if get_adapter().observes_work:
         # Also after the contract's end: until access is closed, there can be work.
         until = today()
-        observed = _observed(contract, since, until, recent_only=recent_only)
+        observed = observed_days(contract, _first(since, until, recent_only=recent_only), until)
         days = [day.usage for day in observed.values()]
     else:
         days = get_adapter().collect_usage(contract, _first(since, until, recent_only=recent_only), until)
@@ -117,6 +117,23 @@ def new_work(now: datetime) -> Q:
     return Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - COLLECT_AFTER_END)
 
 
+def something_new() -> Q:
+    """Contracts of which the host may have days that are not collected: no others are asked for.
+
+    Where collecting failed it is repeated until it works. A host with a ledger has nothing new without new entries;
+    once a day all days are derived anyway, since which contract pays for them may have been learned later.
+    """
+    failed = Q(collect_attempts__gt=0) | ~Q(collect_error="")
+    adapter = get_adapter()
+    if adapter.observes_work:
+        midnight, _end = day_bounds(today(), today())
+        uncollected = Q(usage_collected_at=None) | Q(usage_collected_at__lt=midnight)
+        return failed | uncollected | Q(news())
+    if type(adapter).collect_usage is OpenTrainAdapter.collect_usage:
+        return failed
+    return Q()
+
+
 def _days_of(contract: Contract) -> tuple[date, date]:
     """The first and last day on which there can be work under this contract; other days may be another contract's.
 
@@ -131,14 +148,6 @@ def _days_of(contract: Contract) -> tuple[date, date]:
 
 def _first(since: date, until: date, *, recent_only: bool) -> date:
     return max(since, until - RECENT) if recent_only else since
-
-
-def _observed(contract: Contract, since: date, until: date, *, recent_only: bool) -> dict[Key, Day]:
-    """The ledger's days; none where nothing has been observed since they were collected."""
-    collected = contract.usage_collected_at
-    if recent_only and collected and not has_news(contract, collected):
-        return {}
-    return observed_days(contract, _first(since, until, recent_only=recent_only), until)
 
 
 def _entries(contract: Contract, days: Iterable[DayUsage]) -> tuple[list[UsageEntry], list[str]]:

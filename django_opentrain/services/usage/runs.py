@@ -44,10 +44,14 @@ def run_due(*, stopping: Callable[[], bool] = bool) -> int:
     contract in hand when ``stopping()`` is true.
     """
     now = timezone.now()
-    installs = Install.objects.callable_at(now).order_by("pk")
-    accepted = sum(_run(install, _STEADY, stopping) for install in installs)
-    failing = _collectable(now).filter(~_STEADY, install=OuterRef("pk"))
-    return accepted + sum(_run(install, ~_STEADY, stopping) for install in installs.filter(Exists(failing)))
+    of_install = {"install": OuterRef("pk")}
+    others = Exists(_reportable(now).filter(**of_install)) | Exists(_unfinished().filter(**of_install))
+    accepted = 0
+    for collected, too in ((_STEADY, others), (~_STEADY, Q())):
+        waiting = Exists(_collectable(now).filter(collected, **of_install)) | too
+        for install in Install.objects.callable_at(now).filter(waiting).order_by("pk"):
+            accepted += _run(install, collected, stopping)
+    return accepted
 
 
 def _run(install: Install, collected: Q, stopping: Callable[[], bool]) -> int:
@@ -83,7 +87,7 @@ def report_install(
     if not install.has_scope(catalog.USAGE_WRITE):
         return 0
     accepted = 0
-    for contract in _reportable(install, timezone.now()):
+    for contract in _reportable(timezone.now()).filter(install=install):
         if stopping():
             break
         held.renew()
@@ -120,17 +124,22 @@ def _report_last(contract: Contract) -> None:
 
 
 def _collectable(now: datetime) -> ContractQuerySet:
-    """Contracts under which there can be new work and that are due."""
+    """Contracts of which the host may have something new, and that are due."""
     due = Q(next_collect_at=None) | Q(next_collect_at__lte=now)
-    return Contract.objects.filter(collecting.new_work(now), due).select_related("trainer", "install")
+    rows = Contract.objects.filter(collecting.new_work(now), collecting.something_new(), due)
+    return rows.select_related("trainer", "install")
 
 
-def _reportable(install: Install, now: datetime) -> ContractQuerySet:
+def _reportable(now: datetime) -> ContractQuerySet:
     waiting = Q(next_report_at=None) | Q(next_report_at__lte=now)
     confirmed = Q(report_unconfirmed_until=None) | Q(report_unconfirmed_until__lte=now)
-    return Contract.objects.filter(
-        waiting, confirmed, _owes(totals.last_day()), install=install
-    ).select_related("trainer", "install")
+    rows = Contract.objects.filter(waiting, confirmed, _owes(totals.last_day()))
+    return rows.select_related("trainer", "install")
+
+
+def _unfinished() -> ContractQuerySet:
+    """Contracts whose last attempt to collect has no outcome."""
+    return Contract.objects.filter(collect_attempts__gt=0, collect_error="")
 
 
 def _owes(until: date) -> Exists:
@@ -167,8 +176,7 @@ def _note_failure(contract: Contract, error: BaseException) -> None:
 
 def _note_interrupted(install: Install) -> None:
     """Record attempts without an outcome as interrupted. The caller holds the install's lease: none is running."""
-    interrupted = Contract.objects.filter(install=install, collect_attempts__gt=0, collect_error="")
-    if count := interrupted.update(**_interrupted()):
+    if count := _unfinished().filter(install=install).update(**_interrupted()):
         logger.error(
             "Install %s: the process that collected usage ended in the host's code, in %d contract(s).",
             install.opentrain_id,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models import Case, IntegerField, Q, When
+from django.db.models import Case, Exists, IntegerField, OuterRef, Q, When
 
 from django_opentrain.adapters import DayUsage
 from django_opentrain.models import AccessGrant, Contract, WorkEntry
@@ -86,13 +86,16 @@ def balanced_days(
         yield from _without_debts(worker, days, debts.get(worker, Balance()))
 
 
-def has_news(contract: Contract, since: datetime) -> bool:
-    """Whether one of the contract's trainers may have done something that was not there yet at that time."""
-    before = since - _COMMITTED_LATER
-    trainers = AccessGrant.objects.filter(contract=contract).values("participant__opentrain_user_id")
-    # By the indexed column first: what is observed is at most a day old.
-    recent = WorkEntry.objects.filter(opentrain_user_id__in=trainers, at__gte=before - OLDEST_OBSERVED)
-    return recent.filter(observed_at__gte=before).exists()
+def news() -> Exists:
+    """Contracts one of whose trainers may have done something that was not there when it was collected."""
+    before = OuterRef(OuterRef("usage_collected_at")) - _COMMITTED_LATER
+    entries = WorkEntry.objects.filter(
+        opentrain_user_id=OuterRef("participant__opentrain_user_id"),
+        # By the indexed column first: what is observed is at most a day old.
+        at__gte=before - OLDEST_OBSERVED,
+        observed_at__gte=before,
+    )
+    return Exists(AccessGrant.objects.filter(Exists(entries), contract=OuterRef("pk")))
 
 
 # ----------------------------------------------------------------------------------------------
