@@ -1,4 +1,4 @@
-"""The API's OpenAPI description, for hosts with drf-spectacular: the only module that imports it.
+"""The API's OpenAPI description, for hosts with drf-spectacular: with `components` the only module that imports it.
 
 It annotates the views from outside, when a schema is generated, so that for a host with another generator, or none,
 they are plain REST framework views.
@@ -24,8 +24,9 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from rest_framework.views import APIView
 
+from django_opentrain.api.components import describe_defaults, name_enums
 from django_opentrain.api.exceptions import CODES
-from django_opentrain.api.serializers.base import CamelSerializer
+from django_opentrain.api.serializers.base import CamelSerializer, PageQuery
 from django_opentrain.api.serializers.contracts import (
     BudgetSerializer,
     ContractQuery,
@@ -192,6 +193,13 @@ class ComponentNames(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
         mapped: dict[str, Any] = auto_schema._map_serializer(  # type: ignore[no-untyped-call] # noqa: SLF001 - as there
             self.target, direction, bypass_extensions=True
         )
+        properties = mapped.get("properties", {})
+        describe_defaults(properties)
+        # A query becomes parameters, which are no component.
+        if not isinstance(self.target, PageQuery):
+            # One name for what is read and what is sent.
+            prefix = self.get_name(auto_schema, direction).removesuffix("Request")
+            name_enums(properties, prefix, auto_schema.registry)
         return mapped
 
 

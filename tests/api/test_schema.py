@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -51,6 +53,50 @@ def test_a_host_with_sessions_of_its_own_is_described_as_well() -> None:
         "cookieAuth",
         "opentrainSession",
     }
+
+
+def test_a_hosts_own_components_are_described_as_without_ours() -> None:
+    pytest.importorskip("drf_spectacular")
+    command = ("-m", "django", "spectacular", "--validate", "--fail-on-warn")
+    settings = "tests.api.schema_host"
+    alone = python(*command, "--urlconf", "tests.api.schema_host_alone", settings=settings)
+    beside = python(*command, settings=settings)
+    assert (alone.returncode, beside.returncode) == (0, 0), alone.stderr + beside.stderr
+    own = yaml.safe_load(alone.stdout)["components"]["schemas"]
+    assert {"Own", "CodeEnum", "KindEnum"} < set(own)
+    every = yaml.safe_load(beside.stdout)["components"]["schemas"]
+    assert {name: every.get(name) for name in own} == own
+    # "Patched" is drf-spectacular's, and comes first.
+    assert not [name for name in set(every) - set(own) if not re.match(r"(Patched)?OpenTrain", name)]
+
+
+def schemas_of_requests(node: Any, components: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each schema in it, those that it refers to included."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield from schemas_of_requests(components[node["$ref"].rpartition("/")[2]], components)
+        yield node
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from schemas_of_requests(each, components)
+
+
+def test_nothing_that_a_client_sends_has_a_default() -> None:
+    # openapi-typescript requires such a field; openapi-python-client sends the default with each request.
+    described = yaml.safe_load(COMMITTED.read_text())
+    requests = [
+        (path, method, part)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+        for part in [*operation.get("parameters", []), operation.get("requestBody", {})]
+    ]
+    schemas = [
+        (path, method, schema)
+        for path, method, part in requests
+        for schema in schemas_of_requests(part, described["components"]["schemas"])
+    ]
+    properties = {name for _, _, schema in schemas for name in schema.get("properties", {})}
+    assert {"provisioningMode", "reportWithheldHours", "compromised", "entries"} < properties
+    assert [each for each in schemas if "default" in each[2]] == []
 
 
 def test_an_api_at_a_path_of_the_hosts_has_each_operation_once() -> None:
