@@ -4,9 +4,10 @@
 
     python -m benchmarks.work [--entries 200000] [--contracts 20] [--rounds 5]
 
-The floor is what a host's ``collect_usage`` would do, over as many annotations of the example's. Beside it the pass
-of each quarter of an hour (the last days, if there is something new) and the daily one over all days. They are run
-for all contracts in alternating rounds; printed are the medians, and the medians of the rounds' ratios.
+The floor is what a host's ``collect_usage`` would do, over as many annotations of the example's. Beside it: what is
+collected at least once a day (``usage.collect``, which reads the last days of a ledger, and writes what differs), its
+query alone, and the same over all days, as for contracts that turn out to have other hours. They are run for all
+contracts in alternating rounds; printed are the medians, and the medians of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ import django
 
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.db.models import Count, F, Sum  # noqa: E402
-from django.test.utils import setup_databases, teardown_databases  # noqa: E402
+from django.test.utils import override_settings, setup_databases, teardown_databases  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from django_opentrain.adapters import day_bounds, day_of  # noqa: E402
+from django_opentrain.adapters import OpenTrainAdapter, day_bounds, day_of  # noqa: E402
 from django_opentrain.models import AccessGrant, Contract, WorkEntry  # noqa: E402
 from django_opentrain.services import usage, work  # noqa: E402
 from django_opentrain.services.usage.collecting import RECENT  # noqa: E402
@@ -45,6 +47,12 @@ from tests.factories import (  # noqa: E402
 )
 
 DAYS = 90
+
+
+class Observing(OpenTrainAdapter):
+    """A host with a ledger."""
+
+    observes_work = True
 
 
 def hire(number: int, project: Project, entries: int) -> Contract:
@@ -141,19 +149,30 @@ def main() -> None:
         def floor() -> int:
             return sum(own_rows(each, since, until) for each in contracts)
 
+        def collect() -> int:
+            rows = Contract.objects.filter(pk__in=[each.pk for each in contracts]).select_related("trainer")
+            return sum(usage.collect(each, recent_only=True) for each in rows)
+
         def last_days() -> int:
             return sum(len(list(work.day_totals(each, until - RECENT, until))) for each in contracts)
 
         def all_days() -> int:
             return sum(len(list(work.day_totals(each, since, until))) for each in contracts)
 
-        assert floor() == all_days() > last_days() > 0
-        steps = floor, last_days, all_days
-        rounds = [[seconds(step) for step in steps] for _ in range(options.rounds)]
+        steps = floor, collect, last_days, all_days
+        with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Observing"}):
+            assert floor() == all_days() == collect() > last_days() > 0
+            assert collect() == 0, "all of it is collected"
+            rounds = [[seconds(step) for step in steps] for _ in range(options.rounds)]
     finally:
         teardown_databases(databases, verbosity=0)
     print(f"{options.entries} entries of {options.contracts} contracts, {connection.vendor}")
-    for name, number in (("the host's own rows", 0), ("the last days", 1), ("all days", 2)):
+    for name, number in (
+        ("the host's own rows", 0),
+        ("collected", 1),
+        ("the last days", 2),
+        ("all days", 3),
+    ):
         median = statistics.median(each[number] for each in rounds)
         ratio = statistics.median(each[number] / each[0] for each in rounds)
         print(f"{name:20} {median:.3f} s, ratio {ratio:.2f}")

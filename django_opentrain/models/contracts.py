@@ -169,6 +169,13 @@ class Contract(TimestampedModel):
     )
 
     usage_collected_at = models.DateTimeField(_("usage collected at"), null=True, blank=True)
+    usage_basis = models.CharField(
+        _("usage basis"),
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text=_("A digest of what the collected days depended on beside the work ledger's entries"),
+    )
     collect_attempts = models.PositiveIntegerField(_("collect attempts"), default=0)
     next_collect_at = models.DateTimeField(_("next collect at"), null=True, blank=True)
     collect_error = models.TextField(_("collect error"), blank=True)

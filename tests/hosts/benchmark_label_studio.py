@@ -28,7 +28,7 @@ from django.utils import timezone
 from django_opentrain.adapters import day_bounds, day_of
 from django_opentrain.adapters.label_studio import model
 from django_opentrain.models import Contract, WorkEntry
-from django_opentrain.services import work
+from django_opentrain.services import usage, work
 from django_opentrain.services.work import observing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -74,7 +74,10 @@ ROUNDS = 5
 
 @pytest.mark.django_db(transaction=True)
 def test_totals(opentrain: OpenTrain) -> None:
-    """All days of all contracts, beside the query by which they would be summed up from Label Studio's own rows."""
+    """All days of all contracts, beside the query by which they would be summed up from Label Studio's own rows.
+
+    Derived from the ledger, and collected as it is once a day: that reads the last days, and writes what differs.
+    """
     site = Site(opentrain)
     hires = [site.hire() for _ in range(CONTRACTS)]
     for hire in hires:
@@ -91,12 +94,17 @@ def test_totals(opentrain: OpenTrain) -> None:
     def ledger() -> int:
         return sum(len(list(work.day_totals(each, since, until))) for each in contracts)
 
-    assert own_rows() == ledger() > 0
-    rounds = [(seconds_of(own_rows), seconds_of(ledger)) for _ in range(ROUNDS)]
-    ratio = statistics.median(ours / theirs for theirs, ours in rounds)
-    print(f"\n{ANNOTATIONS} annotations of {CONTRACTS} contracts, {connection.vendor}: own rows", end=" ")
-    print(f"{statistics.median(a for a, _ in rounds):.3f} s, ledger", end=" ")
-    print(f"{statistics.median(b for _, b in rounds):.3f} s; ratio {ratio:.2f}")
+    def collect() -> int:
+        return sum(usage.collect(each.contract, recent_only=True) for each in hires)
+
+    assert own_rows() == ledger() == collect() > 0
+    assert collect() == 0, "all of it is collected"
+    rounds = [[seconds_of(step) for step in (own_rows, ledger, collect)] for _ in range(ROUNDS)]
+    print(f"\n{ANNOTATIONS} annotations of {CONTRACTS} contracts, {connection.vendor}")
+    for number, name in enumerate(("own rows", "ledger, all days", "collected as each day")):
+        median = statistics.median(each[number] for each in rounds)
+        ratio = statistics.median(each[number] / each[0] for each in rounds)
+        print(f"{name}: {median:.3f} s, ratio {ratio:.2f}")
 
 
 def annotate(site: Site, hire: Hire, count: int) -> None:

@@ -668,7 +668,7 @@ def test_in_any_order_each_second_is_paid_once(linked: OpenTrain, seed: int) -> 
     hires = [maria, joao]
     linked.run()
     for _step in range(60):
-        linked.travel(seconds=dice.choice([1, 7, 40, 600, 2400, 20_000]))
+        linked.travel(seconds=dice.choice([1, 7, 40, 600, 2400, 20_000, 100_000]))
         action = dice.randrange(10)
         if action == 0:
             job = dice.choice(["Another job", "A third job"])
@@ -678,12 +678,18 @@ def test_in_any_order_each_second_is_paid_once(linked: OpenTrain, seed: int) -> 
         elif action == 2:
             linked.run()
         elif action == 3:
-            usage.collect(dice.choice(list(Contract.objects.all())))
+            contract = dice.choice(list(Contract.objects.all()))
+            usage.collect(contract, recent_only=dice.random() < 0.5)
         else:
             _act_somehow(dice, dice.choice([maria, joao]))
     linked.run()
-    for contract in Contract.objects.all():
-        usage.collect(contract)
+    for recent_only in (True, False):
+        for contract in Contract.objects.all():
+            usage.collect(contract, recent_only=recent_only)
+        _compare_by_hand()
+
+
+def _compare_by_hand() -> None:
     expected = by_hand()
     for row in DailyUsage.objects.all():
         got = (row.total_seconds, row.tasks_completed, row.labels_completed)
@@ -789,6 +795,22 @@ class TestCollecting:
         assert days == [(1, 4, 0), (0, 0, 3), (1, 2, 0)], "an older day isn't derived anew"
         assert usage.collect(maria.contract) == 1
         assert totals(maria) == [(0, 1, 3), (0, 1, 2)]
+
+    def test_older_days_are_derived_anew_where_other_hours_are_the_contracts(
+        self, linked: OpenTrain, maria: Hire
+    ) -> None:
+        act(maria, tasks=1, labels=3)
+        linked.travel(days=1)
+        linked.run()
+        Contract.objects.update(start_date=linked.today)
+        linked.travel(days=10)
+        DailyUsage.objects.update(labels_completed=7)
+        linked.run()
+        assert DailyUsage.objects.get().labels_completed == 7, "it is before the first day"
+        Contract.objects.update(start_date=None)
+        linked.travel(days=1)
+        linked.run()
+        assert DailyUsage.objects.get().labels_completed == 3
 
     def test_what_was_worked_off_exactly_is_not_taken_off_again(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)

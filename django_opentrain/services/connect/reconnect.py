@@ -78,6 +78,7 @@ def _fold(contract: Contract, same: Contract) -> None:
     days = contract.usage.values_list("pk", "worker_id", "work_date")
     free = [pk for pk, worker_id, work_date in days if (worker_id, work_date) not in taken]
     DailyUsage.objects.filter(pk__in=free).update(contract=same)
+    Contract.objects.filter(pk=same.pk).update(usage_basis="")  # its days are derived anew
     if withheld := max(
         filter(None, (contract.hours_withheld_until, same.hours_withheld_until)), default=None
     ):

@@ -18,7 +18,8 @@ from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.resources import UsageEntry
-from django_opentrain.services.usage.ledger import Key, observed_days, owed_columns
+from django_opentrain.services.access.payers import hours_of
+from django_opentrain.services.usage.ledger import Key, basis_of, observed_days, owed_columns
 from django_opentrain.services.usage.totals import (
     differences,
     entry_columns,
@@ -52,17 +53,19 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
 
     All of its days are requested, so that late work and corrections of old days are recorded too; with
     ``recent_only`` the last few. Invalid days are left out, and ``Contract.collect_error`` says so. If the adapter's
-    host observes work, the days are the ledger's. Raises what the adapter raises.
+    host observes work, the days are the ledger's; ``recent_only`` are those since it was collected, or all if it
+    has been learned since that other hours are the contract's. Raises what the adapter raises.
     """
     # The time of the request: one that ends after midnight has not requested the new day.
     asked_at = timezone.now()
     since, until = _days_of(contract)
     days: Iterable[DayUsage]
     observed: dict[Key, Day] = {}
+    basis = ""
     if get_adapter().observes_work:
         # Also after the contract's end: until access is closed, there can be work.
         until = today()
-        observed = observed_days(contract, _first(since, until, recent_only=recent_only), until)
+        observed, basis = _derived(contract, since, until, recent_only=recent_only)
         days = [day.usage for day in observed.values()]
     else:
         days = get_adapter().collect_usage(contract, _first(since, until, recent_only=recent_only), until)
@@ -70,6 +73,7 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until], observed)
     Contract.objects.filter(pk=contract.pk).update(
         usage_collected_at=asked_at,
+        usage_basis=basis,
         collect_attempts=0,
         next_collect_at=None,
         **Reason.note(_left_out(contract, problems)).columns("collect_error"),
@@ -107,6 +111,11 @@ def correct(
     collect(contract)
 
 
+def knows_older_days(contract: Contract) -> bool:
+    """Whether the last days are enough: a ledger's older ones change only with what they depend on."""
+    return get_adapter().observes_work or collected_today(contract)
+
+
 def collected_today(contract: Contract) -> bool:
     """Whether all days of the contract have been requested since midnight."""
     return contract.usage_collected_at is not None and work_day(contract.usage_collected_at) == today()
@@ -121,7 +130,7 @@ def something_new() -> Q:
     """Contracts of which the host may have days that are not collected: no others are asked for.
 
     Where collecting failed it is repeated until it works. A host with a ledger has nothing new without new entries;
-    once a day all days are derived anyway, since which contract pays for them may have been learned later.
+    once a day each contract is collected anyway, since which hours are its may have been learned later.
     """
     failed = Q(collect_attempts__gt=0) | ~Q(collect_error="")
     adapter = get_adapter()
@@ -144,6 +153,23 @@ def _days_of(contract: Contract) -> tuple[date, date]:
         begin = datetime.combine(contract.start_date, time.min, tz.utc)
     until = work_day(contract.ended_at) if contract.ended_at else today()
     return min(work_day(begin), until), until
+
+
+def _derived(
+    contract: Contract, since: date, until: date, *, recent_only: bool
+) -> tuple[dict[Key, Day], str]:
+    """The ledger's days, and what they depend on beside its entries."""
+    hours = hours_of(contract)
+    basis = basis_of(hours, since)
+    first = _first_changed(contract, since) if recent_only and basis == contract.usage_basis else since
+    return observed_days(contract, hours, first, until), basis
+
+
+def _first_changed(contract: Contract, since: date) -> date:
+    """The first day of which something may have been observed since the contract was collected."""
+    if contract.usage_collected_at is None:
+        return since
+    return max(since, work_day(contract.usage_collected_at) - RECENT)
 
 
 def _first(since: date, until: date, *, recent_only: bool) -> date:

@@ -6,13 +6,16 @@ they can have changed, and without the days whose entries are purged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
 
 from django_opentrain.adapters import DayUsage
 from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.services.access.hours import Hours
+from django_opentrain.services.access.payers import Place
 from django_opentrain.services.usage.measuring import measures_time
 from django_opentrain.services.usage.totals import normal_worker
 from django_opentrain.services.work.days import oldest_derived_day
@@ -21,24 +24,39 @@ from django_opentrain.services.work.totals import Balance, Day, balanced_days
 #: Of ``DailyUsage``, in the order of a ``Balance``.
 _OWED: Final = ("owed_seconds", "owed_tasks", "owed_labels")
 
+#: To be raised where entries come to something else than before: then all days are derived anew.
+_RULES: Final = 1
+
 #: A day's row: its worker, "" for the hired trainer, and its date.
 Key = tuple[str, date]
 
 
-def observed_days(contract: Contract, since: date, until: date) -> dict[Key, Day]:
+def basis_of(hours: dict[Place, list[Hours]], since: date) -> str:
+    """What the derived days depend on, other than the entries: as long as it stays, days of before stay.
+
+    ``since`` is the contract's first day.
+    """
+    pieces = sorted((place, [(each.since, each.until) for each in times]) for place, times in hours.items())
+    basis = repr((_RULES, since, measures_time(), pieces))
+    return hashlib.sha256(basis.encode()).hexdigest()
+
+
+def observed_days(
+    contract: Contract, hours: dict[Place, list[Hours]], since: date, until: date
+) -> dict[Key, Day]:
     """The days on which something counts, is owed or was owed before, and those that are stored.
 
     Zeros where there was work before for which another contract pays, as was learned since.
     """
     since = max(since, oldest_derived_day())
-    rows = DailyUsage.objects.filter(contract=contract).order_by("work_date")
-    stored = {(row.worker_id, row.work_date): row for row in rows}
+    rows = DailyUsage.objects.filter(contract=contract)
+    stored = {(row.worker_id, row.work_date): row for row in rows.filter(work_date__gte=since)}
     hired = contract.trainer.opentrain_user_id if contract.trainer else ""
     # Days without entries, which the host has recorded, say nothing of what is owed.
-    derived = [row for row in stored.values() if row.owed_seconds is not None]
-    debts = {row.worker_id or hired: _debt(row) for row in derived if row.work_date < since}
+    before = rows.filter(work_date__lt=since, owed_seconds__isnull=False).order_by("work_date")
+    debts = {worker or hired: _debt(owed) for worker, *owed in before.values_list("worker_id", *_OWED)}
     days, left = {}, dict(debts)
-    for day in balanced_days(contract, since, until, debts):
+    for day in balanced_days(hours, since, until, debts):
         worker = day.usage.worker_id
         key = normal_worker(contract, worker), day.usage.work_date
         usage = _as_measured(day.usage, stored.get(key))
@@ -55,8 +73,8 @@ def owed_columns(day: Day) -> Mapping[str, int]:
     return {column: -number for column, number in zip(_OWED, day.debt, strict=True)}
 
 
-def _debt(row: DailyUsage) -> Balance:
-    return Balance(*(-getattr(row, column) for column in _OWED))
+def _debt(owed: Iterable[int]) -> Balance:
+    return Balance(*(-number for number in owed))
 
 
 def _as_measured(usage: DayUsage, row: DailyUsage | None) -> DayUsage:

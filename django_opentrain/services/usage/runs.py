@@ -83,7 +83,7 @@ def report_install(
         if stopping():
             return 0
         held.renew()
-        _collect(contract, recent_only=install.is_usable and collecting.collected_today(contract))
+        _collect(contract, recent_only=install.is_usable and collecting.knows_older_days(contract))
     if not install.has_scope(catalog.USAGE_WRITE):
         return 0
     accepted = 0

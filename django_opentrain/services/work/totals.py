@@ -68,15 +68,17 @@ def day_totals(contract: Contract, since: date, until: date) -> Iterator[DayUsag
     Zeros where another contract pays for all of them. What counter-entries take off a later day depends on the days
     before it: begin with the contract's first.
     """
-    for day in balanced_days(contract, since, until, {}):
+    for day in balanced_days(hours_of(contract), since, until, {}):
         yield day.usage
 
 
 def balanced_days(
-    contract: Contract, since: date, until: date, debts: Mapping[str, Balance]
+    hours: dict[Place, list[Hours]], since: date, until: date, debts: Mapping[str, Balance]
 ) -> Iterator[Day]:
-    """As ``day_totals``, from any day on: with the ``debts`` of the days before, by OpenTrain's user id."""
-    hours = hours_of(contract)
+    """As ``day_totals`` of the contract whose hours these are, from any day on.
+
+    With the ``debts`` of the days before, by OpenTrain's user id.
+    """
     if not hours:
         return
     by_worker: defaultdict[str, dict[date, Balance]] = defaultdict(dict)
