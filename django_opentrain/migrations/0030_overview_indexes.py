@@ -9,7 +9,9 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="contract",
-            index=models.Index(fields=["status", "budget_state"], name="opentrain_contract_budget"),
+            index=models.Index(
+                fields=["install", "status", "budget_state"], name="opentrain_contract_budget"
+            ),
         ),
         migrations.AddIndex(
             model_name="webhookevent",

@@ -221,7 +221,7 @@ class Contract(TimestampedModel):
         ]
         indexes = [
             models.Index(fields=["status", "usage_collected_at"], name="opentrain_contract_usage"),
-            models.Index(fields=["status", "budget_state"], name="opentrain_contract_budget"),
+            models.Index(fields=["install", "status", "budget_state"], name="opentrain_contract_budget"),
         ]
 
     def __str__(self) -> str:

@@ -266,6 +266,7 @@ class OpenTrain:
     def run(self) -> None:
         """Deliver and do everything that is due, until nothing is. Raises ``DeliveryFailed`` or ``StillBusy``."""
         self.deliver()
+        left = ""
         for _round in range(MAX_ROUNDS):
             with committing():
                 done = sweep.run()
@@ -273,7 +274,8 @@ class OpenTrain:
             delivered = self.deliver()
             if not delivered and not done.usage:
                 return
-        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {delivered} deliveries, {done}")
+            left = f"{delivered} deliveries, {done}"
+        raise StillBusy(f"Still something to do after {MAX_ROUNDS} rounds: {left}")
 
     # ----------------------------------------------------------------------------------------------
 

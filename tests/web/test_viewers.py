@@ -9,7 +9,7 @@ from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from django_opentrain.models import Install, WebhookEndpoint
+from django_opentrain.models import Contract, Install, WebhookEndpoint
 from tests import factories
 from tests.api.conftest import log_in
 from tests.api.test_access import OPERATIONS
@@ -72,6 +72,23 @@ def test_a_viewer_of_a_customer_who_is_not_connected_can_not_connect(visitor: Vi
     text = ask(visitor("acme-viewer"), "GET", reverse("opentrain:home")).content.decode()
     assert "Not connected" in text
     assert "<form" not in text
+
+
+def test_a_viewer_is_not_invited_to_hire(visitor: Visitor) -> None:
+    install = factories.make_install("acme")
+    factories.make_contract(install, status=Contract.Status.ENDED)
+    home = reverse("opentrain:home")
+    assert "Hire trainers" in ask(visitor("acme-boss"), "GET", home).content.decode()
+    html = ask(visitor("acme-viewer"), "GET", home).content.decode()
+    assert "There are no active contracts." in html
+    assert ("Hire trainers" in html, "Go to OpenTrain" in html) == (False, False)
+
+
+def test_a_viewer_is_not_asked_for_more_budget(visitor: Visitor) -> None:
+    scene = full_scene()
+    page = reverse("opentrain:contract", args=[scene.contract.pk])
+    assert "Fund more" in ask(visitor("acme-boss"), "GET", page).content.decode()
+    assert "Fund more" not in ask(visitor("acme-viewer"), "GET", page).content.decode()
 
 
 def test_an_ended_connection_is_no_button_for_viewers(visitor: Visitor) -> None:
