@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
@@ -27,8 +27,9 @@ def _uncollected(now: datetime) -> QuerySet[Contract]:
 
 def _reportable_days() -> DailyUsageQuerySet:
     """Without its token a connection has ended, and OpenTrain takes no more of its days."""
-    # Not by a join, for which PostgreSQL reads all contracts.
-    return DailyUsage.objects.exclude(contract__in=Contract.objects.filter(install__token__isnull=True))
+    # Of each of the few days: for a join PostgreSQL reads all contracts, for a list SQLite does.
+    ended = Contract.objects.filter(pk=OuterRef("contract"), install__token__isnull=True)
+    return DailyUsage.objects.filter(~Exists(ended))
 
 
 def _unreported_days(now: datetime) -> QuerySet[DailyUsage]:
