@@ -812,6 +812,18 @@ class TestCollecting:
         linked.run()
         assert DailyUsage.objects.get().labels_completed == 3
 
+    @pytest.mark.parametrize("write", [usage.record, usage.add])
+    def test_what_the_host_writes_on_an_older_day_is_replaced(
+        self, linked: OpenTrain, maria: Hire, write: Any
+    ) -> None:
+        act(maria, tasks=1, labels=3)
+        linked.travel(days=10)
+        linked.run()
+        write(maria.contract, linked.today - timedelta(days=10), labels_completed=7)
+        linked.travel(days=1)
+        linked.run()
+        assert DailyUsage.objects.get().labels_completed == 3
+
     def test_what_was_worked_off_exactly_is_not_taken_off_again(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)
         linked.travel(days=1)

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from django_opentrain.adapters import get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
@@ -60,7 +61,7 @@ def record(
         worker_opentrain_user_id=worker_id,
         external_report_id=external_report_id or "",
     )
-    return write(contract, entry)
+    return _write_by_hand(contract, entry, differences)
 
 
 def add(
@@ -85,7 +86,15 @@ def add(
         worker_opentrain_user_id=worker_id,
         external_report_id=external_report_id or "",
     )
-    return write(contract, entry, _sums)
+    return _write_by_hand(contract, entry, _sums)
+
+
+def _write_by_hand(contract: Contract, entry: UsageEntry, change: Change) -> DailyUsage:
+    row = write(contract, entry, change)
+    if get_adapter().observes_work:
+        # What a ledger says of that day, however long ago, replaces it when the contract is collected.
+        Contract.objects.filter(pk=contract.pk).exclude(usage_basis="").update(usage_basis="")
+    return row
 
 
 def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
