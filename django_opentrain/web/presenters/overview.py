@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Model
@@ -31,6 +31,8 @@ from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
 from django_opentrain.web.presenters import charts
 
 Label = str | Promise
+Moment = TypeVar("Moment", date, datetime)
+Status = TypeVar("Status", WebhookEvent.Status, DailyUsage.Status)
 
 #: By model: the URL of the list in which the reader may look at its rows.
 Lists = Mapping[type[Model], str]
@@ -343,21 +345,12 @@ def _events(lists: Lists) -> Course:
         return _rows(lists, WebhookEvent, status__exact=status.value, **times)
 
     end = received.hours[-1] + overview.HOUR
-    lines = [
-        Line(
-            label=_hour(hour),
-            numbers=[
-                Number(
-                    tone=_tone(status),
-                    label=status.label,
-                    count=received.counts.get((hour, status), 0),
-                    url=of_hours(hour, hour + overview.HOUR, status),
-                )
-                for status in OUTCOMES
-            ],
-        )
-        for hour in received.hours
-    ]
+    lines = _lines(
+        [(_hour(hour), hour) for hour in received.hours],
+        OUTCOMES,
+        received.counts,
+        lambda hour, status: of_hours(hour, hour + overview.HOUR, status),
+    )
     return _course(
         name="events",
         title=_("events per hour, of the last two days"),
@@ -377,21 +370,12 @@ def _usage(lists: Lists) -> Course:
         days = {"work_date__gte": since.isoformat(), "work_date__lte": until.isoformat()}
         return _rows(lists, DailyUsage, status__exact=status.value, **days)
 
-    lines = [
-        Line(
-            label=date_format(day, "SHORT_DATE_FORMAT"),
-            numbers=[
-                Number(
-                    tone=_tone(status),
-                    label=status.label,
-                    count=reported.counts.get((day, status), 0),
-                    url=of_days(day, day, status),
-                )
-                for status in REPORTS
-            ],
-        )
-        for day in reported.days
-    ]
+    lines = _lines(
+        [(date_format(day, "SHORT_DATE_FORMAT"), day) for day in reported.days],
+        REPORTS,
+        reported.counts,
+        lambda day, status: of_days(day, day, status),
+    )
     return _course(
         name="usage",
         title=_("daily usage, of the last two weeks"),
@@ -400,6 +384,30 @@ def _usage(lists: Lists) -> Course:
         lines=lines,
         urls=[of_days(reported.days[0], reported.days[-1], status) for status in REPORTS],
     )
+
+
+def _lines(
+    moments: Sequence[tuple[str, Moment]],
+    statuses: Sequence[Status],
+    counts: overview.Counts,
+    url: Callable[[Moment, Status], str],
+) -> list[Line]:
+    """A line for each of these hours or days, which come with their labels."""
+    return [
+        Line(
+            label=label,
+            numbers=[
+                Number(
+                    tone=_tone(status),
+                    label=status.label,
+                    count=counts.get((moment, status), 0),
+                    url=url(moment, status),
+                )
+                for status in statuses
+            ],
+        )
+        for label, moment in moments
+    ]
 
 
 def _course(*, lines: Sequence[Line], urls: Sequence[str], **said: Any) -> Course:
