@@ -146,6 +146,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "The next attempt is due at once for each grant that is not in its desired state: a worker"
             " grants or revokes the access."
         ),
+        permission="change_access",
         applies=UNSETTLED,
     )
     def retry_now(self, selection: Selection[AccessGrant]) -> int:
@@ -156,6 +157,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         consequence=gettext_lazy(
             "These trainers regain the access that a person has taken from them on this site by hand."
         ),
+        permission="change_access",
         applies=AccessGrant.REMOVED_BY_HAND,
     )
     def give_again(self, selection: Selection[AccessGrant]) -> int:
@@ -168,6 +170,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             " the trainer, for every customer. They stay active when access ends; only the projects are closed. Ask"
             " their owners first."
         ),
+        permission="change_access",
         applies=Q(desired=Desired.GRANTED, state=State.FAILED),
     )
     def bind(self, selection: Selection[AccessGrant]) -> int:
@@ -179,6 +182,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "These trainers get access, although their Work Email is at a domain that WORK_EMAIL_DOMAINS doesn't"
             " name. One that changes is held again."
         ),
+        permission="change_access",
         applies=Q(desired=Desired.GRANTED, state=State.HELD),
     )
     def accept_email(self, selection: Selection[AccessGrant]) -> int:
@@ -190,6 +194,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
             "These trainers lose access to the project, although their contract is active on OpenTrain."
             " No event and no sync restores it: only an operator can."
         ),
+        permission="change_access",
         applies=~Q(desired=Desired.REVOKED),
         asks_reason=True,
     )
@@ -201,6 +206,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         consequence=gettext_lazy(
             "These trainers regain access to the project, if their contract and its link are still active."
         ),
+        permission="change_access",
         applies=Q(desired=Desired.REVOKED),
         asks_reason=True,
     )

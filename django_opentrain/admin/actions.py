@@ -6,15 +6,14 @@ Each changes a trainer's access or calls OpenTrain, so each is confirmed on a pa
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
-from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,16 +21,20 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from django_opentrain.admin import looks
+from django_opentrain.admin import history, looks
+from django_opentrain.conflicts import retried
 from django_opentrain.errors import EXPECTED
-from django_opentrain.platform.redaction import mask
+from django_opentrain.platform.redaction import mask, redact
 from django_opentrain.platform.values import as_text
+from django_opentrain.transactions import atomic
 
 if TYPE_CHECKING:
     from django_opentrain.admin.base import OpenTrainAdmin
     from django_opentrain.admin.columns import Label
 
 M = TypeVar("M", bound=models.Model)
+#: By the methods ``has_…_permission`` of ``OpenTrainAdmin``.
+Permission = Literal["operate", "change_access", "disconnect", "rotate_secret"]
 
 #: Rows of one action that calls OpenTrain while the operator waits.
 MAX_ROWS: Final = 20
@@ -43,17 +46,29 @@ MAX_REASON: Final = 200
 
 
 class Selection(Generic[M]):
-    """The rows that an operator selected.
+    """The rows that an operator selected. Each that the operation was tried on gets an entry in its history.
 
+    :param label: what the operation is called there.
     :param applies: the condition for rows to which the operation applies.
     :ivar cause: the operator, and their reason if they gave one: a grant stores it as its cause.
     """
 
-    def __init__(self, request: HttpRequest, queryset: QuerySet[M], applies: Q) -> None:
+    def __init__(
+        self,
+        model_admin: OpenTrainAdmin,
+        request: HttpRequest,
+        queryset: QuerySet[M],
+        *,
+        label: Label,
+        applies: Q,
+    ) -> None:
         self.request = request
-        self.model = queryset.model
+        self._label = label
         self._applies = applies
         self._manager = queryset.model._default_manager
+        # Without what a list doesn't need, such as bodies, and with what the rows' names are made of.
+        names: Any = model_admin.list_select_related
+        self._named = model_admin.get_queryset(request).select_related(*names or ())
         #: What the operator filled in, where the action has a form.
         self.values: dict[str, Any] = {}
         # Read once: an action may remove a row from the filter that selected it.
@@ -75,8 +90,11 @@ class Selection(Generic[M]):
         try:
             act(row)
         except EXPECTED as error:
+            failed = _("%(action)s failed: %(error)s")
+            self._record([row], failed % {"action": self._label, "error": redact(str(error))})
             messages.error(self.request, mask(f"{row}: {error}"))
             return False
+        self._record([row], self._label)
         return True
 
     def warn(self, row: M, text: str) -> None:
@@ -84,29 +102,24 @@ class Selection(Generic[M]):
         messages.warning(self.request, mask(f"{row}: {text}"))
 
     def in_bulk(self, act: Callable[[Any], int]) -> int:
-        """Call ``act`` for querysets of these rows; returns the sum of what it returns."""
-        return sum(act(rows) for rows in self.chunks())
+        """Call ``act`` for querysets of the rows to which it applies; returns the sum of what it returns."""
+        chunks = (self.keys[start : start + CHUNK] for start in range(0, len(self.keys), CHUNK))
+        return sum(self._act_on(chunk, act) for chunk in chunks)
 
-    def chunks(self) -> Iterator[QuerySet[M]]:
-        """The rows, a bounded number at a time."""
-        for start in range(0, len(self.keys), CHUNK):
-            yield self._manager.filter(pk__in=self.keys[start : start + CHUNK])
+    @retried
+    def _act_on(self, keys: Sequence[Any], act: Callable[[Any], int]) -> int:
+        with atomic():
+            # Locked, so that what is recorded of them is what is done.
+            rows = self._manager.filter(self._applies, pk__in=keys).select_for_update()
+            applicable = list(rows.order_by("pk").values_list("pk", flat=True))
+            done = act(self._manager.filter(pk__in=applicable))
+            self._record(self._named.filter(pk__in=applicable).order_by("pk"), self._label)
+            return done
 
-    def log(self, label: Label) -> None:
-        """Record in each row's history that the operator did this."""
-        content_type = ContentType.objects.get_for_model(self.model)
-        for rows in self.chunks():
-            LogEntry.objects.bulk_create(
-                LogEntry(
-                    user_id=str(self.request.user.pk),
-                    content_type=content_type,
-                    object_id=str(row.pk),
-                    object_repr=str(row)[:200],
-                    action_flag=CHANGE,
-                    change_message=f"{label} ({self.cause})",
-                )
-                for row in rows
-            )
+    def _record(self, rows: Iterable[M], what: Label) -> None:
+        LogEntry.objects.bulk_create(
+            history.entry(self.request, row, f"{what} ({self.cause})") for row in rows
+        )
 
 
 Run = Callable[[Any, Selection[Any]], int]
@@ -118,6 +131,7 @@ def operation(
     *,
     consequence: Label,
     applies: Q | None = None,
+    permission: Permission = "operate",
     asks_reason: bool = False,
     form: type[forms.Form] | None = None,
 ) -> Callable[[Run], Action]:
@@ -125,6 +139,7 @@ def operation(
 
     :param consequence: what will happen, for the confirmation page.
     :param applies: the condition for rows to which it applies, if not all: the others' pages don't offer it.
+    :param permission: who may run it: those with the model's ``change`` permission, or with one of their own kind.
     :param asks_reason: the page has a field for a reason, which becomes part of the cause.
     :param form: what has to be filled in on that page: ``selection.values``. None of it is in the history.
     """
@@ -132,7 +147,7 @@ def operation(
     rows = Q() if applies is None else applies
 
     def decorate(run: Run) -> Action:
-        @admin.action(permissions=["operate"], description=label)
+        @admin.action(permissions=[permission], description=label)
         @functools.wraps(run)
         def act(
             model_admin: OpenTrainAdmin, request: HttpRequest, queryset: QuerySet[Any]
@@ -147,13 +162,11 @@ def operation(
                     "form": filled,
                 }
                 return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
-            selection: Selection[Any] = Selection(request, queryset, rows)
+            selection: Selection[Any] = Selection(model_admin, request, queryset, label=label, applies=rows)
             if filled:
                 selection.values = filled.cleaned_data
                 selection.cause = selection.operator
             done = run(model_admin, selection)
-            if done:
-                selection.log(label)
             _show_result(request, label, done, len(selection.keys))
             return _back_to_row(model_admin, request)
 

@@ -1,8 +1,8 @@
 """Base classes of the admin pages: rows are viewed and operated on, never edited.
 
 OpenTrain or the services own them: an edited row would no longer be true. Adding, changing and deleting are therefore
-disabled (deleting would lose the record of who has access), and operators use actions, which need the model's
-``change`` permission.
+disabled (deleting would lose the record of who has access), and operators use actions. Those need the model's
+``change`` permission; the gravest kinds have permissions of their own.
 """
 
 from __future__ import annotations
@@ -74,8 +74,22 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         return self.deletable and super().has_delete_permission(request, obj)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether this user may run the actions: the model's ``change`` permission."""
-        codename = get_permission_codename("change", self.opts)
+        """Whether this user may run the actions that need no permission of their own kind."""
+        return self._may(request, get_permission_codename("change", self.opts))
+
+    def has_change_access_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may decide who has access."""
+        return self._may(request, "change_access")
+
+    def has_disconnect_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may end a customer's connection."""
+        return self._may(request, "disconnect")
+
+    def has_rotate_secret_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may replace the secrets of webhook endpoints."""
+        return self._may(request, "rotate_secret")
+
+    def _may(self, request: HttpRequest, codename: str) -> bool:
         user: Any = request.user
         return bool(user.has_perm(f"{self.opts.app_label}.{codename}"))
 
@@ -108,15 +122,15 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         obj: Any = None,
     ) -> HttpResponse:
         """A row's page, with a button for each action that applies to it."""
-        context["opentrain_actions"] = (
-            self.action_buttons(obj) if self.has_operate_permission(request) else []
-        )
+        context["opentrain_actions"] = self.action_buttons(request, obj)
         context["opentrain_button"] = looks.template("action_button.html")
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def action_buttons(self, row: models.Model) -> list[tuple[str, Any]]:
-        """Name and description of each action that applies to ``row``."""
-        actions = {name: getattr(self, name) for name in self.actions or () if isinstance(name, str)}
+    def action_buttons(self, request: HttpRequest, row: models.Model) -> list[tuple[str, Any]]:
+        """Name and description of each action that applies to ``row``, and that this user may run."""
+        allowed = self.get_actions(request)
+        names = (name for name in self.actions or () if isinstance(name, str) and name in allowed)
+        actions = {name: getattr(self, name) for name in names}
         this = self.model._default_manager.filter(pk=row.pk)
         return [
             (name, action.short_description)

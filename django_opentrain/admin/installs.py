@@ -208,6 +208,7 @@ class InstallAdmin(OpenTrainAdmin):
             " revoked, or its lists leave it in doubt, so it was held back. Check on OpenTrain before you"
             " confirm: the trainers lose their access."
         ),
+        permission="change_access",
         applies=Q(removals_held__gt=0),
     )
     def confirm_held_removals(self, selection: Selection[Install]) -> int:
@@ -220,6 +221,7 @@ class InstallAdmin(OpenTrainAdmin):
             " endpoints are removed and the token is deleted. To return, the customer has to connect"
             " again."
         ),
+        permission="disconnect",
         applies=Q(status__in=Install.LIVE),
     )
     def disconnect(self, selection: Selection[Install]) -> int:

@@ -98,6 +98,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             "The link is deleted on OpenTrain and every trainer loses the access that it gave. This"
             " can't be undone: to link the project again, create a new link."
         ),
+        permission="change_access",
         applies=Q(live=True),
         asks_reason=True,
     )
@@ -132,6 +133,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             "Trainers whose contract's budget is used up, now or later, have no access to these projects until it is"
             " funded again."
         ),
+        permission="change_access",
         applies=Q(live=True, stop_when_depleted=False),
     )
     def stop_work(self, selection: Selection[ProjectLink]) -> int:
@@ -143,6 +145,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
             "Trainers keep their access to these projects whatever their budget is, and those who are paused get it"
             " back."
         ),
+        permission="change_access",
         applies=Q(live=True, stop_when_depleted=True),
     )
     def let_work(self, selection: Selection[ProjectLink]) -> int:

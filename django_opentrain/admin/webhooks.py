@@ -132,6 +132,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
             "Each endpoint is replaced by one with a new secret. The old one is accepted until"
             " OpenTrain's last retries to it are over; an event that arrives at both takes effect once."
         ),
+        permission="rotate_secret",
         applies=CHANGEABLE,
     )
     def rotate_secret(self, selection: Selection[WebhookEndpoint]) -> int:
@@ -143,6 +144,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
             "Nothing that is signed with these secrets takes effect from now on, and each endpoint is replaced by"
             " one with a new secret. What is lost is found by a sync."
         ),
+        permission="rotate_secret",
         applies=CHANGEABLE | Q(status=WebhookEndpoint.Status.RETIRING),
     )
     def replace_compromised(self, selection: Selection[WebhookEndpoint]) -> int:
@@ -219,6 +221,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
             " (an ended contract, a removed link) doesn't change. Events whose body was purged can't be"
             " replayed."
         ),
+        applies=Q(body__isnull=False),
     )
     def replay(self, selection: Selection[WebhookEvent]) -> int:
         return selection.in_bulk(inbox.replay)

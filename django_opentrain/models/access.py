@@ -165,6 +165,7 @@ class AccessGrant(TimestampedModel):
     class Meta:
         verbose_name = _("access grant")
         verbose_name_plural = _("access grants")
+        permissions = [("change_access", "Can decide who has access")]
         constraints = [
             models.UniqueConstraint(fields=["contract", "link", "participant"], name="opentrain_grant_once"),
         ]

@@ -208,6 +208,7 @@ class Install(TimestampedModel):
     class Meta:
         verbose_name = _("connection")
         verbose_name_plural = _("connections")
+        permissions = [("disconnect", "Can disconnect customers")]
         indexes = [
             models.Index(fields=["status", "next_reconcile_at"], name="opentrain_install_due"),
         ]

@@ -82,6 +82,7 @@ class WebhookEndpoint(TimestampedModel):
     class Meta:
         verbose_name = _("webhook endpoint")
         verbose_name_plural = _("webhook endpoints")
+        permissions = [("rotate_secret", "Can replace the secrets of webhook endpoints")]
 
     def __str__(self) -> str:
         return f"{self.install.tenant}: {self.key}"
@@ -149,6 +150,7 @@ class WebhookEvent(SecretKeepingModel):
     class Meta:
         verbose_name = _("webhook event")
         verbose_name_plural = _("webhook events")
+        permissions = [("view_payload", "Can view the bodies of webhook events unmasked")]
         constraints = [
             models.UniqueConstraint(fields=["endpoint", "digest"], name="opentrain_delivery_once"),
         ]

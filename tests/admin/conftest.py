@@ -112,11 +112,18 @@ def scene(db: None) -> Scene:
     return make_scene()
 
 
-def _staff(name: str, *kinds: str) -> User:
+#: The permissions of actions, and of what a page shows, beside Django's four of each model.
+KINDS = ("change_access", "disconnect", "rotate_secret", "view_payload")
+
+
+def make_staff(name: str, *kinds: str) -> User:
+    """Staff with these kinds of permissions: Django's are of all models."""
     user = factories.make_user(name, is_staff=True)
     codenames = [f"{kind}_{model._meta.model_name}" for model in ADMINS for kind in kinds]
     user.user_permissions.set(
-        Permission.objects.filter(content_type__app_label="django_opentrain", codename__in=codenames)
+        Permission.objects.filter(
+            content_type__app_label="django_opentrain", codename__in=[*codenames, *kinds]
+        )
     )
     return user
 
@@ -129,13 +136,15 @@ def superuser(db: None) -> User:
 @pytest.fixture
 def viewer(db: None) -> User:
     """Staff who may look at everything and change nothing."""
-    return _staff("viewer", "view")
+    return make_staff("viewer", "view")
 
 
 @pytest.fixture
 def operator(db: None) -> User:
-    """Staff who may view and change, and also holds the permissions that our pages close."""
-    return _staff("ada", "view", "change", "add", "delete")
+    """Staff who may view and run every action, and also holds the permissions that our pages close."""
+    return make_staff(
+        "ada", "view", "change", "add", "delete", "change_access", "disconnect", "rotate_secret"
+    )
 
 
 @pytest.fixture(params=["superuser", "viewer", "operator"])

@@ -16,16 +16,21 @@ from django.test import RequestFactory
 from django.utils.html import escape
 
 from django_opentrain.admin import ADMINS
-from django_opentrain.models import DailyUsage
+from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.services import usage
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.admin.browsing import REASON, act, messages_of, stored, text_of, url
 from tests.admin.cases import CASES, FORMS, Action
-from tests.admin.conftest import logged_in
+from tests.admin.conftest import KINDS, logged_in, make_staff
 
 if TYPE_CHECKING:
     pass
+
+
+every_action = pytest.mark.parametrize(
+    "action", CASES, ids=lambda action: f"{action[0].__name__}.{action[1]}"
+)
 
 
 def offered(user: User) -> set[Action]:
@@ -51,12 +56,59 @@ def test_every_action_is_documented() -> None:
     assert {(model.lower(), label) for model, label in documented} == rows
 
 
+#: By the permission that they need, if not the ``change`` of their model.
+OF_THEIR_OWN_KIND: dict[str, set[Action]] = {
+    "change_access": {
+        (Install, "confirm_held_removals"),
+        *((ProjectLink, name) for name in ("unlink", "stop_work", "let_work")),
+        *(action for action in CASES if action[0] is AccessGrant),
+    },
+    "disconnect": {(Install, "disconnect")},
+    "rotate_secret": {(WebhookEndpoint, "rotate_secret"), (WebhookEndpoint, "replace_compromised")},
+}
+
+
+def permission_of(action: Action) -> str:
+    return next((kind for kind, actions in OF_THEIR_OWN_KIND.items() if action in actions), "change")
+
+
+@pytest.mark.parametrize("kind", ["change", *OF_THEIR_OWN_KIND])
+def test_a_permission_offers_the_actions_of_its_kind(kind: str, db: None) -> None:
+    assert offered(make_staff("ada", "view", kind)) == {
+        action for action in CASES if permission_of(action) == kind
+    }
+
+
+@every_action
+def test_an_action_is_refused_to_those_who_hold_all_other_permissions(
+    action: Action, opentrain: OpenTrain, hire: Hire
+) -> None:
+    row, _came_true = CASES[action](opentrain, hire)
+    others = {"change", "add", "delete", *KINDS} - {permission_of(action)}
+    client, before = logged_in(make_staff("ada", "view", *others)), stands_still(row, opentrain)
+    for page in (client.get(url(type(row), "change", row.pk)), client.get(url(type(row), "changelist"))):
+        assert f'value="{action[1]}"' not in text_of(page)
+    act(client, row, action[1], from_row="1")
+    act(client, row, action[1], confirmed="yes", reason=REASON, from_row="1", **FORMS.get(action, {}))
+    assert stands_still(row, opentrain) == before
+
+
+def test_the_table_of_permissions_names_each_action_of_its_own_kind() -> None:
+    document = Path(__file__).parents[2] / "docs" / "admin.md"
+    table = document.read_text(encoding="utf-8").partition("## Permissions")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE))
+    assert set(rows) == {"view", "change", "delete", *OF_THEIR_OWN_KIND}
+    for kind, actions in OF_THEIR_OWN_KIND.items():
+        labels = {str(getattr(ADMINS[model], name).short_description) for model, name in actions}
+        assert set(re.findall(r"\*([^*]+)\*", rows[kind])) == labels
+
+
 def stands_still(row: models.Model, opentrain: OpenTrain) -> object:
     """What no action may change before it is confirmed: the rows, the history, and what OpenTrain was asked."""
     return stored(row), LogEntry.objects.count(), len(opentrain.sandbox.calls)
 
 
-@pytest.mark.parametrize("action", CASES, ids=lambda action: f"{action[0].__name__}.{action[1]}")
+@every_action
 def test_an_action_is_asked_for_confirmed_and_done(
     action: Action, opentrain: OpenTrain, hire: Hire, operator: User, viewer: User
 ) -> None:

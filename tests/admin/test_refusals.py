@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.db import models
+from django.db import connection, models
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from django_opentrain.admin.actions import MAX_ROWS
 from django_opentrain.models import (
     AccessGrant,
     Contract,
+    DailyUsage,
     Install,
     ProjectLink,
     WebhookEndpoint,
@@ -22,7 +26,7 @@ from django_opentrain.models import (
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.admin.browsing import act, confirm, fresh, messages_of, text_of, url
+from tests.admin.browsing import CAUSE, REASON, act, confirm, fresh, messages_of, text_of, url
 from tests.admin.cases import CASES, Action
 from tests.admin.conftest import HOSTILE, Scene, logged_in
 
@@ -46,7 +50,11 @@ def test_an_error_of_opentrains_is_told_with_its_request_id(
     messages = confirm(logged_in(operator), row, action[1])
     assert any("(request " in message for message in messages), messages
     assert any("nothing was done" in message for message in messages)
-    assert not LogEntry.objects.exists()
+    tried = LogEntry.objects.get()
+    assert tried.object_id == str(row.pk)
+    assert " failed: " in tried.change_message
+    assert "(request " in tried.change_message
+    assert CAUSE in tried.change_message
 
 
 def test_unlinking_ends_access_also_while_opentrain_is_away(
@@ -151,6 +159,78 @@ def test_all_rows_of_a_filter_can_be_chosen(
     withdrawn = AccessGrant.objects.filter(desired=AccessGrant.Desired.REVOKED, cause="operator ada")
     assert withdrawn.count() == 4
     assert LogEntry.objects.count() == 4
+
+
+def run_on(client: Client, rows: Iterable[models.Model], action: str) -> list[str]:
+    """The messages after an action on several rows."""
+    keys = [str(row.pk) for row in rows]
+    address = url(type(next(iter(rows))), "changelist")
+    posted = {"action": action, "_selected_action": keys, "confirmed": "yes", "reason": REASON}
+    return messages_of(client.post(address, posted))
+
+
+def history() -> dict[str, str]:
+    return {str(entry.object_id): entry.change_message for entry in LogEntry.objects.all()}
+
+
+def test_the_history_of_each_row_says_what_became_of_it(scene: Scene, operator: User) -> None:
+    """Tried row by row: one succeeds, one fails, and one is in no state for it."""
+    install, first = scene[Install], scene[AccessGrant]
+    ended = factories.make_contract(install, [first.link], status=Contract.Status.ENDED)
+    refused = factories.make_grant(ended, first.link, first.participant, desired="REVOKED")
+    open_contract = factories.make_contract(install, [first.link])
+    given = factories.make_grant(open_contract, first.link, first.participant)
+    messages = run_on(logged_in(operator), (first, refused, given), "restore")
+    assert messages[-1] == "Restore access: done for 1 of 3."
+    assert history() == {
+        str(first.pk): f"Restore access ({CAUSE})",
+        str(refused.pk): "Restore access failed: The contract has ended: access can't be restored."
+        f" ({CAUSE})",
+    }
+
+
+@pytest.mark.parametrize(
+    ("action", "applies", "not_to"),
+    [
+        ("revoke", {"desired": "GRANTED"}, {"desired": "REVOKED"}),
+        ("retry_now", {"desired": "GRANTED", "state": "FAILED"}, {"desired": "GRANTED", "state": "GRANTED"}),
+        ("give_again", {"desired": "GRANTED", "state": "REMOVED_BY_HAND"}, {"state": "FAILED"}),
+        ("replay", {}, {"body": None}),
+        ("report_hours", {"hours_withheld": True}, {"hours_withheld": False}),
+    ],
+)
+def test_what_was_done_in_bulk_is_recorded_of_the_rows_to_which_it_applied(
+    action: str, applies: dict[str, Any], not_to: dict[str, Any], scene: Scene, operator: User
+) -> None:
+    model = next(model for model, name in CASES if name == action and model is not ProjectLink)
+    first = scene[model]
+    model._default_manager.update(**applies)
+    again: Any = {
+        AccessGrant: lambda: factories.make_grant(
+            factories.make_contract(scene[Install]), first.link, first.participant, **not_to
+        ),
+        WebhookEvent: lambda: factories.make_event(first.endpoint),
+        DailyUsage: lambda: factories.make_usage(factories.make_contract(scene[Install]), **not_to),
+    }
+    other = again[model]()
+    model._default_manager.filter(pk=other.pk).update(**not_to)
+    messages = run_on(logged_in(operator), (first, other), action)
+    assert "done for 1 of 2" in messages[-1]
+    assert set(history()) == {str(first.pk)}
+
+
+def test_recording_many_rows_costs_no_statement_for_each(scene: Scene, operator: User) -> None:
+    client, first = logged_in(operator), scene[AccessGrant]
+
+    def statements(rows: int) -> int:
+        contracts = [factories.make_contract(scene[Install]) for _ in range(rows)]
+        grants = [factories.make_grant(each, first.link, first.participant) for each in contracts]
+        with CaptureQueriesContext(connection) as captured:
+            run_on(client, grants, "revoke")
+        return len(captured)
+
+    statements(1)
+    assert statements(12) == statements(2)
 
 
 def test_whoever_cancels_is_where_they_were(scene: Scene, operator: User) -> None:
