@@ -82,7 +82,7 @@ WRITERS = {
     "services",
     "models",  # the querysets' named verbs
     "adapters",  # the site's own rows, and OWN_BY_ADAPTERS
-    "admin/actions.py",  # Django's history of each row
+    "admin/history.py",  # Django's history of each row
     "testing",
 }
 #: The tables of ours that the default adapter keeps. The canary's rows are rolled back.

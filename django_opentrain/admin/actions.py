@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.db import models
 from django.db.models import Q, QuerySet
@@ -117,9 +116,7 @@ class Selection(Generic[M]):
             return done
 
     def _record(self, rows: Iterable[M], what: Label) -> None:
-        LogEntry.objects.bulk_create(
-            history.entry(self.request, row, f"{what} ({self.cause})") for row in rows
-        )
+        history.record(self.request, rows, f"{what} ({self.cause})")
 
 
 Run = Callable[[Any, Selection[Any]], int]

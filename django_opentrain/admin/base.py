@@ -75,21 +75,22 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this user may run the actions that need no permission of their own kind."""
-        return self._may(request, get_permission_codename("change", self.opts))
+        return self.may(request, get_permission_codename("change", self.opts))
 
     def has_change_access_permission(self, request: HttpRequest) -> bool:
         """Whether this user may decide who has access."""
-        return self._may(request, "change_access")
+        return self.may(request, "change_access")
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
         """Whether this user may end a customer's connection."""
-        return self._may(request, "disconnect")
+        return self.may(request, "disconnect")
 
     def has_rotate_secret_permission(self, request: HttpRequest) -> bool:
         """Whether this user may replace the secrets of webhook endpoints."""
-        return self._may(request, "rotate_secret")
+        return self.may(request, "rotate_secret")
 
-    def _may(self, request: HttpRequest, codename: str) -> bool:
+    def may(self, request: HttpRequest, codename: str) -> bool:
+        """Whether this user has this permission of our app."""
         user: Any = request.user
         return bool(user.has_perm(f"{self.opts.app_label}.{codename}"))
 
@@ -124,7 +125,12 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         """A row's page, with a button for each action that applies to it."""
         context["opentrain_actions"] = self.action_buttons(request, obj)
         context["opentrain_button"] = looks.template("action_button.html")
+        context |= self.sections(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def sections(self, _request: HttpRequest, _row: Any) -> dict[str, Any]:
+        """What a row's page has below its fields, by the names in our ``change_form.html``."""
+        return {}
 
     def action_buttons(self, request: HttpRequest, row: models.Model) -> list[tuple[str, Any]]:
         """Name and description of each action that applies to ``row``, and that this user may run."""

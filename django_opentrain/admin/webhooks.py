@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import history
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
-from django_opentrain.admin.bodies import readable_body
+from django_opentrain.admin.bodies import linked, readable_body, whole_body
 from django_opentrain.admin.columns import (
     EMPTY,
     Tone,
@@ -28,6 +29,7 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
+from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
@@ -184,7 +186,6 @@ class WebhookEventAdmin(OpenTrainAdmin):
             gettext_lazy("Processing"),
             {"fields": ("received_at", "processed_at", "attempts", "next_attempt")},
         ),
-        (gettext_lazy("Body"), {"fields": ("body_shown",)}),
     )
 
     customer = tenant_column("endpoint__install")
@@ -197,11 +198,21 @@ class WebhookEventAdmin(OpenTrainAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         return _without_body(super().get_queryset(request))
 
-    @admin.display(description=gettext_lazy("as received, addresses masked"))
-    def body_shown(self, event: WebhookEvent) -> str:
-        return sealed(
-            lambda: event.body,
-            lambda body: format_html('<pre class="opentrain-body">{}</pre>', readable_body(body)),
+    def sections(self, request: HttpRequest, row: WebhookEvent) -> dict[str, Any]:
+        """With the body: unmasked for those who may see that, which is recorded."""
+        return {"opentrain_body": sealed(lambda: row.body, partial(self._body, request, row))}
+
+    def _body(self, request: HttpRequest, event: WebhookEvent, body: bytes) -> str:
+        if self.may(request, "view_payload"):
+            history.record(request, [event], _("Viewed the body unmasked"))
+            text, note = whole_body(body), _("As received. The event's history says that you have viewed it.")
+        else:
+            text, note = readable_body(body), _("As received, with addresses and secrets masked.")
+        return format_html(
+            '<p>{}</p><pre class="opentrain-body" tabindex="0" role="region"'
+            ' aria-labelledby="opentrain-body">{}</pre>',
+            note,
+            linked(text, event.endpoint.install, RowLinks(self.admin_site, request)),
         )
 
     @operation(

@@ -97,7 +97,7 @@ def test_the_table_of_permissions_names_each_action_of_its_own_kind() -> None:
     document = Path(__file__).parents[2] / "docs" / "admin.md"
     table = document.read_text(encoding="utf-8").partition("## Permissions")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE))
-    assert set(rows) == {"view", "change", "delete", *OF_THEIR_OWN_KIND}
+    assert set(rows) == {"view", "change", "delete", *KINDS}
     for kind, actions in OF_THEIR_OWN_KIND.items():
         labels = {str(getattr(ADMINS[model], name).short_description) for model, name in actions}
         assert set(re.findall(r"\*([^*]+)\*", rows[kind])) == labels

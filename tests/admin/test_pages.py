@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 every_model = pytest.mark.parametrize("model", ADMINS, ids=lambda model: model.__name__)
 
 SECRETS = (TOKEN, "planted-token", SECRET, "planted-secret", EMAIL, "maria.planted")
+#: What those who may see an event's body unmasked find in it.
+SECRETS_OF_BODIES = (EMAIL, "maria.planted")
 #: What a strict Content-Security-Policy refuses.
 INLINE_CODE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*json)|<style|\sstyle=|\son[a-z]+=|javascript:")
 
@@ -57,8 +59,10 @@ def test_lists_open_and_show_no_secret(model: type[models.Model], scene: Scene, 
 
 @every_model
 def test_rows_open_and_show_no_secret(model: type[models.Model], scene: Scene, anyone: Client) -> None:
-    page = text_of(anyone.get(url(model, "change", scene[model].pk)))
-    assert [secret for secret in SECRETS if secret in page] == []
+    response = anyone.get(url(model, "change", scene[model].pk))
+    page = text_of(response)
+    may_see = SECRETS_OF_BODIES if model is WebhookEvent and response.context["user"].is_superuser else ()
+    assert [secret for secret in SECRETS if secret in page and secret not in may_see] == []
     assert not INLINE_CODE.search(page)
     assert "_save" not in page
 
