@@ -191,6 +191,10 @@ def test_signed_nonsense_is_kept_and_ignored(endpoint: WebhookEndpoint, body: by
     assert row.body == body
     assert row.error
     assert inbox.drain() == 0
+    inbox.replay(WebhookEvent.objects.all())
+    assert inbox.drain() == 1
+    row.refresh_from_db()
+    assert (row.status, bool(row.error)) == (IGNORED, True)
 
 
 ODD = {

@@ -57,6 +57,8 @@ def apply(origin: Install, install: Install, event: Event) -> str:
 
     ``origin`` is the install whose endpoint received it, ``install`` the one it applies to.
     """
+    if event.type not in catalog.EVENT_TYPES:
+        return _("Unknown event type.")
     if event.type == catalog.INSTALL_REVOKED:
         return _install_revoked(origin, event)
     refused_installs.note_event_received(origin, event)
