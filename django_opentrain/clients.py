@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
+from typing import Final
 
 import requests
+from django.apps import apps
 
 from django_opentrain.conf import conf
 from django_opentrain.platform.client import Observer, PlatformClient, build_session
+
+#: The upper bounds of the metrics' histogram, in seconds.
+LATENCIES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 
 
 @lru_cache(maxsize=1)
@@ -30,4 +35,13 @@ def build_client(
         session=shared_session(),
         scopes=scopes,
         observer=observer,
+        on_request=_count,
     )
+
+
+def _count(status: int, seconds: float) -> None:
+    """Counts by the seconds that the request took at most: a histogram's bucket."""
+    at_most = next((f"{bound:g}" for bound in LATENCIES if seconds <= bound), "+Inf")
+    # Asked of the registry: the models import this module.
+    counter = apps.get_model("django_opentrain", "Counter")
+    counter.objects.count_one(counter.Metric.API_REQUESTS, str(status), at_most, seconds=seconds)

@@ -259,6 +259,14 @@ class OpenTrainSettings:
         constraints.POLICY,
         default={},
     )
+    metrics_token = Setting(
+        38,
+        str,
+        "The token with which a monitor reads [the metrics](operations.md#metrics) (`Authorization: Bearer …`): 20 to"
+        " 200 characters. Without one nothing is counted, and there is no such page.",
+        constraints.METRICS_TOKEN,
+        default="",
+    )
     pages = Setting(
         37,
         _texts,

@@ -17,6 +17,7 @@ _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _DIRECTIVE: Final = re.compile(r"[a-z-]+")
 #: Printable ASCII without what separates sources, directives and policies.
 _SOURCE: Final = re.compile(r"[!-+\--:<-~]+")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{20,200}")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -175,6 +176,11 @@ POLICY: Final = Constraint(
     _is_policy,
     'Use a dict of directives with lists of sources, such as {"img-src": ["\'self\'", "https://cdn.example.com"]};'
     " or 'site' where your own middleware sends the policy.",
+)
+METRICS_TOKEN: Final = Constraint(
+    lambda value: value == "" or (isinstance(value, str) and _TOKEN.fullmatch(value) is not None),
+    "Use 20 to 200 letters, digits and -._~ (`python -c 'import secrets; print(secrets.token_urlsafe())'` prints such"
+    " a token), or '' for no metrics.",
 )
 MAILER: Final = Constraint(
     _is_mailer, "Use an alias in MAILERS; before Django 6.1, or without MAILERS, there is only 'default'."

@@ -69,6 +69,7 @@ STORIES = [
     {"conditions"},
     {"health"},
     {"overview"},
+    {"metrics"},
     {"endpoints", "linking", "purge"},
     {"connect"},
     {"inbox"},

@@ -86,7 +86,8 @@ def test_every_signal_is_documented() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    documented = {name for name, _ in ROW.findall(read("docs/operations.md").partition("## Commands")[2])}
+    section = read("docs/operations.md").partition("\n## Commands")[2].partition("\n## ")[0]
+    documented = {name for name, _ in ROW.findall(section)}
     folder = ROOT / "django_opentrain" / "management" / "commands"
     assert {name for name in documented if name.startswith("opentrain_")} == {
         path.stem for path in folder.glob("opentrain_*.py")

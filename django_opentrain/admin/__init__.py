@@ -18,6 +18,7 @@ from django_opentrain.admin.contracts import ContractAdmin, ParticipantAdmin
 from django_opentrain.admin.heartbeats import HeartbeatAdmin
 from django_opentrain.admin.installs import InstallAdmin
 from django_opentrain.admin.links import ProjectLinkAdmin
+from django_opentrain.admin.metrics import CounterAdmin
 from django_opentrain.admin.usage import DailyUsageAdmin, UsageObjectionAdmin
 from django_opentrain.admin.webhooks import WebhookEndpointAdmin, WebhookEventAdmin
 from django_opentrain.admin.work import WorkEntryAdmin
@@ -25,6 +26,7 @@ from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
     Contract,
+    Counter,
     DailyUsage,
     Heartbeat,
     Install,
@@ -51,6 +53,7 @@ ADMINS: Final[Mapping[type[models.Model], type[OpenTrainAdmin]]] = {
     UsageObjection: UsageObjectionAdmin,
     WorkEntry: WorkEntryAdmin,
     Heartbeat: HeartbeatAdmin,
+    Counter: CounterAdmin,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any, Final
 
 from django.conf import settings
@@ -27,7 +28,7 @@ def check_values(**_options: Any) -> list[CheckMessage]:
     if not configured():
         text = f"The setting {SETTING} is missing, empty, or not a dict."
         return [error(1, text, f"Add a dict with {', '.join(REQUIRED)}.")]
-    return [*_keys(), *_wrong_values(), *_insecure_origin(), *_missing_events(), *_long_calls()]
+    return [*_keys(), *_wrong_values(), *_insecure_origin(), *_missing_events(), *_long_calls(), *_metrics()]
 
 
 def _keys() -> Iterator[CheckMessage]:
@@ -75,3 +76,9 @@ def _long_calls() -> Iterator[CheckMessage]:
         limit = f"the {MAX_CALL_SECONDS:g} s that a call may take"
         text = f"Not every retry fits into {limit}: by {', '.join(CALL_KEYS)}."
         yield warning(2, text, "A call ends then, whatever retries are left. Lower one of them.")
+
+
+def _metrics() -> Iterator[CheckMessage]:
+    if value_of("METRICS_TOKEN") and find_spec("prometheus_client") is None:
+        text = f"{SETTING}['METRICS_TOKEN'] is set, and the package prometheus-client is missing."
+        yield error(39, text, "pip install 'django-opentrain[metrics]'")

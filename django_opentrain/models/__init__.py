@@ -6,6 +6,7 @@ from django_opentrain.models.contracts import Contract, Participant
 from django_opentrain.models.heartbeats import Heartbeat
 from django_opentrain.models.installs import Install
 from django_opentrain.models.links import ProjectLink
+from django_opentrain.models.metrics import Counter
 from django_opentrain.models.objections import UsageObjection
 from django_opentrain.models.usage import DailyUsage
 from django_opentrain.models.webhooks import WebhookEndpoint, WebhookEvent
@@ -15,6 +16,7 @@ __all__ = [
     "AccessGrant",
     "ConsentRequest",
     "Contract",
+    "Counter",
     "DailyUsage",
     "Heartbeat",
     "Install",

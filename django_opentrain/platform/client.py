@@ -34,7 +34,7 @@ from django_opentrain.platform.resources import (
 )
 from django_opentrain.platform.responses import Success
 from django_opentrain.platform.tracebacks import without_locals
-from django_opentrain.platform.transport import Call, Transport
+from django_opentrain.platform.transport import Call, OnRequest, Transport
 from django_opentrain.platform.values import Fields
 
 __all__ = ["Observer", "PlatformClient", "build_session"]
@@ -67,6 +67,7 @@ class PlatformClient:
     :param max_retries: retries of an idempotent operation, as far as ``transport.MAX_CALL_SECONDS`` allow.
     :param session: shared connections (``build_session``); an own pool when left out.
     :param scopes: what the customer granted; None when that isn't known.
+    :param on_request: is passed each request's status and duration, retries included (``transport.OnRequest``).
     :param sleep: waits between retries.
     """
 
@@ -81,6 +82,7 @@ class PlatformClient:
         session: requests.Session | None = None,
         scopes: Collection[str] | None = None,
         observer: Observer | None = None,
+        on_request: OnRequest | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         credentials = BearerToken(token)
@@ -92,6 +94,7 @@ class PlatformClient:
             max_retries=max_retries,
             session=session or build_session(),
             sleep=sleep,
+            on_request=on_request,
         )
         self._scopes = None if scopes is None else frozenset(scopes)
         self._observer = observer

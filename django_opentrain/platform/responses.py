@@ -77,6 +77,11 @@ class Failure:
     error: OpenTrainError
     transient: bool
 
+    @property
+    def status(self) -> int:
+        """HTTP status of the response; 0 without one."""
+        return self.error.status if isinstance(self.error, OpenTrainAPIError) else 0
+
 
 @dataclass(frozen=True)
 class Body:

@@ -41,6 +41,9 @@ MIN_TIMEOUT_SECONDS: Final = 0.001
 #: A worker waits for a shorter Retry-After; after a longer one the work is rescheduled.
 MAX_SLEPT_RETRY_AFTER_SECONDS: Final = 2.0
 
+#: Is passed the HTTP status of each response (0: there was none), and the seconds until its body's last byte.
+OnRequest = Callable[[int, float], None]
+
 NO_TOKEN: Final = BearerToken("")
 # What an adapter that isn't ours may raise. Not ProxyError: urllib3 2 raises it also when the peer hangs up after
 # the request was sent.
@@ -69,6 +72,7 @@ class Transport:
         max_retries: int,
         session: requests.Session,
         sleep: Callable[[float], None],
+        on_request: OnRequest | None,
     ) -> None:
         """``timeout``: seconds to connect to one address, and seconds for the whole response."""
         self._root = _checked_base_url(base_url) + API_PATH
@@ -77,6 +81,7 @@ class Transport:
         self._max_retries = max(0, max_retries)
         self._session = session
         self._sleep = sleep
+        self._on_request = on_request
 
     def send(self, call: Call) -> Success:
         """The response, after up to ``max_retries`` retries of an idempotent operation.
@@ -90,7 +95,7 @@ class Transport:
         outcome_unknown = False
         retried = 0
         while True:
-            outcome = self._send_once(call, latest)
+            outcome = self._timed(call, latest)
             if isinstance(outcome, Success):
                 return replace(outcome, outcome_unknown=outcome_unknown)
             error = outcome.error
@@ -102,6 +107,13 @@ class Transport:
                 raise error
             self._sleep(pause)
             retried += 1
+
+    def _timed(self, call: Call, latest: float) -> Success | Failure:
+        started = time.monotonic()
+        outcome = self._send_once(call, latest)
+        if self._on_request is not None:
+            self._on_request(outcome.status, time.monotonic() - started)
+        return outcome
 
     @without_locals
     def _send_once(self, call: Call, latest: float) -> Success | Failure:

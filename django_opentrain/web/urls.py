@@ -18,6 +18,7 @@ from django_opentrain.web.views import (
     downloads,
     health,
     home,
+    metrics,
     passwords,
     receiver,
     timer,
@@ -31,6 +32,7 @@ urlpatterns = [
     # A redirect would be a failed delivery.
     path("webhooks/<uuid:key>", receiver.receive),
     path("health/", health.health, name="health"),
+    path("metrics/", metrics.metrics, name="metrics"),
     path("connect/", connect.connect, name="connect"),
     path("callback/", connect.callback, name="callback"),
     path("start/", connect.start, name="start"),

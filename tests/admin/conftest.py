@@ -17,6 +17,7 @@ from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
     Contract,
+    Counter,
     DailyUsage,
     Heartbeat,
     Install,
@@ -102,6 +103,7 @@ def make_scene(**texts: str) -> Scene:
         DailyUsage: usage,
         UsageObjection: factories.make_objection(contract, text=text),
         WorkEntry: factories.make_work(grant, timezone.now(), reason=text, object_id=text),
+        Counter: Counter.objects.create(metric=Counter.Metric.EVENTS, label=text[:50], detail="PROCESSED"),
         Heartbeat: Heartbeat.objects.create(name="sweep", beat_at=timezone.now(), host=text),
     }
 

@@ -16,15 +16,16 @@ from django.utils.translation import gettext as _
 from django_opentrain import signals
 from django_opentrain.conflicts import is_conflict, retried
 from django_opentrain.explanations import NO_REASON, Reason
-from django_opentrain.models import Install, WebhookEvent
+from django_opentrain.models import Counter, Install, WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
+from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
 from django_opentrain.services.workers.retries import backoff
-from django_opentrain.transactions import atomic
+from django_opentrain.transactions import atomic, on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS: Final = 20
 #: Events of one customer that are processed before the next customer's turn.
 BATCH_PER_CUSTOMER: Final = 20
+#: The outcome that is counted for an attempt after which another one follows.
+RETRIED: Final = "RETRIED"
+#: What is counted for event types that aren't documented.
+OTHER_TYPE: Final = "other"
 
 
 def process(event: WebhookEvent) -> WebhookEvent:
@@ -96,6 +101,7 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     row.processed_at = timezone.now()
     row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at", "processed_at"])
     signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
+    _count_on_commit(row, row.status)
     return True
 
 
@@ -125,6 +131,7 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
         row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
+        _count_on_commit(row, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
     logger.error(
         "Webhook event %s (%s) failed, attempt %d: %s",
         row.pk,
@@ -133,6 +140,12 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         row.error,
         extra={"event_type": row.type, **event.endpoint.install.log_fields},
     )
+
+
+def _count_on_commit(row: WebhookEvent, outcome: str) -> None:
+    # OpenTrain may send types that it documents later: whatever they are, there are few counters.
+    label = row.type if row.type in catalog.EVENT_TYPES else OTHER_TYPE
+    on_commit(lambda: Counter.objects.count_one(Counter.Metric.EVENTS, label, outcome))
 
 
 def drain() -> int:
