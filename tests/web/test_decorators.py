@@ -18,7 +18,7 @@ from tests.web.conftest import Visitor
 from tests.web.markup import page_of, text_of
 from tests.web.scenes import Scene, full_scene
 
-#: For OpenTrain, monitors, browsers and trainers: no customer's login is needed. The timer's script has its own tests.
+#: For OpenTrain, monitors, browsers and trainers: without a customer's login. The timer's script has its own tests.
 PUBLIC = {"webhook", "health", "metrics", "asset", "set-password", "set-password-done", "timer"}
 
 #: Whose key a URL has, by the first part of its route.

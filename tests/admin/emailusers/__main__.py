@@ -16,7 +16,7 @@ def main() -> None:
     from django.contrib.auth import get_user_model
 
     from django_opentrain.admin import ADMINS
-    from django_opentrain.models import AccessGrant, ConsentRequest, TrainerAccount
+    from django_opentrain.models import AccessGrant, ConsentRequest, Counter, TrainerAccount
     from django_opentrain.services.workers import heartbeat
     from tests import factories
 
@@ -33,6 +33,7 @@ def main() -> None:
     factories.make_objection(contract, text="too few hours")
     factories.make_work(grant, contract.created_at)
     heartbeat.beat()
+    Counter.objects.create(metric=Counter.Metric.EVENTS, label="contract.ended", detail="PROCESSED")
     TrainerAccount.objects.create(user=trainer, opentrain_user_id=person.opentrain_user_id)
     ConsentRequest.objects.create(user=root, tenant="acme", state="0" * 64, expires_at=install.created_at)
 
