@@ -19,7 +19,7 @@ from django_opentrain.explanations import MAX_CODE, NO_REASON, Reason
 from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.lazy_messages import restored
 from django_opentrain.models.base import TimestampedModel, manager_of
-from django_opentrain.platform.catalog import has_scope
+from django_opentrain.platform.catalog import PARTICIPANTS_EMAIL, has_scope
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
@@ -245,6 +245,16 @@ class Install(TimestampedModel):
     def is_usable(self) -> bool:
         """Whether calls with this install's token can be expected to work."""
         return self.status == self.Status.ACTIVE
+
+    @property
+    def is_being_set_up(self) -> bool:
+        """Whether its jobs and contracts have not been fetched yet, and nothing says that they can't be."""
+        return self.is_usable and self.reconciled_at is None and not self.last_error
+
+    @property
+    def shares_work_emails(self) -> bool:
+        """Whether OpenTrain shows Work Emails to this site: that needs consent and scope."""
+        return self.pii_consent and self.has_scope(PARTICIPANTS_EMAIL)
 
     @property
     def is_live(self) -> bool:

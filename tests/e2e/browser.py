@@ -97,6 +97,11 @@ class Browser:
     def resize(self, width: int, height: int = 900) -> None:
         self.driver.set_window_size(width, height)
 
+    def emulate(self, width: int, height: int = 900) -> None:
+        """A small screen: a window has a smallest width of its own."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
         script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -11,6 +11,7 @@ from django.core import mail
 from django.template import Template
 from django.test import Client, override_settings
 from django.test.signals import template_rendered
+from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink, WebhookEndpoint
 from django_opentrain.sandbox import Sandbox
@@ -22,6 +23,7 @@ from tests.e2e.browser import Browser, chromium
 from tests.services.test_invitations import hire
 from tests.web.conftest import ADAPTER
 from tests.web.markup import Page
+from tests.web.scenes import full_scene
 from tests.web.test_decorators import check_markup
 
 PASSWORD = "correct horse battery"
@@ -107,7 +109,9 @@ def test_from_connecting_to_a_hire_and_its_end(
 ) -> None:
     connect(browser, site)
     assert "opentrain/returning.html" in rendered  # the Strict cookie had stayed behind
+    assert "being set up" in browser.text
     sweep.run()
+    browser.wait(lambda: "Link a project" in browser.text)  # the page has reloaded itself
     assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
 
     job = sandbox.create_job("Boxes")
@@ -190,6 +194,21 @@ def test_a_trainer_from_the_mail_to_the_project(site: str) -> None:
         browser.wait(lambda: browser.text == "signs: maria@opentrain.work")
         browser.open(link)
         assert "no longer valid" in browser.text
+
+
+def test_connecting_again_needs_no_scrolling_on_a_phone(browser: Browser, site: str) -> None:
+    scene = full_scene()
+    Install.objects.filter(pk=scene.install.pk).update(
+        status=Install.Status.UNAUTHORIZED,
+        refused_at=timezone.now(),
+        last_error="The token was revoked on OpenTrain. (request req_0123456789)",
+        last_error_code="RECONNECT_REQUIRED",
+    )
+    browser.emulate(360, 640)
+    browser.open(f"{site}/opentrain/")
+    button = browser.driver.find_element("xpath", "//button[normalize-space(.)='Connect again']")
+    assert button.rect["y"] + button.rect["height"] <= 640
+    assert "Review" in browser.text
 
 
 def test_a_page_from_right_to_left_fits_too(browser: Browser, site: str) -> None:

@@ -16,6 +16,7 @@ from django.utils.html import escape
 
 from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.sandbox import Approval
+from django_opentrain.services import sweep
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.views.connect import token as token_view
 from tests import factories
@@ -88,7 +89,9 @@ def test_from_the_button_to_a_working_connection(boss: Client, opentrain: OpenTr
     assert response.status_code == 302
     text = text_of(boss.get(response["Location"]))
     assert "Connected to OpenTrain." in text
-    assert "Next: link a project" in text
+    assert "being set up" in text
+    sweep.run()
+    assert "Next: link a project" in text_of(boss.get(response["Location"]))
     install = Install.objects.get()
     assert (install.tenant, install.status, install.token) == ("acme", "ACTIVE", token)
 
@@ -96,7 +99,9 @@ def test_from_the_button_to_a_working_connection(boss: Client, opentrain: OpenTr
 def test_a_project_and_a_way_back_are_remembered(boss: Client, opentrain: OpenTrain) -> None:
     url, token = arrive(boss, opentrain, project="acme-2", next="/projects/2/?tab=people")
     assert Install.objects.get().requested_project_id == "acme-2"
-    response = boss.get(send(boss, url, token=token)["Location"])
+    way = send(boss, url, token=token)["Location"]
+    sweep.run()
+    response = boss.get(way)
     assert 'href="/projects/2/?tab=people"' in response.content.decode()
     assert '<option value="acme-2" selected>' in response.content.decode()
 

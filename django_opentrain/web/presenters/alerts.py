@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Max, Min, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -23,7 +23,7 @@ from django_opentrain.models import (
 )
 from django_opentrain.services.conditions import CONDITIONS, Condition, Severity
 from django_opentrain.web.customers import manages, with_customer
-from django_opentrain.web.presenters.connection import Connections
+from django_opentrain.web.presenters.connection import Connections, missing_permissions
 
 #: The list of contracts takes this as a status; it takes a condition's name as well.
 ATTENTION: Final = "attention"
@@ -40,6 +40,8 @@ _COUNTED: Final[Mapping[type[Model], tuple[str, str, str]]] = {
     DailyUsage: ("contract", "contract__install", "pk"),
     UsageObjection: ("contract", "contract__install", "pk"),
 }
+#: The part of a contract's page that says more of a condition.
+_BUDGET, _ACCESS, _WORK = "budget", "access", "work"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,16 @@ def contracts_in_need(installs: Sequence[int], name: str) -> Q:
         contract, install, _what = _COUNTED[model]
         found |= Q(pk__in=rows.filter(**{f"{install}__in": installs}).values(contract))
     return found
+
+
+def place_of(name: str) -> str:
+    """The part of a contract's page that says more of the condition with this name; "" if there is none."""
+    if name not in FOR_CUSTOMERS:
+        return ""
+    if name.startswith(f"{_BUDGET}-"):
+        return _BUDGET
+    model, _rows_of_it = _rows(FOR_CUSTOMERS[name])
+    return _ACCESS if model is AccessGrant else _WORK
 
 
 def alerts(request: HttpRequest, found: Connections, endpoints: Iterable[WebhookEndpoint]) -> list[Alert]:
@@ -89,11 +101,25 @@ def _of_install(
     if any(endpoint.status == WebhookEndpoint.Status.DISABLED for endpoint in endpoints) and install.is_live:
         text = _("OpenTrain has disabled its notifications.")
         yield _for_managers(request, text, _("Re-enable"), "#news")
+    for lack in missing_permissions(install):
+        yield Alert(tone=lack.tone, text=lack.title, action=_("Review"), url="#missing")
+    yield from _unsynced(install)
     yield from _counted(request, AccessGrant, install)
     yield from _counted(request, UsageObjection, install)
     if install.is_live:
         yield from _counted(request, Contract, install)
         yield from _counted(request, DailyUsage, install)
+
+
+def _unsynced(install: Install) -> Iterator[Alert]:
+    count = len(install.last_reconciliation.get("problems", ())) if install.is_live else 0
+    if count:
+        text = ngettext(
+            "%(count)d item could not be synced with OpenTrain.",
+            "%(count)d items could not be synced with OpenTrain.",
+            count,
+        )
+        yield Alert(tone="warn", text=text % {"count": count}, action=_("Review"), url="#problems")
 
 
 def _held(request: HttpRequest, install: Install) -> Alert:
@@ -115,20 +141,33 @@ def _for_managers(request: HttpRequest, text: str, action: str, url: str) -> Ale
 def _counted(request: HttpRequest, model: type[Model], install: Install) -> Iterator[Alert]:
     """An alert for each condition that rows of the install's are in. One query."""
     rows = {name: rows for name, each in FOR_CUSTOMERS.items() for of, rows in [_rows(each)] if of is model}
-    _contract, path, what = _COUNTED[model]
+    contract, path, what = _COUNTED[model]
     own = Q(**{path: install})
-    columns = {
+    columns: dict[str, Any] = {}
+    for number, each in enumerate(rows.values()):
         # A database may find all rows of a condition first: not those of all customers.
-        f"condition{number}": Count(what, distinct=True, filter=Q(pk__in=each.filter(own).values("pk")))
-        for number, each in enumerate(rows.values())
-    }
-    counts = model._default_manager.filter(own).aggregate(**columns)
-    for name, count in zip(rows, counts.values(), strict=True):
-        each = FOR_CUSTOMERS[name]
-        if count and each.for_customers:
-            url = with_customer(request, reverse("opentrain:contracts"), status=name)
-            text = each.for_customers % {"count": count}
-            yield Alert(tone=TONES[each.severity], text=text, action=_("Review"), url=url)
+        found = Q(pk__in=each.filter(own).values("pk"))
+        columns[f"count{number}"] = Count(what, distinct=True, filter=found)
+        columns[f"first{number}"] = Min(contract, filter=found)
+        columns[f"last{number}"] = Max(contract, filter=found)
+    answers = model._default_manager.filter(own).aggregate(**columns)
+    for number, name in enumerate(rows):
+        count, first, last = (answers[f"{column}{number}"] for column in ("count", "first", "last"))
+        condition = FOR_CUSTOMERS[name]
+        if count and condition.for_customers:
+            yield Alert(
+                tone=TONES[condition.severity],
+                text=condition.for_customers % {"count": count},
+                action=_("Review"),
+                url=_way(request, name, first if first == last else None),
+            )
+
+
+def _way(request: HttpRequest, name: str, contract: int | None) -> str:
+    """To the rows in this condition: on the contract's page, or the list of those that have any."""
+    if contract is None:
+        return with_customer(request, reverse("opentrain:contracts"), status=name)
+    return f"{reverse('opentrain:contract', kwargs={'pk': contract})}#{place_of(name)}"
 
 
 def _rows(condition: Condition) -> tuple[type[Model], QuerySet[Any]]:

@@ -106,6 +106,15 @@ def _active(install: Install) -> Status:
             text=_("Some features can't work with what was approved on OpenTrain."),
             reconnect=True,
         )
+    if install.is_being_set_up:
+        return Status(
+            tone="wait",
+            title=_("Connected, being set up"),
+            text=_("Your jobs and contracts are being fetched from OpenTrain."),
+            advice=_(
+                "Reload this page in a few minutes. If it still says so then, ask this site's administrators."
+            ),
+        )
     return Status(
         tone="ok",
         title=_("Connected"),

@@ -24,7 +24,7 @@ def with_trainers(contracts: ContractQuerySet) -> ContractQuerySet:
 
 
 def usage_summary(install: Install) -> dict[str, int]:
-    """The last days' totals, and how many entries are due, refused, and in all. One query."""
+    """The last days' totals, and how many entries are due, and in all. One query."""
     since = timezone.now().date() - timedelta(days=SUMMARY_DAYS)
     recent = Q(work_date__gte=since)
     rows = DailyUsage.objects.filter(contract__install=install)
@@ -34,7 +34,6 @@ def usage_summary(install: Install) -> dict[str, int]:
         tasks=Sum("tasks_completed", filter=recent),
         labels=Sum("labels_completed", filter=recent),
         due=Count("pk", filter=Q(status=DailyUsage.Status.DUE)),
-        refused=Count("pk", filter=Q(status=DailyUsage.Status.REFUSED)),
         entries=Count("pk"),
     )
     return {name: total or 0 for name, total in totals.items()}

@@ -23,6 +23,11 @@ class Status:
     #: Whether connecting again helps.
     reconnect: bool = False
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether nothing works until the customer connects again."""
+        return self.reconnect and self.tone != "warn"
+
 
 def moment(at: datetime) -> str:
     """A time in the reader's language, with its zone, which may not be theirs."""

@@ -25,6 +25,7 @@ from django_opentrain.web.error_pages import add_error
 from django_opentrain.web.forms import TokenForm
 from django_opentrain.web.notices import redirect_with_notice
 from django_opentrain.web.parts import home_url, is_open
+from django_opentrain.web.views import setup
 
 #: Marks a callback that our own page has reloaded.
 AGAIN = "again"
@@ -171,4 +172,7 @@ def _connected(request: HttpRequest, install: Install) -> HttpResponse:
     next_url = service.local_url(request.GET.get("next"))
     if next_url and not is_open(CUSTOMER_PAGES):
         return HttpResponseRedirect(next_url)
-    return redirect_with_notice("connected", install=install.pk, **({"next": next_url} if next_url else {}))
+    query: dict[str, str | int] = {"install": install.pk, setup.PARAMETER: 1}
+    if next_url:
+        query["next"] = next_url
+    return redirect_with_notice("connected", home_url(), **query)

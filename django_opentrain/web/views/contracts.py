@@ -10,12 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import Contract, Install, UsageObjection
+from django_opentrain.models import Contract, DailyUsage, Install, UsageObjection
 from django_opentrain.services import usage
 from django_opentrain.web.customers import of, parameters
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
-from django_opentrain.web.presenters.alerts import ATTENTION, FOR_CUSTOMERS, contracts_in_need
+from django_opentrain.web.presenters.alerts import (
+    ATTENTION,
+    FOR_CUSTOMERS,
+    contracts_in_need,
+    place_of,
+)
 from django_opentrain.web.presenters.contracts import with_trainers
 from django_opentrain.web.presenters.work import Names, day_lines, objection_lines
 from django_opentrain.web.views.days import objections_to
@@ -23,6 +28,7 @@ from django_opentrain.web.views.days import objections_to
 PER_PAGE: Final = 25
 DAYS_PER_PAGE: Final = 31
 OBJECTIONS_SHOWN: Final = 20
+REFUSALS_SHOWN: Final = 20
 
 
 @customer_page("GET", only_shows=True)
@@ -44,7 +50,13 @@ def index(request: HttpRequest, tenant: str) -> HttpResponse:
         status = ""
     page = Paginator(with_trainers(rows), PER_PAGE).get_page(request.GET.get("page"))
     kept = urlencode({"status": status, **parameters(request)} if status else parameters(request))
-    context = {"page": page, "status": status, "attention": attention, "keep": f"{kept}&" if kept else ""}
+    context = {
+        "page": page,
+        "status": status,
+        "attention": attention,
+        "place": place_of(status),
+        "keep": f"{kept}&" if kept else "",
+    }
     return render(request, "opentrain/contracts.html", context)
 
 
@@ -56,9 +68,11 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
     page = Paginator(days, DAYS_PER_PAGE).get_page(request.GET.get("page"))
     objections = objections_to(contract, [row.work_date for row in page])
     open_ones = UsageObjection.objects.open().filter(contract=contract).order_by("work_date", "pk")
+    refused = days.filter(status=DailyUsage.Status.REFUSED, retry_at=None)
     context = {
         "contract": contract,
         "page": page,
+        "refused": day_lines(refused[:REFUSALS_SHOWN], Names(contract)),
         "days": day_lines(page.object_list, Names(contract), objections),
         "objections": objection_lines(open_ones[:OBJECTIONS_SHOWN], Names(contract)),
         "notice": notice(request),

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
 from django_opentrain.adapters.tenants import may_view
-from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
+from django_opentrain.models import Contract, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
 from django_opentrain.web.customers import customers_of, of_install_parameter
 from django_opentrain.web.decorators import customer_page
@@ -20,11 +20,11 @@ from django_opentrain.web.presenters.alerts import alerts
 from django_opentrain.web.presenters.connection import connections, describe, missing_permissions
 from django_opentrain.web.presenters.contracts import SUMMARY_DAYS, usage_summary, with_trainers
 from django_opentrain.web.presenters.projects import project_rows
+from django_opentrain.web.views import setup
 
 PROJECTS_PER_PAGE: Final = 20
 #: How many rows the page shows of a list that has its own page, or of which it shows the count.
 CONTRACTS_SHOWN: Final = 10
-REFUSALS_SHOWN: Final = 10
 
 
 @customer_page("GET", whose=of_install_parameter, only_shows=True)
@@ -39,6 +39,8 @@ def page(
     """The page about the chosen connection; with ``form`` if it was submitted and refused."""
     found = connections(tenant, chosen)
     install = found.current
+    if form is None and (waiting := setup.page(request, install)):
+        return waiting
     projects = list(get_adapter().list_projects(tenant))
     endpoints = list(WebhookEndpoint.objects.live().filter(install=install).order_by("pk")) if install else []
     context: dict[str, Any] = {
@@ -60,7 +62,8 @@ def page(
             "form": form or _link_form(linkable, request.GET.get("project") or install.requested_project_id),
             "linkable": linkable,
             **_contracts([install, *found.others]),
-            **_usage(install),
+            "usage": usage_summary(install),
+            "usage_days": SUMMARY_DAYS,
             "endpoints": endpoints,
         }
     return render(request, "opentrain/home.html", context, status=status)
@@ -88,14 +91,4 @@ def _contracts(installs: list[Install]) -> dict[str, Any]:
     return {
         "contracts": list(with_trainers(active)[:CONTRACTS_SHOWN]),
         "contract_count": Contract.objects.filter(install__in=installs).count(),
-    }
-
-
-def _usage(install: Install) -> dict[str, Any]:
-    refused = DailyUsage.objects.filter(contract__install=install, status=DailyUsage.Status.REFUSED)
-    rows = refused.select_related("contract__trainer").order_by("-work_date")
-    return {
-        "usage": usage_summary(install),
-        "usage_days": SUMMARY_DAYS,
-        "refused": list(rows[:REFUSALS_SHOWN]),
     }
