@@ -11,6 +11,8 @@ API_PATH: Final = "/api/partner/v1"
 API_VERSION: Final = "v1"
 
 TOKEN_PREFIX: Final = "ot_ptk_"  # noqa: S105 - what tokens and secrets begin with
+#: Of tokens that act for an account, by another API.
+PERSONAL_TOKEN_PREFIX: Final = "ot_pat_"  # noqa: S105 - what tokens and secrets begin with
 WEBHOOK_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what tokens and secrets begin with
 WORK_EMAIL_DOMAIN: Final = "opentrain.work"
 

@@ -22,7 +22,7 @@ _MAX_MEMBERS: Final = 200
 
 # The first group stays: it names what was there.
 _SECRETS: Final = (
-    re.compile(r"(ot_ptk_|whsec_)[^\s\"'<>,;]*", re.IGNORECASE),
+    re.compile(r"(ot_ptk_|ot_pat_|whsec_)[^\s\"'<>,;]*", re.IGNORECASE),
     re.compile(
         r"(authorization[\\\"'\s]*[:=][\\\"'\s]*(?:(?:basic|bearer|token)\s+)?)[^\s\"'<>,;]+", re.IGNORECASE
     ),

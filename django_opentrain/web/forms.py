@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.adapters import Project
 from django_opentrain.crypto import SecretStr
-from django_opentrain.fields import MAX_ID
 from django_opentrain.models import ProjectLink
 from django_opentrain.services.connect import MAX_TOKEN
+from django_opentrain.services.linking.jobs import MAX_JOB
 
 
 def _day_widget() -> forms.DateInput:
@@ -50,11 +50,11 @@ class LinkForm(forms.Form):
 
     project = forms.ChoiceField(label=_("Project"))
     job_id = forms.CharField(
-        label=_("OpenTrain job id"),
-        max_length=MAX_ID,
+        label=_("OpenTrain job"),
+        max_length=MAX_JOB,
         required=False,
         help_text=_(
-            "You find it on the job's page on OpenTrain. You can leave it empty and choose the job there."
+            "The URL of the job's page on OpenTrain, or its id. You can leave it empty and choose the job there."
         ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )

@@ -116,7 +116,7 @@ def test_from_connecting_to_a_hire_and_its_end(
 
     job = sandbox.create_job("Boxes")
     browser.fill("Project", "Acme project 2")
-    browser.fill("OpenTrain job id", job.id)
+    browser.fill("OpenTrain job", f"{sandbox.base_url}/jobs/{job.id}")
     browser.press("Link")
     assert "The project is linked." in browser.text
     check(browser)

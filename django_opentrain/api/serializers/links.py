@@ -19,6 +19,7 @@ from django_opentrain.api.serializers.fields import (
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform import catalog
+from django_opentrain.services.linking.jobs import MAX_JOB
 
 #: A removed link is not listed.
 LIVE_STATUSES = [choice for choice in ProjectLink.Status.choices if choice[0] != ProjectLink.Status.REMOVED]
@@ -72,7 +73,9 @@ class LinkRequest(StrictSerializer):
         required=False, help_text="Needed only by a customer with several active connections."
     )
     external_project_id = IdField(max_length=catalog.MAX_EXTERNAL_PROJECT_ID)
-    job_id = IdField(required=False)
+    job_id = IdField(
+        required=False, max_length=MAX_JOB, help_text="The job's id, or the URL of its page on OpenTrain."
+    )
     external_project_name = StrictCharField(required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_NAME)
     external_project_url = StrictCharField(
         required=False, max_length=catalog.MAX_EXTERNAL_PROJECT_URL, validators=[WEB_URL]

@@ -24,6 +24,7 @@ from django_opentrain.models import Install
 from django_opentrain.models.installs import pause_after
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Forbidden, NotFound, OpenTrainError, RateLimited, Unauthorized
+from django_opentrain.platform.pasted import unwrapped
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.services.connect import organizations, reconnect
 from django_opentrain.services.workers import retries
@@ -78,7 +79,15 @@ def _respect_pause(install: Install) -> None:
 
 
 def _clean_token(pasted: str) -> SecretStr:
-    token = SecretStr(pasted.strip())
+    token = SecretStr(unwrapped(pasted[: 2 * MAX_TOKEN]))
+    if token.startswith(catalog.PERSONAL_TOKEN_PREFIX):
+        raise TokenRefused(
+            _(
+                "This is a personal access token (%(personal)s…), which acts for your account. Here the token of this"
+                " connection is needed, which OpenTrain shows when you approve it: it begins with %(prefix)s."
+            )
+            % {"personal": catalog.PERSONAL_TOKEN_PREFIX, "prefix": catalog.TOKEN_PREFIX}
+        )
     if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
         raise TokenRefused(
             _("That is not an OpenTrain token: it begins with %(prefix)s. Copy all of it.")

@@ -29,7 +29,7 @@ from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import Conflict, NotFound, OpenTrainAPIError, OpenTrainError
 from django_opentrain.platform.resources import ProjectLinkInfo
-from django_opentrain.services.linking import generations, records
+from django_opentrain.services.linking import generations, jobs, records
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock, lease, lock_all, reread
@@ -47,7 +47,7 @@ def link(
     url: str | None = None,
     provisioning_mode: str = catalog.PARTNER_WEBHOOK,
 ) -> ProjectLink:
-    """Link one of the tenant's projects to one of the customer's OpenTrain jobs.
+    """Link one of the tenant's projects to one of the customer's OpenTrain jobs, named by its id or its URL there.
 
     Link before hiring: OpenTrain sends no events for contracts that started earlier (the reconciliation that follows
     reads them once). If the link is returned PENDING, OpenTrain didn't answer in time, and the workers complete it.
@@ -56,6 +56,7 @@ def link(
     """
     if not install.is_live:
         raise ReconnectRequired
+    job_id = jobs.job_id(job_id or "")
     external_project_id = exact_text(external_project_id, "external_project_id")
     project = get_adapter().get_project(install.tenant, external_project_id)
     if project is None:
@@ -68,7 +69,7 @@ def link(
             external_project_id=external_project_id,
             external_project_name=(name or project.name)[: catalog.MAX_EXTERNAL_PROJECT_NAME],
             external_project_url=url or project.url,
-            job_id=job_id or "",
+            job_id=job_id,
             provisioning_mode=provisioning_mode,
         )
     except IntegrityError:
