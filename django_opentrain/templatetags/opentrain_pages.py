@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from django_opentrain import relative_time
 from django_opentrain.conf import conf
@@ -93,6 +94,18 @@ def public_url() -> str:
 def host(url: str) -> str:
     """The host of a URL, by which people know a site."""
     return urlsplit(url).netloc
+
+
+@register.filter
+def job(contract: Contract) -> str:
+    """What the contract's job is called."""
+    return contract.title or _("Untitled job")
+
+
+@register.filter
+def trainer_and_job(contract: Contract) -> str:
+    """A contract as customers know it: who was hired, and for what."""
+    return f"{contract.trainer} · {job(contract)}" if contract.trainer else job(contract)
 
 
 @register.filter

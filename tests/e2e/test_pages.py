@@ -139,7 +139,7 @@ def test_from_connecting_to_a_hire_and_its_end(
     assert "Waiting for a Work Email" in browser.text
     assert "0 of 40 funded hours used" in browser.text
     check(browser)
-    browser.press("Boxes")
+    browser.press("Maria S.")
     assert "Reported work" in browser.text
     check(browser)
 
