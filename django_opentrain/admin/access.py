@@ -115,13 +115,17 @@ class AccessGrantAdmin(OpenTrainAdmin):
         GrantCustomer,
     )
     search_fields = (
-        "participant__display_name",
-        "participant__opentrain_user_id",
-        "host_user_ref",
-        "link__external_project_id",
-        "link__external_project_name",
-        "contract__opentrain_id",
-        "contract__install__tenant",
+        "participant__display_name__startswith",
+        "participant__opentrain_user_id__exact",
+        "host_user_ref__exact",
+        "link__external_project_id__exact",
+        "link__external_project_name__startswith",
+        "contract__opentrain_id__exact",
+        "contract__install__tenant__exact",
+    )
+    search_help_text = gettext_lazy(
+        "The beginning of the trainer's or the project's name; or in full: an id of the trainer, account, project"
+        " or contract, or the customer"
     )
     ordering = ("-pk",)
     actions = ("retry_now", "give_again", "bind", "accept_email", "revoke", "restore")
@@ -228,6 +232,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
     )
     list_select_related = ("user",)
     list_filter = (AttentionFilter, "invitation", "created_by_us")
+    search_help_text = gettext_lazy("In full: the OpenTrain user id, or the name with which the user logs in")
     ordering = ("-pk",)
     # Deleting one, or its user, is an erasure: possible once no record of access is lost with it.
     deletable = True
@@ -276,7 +281,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         return format_html('<a href="{}">{}</a>', url, name)
 
     def get_search_fields(self, _request: HttpRequest) -> tuple[str, ...]:
-        return ("opentrain_user_id", f"user__{user_model().USERNAME_FIELD}")
+        return ("opentrain_user_id__exact", f"user__{user_model().USERNAME_FIELD}__exact")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Not while the trainer has access anywhere: it could no longer be revoked."""

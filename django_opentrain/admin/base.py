@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin import looks
 from django_opentrain.admin.columns import EMPTY
+from django_opentrain.admin.searching import search
 from django_opentrain.models import Install
 from django_opentrain.services import conditions
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
@@ -43,9 +44,18 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # not generic at ru
     """Counts no more rows than anyone turns over: of a table with millions the count alone would take seconds."""
 
     @cached_property
-    def count(self) -> int:
+    def _counted(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment] # the admin's
-        return rows.order_by()[:MAX_COUNTED].count()
+        return rows.order_by()[: MAX_COUNTED + 1].count()
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, MAX_COUNTED)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows that it doesn't count."""
+        return self._counted > MAX_COUNTED
 
 
 class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
@@ -56,8 +66,10 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
     change_form_template = "admin/django_opentrain/change_form.html"
     list_per_page = 50
     empty_value_display = EMPTY
-    # On large tables a page's second count costs more than its rows.
+    paginator = BoundedPaginator
+    # On large tables a page's second count costs more than its rows, and each choice of a filter would be counted.
     show_full_result_count = False
+    show_facets: ClassVar[Any] = getattr(admin, "ShowFacets", None) and admin.ShowFacets.NEVER
 
     @property
     def media(self) -> forms.Media:
@@ -96,6 +108,14 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
 
     def get_readonly_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
         return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """The whole term is looked for, not its words."""
+        if search_term:
+            queryset = search(queryset, self.get_search_fields(request), search_term)
+        return queryset, False
 
     @keep_csrf_checks
     @never_atomic

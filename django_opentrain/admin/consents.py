@@ -27,7 +27,8 @@ class ConsentRequestAdmin(OpenTrainAdmin):
 
     list_display = ("customer", "user", "external_project_id", "sent", "outcome")
     list_select_related = ("user",)
-    search_fields = ("tenant", "external_project_id")
+    search_fields = ("tenant__icontains", "external_project_id__icontains")
+    search_help_text = gettext_lazy("A part of the customer, or of the project's id")
     ordering = ("-pk",)
     fields = (
         "customer",

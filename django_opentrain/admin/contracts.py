@@ -80,16 +80,18 @@ class ContractAdmin(OpenTrainAdmin):
         "trouble",
     )
     list_select_related = ("install", "trainer")
-    list_filter = (AttentionFilter, CustomerFilter, "status", "budget_state")
-    # A DateField: for a DateTimeField MariaDB needs time zone tables, which may be missing.
-    date_hierarchy = "start_date"
+    list_filter = (AttentionFilter, CustomerFilter, "status", "budget_state", "start_date")
     search_fields = (
-        "title",
-        "opentrain_id",
-        "job_id",
-        "install__tenant",
-        "trainer__display_name",
-        "trainer__opentrain_user_id",
+        "title__startswith",
+        "opentrain_id__exact",
+        "job_id__exact",
+        "install__tenant__exact",
+        "trainer__display_name__startswith",
+        "trainer__opentrain_user_id__exact",
+    )
+    search_help_text = gettext_lazy(
+        "The beginning of the title or of the trainer's name; or in full: an id of the contract, job or trainer,"
+        " or the customer"
     )
     ordering = ("-pk",)
     inlines = (GrantsOfContract, UsageRows)
@@ -207,7 +209,10 @@ class ParticipantAdmin(OpenTrainAdmin):
     list_display = ("__str__", "opentrain_user_id", "customer", "country", "known_email", "purged")
     list_select_related = ("install",)
     list_filter = (CustomerFilter,)
-    search_fields = ("display_name", "opentrain_user_id", "install__tenant")
+    search_fields = ("display_name__startswith", "opentrain_user_id__exact", "install__tenant__exact")
+    search_help_text = gettext_lazy(
+        "The beginning of the name; or in full: the OpenTrain user id, or the customer"
+    )
     ordering = ("-pk",)
     inlines = (GrantRows,)
     fields = (

@@ -12,7 +12,7 @@ class HeartbeatAdmin(OpenTrainAdmin):
     """When the scheduled sweep last ran, and where."""
 
     list_display = ("name", "last_beat", "host")
-    search_fields = ("name", "host")
+    search_fields = ("name__icontains", "host__icontains")
     ordering = ("name",)
     fields = ("name", "beat_at", "host")
 

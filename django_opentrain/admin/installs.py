@@ -92,7 +92,13 @@ class InstallAdmin(OpenTrainAdmin):
 
     list_display = ("customer", "state", "trouble", "held", "opentrain_id", "verified", "reconciled")
     list_filter = (AttentionFilter, "status", "pii_consent")
-    search_fields = ("tenant", "opentrain_id", "expected_id", "organization_id")
+    search_fields = (
+        "tenant__icontains",
+        "opentrain_id__icontains",
+        "expected_id__icontains",
+        "organization_id__icontains",
+    )
+    search_help_text = gettext_lazy("A part of the customer, or of one of the ids")
     ordering = ("-pk",)
     inlines = (LinkRows, ContractRows, EndpointRows)
     actions = ("verify", "reconcile_now", "confirm_held_removals", "disconnect")

@@ -50,11 +50,14 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         "stop_when_depleted",
     )
     search_fields = (
-        "external_project_id",
-        "external_project_name",
-        "opentrain_id",
-        "job_id",
-        "install__tenant",
+        "external_project_id__exact",
+        "external_project_name__icontains",
+        "opentrain_id__exact",
+        "job_id__exact",
+        "install__tenant__exact",
+    )
+    search_help_text = gettext_lazy(
+        "A part of the project's name; or in full: an id of the project, link or job, or the customer"
     )
     ordering = ("-pk",)
     inlines = (GrantsOfLink,)

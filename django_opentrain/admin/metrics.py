@@ -10,6 +10,6 @@ class CounterAdmin(OpenTrainAdmin):
 
     list_display = ("metric", "label", "detail", "count", "seconds")
     list_filter = ("metric",)
-    search_fields = ("label", "detail")
+    search_fields = ("label__icontains", "detail__icontains")
     ordering = ("metric", "label", "detail")
     fields = ("metric", "label", "detail", "count", "seconds")

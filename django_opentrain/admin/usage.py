@@ -138,7 +138,15 @@ class UsageObjectionAdmin(OpenTrainAdmin):
     list_display = ("work_date", "opentrain_user_id", "contract", "customer", "state", "shown", "made")
     list_select_related = ("contract__install",)
     list_filter = (AttentionFilter, UsageCustomer, "status")
-    search_fields = ("opentrain_user_id__exact", "contract__opentrain_id__exact", "contract__title")
+    search_fields = (
+        "opentrain_user_id__exact",
+        "contract__opentrain_id__exact",
+        "contract__title__startswith",
+        "contract__install__tenant__exact",
+    )
+    search_help_text = gettext_lazy(
+        "The beginning of the contract's title; or in full: an id of the contract or trainer, or the customer"
+    )
     ordering = ("-pk",)
     actions = ("answer_and_close",)
     fields = (
@@ -189,10 +197,22 @@ class DailyUsageAdmin(OpenTrainAdmin):
         "trouble",
     )
     list_select_related = ("contract__install", "contract__trainer")
-    list_filter = (AttentionFilter, UsageCustomer, "status", "hours_withheld")
-    date_hierarchy = "work_date"
-    search_fields = ("contract__opentrain_id", "contract__title", "worker_id", "contract__install__tenant")
+    list_filter = (AttentionFilter, UsageCustomer, "status", "hours_withheld", "work_date")
+    search_fields = (
+        "contract__opentrain_id__exact",
+        "contract__title__startswith",
+        "contract__trainer__display_name__startswith",
+        "contract__trainer__opentrain_user_id__exact",
+        "worker_id__exact",
+        "contract__install__tenant__exact",
+    )
+    search_help_text = gettext_lazy(
+        "The beginning of the contract's title or of the trainer's name; or in full: an id of the contract or"
+        " worker, or the customer"
+    )
     ordering = ("-work_date", "-pk")
+    # By its other columns a large table would be sorted as a whole.
+    sortable_by = ("work_date",)
     actions = ("report_again", "report_hours", "correct")
     fieldsets = (
         (None, {"fields": ("contract", "customer", "work_date", "who")}),

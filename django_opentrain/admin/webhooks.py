@@ -75,7 +75,13 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     list_display = ("customer", "state", "trouble", "consecutive_failures", "checked", "opentrain_id", "key")
     list_select_related = ("install",)
     list_filter = (AttentionFilter, CustomerFilter, "status")
-    search_fields = ("key", "opentrain_id", "url", "install__tenant")
+    search_fields = (
+        "key__icontains",
+        "opentrain_id__icontains",
+        "url__icontains",
+        "install__tenant__icontains",
+    )
+    search_help_text = gettext_lazy("A part of the key, the OpenTrain id, the URL, or the customer")
     ordering = ("-pk",)
     inlines = (EventRows,)
     actions = ("recover", "pause", "rotate_secret", "replace_compromised")
@@ -176,8 +182,18 @@ class WebhookEventAdmin(OpenTrainAdmin):
     list_display = ("__str__", "customer", "state", "trouble", "attempts", "received", "resource_id")
     list_select_related = ("endpoint__install",)
     list_filter = (AttentionFilter, EventCustomer, "status", EventTypeFilter, "received_at")
-    search_fields = ("event_id", "delivery_id", "resource_id", "job_id", "endpoint__install__tenant")
+    search_fields = (
+        "event_id__exact",
+        "delivery_id__exact",
+        "resource_id__exact",
+        "endpoint__install__tenant__exact",
+    )
+    search_help_text = gettext_lazy(
+        "In full: an id of the event, of its delivery or of what it is about, or the customer"
+    )
     ordering = ("-pk",)
+    # By its other columns a large table would be sorted as a whole.
+    sortable_by = ("received", "resource_id")
     actions = ("process_now", "replay")
     fieldsets = (
         (None, {"fields": ("type", "customer", "endpoint", "state", "error_shown")}),

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_opentrain.admin.base import BoundedPaginator, OpenTrainAdmin
+from django_opentrain.admin.base import OpenTrainAdmin
 
 
 class SinceFilter(admin.SimpleListFilter):
@@ -55,7 +55,7 @@ class WorkEntryAdmin(OpenTrainAdmin):
     )
     search_help_text = _("An OpenTrain user id, or an object or a task of the host, in full")
     ordering = ("-at", "-pk")
-    paginator = BoundedPaginator
+    sortable_by = ("at", "opentrain_user_id")
     fields = (
         "opentrain_user_id",
         "tenant",

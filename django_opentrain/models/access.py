@@ -35,11 +35,12 @@ INVITATION_COLUMNS: Final = (
 class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):
     """Grants by what remains to be done for them."""
 
-    def unsettled(self) -> AccessGrantQuerySet:
-        """Grants that are not in their desired state."""
+    def unsettled(self, *some: str) -> AccessGrantQuerySet:
+        """Grants that are not in their desired state, which is one of these if any are named."""
         # Not a comparison of the two columns: no index would find the few among all settled ones.
         unsettled = Q(pk__in=())
-        for desired, settled in AccessGrant.SETTLED.items():
+        for desired in some or AccessGrant.SETTLED:
+            settled = AccessGrant.SETTLED[AccessGrant.Desired(desired)]
             others = [state for state in AccessGrant.State if state not in settled]
             unsettled |= Q(desired=desired, state__in=others)
         return self.filter(unsettled)

@@ -67,8 +67,14 @@ class Participant(TimestampedModel):
                 fields=["install", "opentrain_user_id"], name="opentrain_participant_once"
             ),
         ]
-        # A trainer's grants are looked up across all customers.
-        indexes = [models.Index(fields=["opentrain_user_id"], name="opentrain_participant_who")]
+        indexes = [
+            # A trainer's grants are looked up across all customers.
+            models.Index(fields=["opentrain_user_id"], name="opentrain_participant_who"),
+            # For the beginning of a name: on PostgreSQL only with this operator class, which others don't know.
+            models.Index(
+                fields=["display_name"], name="opentrain_participant_name", opclasses=["varchar_pattern_ops"]
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.display_name or self.opentrain_user_id
@@ -222,6 +228,12 @@ class Contract(TimestampedModel):
         indexes = [
             models.Index(fields=["status", "usage_collected_at"], name="opentrain_contract_usage"),
             models.Index(fields=["install", "status", "budget_state"], name="opentrain_contract_budget"),
+            # The admin searches across all customers.
+            models.Index(fields=["opentrain_id"], name="opentrain_contract_id"),
+            models.Index(fields=["job_id"], name="opentrain_contract_job"),
+            models.Index(
+                fields=["title"], name="opentrain_contract_title", opclasses=["varchar_pattern_ops"]
+            ),
         ]
 
     def __str__(self) -> str:

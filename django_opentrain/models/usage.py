@@ -89,7 +89,12 @@ class DailyUsage(TimestampedModel):
                 fields=["contract", "worker_id", "work_date"], name="opentrain_usage_once"
             ),
         ]
-        indexes = [models.Index(fields=["status", "work_date"], name="opentrain_usage_due")]
+        indexes = [
+            models.Index(fields=["status", "work_date"], name="opentrain_usage_due"),
+            # The order of the admin's list, and what it is searched for.
+            models.Index(fields=["work_date", "id"], name="opentrain_usage_newest"),
+            models.Index(fields=["worker_id"], name="opentrain_usage_worker"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.contract_id} {self.worker_id} {self.work_date}"

@@ -157,6 +157,9 @@ class WebhookEvent(SecretKeepingModel):
         indexes = [
             models.Index(fields=["status", "next_attempt_at"], name="opentrain_event_due"),
             models.Index(fields=["received_at", "status"], name="opentrain_event_received"),
+            # What the admin's list is searched for.
+            models.Index(fields=["delivery_id"], name="opentrain_event_delivery"),
+            models.Index(fields=["resource_id"], name="opentrain_event_resource"),
         ]
 
     def __str__(self) -> str:

@@ -27,8 +27,9 @@ def _failing(desired: str) -> Callable[[datetime], QuerySet[AccessGrant]]:
 
     def find(now: datetime) -> QuerySet[AccessGrant]:
         late = Q(desired_at=None) | Q(desired_at__lte=now - REMOVAL_LATE)
-        removals = AccessGrant.objects.unsettled().filter(desired=desired)
-        return removals.filter(late | Q(state=AccessGrant.State.FAILED, attempts__gt=0))
+        return AccessGrant.objects.unsettled(desired).filter(
+            late | Q(state=AccessGrant.State.FAILED, attempts__gt=0)
+        )
 
     return find
 
