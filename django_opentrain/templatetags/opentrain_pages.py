@@ -25,6 +25,7 @@ from django_opentrain.web.customers import parameters, with_customer
 from django_opentrain.web.parts import home_url, is_open
 from django_opentrain.web.presenters import access, budgets, endpoints
 from django_opentrain.web.presenters.status import Status
+from django_opentrain.web.presenters.work import hours_and_minutes
 from django_opentrain.web.views import assets
 
 register = template.Library()
@@ -165,9 +166,7 @@ def age(moment: datetime) -> str:
 @register.filter
 def hours(seconds: int | None) -> str:
     """A duration as hours and minutes: ``3:07``."""
-    if seconds is None:
-        return ""
-    return f"{seconds // 3600}:{seconds % 3600 // 60:02}"
+    return "" if seconds is None else hours_and_minutes(seconds)
 
 
 @register.filter

@@ -339,7 +339,7 @@ def test_linked_projects_come_first_and_unknown_ones_are_named(boss: Client) -> 
 )
 def test_a_link_is_worth_what_its_connection_is(boss: Client, status: str, words: str) -> None:
     factories.make_link(factories.make_install("acme", status=status), external_project_id="acme-1")
-    assert f"Acme project 1 {words} Job" in home(boss)
+    assert f"Acme project 1 {words} Linked to a job" in home(boss)
 
 
 def test_each_unlinked_project_leads_to_the_form(boss: Client) -> None:
@@ -641,7 +641,7 @@ def test_hours_that_stay_on_this_site_are_shown_as_such(boss: Client) -> None:
         "Hours are tracked elsewhere: only tasks and labels are reported. The hours that are shown here stay"
     )
     assert words not in text_of(boss.get(url))
-    assert "not reported" not in home(boss)
+    assert "of them not reported" not in home(boss)
     ProjectLink.objects.filter(pk=scene.link.pk).update(hours_tracked_elsewhere=True)
     DailyUsage.objects.filter(status=DailyUsage.Status.REPORTED).update(hours_withheld=True)
     text = text_of(boss.get(url))

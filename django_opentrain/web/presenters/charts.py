@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 #: Of the drawing, in its own units: the page stretches it.
@@ -48,9 +49,9 @@ class Chart:
         return f"0 0 {WIDTH} {HEIGHT}"
 
 
-def stacked(columns: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> Chart:
+def stacked(columns: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> Chart:
     """A chart of columns, each with a title and its numbers by tone, the lowest first."""
-    top = scale_end(max((sum(n for _tone, n in parts) for _title, parts in columns), default=0))
+    top = scale_end(ceil(max((sum(n for _tone, n in parts) for _title, parts in columns), default=0)))
     place = WIDTH / max(len(columns), 1)
     return Chart(
         top=top,
@@ -72,7 +73,7 @@ def scale_end(peak: int) -> int:
     return next((step * power for step in STEPS if step * power >= peak), 10 * power)
 
 
-def _segments(parts: Sequence[tuple[str, int]], top: int) -> list[Segment]:
+def _segments(parts: Sequence[tuple[str, float]], top: int) -> list[Segment]:
     heights = [(tone, max(HEIGHT * n / top, LOWEST)) for tone, n in parts if n]
     # What the smallest were given is taken from the whole: a column ends inside the drawing.
     total = sum(height for _tone, height in heights)

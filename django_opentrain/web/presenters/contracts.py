@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from django.db.models import Count, Prefetch, Q, Sum
-from django.utils import timezone
 
 from django_opentrain.models import AccessGrant, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
-
-#: Days that the summary of usage covers.
-SUMMARY_DAYS: Final = 30
+from django_opentrain.services.usage import today
+from django_opentrain.web.presenters.course import DAYS
 
 
 def with_trainers(contracts: ContractQuerySet) -> ContractQuerySet:
@@ -25,7 +22,7 @@ def with_trainers(contracts: ContractQuerySet) -> ContractQuerySet:
 
 def usage_summary(install: Install) -> dict[str, int]:
     """The last days' totals, and how many entries are due, and in all. One query."""
-    since = timezone.now().date() - timedelta(days=SUMMARY_DAYS)
+    since = today() - timedelta(days=DAYS - 1)
     recent = Q(work_date__gte=since)
     rows = DailyUsage.objects.filter(contract__install=install)
     totals = rows.aggregate(

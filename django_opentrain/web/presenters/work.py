@@ -21,6 +21,11 @@ _SECOND = timedelta(seconds=1)
 _NOTHING = timedelta(0)
 
 
+def hours_and_minutes(seconds: int) -> str:
+    """A duration: ``3:07``."""
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02}"
+
+
 @dataclass(frozen=True)
 class Names:
     """What the trainers and projects of a contract are called; of one that ``with_trainers`` has loaded no query."""

@@ -23,7 +23,7 @@ from django_opentrain.web.presenters.alerts import (
 )
 from django_opentrain.web.presenters.contracts import with_trainers
 from django_opentrain.web.presenters.work import Names, day_lines, objection_lines
-from django_opentrain.web.views.days import objections_to
+from django_opentrain.web.views.days import course_of, objections_to
 
 PER_PAGE: Final = 25
 DAYS_PER_PAGE: Final = 31
@@ -74,6 +74,7 @@ def detail(request: HttpRequest, tenant: str, pk: int) -> HttpResponse:
         "page": page,
         "refused": day_lines(refused[:REFUSALS_SHOWN], Names(contract)),
         "days": day_lines(page.object_list, Names(contract), objections),
+        "course": course_of(contract, days, list(page)),
         "objections": objection_lines(open_ones[:OBJECTIONS_SHOWN], Names(contract)),
         "notice": notice(request),
         "hours_elsewhere": usage.tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists(),

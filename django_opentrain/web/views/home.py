@@ -10,15 +10,17 @@ from django.shortcuts import render
 
 from django_opentrain.adapters import Project, get_adapter
 from django_opentrain.adapters.tenants import may_view
-from django_opentrain.models import Contract, Install, WebhookEndpoint
+from django_opentrain.models import Contract, DailyUsage, Install, WebhookEndpoint
 from django_opentrain.services.connect import local_url
+from django_opentrain.services.usage import today
 from django_opentrain.web.customers import customers_of, of_install_parameter
 from django_opentrain.web.decorators import customer_page
 from django_opentrain.web.forms import LinkForm
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.alerts import alerts
 from django_opentrain.web.presenters.connection import connections, describe, missing_permissions
-from django_opentrain.web.presenters.contracts import SUMMARY_DAYS, usage_summary, with_trainers
+from django_opentrain.web.presenters.contracts import usage_summary, with_trainers
+from django_opentrain.web.presenters.course import DAYS, HOURS, LABELS, TASKS, course
 from django_opentrain.web.presenters.projects import project_rows
 from django_opentrain.web.views import setup
 
@@ -63,7 +65,10 @@ def page(
             "linkable": linkable,
             **_contracts([install, *found.others]),
             "usage": usage_summary(install),
-            "usage_days": SUMMARY_DAYS,
+            "usage_days": DAYS,
+            "course": course(
+                DailyUsage.objects.filter(contract__install=install), today(), HOURS, LABELS, TASKS
+            ),
             "endpoints": endpoints,
         }
     return render(request, "opentrain/home.html", context, status=status)

@@ -20,7 +20,7 @@ from django_opentrain.web.presenters.work import Names, day_lines
 from django_opentrain.web.trainers import Trainer
 from django_opentrain.web.views.actions import attempt
 from django_opentrain.web.views.contracts import DAYS_PER_PAGE, PER_PAGE
-from django_opentrain.web.views.days import days_of, objections_to, page_of_day, parsed_day
+from django_opentrain.web.views.days import course_of, days_of, objections_to, page_of_day, parsed_day
 from django_opentrain.web.views.downloads import days_of_contract, entries_of_day
 
 
@@ -53,6 +53,7 @@ def contract(request: HttpRequest, trainer: Trainer, pk: int) -> HttpResponse:
         "contract": row,
         "page": page,
         "days": day_lines(page.object_list, Names(row), objections),
+        "course": course_of(row, days, list(page)),
         "latest": usage.today(),
         "projects": _projects(row, trainer),
         "paused": _is_paused(row, trainer),
