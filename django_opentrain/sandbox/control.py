@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from django_opentrain.sandbox.budget import Budget, budget_of
 from django_opentrain.sandbox.clock import iso
 from django_opentrain.sandbox.errors import not_found
-from django_opentrain.sandbox.marketplace import VERBS, Funded, Hired, Marketplace
+from django_opentrain.sandbox.marketplace import VERBS, Funded, Hired, Marketplace, Worked
 from django_opentrain.sandbox.models import KINDS, Contract, Entity
 from django_opentrain.sandbox.payloads import Json, as_json, camel, plain
 from django_opentrain.sandbox.schema import Schema, issues_of, refuse
@@ -97,7 +97,7 @@ def _answer(verb: str, result: Any) -> Json:
         return {camel(type(result).__name__): dump(result)}
     if verb in RESULTS:
         return {RESULTS[verb]: result}
-    fields = result._asdict() if isinstance(result, (Hired, Funded)) else vars(result)
+    fields = result._asdict() if isinstance(result, (Hired, Funded, Worked)) else vars(result)
     return {camel(name): _shown(name, value) for name, value in fields.items()}
 
 

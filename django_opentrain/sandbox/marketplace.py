@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Annotated, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from django_opentrain.platform import catalog
-from django_opentrain.sandbox import consent, events, faults, records
+from django_opentrain.sandbox import consent, events, faults, records, usage
 from django_opentrain.sandbox.budget import Budget, budget_of
 from django_opentrain.sandbox.clock import Clock, iso
 from django_opentrain.sandbox.delivery import requeue
@@ -37,6 +37,7 @@ from django_opentrain.sandbox.models import (
     Link,
     Milestone,
     Organization,
+    Usage,
     new_id,
 )
 from django_opentrain.sandbox.store import Store
@@ -71,6 +72,13 @@ class Hired(NamedTuple):
 
 class Funded(NamedTuple):
     milestone: Milestone
+    budget: Budget
+
+
+class Worked(NamedTuple):
+    """What the Time Tracker has of today, and the budget since."""
+
+    usage: Usage
     budget: Budget
 
 
@@ -224,6 +232,19 @@ class Marketplace:
         milestone = records.new_milestone(self.store, contract, Decimal(str(amount_usd)), exact, name=name)
         events.emit_milestone(self.store, contract, catalog.MILESTONE_FUNDED, milestone)
         return Funded(milestone, self.budget(contract_id))
+
+    @verb
+    def work(
+        self, contract_id: str, *, hours: Amount = 0, seconds: int = 0, tasks: int = 0, labels: int = 0
+    ) -> Worked:
+        """The trainer works, recorded by OpenTrain's own Time Tracker: added to today, by this clock.
+
+        Emits ``milestone.budget_low`` and ``milestone.budget_depleted`` as a report of usage does.
+        """
+        contract = find(self.store, Contract, contract_id)
+        exact = int(Decimal(str(hours)) * 3600) + seconds
+        tracked = usage.track(self.store, contract, exact, tasks, labels)
+        return Worked(tracked, usage.spend(self.store, contract))
 
     @verb
     def release_email(self, contract_id: str) -> Freelancer:

@@ -25,6 +25,8 @@ INSTALL_REVOKED = "REVOKED"
 MILESTONE_FUNDED = "ACTIVE_FUNDED"
 MILESTONE_COMPLETED = "COMPLETED"
 
+TIME_TRACKER = "time-tracker"
+
 PENDING = "PENDING"
 DELIVERED = "DELIVERED"
 FAILED = "FAILED"
@@ -160,12 +162,16 @@ class Milestone(Entity, owner="contract_id"):
     name: str
     amount_usd: Decimal
     volume: Decimal | None
+    funded_at: float
     status: str = MILESTONE_FUNDED
 
 
 @dataclass(kw_only=True)
 class Usage(Entity, owner="contract_id"):
-    """One worker's totals of one day: each report replaces the figures that it names."""
+    """One worker's totals of one day: each report replaces the figures that it names.
+
+    Work that OpenTrain's Time Tracker recorded has ``TIME_TRACKER`` as its worker.
+    """
 
     id: str
     contract_id: str

@@ -103,6 +103,7 @@ def new_milestone(
         name=name or f"Milestone {len(earlier) + 1}",
         amount_usd=amount_usd,
         volume=volume,
+        funded_at=store.clock.now(),
     )
     store.put(milestone)
     contract.highest_fraction = budget_of(store, contract).fraction

@@ -14,10 +14,15 @@ class Page(HTMLParser):
         self._texts: list[str] = []
         self._open: list[str | None] = []
         self._by_id: dict[str, str] = {}
+        self._last: tuple[str, dict[str, str | None]] = ("", {})
+        #: The column headings, and by ``datetime`` what is shown of it.
+        self.columns: set[str] = set()
+        self.times: dict[str, str] = {}
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._found.append((tag, dict(attrs)))
+        self._last = (tag, dict(attrs))
+        self._found.append(self._last)
         if tag not in {"input", "meta", "link", "br"}:
             self._open.append(dict(attrs).get("id"))
 
@@ -26,6 +31,11 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self._texts.append(data)
+        tag, attributes = self._last
+        if tag == "th" and attributes.get("scope") == "col":
+            self.columns.add(data)
+        elif tag == "time":
+            self.times.setdefault(str(attributes["datetime"]), data)
         if self._open and self._open[-1]:
             self._by_id[self._open[-1]] = self._by_id.get(self._open[-1], "") + data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def test_a_whole_story(control_api: Control, sandbox: Sandbox, session: requests
     funded = do("fund", contractId=contract["id"], amountUsd=12.5, volume=100, name="First")
     assert funded["milestone"]["amountUsd"] == 12.5
     assert funded["budget"]["fundedVolume"] == 100
+    worked = do("work", contractId=contract["id"], hours=0.5, labels=85)
+    assert (worked["usage"]["totalSeconds"], worked["usage"]["labelsCompleted"]) == (1800, 85)
+    assert worked["budget"]["state"] == "LOW"
     assert do("end", contractId=contract["id"])["contract"]["status"] == "ended"
     assert do("end", contractId=contract["id"])["code"] == "CONFLICT"
     before = do.state()["now"]
@@ -120,6 +124,8 @@ def test_settings(control_api: Control) -> None:
         ("fund", {"contractId": "x", "amountUsd": "12"}),
         ("fund", {"contractId": "x", "amountUsd": -1}),
         ("fund", {"contractId": "x", "amountUsd": True}),
+        ("work", {"contractId": "x", "hours": -1}),
+        ("work", {"contractId": "x", "tasks": 1.5}),
         ("advance", {}),
         ("advance", {"seconds": -1}),
         ("fault", {"kind": "flood"}),
@@ -149,6 +155,7 @@ def test_bad_bodies_are_400(control_api: Control, verb: str, body: dict[str, Any
         ("hire", {"jobId": "x"}),
         ("hire", {"opentrainUserId": "x"}),
         ("end", {"contractId": "x"}),
+        ("work", {"contractId": "x", "hours": 1}),
         ("approve", {"organizationId": "x"}),
         ("approve", {"appSlug": "x"}),
         ("disconnect", {"installId": "x"}),
@@ -295,7 +302,7 @@ def test_the_page_shows_everything(
     targets = {str(form.get("action")) for form in page.elements("form")}
     verbs = {re.match(r"/control/(\w+)\?", target)[1] for target in targets}  # type: ignore[index]  # all match
     assert verbs <= set(VERBS)
-    assert {"hire", "end", "fund", "disconnect", "release_email", "redeliver", "fault"} <= verbs
+    assert {"hire", "end", "fund", "work", "disconnect", "release_email", "redeliver", "fault"} <= verbs
 
 
 def test_inputs_have_labels(api: Api, sandbox: Sandbox, session: requests.Session) -> None:
@@ -305,6 +312,37 @@ def test_inputs_have_labels(api: Api, sandbox: Sandbox, session: requests.Sessio
     labelled = re.findall(r"<label><span>[^<]+</span>(<input|<select)", text)
     visible = re.findall(r'<select|<input type="(?:text|number)"', text)
     assert len(labelled) == len(visible) > 5
+
+
+def test_small_screens_have_each_columns_name_beside_its_value(
+    api: Api, sandbox: Sandbox, session: requests.Session
+) -> None:
+    api.link()
+    api.subscribe()
+    sandbox.hire("T")
+    sandbox.fault("slow", seconds=2)
+    page = Page(session.get(sandbox.base_url + "/").text)
+    assert {"Trainer", "Budget", "Work Email", "Event", "Answer"} <= page.columns
+    assert {cell["data-label"] for cell in page.elements("td")} < page.columns
+
+
+def test_times_are_for_people_and_for_machines(api: Api, sandbox: Sandbox, session: requests.Session) -> None:
+    api.link()
+    start = datetime(2030, 1, 2, 3, 4, 30, tzinfo=timezone.utc).timestamp()
+    sandbox.advance(start - sandbox.clock.now())
+    contract, _ = sandbox.hire("T")
+    for happens in (lambda: sandbox.fund(contract.id, 10, 10), lambda: sandbox.work(contract.id, hours=1)):
+        sandbox.advance(3600)
+        happens()
+    sandbox.advance(86_400)
+    sandbox.end(contract.id)
+    times = Page(session.get(sandbox.base_url + "/").text).times
+    assert all(moment.endswith("Z") for moment in times)
+    shown = {moment[:16]: text for moment, text in times.items()}
+    assert shown["2030-01-02T03:04"] == "2 Jan 2030, 03:04 UTC"  # hired
+    assert shown["2030-01-02T04:04"] == "2 Jan 2030, 04:04 UTC"  # funded
+    assert shown["2030-01-02T05:04"] == "2 Jan 2030, 05:04 UTC"  # reported last
+    assert shown["2030-01-03T05:04"] == "3 Jan 2030, 05:04 UTC"  # ended
 
 
 def press(sandbox: Sandbox, session: requests.Session, verb: str, **form: str) -> requests.Response:
@@ -321,6 +359,9 @@ def test_pressing_buttons(sandbox: Sandbox, session: requests.Session, job: Job)
         == 303
     )
     assert sandbox.budget(contract.id).funded_volume == 2
+    form = {"contractId": contract.id, "hours": "1.5", "tasks": "", "labels": "7"}
+    assert press(sandbox, session, "work", **form).status_code == 303
+    assert (sandbox.budget(contract.id).seconds, sandbox.budget(contract.id).labels) == (5400, 7)
     assert press(sandbox, session, "set_app", active="false").status_code == 303
     assert (
         press(

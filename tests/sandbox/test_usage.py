@@ -274,6 +274,59 @@ def test_a_corrected_report_warns_no_second_time(
     assert receiver.types == ["milestone.budget_low"] * 2
 
 
+def test_tracked_work_is_added_beside_what_the_site_reports(
+    api: Api, sandbox: Sandbox, contract: Contract
+) -> None:
+    sandbox.fund(contract.id, 100, 10)
+    sandbox.work(contract.id, hours=1.5, tasks=3)
+    usage, budget = sandbox.work(contract.id, seconds=600, labels=7)
+    assert (usage.total_seconds, usage.tasks_completed, usage.labels_completed) == (6000, 3, 7)
+    assert usage.work_date == sandbox.clock.today()
+    assert budget.seconds == 6000
+    # The site's report has a day's totals of its own: it replaces those, and neither loses nor repeats the tracker's.
+    for total in (3600, 1800):
+        answer = report(api, contract, {"workDate": sandbox.clock.today(), "totalSeconds": total})
+        assert answer.body["budget"]["consumed"] == {
+            "seconds": 6000 + total,
+            "hours": pytest.approx((6000 + total) / 3600, abs=1e-4),
+            "labels": 7,
+            "tasks": 3,
+        }
+    sandbox.advance(86_400)
+    assert sandbox.work(contract.id, tasks=1).usage.tasks_completed == 1
+    assert sandbox.budget(contract.id).tasks == 4
+    assert contract.last_usage_at == sandbox.clock.now()
+
+
+def test_tracked_work_crosses_thresholds(
+    api: Api, sandbox: Sandbox, contract: Contract, receiver: Receiver
+) -> None:
+    sandbox.fund(contract.id, 100, 2)
+    api.subscribe("milestone.budget_low", "milestone.budget_depleted")
+    sandbox.work(contract.id, hours=1.5)
+    sandbox.deliver_due()
+    assert receiver.types == []
+    sandbox.work(contract.id, hours=0.25)
+    seconds(api, contract, 900)
+    sandbox.deliver_due()
+    assert receiver.types == ["milestone.budget_low", "milestone.budget_depleted"]
+
+
+def test_work_that_can_not_have_been_done(sandbox: Sandbox, contract: Contract, job: Job) -> None:
+    sandbox.work(contract.id, hours=23)
+    with pytest.raises(ApiError, match="86400"):
+        sandbox.work(contract.id, hours=1.5)
+    with pytest.raises(ApiError, match="hours, seconds, tasks or labels"):
+        sandbox.work(contract.id)
+    vacant, _ = sandbox.hire(hired=False, job_id=job.id)
+    with pytest.raises(ApiError, match="no hired trainer"):
+        sandbox.work(vacant.id, hours=1)
+    sandbox.end(contract.id)
+    with pytest.raises(ApiError, match="has ended"):
+        sandbox.work(contract.id, tasks=1)
+    assert sandbox.budget(contract.id).seconds == 23 * 3600
+
+
 def test_budget_events_for_each_link(
     api: Api, sandbox: Sandbox, contract: Contract, job: Job, receiver: Receiver
 ) -> None:

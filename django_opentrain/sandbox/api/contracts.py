@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from django_opentrain.sandbox import usage
 from django_opentrain.sandbox.api.routing import Call
-from django_opentrain.sandbox.budget import budget_of, crossed
-from django_opentrain.sandbox.errors import conflict, not_found
-from django_opentrain.sandbox.events import emit_milestone
+from django_opentrain.sandbox.budget import budget_of
+from django_opentrain.sandbox.errors import not_found
 from django_opentrain.sandbox.lookup import find_owned
-from django_opentrain.sandbox.models import Contract, Freelancer, Link, Usage
+from django_opentrain.sandbox.models import Contract, Freelancer, Link
 from django_opentrain.sandbox.payloads import Json, freelancer_json, listed_contract_json
 from django_opentrain.sandbox.schema import Issue, issue, refuse
 from django_opentrain.sandbox.store import Store
 
 DEFAULT_LIMIT = 50
-#: What an entry reports, and where it is kept.
-FIGURES = {
-    "totalSeconds": "total_seconds",
-    "tasksCompleted": "tasks_completed",
-    "labelsCompleted": "labels_completed",
-    "externalReportId": "external_report_id",
-}
 
 
 def list_contracts(call: Call) -> Json:
@@ -57,17 +50,10 @@ def report_usage(call: Call) -> Json:
     contract = _contract(call)
     entries = call.body["entries"]
     refuse(list(_entry_issues(call.store, contract, entries)))
-    if contract.freelancer_id is None:
-        raise conflict("The contract has no hired trainer")
+    usage.require_trainer(contract)
     for entry in entries:
-        _store_usage(call.store, contract, entry)
-    budget = budget_of(call.store, contract)
-    warnings = crossed(contract.highest_fraction, budget.fraction)
-    contract.last_usage_at = call.store.clock.now()
-    contract.highest_fraction = max(contract.highest_fraction, budget.fraction)
-    call.store.put(contract)
-    for event_type in warnings:
-        emit_milestone(call.store, contract, event_type, budget.active_milestone)
+        usage.replace(call.store, contract, entry)
+    budget = usage.spend(call.store, contract)
     return {"contractId": contract.id, "accepted": len(entries), "budget": budget.shown()}
 
 
@@ -86,19 +72,6 @@ def _entry_issues(store: Store, contract: Contract, entries: list[dict[str, Any]
         if "workerOpentrainUserId" in entry and worker_id not in contract.participant_ids:
             yield issue(("entries", index, "workerOpentrainUserId"), "Must be a participant of the contract")
         days.add((worker_id, entry["workDate"]))
-
-
-def _store_usage(store: Store, contract: Contract, entry: Mapping[str, Any]) -> None:
-    """Replace the totals of one worker's day; a figure that was left out stays."""
-    worker_id = entry.get("workerOpentrainUserId", contract.freelancer_id)
-    key = f"{contract.id}/{worker_id}/{entry['workDate']}"
-    usage = store.get(Usage, key) or Usage(
-        id=key, contract_id=contract.id, worker_id=worker_id, work_date=entry["workDate"]
-    )
-    for name, attribute in FIGURES.items():
-        if name in entry:
-            setattr(usage, attribute, entry[name])
-    store.put(usage)
 
 
 def _contract(call: Call) -> Contract:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django_opentrain.sandbox.http import Response
 from django_opentrain.sandbox.pages.html import Markup, join, tag
 
@@ -64,8 +66,33 @@ def badge(text: str) -> Markup:
     return tag("span", text, class_=f"badge {kind}")
 
 
-def table(caption: str, columns: tuple[str, ...], rows: list[Markup], empty: str) -> Markup:
-    """A table with its own scroll bar where it is too wide, or a sentence when it has no rows."""
+def when(moment: str) -> Markup:
+    """A time in OpenTrain's form (:func:`.clock.iso`), as people read it."""
+    read = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return tag("time", f"{read.day} {read:%b %Y, %H:%M} UTC", datetime=moment, title=moment)
+
+
+def happened(what: str, moment: str | None) -> Markup:
+    """A small line that says when; nothing if it didn't happen."""
+    return tag("p", f"{what} ", when(moment), class_="aside") if moment else join()
+
+
+def ids(**known: str | None) -> Markup:
+    """The ids of a row, folded away: names come first."""
+    lines = [tag("p", f"{name} ", tag("code", value)) for name, value in known.items() if value]
+    return tag("details", tag("summary", "Ids"), *lines, class_="ids")
+
+
+#: The cells of a row, by column. The first names it.
+Row = tuple[str | None, ...]
+
+
+def table(caption: str, columns: tuple[str, ...], rows: list[Row], empty: str) -> Markup:
+    """A table, or a sentence when it has no rows.
+
+    Where it is too wide it has its own scroll bar; on a small screen each row is a card, with the column's name
+    beside each value.
+    """
     if not rows:
         return tag("p", empty, class_="empty")
     return tag(
@@ -74,7 +101,7 @@ def table(caption: str, columns: tuple[str, ...], rows: list[Markup], empty: str
             "table",
             tag("caption", caption),
             tag("thead", tag("tr", *(tag("th", column, scope="col") for column in columns))),
-            tag("tbody", *rows),
+            tag("tbody", *(_row(columns, cells) for cells in rows)),
         ),
         class_="scroll",
         tabindex="0",
@@ -83,12 +110,17 @@ def table(caption: str, columns: tuple[str, ...], rows: list[Markup], empty: str
     )
 
 
+def _row(columns: tuple[str, ...], cells: Row) -> Markup:
+    name, *others = cells
+    values = (
+        tag("td", tag("div", cell), data_label=column)
+        for column, cell in zip(columns[1:], others, strict=True)
+    )
+    return tag("tr", tag("th", name, scope="row"), *values)
+
+
 def section(anchor: str, title: str, *content: Markup | None) -> Markup:
     return tag("section", tag("h2", title), *content, id=anchor)
-
-
-def row(*cells: str | None) -> Markup:
-    return tag("tr", *(tag("td", cell) for cell in cells))
 
 
 def field(label: str, control: Markup) -> Markup:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from django_opentrain.sandbox import faults
 from django_opentrain.sandbox.clock import iso
-from django_opentrain.sandbox.models import Delivery, Endpoint, Event, Fault
-from django_opentrain.sandbox.pages.html import Markup, tag
+from django_opentrain.sandbox.lookup import find
+from django_opentrain.sandbox.models import App, Delivery, Endpoint, Event, Fault, Install, Organization
+from django_opentrain.sandbox.pages.html import Markup, join, tag
 from django_opentrain.sandbox.pages.layout import (
+    Row,
     action,
     badge,
     field,
-    row,
+    happened,
     section,
     select,
     table,
     text_input,
+    when,
 )
 from django_opentrain.sandbox.store import Store
 
@@ -33,11 +36,15 @@ def _endpoint(store: Store, endpoint: Endpoint) -> Markup:
     rows = [_delivery(store, endpoint, each) for each in latest]
     reason = f" ({endpoint.disabled_reason})" if endpoint.disabled_reason else ""
     again = action("redeliver", "Redeliver all failed", section="webhooks", endpointId=endpoint.id)
+    install = find(store, Install, endpoint.install_id)
+    app, customer = find(store, App, install.app_slug), find(store, Organization, install.organization_id)
     caption = f"Deliveries to {endpoint.url}"
     columns = ("Event", "State", "Attempts", "Next", "Actions")
     return tag(
         "article",
-        tag("h3", tag("code", endpoint.url)),
+        tag("h3", f"{app.name} for {customer.name}"),
+        tag("p", tag("code", endpoint.url), class_="aside"),
+        happened("Registered", iso(endpoint.created_at)),
         tag(
             "div",
             tag(
@@ -53,11 +60,10 @@ def _endpoint(store: Store, endpoint: Endpoint) -> Markup:
     )
 
 
-def _delivery(store: Store, endpoint: Endpoint, delivery: Delivery) -> Markup:
-    event = store.get(Event, delivery.event_id)
+def _delivery(store: Store, endpoint: Endpoint, delivery: Delivery) -> Row:
+    event = find(store, Event, delivery.event_id)
     outcomes = [
-        tag("li", tag("time", iso(each.at)), " ", each.error or f"HTTP {each.status}")
-        for each in delivery.attempts
+        tag("li", when(iso(each.at)), " ", each.error or f"HTTP {each.status}") for each in delivery.attempts
     ]
     pending = delivery.status == "PENDING"
     again = action(
@@ -68,11 +74,11 @@ def _delivery(store: Store, endpoint: Endpoint, delivery: Delivery) -> Markup:
         deliveryId=delivery.id,
     )
     summary = tag("summary", f"{len(outcomes)}")
-    return row(
-        f"{delivery.event_id} {event.type if event else ''}",
+    return (
+        join(tag("strong", event.type), happened(f"Event {event.id}", iso(event.created_at))),
         badge(delivery.status),
         tag("details", summary, tag("ol", *outcomes)) if outcomes else "0",
-        iso(delivery.next_attempt_at) if pending else None,
+        when(iso(delivery.next_attempt_at)) if pending else None,
         None if pending else again,
     )
 
@@ -85,8 +91,8 @@ def _answer(fault: Fault) -> str:
 
 def faults_section(store: Store) -> Markup:
     """Trouble for the next API calls: what is on order, and a form for more."""
-    rows = [
-        row(each.kind, tag("code", each.match), str(each.times), _answer(each)) for each in store.all(Fault)
+    rows: list[Row] = [
+        (each.kind, tag("code", each.match), str(each.times), _answer(each)) for each in store.all(Fault)
     ]
     order = action(
         "fault",
