@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import moments, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -28,7 +29,8 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
-from django_opentrain.models import AccessGrant, TrainerAccount
+from django_opentrain.admin.row_links import RowLinks
+from django_opentrain.models import AccessGrant, TrainerAccount, WebhookEvent
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services.access import bindings, grants, participants
 from django_opentrain.user_model import user_model
@@ -143,6 +145,25 @@ class AccessGrantAdmin(OpenTrainAdmin):
     next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
     trouble = problem_column("last_error")
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+
+    def timeline(self, row: AccessGrant, links: RowLinks) -> timelines.Timeline:
+        """With its contract, link and trainer, and the events about these."""
+        account = TrainerAccount.objects.filter(opentrain_user_id=row.participant.opentrain_user_id).first()
+        about = [row.contract.opentrain_id, row.link.opentrain_id]
+        return timelines.build(
+            links,
+            row,
+            moments.GRANT,
+            beside=[
+                (row.contract, moments.CONTRACTS),
+                (row.link, moments.LINK),
+                (row.participant, moments.PARTICIPANT),
+                (account, moments.ACCOUNT),
+            ],
+            sources=[
+                timelines.Source(rows=WebhookEvent.objects.about(row.tenant, about), moments=moments.EVENTS)
+            ],
+        )
 
     @operation(
         gettext_lazy("Retry now"),

@@ -26,7 +26,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin import looks
 from django_opentrain.admin.columns import EMPTY
+from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.searching import search
+from django_opentrain.admin.timelines import Timeline
 from django_opentrain.models import Install
 from django_opentrain.services import conditions
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
@@ -148,9 +150,13 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         context |= self.sections(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def sections(self, _request: HttpRequest, _row: Any) -> dict[str, Any]:
+    def sections(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What a row's page has below its fields, by the names in our ``change_form.html``."""
-        return {}
+        return {"opentrain_timeline": self.timeline(row, RowLinks(self.admin_site, request))}
+
+    def timeline(self, _row: Any, _links: RowLinks) -> Timeline | None:
+        """What happened to a row, and when."""
+        return None
 
     def action_buttons(self, request: HttpRequest, row: models.Model) -> list[tuple[str, Any]]:
         """Name and description of each action that applies to ``row``, and that this user may run."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -11,13 +11,13 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import moments, timelines
 from django_opentrain.admin.access import GrantRows
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
     Column,
-    Tone,
     age,
     age_column,
     badge,
@@ -29,18 +29,21 @@ from django_opentrain.admin.columns import (
     tenant_column,
     whole_problem_column,
 )
+from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.usage import CORRECTING, CorrectionForm, UsageRows, is_one
 from django_opentrain.fields import MAX_ID
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, Participant, UsageObjection, WorkEntry
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    Participant,
+    UsageObjection,
+    WebhookEvent,
+    WorkEntry,
+)
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services import usage
 from django_opentrain.web.presenters import budgets
-
-BUDGET_TONES: Final[Mapping[str, Tone]] = {
-    Contract.BudgetState.OK: "good",
-    Contract.BudgetState.LOW: "warn",
-    Contract.BudgetState.DEPLETED: "bad",
-}
 
 
 def _volume_column(name: str, description: Any) -> Column:
@@ -147,6 +150,29 @@ class ContractAdmin(OpenTrainAdmin):
         ),
     )
 
+    def timeline(self, row: Contract, links: RowLinks) -> timelines.Timeline:
+        """With its grants, the events about it, and the days that were reported."""
+        grants = AccessGrant.objects.filter(contract=row).select_related("participant", "link")
+        days = DailyUsage.objects.filter(contract=row)
+        events = WebhookEvent.objects.about(
+            row.install.tenant, [row.opentrain_id], [row.last_event_id, row.budget_event_id]
+        )
+        return timelines.build(
+            links,
+            row,
+            {**moments.CONTRACT, "budget_updated_at": partial(moments.budget, events)},
+            sources=[
+                timelines.Source(rows=events, moments=moments.EVENTS),
+                timelines.Source(rows=grants, moments=moments.GRANTS),
+                timelines.Source(rows=days, moments=moments.DAYS, name=moments.day),
+                timelines.Source(
+                    rows=days.filter(status=DailyUsage.Status.REFUSED),
+                    moments=moments.REFUSED_DAYS,
+                    name=moments.day,
+                ),
+            ],
+        )
+
     @operation(gettext_lazy("Correct a day"), consequence=CORRECTING, form=DayCorrectionForm)
     def correct_day(self, selection: Selection[Contract]) -> int:
         values, by = selection.values, selection.operator
@@ -178,7 +204,7 @@ class ContractAdmin(OpenTrainAdmin):
                 "state": words,
                 "percent": contract.consumed_fraction * 100,
             }
-        return badge(words, BUDGET_TONES.get(contract.budget_state, "off"))
+        return badge(words, moments.BUDGET_TONES.get(contract.budget_state, "off"))
 
     @admin.display(description=gettext_lazy("active milestone"))
     def milestone(self, contract: Contract) -> str:

@@ -12,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import moments, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -27,12 +28,14 @@ from django_opentrain.admin.columns import (
     whole_problem_column,
 )
 from django_opentrain.admin.links import LINK_TONES
+from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.webhooks import ENDPOINT_TONES
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import (
     AccessGrant,
     Contract,
     DailyUsage,
+    Heartbeat,
     Install,
     Participant,
     ProjectLink,
@@ -42,6 +45,7 @@ from django_opentrain.models import (
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services import connect, reconcile
 from django_opentrain.services.workers import retries
+from django_opentrain.services.workers.heartbeat import SWEEP
 
 INSTALL_TONES: Final[Mapping[str, Tone]] = {
     Install.Status.PENDING: "busy",
@@ -186,6 +190,27 @@ class InstallAdmin(OpenTrainAdmin):
     def rows(self, install: Install) -> str:
         links = (self.rows_link(model, install=install.pk) for model in INSTALL_ROWS)
         return format_html_join(" · ", "{}", ((link,) for link in links))
+
+    def timeline(self, row: Install, links: RowLinks) -> timelines.Timeline:
+        """With its links, contracts, endpoints and their events, and the schedule that syncs it."""
+        # Not a join: how many events an endpoint has decides how the newest are found.
+        endpoints = list(row.webhook_endpoints.values_list("pk", flat=True))
+        events = WebhookEvent.objects.filter(endpoint__in=endpoints).defer("body")
+        beats = Heartbeat.objects.filter(name=SWEEP)
+        return timelines.build(
+            links,
+            row,
+            moments.INSTALL,
+            sources=[
+                timelines.Source(rows=row.project_links.all(), moments=moments.LINK),
+                timelines.Source(rows=row.contracts.all(), moments=moments.CONTRACTS),
+                timelines.Source(
+                    rows=row.webhook_endpoints.select_related("install"), moments=moments.ENDPOINTS
+                ),
+                timelines.Source(rows=events, moments=moments.EVENTS),
+                timelines.Source(rows=beats, moments=moments.BEATS),
+            ],
+        )
 
     @operation(
         gettext_lazy("Verify with OpenTrain"),

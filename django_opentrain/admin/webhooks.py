@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin import history
+from django_opentrain.admin import history, moments, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.bodies import linked, readable_body, whole_body
@@ -31,9 +31,10 @@ from django_opentrain.admin.columns import (
 )
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.errors import OperationRefused
-from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
 from django_opentrain.services import endpoints, inbox
+from django_opentrain.services.access import grants
 
 ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
     WebhookEndpoint.Status.PENDING: "busy",
@@ -41,11 +42,6 @@ ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
     WebhookEndpoint.Status.DISABLED: "bad",
     WebhookEndpoint.Status.PAUSED: "warn",
     WebhookEndpoint.Status.RETIRING: "busy",
-}
-EVENT_TONES: Final[Mapping[str, Tone]] = {
-    WebhookEvent.Status.PENDING: "busy",
-    WebhookEvent.Status.PROCESSED: "good",
-    WebhookEvent.Status.FAILED: "bad",
 }
 #: Endpoints that exist at OpenTrain and that an operator may change there.
 CHANGEABLE: Final = Q(
@@ -61,7 +57,7 @@ class EventRows(LatestRows):
     model = WebhookEvent
     verbose_name_plural = gettext_lazy("last events")
     fields = ("type", "event_id", "resource_id", "state", "received", "trouble")
-    state = badge_column("status", gettext_lazy("state"), EVENT_TONES)
+    state = badge_column("status", gettext_lazy("state"), moments.EVENT_TONES)
     received = age_column("received_at", gettext_lazy("received"))
     trouble = problem_column("error")
 
@@ -111,6 +107,11 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     @admin.display(description=gettext_lazy("related"))
     def rows(self, endpoint: WebhookEndpoint) -> str:
         return self.rows_link(WebhookEvent, endpoint__id__exact=endpoint.pk)
+
+    def timeline(self, row: WebhookEndpoint, links: RowLinks) -> timelines.Timeline:
+        """With its events."""
+        events = timelines.Source(rows=row.events.defer("body"), moments=moments.EVENTS)
+        return timelines.build(links, row, moments.ENDPOINT, sources=[events])
 
     @operation(
         gettext_lazy("Re-enable"),
@@ -205,7 +206,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
     )
 
     customer = tenant_column("endpoint__install")
-    state = badge_column("status", gettext_lazy("state"), EVENT_TONES)
+    state = badge_column("status", gettext_lazy("state"), moments.EVENT_TONES)
     received = age_column("received_at", gettext_lazy("received"))
     next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
     trouble = problem_column("error")
@@ -214,9 +215,31 @@ class WebhookEventAdmin(OpenTrainAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         return _without_body(super().get_queryset(request))
 
+    def timeline(self, row: WebhookEvent, links: RowLinks) -> timelines.Timeline:
+        """With its other deliveries, and the access that was desired because of it."""
+        tenant = row.endpoint.install.tenant
+        deliveries = WebhookEvent.objects.about(tenant, (), [row.event_id]).exclude(pk=row.pk)
+        cause = grants.event_cause(row.event_id, row.type)
+        caused = AccessGrant.objects.filter(cause=cause, contract__install__tenant=tenant)
+        caused = caused.select_related("participant", "link")
+        return timelines.build(
+            links,
+            row,
+            moments.EVENT,
+            beside=[(row.endpoint, moments.ENDPOINTS)],
+            sources=[
+                timelines.Source(rows=deliveries, moments=moments.EVENTS),
+                *(
+                    timelines.Source(rows=caused.filter(**{of: row.resource_id}), moments=moments.GRANTS)
+                    for of in ("contract__opentrain_id", "link__opentrain_id")
+                ),
+            ],
+        )
+
     def sections(self, request: HttpRequest, row: WebhookEvent) -> dict[str, Any]:
         """With the body: unmasked for those who may see that, which is recorded."""
-        return {"opentrain_body": sealed(lambda: row.body, partial(self._body, request, row))}
+        body = sealed(lambda: row.body, partial(self._body, request, row))
+        return {**super().sections(request, row), "opentrain_body": body}
 
     def _body(self, request: HttpRequest, event: WebhookEvent, body: bytes) -> str:
         if self.may(request, "view_payload"):

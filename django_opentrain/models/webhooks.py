@@ -18,7 +18,7 @@ from django_opentrain.models.installs import Install
 from django_opentrain.platform.payloads import parse_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
@@ -105,6 +105,13 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         return self.filter(status=WebhookEvent.Status.PENDING).filter(
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         )
+
+    def about(
+        self, tenant: str, resources: Iterable[str | None], ids: Iterable[str] = ()
+    ) -> WebhookEventQuerySet:
+        """A customer's events about these resources of OpenTrain, and those with these ids. Without their bodies."""
+        named = Q(resource_id__in=[*filter(None, resources)]) | Q(event_id__in=[*filter(None, ids)])
+        return self.filter(named, endpoint__install__tenant=tenant).defer("body")
 
 
 class WebhookEvent(SecretKeepingModel):

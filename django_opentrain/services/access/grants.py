@@ -21,6 +21,8 @@ from django_opentrain.services.workers.locks import install_lock
 
 #: The prefix of the causes of removals that a new install of the same customer undoes.
 INSTALL_CAUSE: Final = "install"
+#: The prefix of the causes that name an event of OpenTrain's.
+EVENT_CAUSE: Final = "event"
 
 _CAUSE_LENGTH: Final = 300
 
@@ -48,6 +50,11 @@ def remember(contract: Contract, link: ProjectLink, participant: Participant, ca
     """This trainer may have access to this project: have a row for it, so that it can be removed."""
     if link.provisioning_mode != ProjectLink.ProvisioningMode.MANAGED_ADAPTER:
         grant(contract, link, participant, cause)
+
+
+def event_cause(event_id: str, event_type: str) -> str:
+    """What a grant names as its cause that an event made desired."""
+    return f"{EVENT_CAUSE} {event_id} {event_type}"
 
 
 def is_revivable(row: AccessGrant) -> bool:

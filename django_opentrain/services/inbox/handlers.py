@@ -176,7 +176,7 @@ HANDLERS: Final[Mapping[str, Callable[[Context], str]]] = {
 
 
 def _cause(event: Event) -> str:
-    return f"event {event.id} {event.type}"
+    return grants.event_cause(event.id, event.type)
 
 
 def _part(event: Event, key: str) -> Mapping[str, object]:
