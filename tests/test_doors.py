@@ -22,10 +22,11 @@ DOORS = [
     "django_opentrain.signals",
     "django_opentrain.testing",
 ]
-#: For those who mount a part by hand.
+#: For those who mount a part by hand, and for their own pages.
 MOUNTS = {
     "django_opentrain.admin": {"register"},
     "django_opentrain.api.urls": {"CanManageTenant", "api_urls"},
+    "django_opentrain.web.context": {"ProjectBudget", "project_budget"},
 }
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [

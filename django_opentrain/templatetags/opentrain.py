@@ -10,12 +10,13 @@ from django.template.context import Context
 from django.utils.safestring import SafeString
 
 from django_opentrain.adapters import AdapterError, get_adapter
-from django_opentrain.adapters.tenants import tenant_of_project, tenants_of
+from django_opentrain.adapters.tenants import tenant_of
 from django_opentrain.conf import CUSTOMER_PAGES, TIMER, TRAINER_PAGES
 from django_opentrain.models import Contract, ProjectLink
+from django_opentrain.web.context import project_budget, project_tenant
 from django_opentrain.web.parts import is_open
 from django_opentrain.web.presenters import budgets
-from django_opentrain.web.presenters.connection import describe
+from django_opentrain.web.presenters.connection import connections, describe
 from django_opentrain.web.timer import script_tag
 from django_opentrain.web.trainers import trainer_of
 
@@ -31,7 +32,7 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     """
     request: HttpRequest = context["request"]
     try:
-        tenant = _tenant_of(request, str(project_id))
+        tenant = project_tenant(request, str(project_id))
     except AdapterError:
         # The page is the host's: it must not fail because of us. Our own pages say what is wrong.
         return {"show": False}
@@ -57,15 +58,43 @@ def opentrain_project_status(context: Context, project_id: object) -> dict[str, 
     }
 
 
-def _tenant_of(request: HttpRequest, project_id: str) -> str | None:
-    """Whose project it is, of the user's customers."""
-    tenants = tenants_of(request)
-    if len(tenants) < 2:
-        return next(iter(tenants), None)
-    links = ProjectLink.objects.live().filter(install__tenant__in=tenants, external_project_id=project_id)
-    linked = set(links.values_list("install__tenant", flat=True))
-    tenant = next((each for each in tenants if each in linked), None)
-    return tenant or tenant_of_project(tenants, project_id)
+@register.inclusion_tag("opentrain/parts/budget_banner.html", takes_context=True)
+def opentrain_budget_banner(context: Context, project_id: object) -> dict[str, Any]:
+    """A banner for a project's page while its budget is low or used up: for its trainers, and for its customer.
+
+    Nothing for other users, and while the budget is fine. Needs the ``request`` context processor. Its class is
+    ``opentrain-banner``, with ``data-tone`` (``warn``, ``bad``); the style is the page's.
+    """
+    return {"budget": project_budget(context["request"], project_id)}
+
+
+@register.inclusion_tag("opentrain/parts/connection_status.html", takes_context=True)
+def opentrain_connection(context: Context) -> dict[str, Any]:
+    """The status of the user's current customer's connection, with the button to connect, or to connect again.
+
+    Nothing for users who may not view it; the button is for those who manage it, and leads back to this page. Needs
+    the ``request`` context processor. Its class is ``opentrain-connection``, with ``data-tone``; the style is the
+    page's.
+    """
+    request: HttpRequest = context["request"]
+    try:
+        tenant = tenant_of(request) if request.user.is_authenticated else None
+    except AdapterError:
+        return {"show": False}
+    manages = tenant is not None and get_adapter().can_manage(request, tenant)
+    if tenant is None or not (manages or get_adapter().can_view(request, tenant)):
+        return {"show": False}
+    install = connections(tenant).current
+    return {
+        "show": True,
+        "manages": manages,
+        "has_pages": is_open(CUSTOMER_PAGES),
+        "install": install,
+        "state": describe(install),
+        "here": request.get_full_path(),
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.inclusion_tag("opentrain/parts/my_work.html", takes_context=True)

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import WorkEntry
+from django_opentrain.models import Contract, WorkEntry
 from django_opentrain.testing import OpenTrain
 from example_project.labelling.models import Annotation, Project, Seat
 from example_project.labelling.views import LONGEST_SECONDS
@@ -153,6 +153,26 @@ def test_work_is_booked_on_the_contract_and_its_budget_pauses_it(
         contract.budget_state = state
         get_adapter().budget_changed(contract, "LOW")
         assert Seat.objects.get(user=user).paused is paused
+
+
+def test_trainer_and_customer_are_warned_of_a_budget(
+    opentrain: OpenTrain, project: Project, customer: Client
+) -> None:
+    opentrain.connect(str(project.team_id))
+    opentrain.link(str(project.pk))
+    trainer = opentrain.hire("Maria S.")
+    opentrain.run()
+    maria = browser_of(User.objects.get(pk=trainer.grant.host_user_ref))
+    pages = [(maria, reverse("label", kwargs={"pk": project.pk})), (customer, project.get_absolute_url())]
+    for browser, url in pages:
+        assert "opentrain-banner" not in browser.get(url).content.decode()
+    Contract.objects.update(budget_state="LOW")
+    for browser, url in pages:
+        assert "running low" in browser.get(url).content.decode()
+
+
+def test_the_list_of_projects_says_how_the_connection_is(customer: Client, project: Project) -> None:
+    assert "Connect to OpenTrain" in customer.get("/").content.decode()
 
 
 def test_of_two_contracts_a_label_is_booked_on_the_one_that_pays(

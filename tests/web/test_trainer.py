@@ -19,7 +19,14 @@ from django.utils import timezone
 
 from django_opentrain import urls
 from django_opentrain.adapters import AdapterError
-from django_opentrain.models import AccessGrant, Contract, DailyUsage, TrainerAccount, UsageObjection
+from django_opentrain.models import (
+    AccessGrant,
+    Contract,
+    DailyUsage,
+    ProjectLink,
+    TrainerAccount,
+    UsageObjection,
+)
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.conftest import Visitor
@@ -84,14 +91,44 @@ def test_a_trainer_sees_their_contracts_and_today(maria: Client) -> None:
     page = page_of(maria.get(WORK))
     check_markup(page)
     assert (
-        f"{grant.contract} Invoices 5.5 funded hours are left. Hours today 0:10 Tasks 7 Labels 1,234"
-        in page.text
+        f"{grant.contract} Invoices Funded 34.5 of 40 funded hours used (0 %) 34.5 of 40 funded hours used (0 %)"
+        " 5.5 funded hours are left. Work in Invoices Hours today 0:10 Tasks 7 Labels 1,234" in page.text
     )
     page = page_of(maria.get(reverse("opentrain:work-contract", args=[grant.contract_id])))
     check_markup(page)
     assert "34.5 of 40 funded hours used" in page.text
     assert "0:10 7 1,234 To be reported" in page.text
     assert reverse("opentrain:home") not in [a.attributes["href"] for a in page.all("a")]
+
+
+def test_a_trainer_has_a_way_into_the_projects_that_are_open_to_them(maria: Client) -> None:
+    grant = worked()
+    pages = WORK, reverse("opentrain:work-contract", args=[grant.contract_id])
+
+    def ways() -> list[list[str]]:
+        found = [page_of(maria.get(url)).all("a") for url in pages]
+        return [[a.attributes["href"] for a in each if a.text == "Work in Invoices"] for each in found]
+
+    assert ways() == [[grant.link.external_project_url]] * 2
+    ProjectLink.objects.update(external_project_url="javascript:alert(1)")
+    assert ways() == [[], []]
+    ProjectLink.objects.update(external_project_url="https://annotate.example/projects/1/")
+    AccessGrant.objects.update(desired=AccessGrant.Desired.PAUSED)
+    assert ways() == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("OK", "Funded"), ("LOW", "Low"), ("DEPLETED", "what you do now isn't funded")],
+)
+def test_a_trainer_reads_how_the_budget_is(maria: Client, state: str, words: str) -> None:
+    grant = worked()
+    Contract.objects.update(
+        budget_state=state, funded_volume=Decimal(40), budget_updated_at=timezone.now(), consumed_fraction=1
+    )
+    for url in (WORK, reverse("opentrain:work-contract", args=[grant.contract_id])):
+        assert words in text_of(maria.get(url))
+        assert ("isn't funded" in text_of(maria.get(url))) is (state == "DEPLETED")
 
 
 def test_a_trainer_is_told_that_work_is_paused(maria: Client) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+from typing import Final
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -11,7 +13,8 @@ from django.utils.translation import gettext as _
 from django_opentrain.models import Contract
 from django_opentrain.platform import catalog
 
-_TONES = {
+#: How each state looks.
+TONES: Final[Mapping[Contract.BudgetState, str]] = {
     Contract.BudgetState.OK: "ok",
     Contract.BudgetState.LOW: "warn",
     Contract.BudgetState.DEPLETED: "bad",
@@ -45,7 +48,7 @@ def describe(contract: Contract) -> BudgetStatus:
         return BudgetStatus(tone="off", label=_("Not funded"), text=_("No milestone is funded yet."))
     fraction = contract.consumed_fraction or Decimal(0)
     return BudgetStatus(
-        tone=_TONES[Contract.BudgetState(contract.budget_state)],
+        tone=TONES[Contract.BudgetState(contract.budget_state)],
         label=contract.get_budget_state_display().capitalize(),
         text=_volume_text(contract)
         % {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, UsageObjection
+from django_opentrain.platform.values import as_url
 from django_opentrain.services import usage
 from django_opentrain.web.decorators import trainer_page
 from django_opentrain.web.notices import notice
@@ -136,9 +138,23 @@ def _today(trainer: Trainer, contracts: list[Contract]) -> dict[int, DailyUsage]
     return {row.contract_id: row for row in rows}
 
 
-def _projects(contract: Contract, trainer: Trainer) -> list[str]:
-    """The names of the projects that they work in under this contract."""
-    return list(dict.fromkeys(str(each.link) for each in _grants(contract, trainer)))
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """A project in which they work under a contract; ``url`` leads into it, while they may."""
+
+    name: str
+    url: str
+
+
+def _projects(contract: Contract, trainer: Trainer) -> list[Workplace]:
+    """The projects that they work in under this contract, each once: where it is open to them, with the way in."""
+    places: dict[str, Workplace] = {}
+    for grant in _grants(contract, trainer):
+        has_access = grant.state == grant.desired == AccessGrant.State.GRANTED
+        url = as_url(grant.link.external_project_url) if has_access else ""
+        if url or str(grant.link) not in places:
+            places[str(grant.link)] = Workplace(name=str(grant.link), url=url)
+    return list(places.values())
 
 
 def _is_paused(contract: Contract, trainer: Trainer) -> bool:
