@@ -136,7 +136,10 @@ class OpenTrainAdapter(Generic[UserT]):
         return ()
 
     def display_customer(self, tenant: str) -> str:
-        """The customer's name. Optional. Called where a user chooses among several customers."""
+        """The customer's name. Optional. Called where a user chooses among several customers, and in the admin.
+
+        A list of the admin calls it once for each customer in it.
+        """
         return tenant
 
     def customer_url(self, tenant: str) -> str:

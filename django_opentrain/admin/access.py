@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
 from django.db.models import F, Q
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,6 +15,8 @@ from django_opentrain.admin import moments, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
+    EMPTY,
+    MAX_NAME_SHOWN,
     Tone,
     age,
     age_column,
@@ -26,10 +25,12 @@ from django_opentrain.admin.columns import (
     column,
     masked_column,
     problem_column,
-    tenant_column,
+    short_column,
+    shortened,
     whole_problem_column,
 )
-from django_opentrain.admin.row_links import RowLinks
+from django_opentrain.admin.customers import customer_column
+from django_opentrain.admin.row_links import RowLinks, user_link
 from django_opentrain.models import AccessGrant, TrainerAccount, WebhookEvent
 from django_opentrain.platform.redaction import mask
 from django_opentrain.services.access import bindings, grants, participants
@@ -100,14 +101,14 @@ class AccessGrantAdmin(OpenTrainAdmin):
     """Who has access to what, who should, and why."""
 
     list_display = (
-        "participant",
+        "trainer",
         "access",
-        "trouble",
-        "link",
-        "customer",
-        "cause_shown",
         "attempts",
         "next_attempt",
+        "project",
+        "customer",
+        "cause_cut",
+        "trouble",
     )
     list_select_related = ("participant", "link", "contract__install")
     list_filter = (
@@ -138,9 +139,14 @@ class AccessGrantAdmin(OpenTrainAdmin):
         (gettext_lazy("Times"), {"fields": ("created_at", "desired_at", "granted_at", "revoked_at")}),
     )
 
-    customer = tenant_column("contract__install")
+    tenant_path = "contract__install__tenant"
+    customer = customer_column(tenant_path)
     access = access_column
-    account = masked_column("host_user_ref", gettext_lazy("account on this site"))
+    trainer = short_column("participant", gettext_lazy("trainer"), MAX_NAME_SHOWN // 2)
+    project = short_column("link", gettext_lazy("project"), MAX_NAME_SHOWN)
+    cause_cut = column(
+        gettext_lazy("cause"), lambda row: shortened(mask(row.cause), MAX_NAME_SHOWN), ordering="cause"
+    )
     cause_shown = masked_column("cause", gettext_lazy("cause"))
     next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))
     trouble = problem_column("last_error")
@@ -164,6 +170,15 @@ class AccessGrantAdmin(OpenTrainAdmin):
                 timelines.Source(rows=WebhookEvent.objects.about(row.tenant, about), moments=moments.EVENTS)
             ],
         )
+
+    @admin.display(description=gettext_lazy("account on this site"))
+    def account(self, grant: AccessGrant) -> str:
+        """The host's id of it; where that is one of this site's users, with a link."""
+        shown = mask(grant.host_user_ref) or EMPTY
+        accounts = TrainerAccount.objects.filter(opentrain_user_id=grant.participant.opentrain_user_id)
+        account = accounts.select_related("user").first()
+        is_user = account is not None and str(account.user.pk) == grant.host_user_ref
+        return user_link(grant, account.user, shown) if account and is_user else shown
 
     @operation(
         gettext_lazy("Retry now"),
@@ -243,13 +258,13 @@ class TrainerAccountAdmin(OpenTrainAdmin):
     """Which of the site's users is which trainer."""
 
     list_display = (
-        "opentrain_user_id",
+        "trainer",
         "account",
-        "made_here",
         "first_login",
-        "trouble",
         "next_mail",
+        "made_here",
         "deactivated",
+        "trouble",
     )
     list_select_related = ("user",)
     list_filter = (AttentionFilter, "invitation", "created_by_us")
@@ -277,6 +292,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
         ),
     )
 
+    trainer = short_column("opentrain_user_id", gettext_lazy("OpenTrain user id"))
     consented = masked_column("consented_by", gettext_lazy("consented by"))
     first_login = badge_column("invitation", gettext_lazy("first login"), LOGIN_TONES)
     next_mail = age_column("next_invitation_at", gettext_lazy("next mail"))
@@ -293,13 +309,7 @@ class TrainerAccountAdmin(OpenTrainAdmin):
     @admin.display(description=gettext_lazy("user"))
     def account(self, account: TrainerAccount) -> str:
         """The user's name, masked: with the default adapter it is the Work Email."""
-        name = mask(account.user.get_username())
-        opts = account.user._meta
-        if not self.admin_site.is_registered(type(account.user)):
-            return name
-        view = f"admin:{opts.app_label}_{opts.model_name}_change"
-        url = reverse(view, args=[quote(account.user.pk)], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', url, name)
+        return user_link(account, account.user, mask(account.user.get_username()))
 
     def get_search_fields(self, _request: HttpRequest) -> tuple[str, ...]:
         return ("opentrain_user_id__exact", f"user__{user_model().USERNAME_FIELD}__exact")

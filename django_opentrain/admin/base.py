@@ -7,6 +7,7 @@ disabled (deleting would lose the record of who has access), and operators use a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin import looks
 from django_opentrain.admin.columns import EMPTY
+from django_opentrain.admin.customers import customer_name, name_customers
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.searching import search
 from django_opentrain.admin.timelines import Timeline
@@ -63,6 +65,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # not generic at ru
 class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
     """A model that can be searched, viewed and operated on."""
 
+    #: The path from a row to its customer, for lists that show it.
+    tenant_path = ""
     #: Whether rows may be deleted by users with the permission: only if no record of access is lost.
     deletable = False
     change_form_template = "admin/django_opentrain/change_form.html"
@@ -125,7 +129,18 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list; it also runs the actions."""
-        return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        if changes := (getattr(response, "context_data", None) or {}).get("cl"):
+            self.complete_rows(request, changes.result_list)
+        return response
+
+    def complete_rows(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        """Give the rows of a list what is asked for once for all of them."""
+        links = RowLinks(self.admin_site, request)
+        for row in rows:
+            row.row_links = links
+        if self.tenant_path:
+            name_customers(rows, self.tenant_path)
 
     @keep_csrf_checks
     @never_atomic
@@ -145,6 +160,7 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
         obj: Any = None,
     ) -> HttpResponse:
         """A row's page, with a button for each action that applies to it."""
+        obj.row_links = RowLinks(self.admin_site, request)
         context["opentrain_actions"] = self.action_buttons(request, obj)
         context["opentrain_button"] = looks.template("action_button.html")
         context |= self.sections(request, obj)
@@ -152,7 +168,7 @@ class OpenTrainAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # not generic 
 
     def sections(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What a row's page has below its fields, by the names in our ``change_form.html``."""
-        return {"opentrain_timeline": self.timeline(row, RowLinks(self.admin_site, request))}
+        return {"opentrain_timeline": self.timeline(row, row.row_links)}
 
     def timeline(self, _row: Any, _links: RowLinks) -> Timeline | None:
         """What happened to a row, and when."""
@@ -250,7 +266,7 @@ class CustomerFilter(admin.SimpleListFilter):
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Any]]:
         install = Install.objects.filter(pk=self.key).first() if self.key else None
-        return [(str(self.key), str(install))] if install else []
+        return [(str(self.key), customer_name(install.tenant))] if install else []
 
     @property
     def key(self) -> int | None:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     Label = _StrOrPromise
 
 EMPTY: Final = "—"
-MAX_PROBLEM: Final = 200
+MAX_PROBLEM: Final = 80
+#: Characters of an id in a list, and of a name: a list fits into a window of 1280 pixels.
+MAX_ID_SHOWN: Final = 14
+MAX_NAME_SHOWN: Final = 40
 MAX_WHOLE_PROBLEM: Final = 2000
 
 Tone = Literal["good", "busy", "warn", "bad", "off"]
@@ -48,6 +51,16 @@ def age(moment: datetime | None) -> str:
         localize(timezone.localtime(moment)),
         relative_time.age(moment),
     )
+
+
+def shortened(text: str, limit: int = MAX_ID_SHOWN, title: str = "") -> str:
+    """The beginning and the end of a long id, or of a name; as its title all of it, or what is given."""
+    short, end = text, (limit - 1) // 3
+    if len(text) > limit:
+        short = f"{text[: limit - 1 - end]}…{text[-end:]}"
+    if short == (title or text):
+        return text or EMPTY
+    return format_html('<span title="{}">{}</span>', title or text, short)
 
 
 def problem(text: str, limit: int = MAX_PROBLEM) -> str:
@@ -94,11 +107,9 @@ def column(description: Label, show: Callable[[Any], str], ordering: str | None 
     return cell
 
 
-def tenant_column(install: str) -> Column:
-    """The customer, by the path to the row's install."""
-    return column(
-        gettext_lazy("customer"), lambda row: follow(row, install).tenant, ordering=f"{install}__tenant"
-    )
+def short_column(name: str, description: Label, limit: int = MAX_ID_SHOWN) -> Column:
+    """A long id, or the name of another row, cut to the width of a list."""
+    return column(description, lambda row: shortened(str(getattr(row, name) or ""), limit), ordering=name)
 
 
 def age_column(name: str, description: Label) -> Column:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from django_opentrain.admin.base import OpenTrainAdmin
 from django_opentrain.admin.columns import age_column, badge, column
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.models import ConsentRequest
 
 
@@ -41,6 +42,7 @@ class ConsentRequestAdmin(OpenTrainAdmin):
         "used_at",
     )
 
-    customer = column(gettext_lazy("customer"), lambda row: row.tenant, ordering="tenant")
+    tenant_path = "tenant"
+    customer = customer_column(tenant_path)
     sent = age_column("created_at", gettext_lazy("sent"))
     outcome = column(gettext_lazy("outcome"), _outcome)

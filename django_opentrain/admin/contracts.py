@@ -17,6 +17,7 @@ from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
+    MAX_NAME_SHOWN,
     Column,
     age,
     age_column,
@@ -26,9 +27,11 @@ from django_opentrain.admin.columns import (
     link_column,
     problem_column,
     sealed,
-    tenant_column,
+    short_column,
+    shortened,
     whole_problem_column,
 )
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.usage import CORRECTING, CorrectionForm, UsageRows, is_one
 from django_opentrain.fields import MAX_ID
@@ -72,14 +75,14 @@ class ContractAdmin(OpenTrainAdmin):
     """Hires on OpenTrain, with their last known budget."""
 
     list_display = (
-        "__str__",
-        "trainer",
-        "customer",
+        "name",
         "state",
         "budget",
-        "funded",
+        "funded_cut",
+        "reported_cut",
         "end_date",
-        "reported",
+        "trainer_cut",
+        "customer",
         "trouble",
     )
     list_select_related = ("install", "trainer")
@@ -105,6 +108,7 @@ class ContractAdmin(OpenTrainAdmin):
             {
                 "fields": (
                     "title",
+                    "customer",
                     "install",
                     "opentrain_id",
                     "job_id",
@@ -183,8 +187,13 @@ class ContractAdmin(OpenTrainAdmin):
 
         return selection.each(correct) if is_one(selection) else 0
 
-    customer = tenant_column("install")
+    tenant_path = "install__tenant"
+    customer = customer_column(tenant_path)
     state = badge_column("status", gettext_lazy("state"), {Contract.Status.ACTIVE: "good"})
+    name = column(gettext_lazy("contract"), lambda row: shortened(str(row), MAX_NAME_SHOWN), ordering="title")
+    trainer_cut = short_column("trainer", gettext_lazy("trainer"), MAX_NAME_SHOWN // 2)
+    funded_cut = _volume_column("funded_volume", gettext_lazy("funded"))
+    reported_cut = age_column("usage_reported_at", gettext_lazy("reported"))
     reported = age_column("usage_reported_at", gettext_lazy("usage reported"))
     collected = age_column("usage_collected_at", gettext_lazy("usage collected"))
     budget_updated = age_column("budget_updated_at", gettext_lazy("budget as of"))
@@ -232,7 +241,7 @@ class ContractAdmin(OpenTrainAdmin):
 class ParticipantAdmin(OpenTrainAdmin):
     """Trainers, per install."""
 
-    list_display = ("__str__", "opentrain_user_id", "customer", "country", "known_email", "purged")
+    list_display = ("__str__", "known_email", "country", "user_id", "customer", "purged")
     list_select_related = ("install",)
     list_filter = (CustomerFilter,)
     search_fields = ("display_name__startswith", "opentrain_user_id__exact", "install__tenant__exact")
@@ -242,6 +251,7 @@ class ParticipantAdmin(OpenTrainAdmin):
     ordering = ("-pk",)
     inlines = (GrantRows,)
     fields = (
+        "customer",
         "install",
         "opentrain_user_id",
         "display_name",
@@ -253,7 +263,9 @@ class ParticipantAdmin(OpenTrainAdmin):
         "purged_at",
     )
 
-    customer = tenant_column("install")
+    tenant_path = "install__tenant"
+    customer = customer_column(tenant_path)
+    user_id = short_column("opentrain_user_id", gettext_lazy("OpenTrain user id"))
     profile = link_column("profile_url", gettext_lazy("profile"))
     purged = column(gettext_lazy("personal data deleted"), lambda row: age(row.purged_at))
 

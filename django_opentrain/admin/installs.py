@@ -25,10 +25,12 @@ from django_opentrain.admin.columns import (
     column,
     problem_column,
     sealed,
+    short_column,
     whole_problem_column,
 )
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.admin.links import LINK_TONES
-from django_opentrain.admin.row_links import RowLinks
+from django_opentrain.admin.row_links import RowLinks, user_link
 from django_opentrain.admin.webhooks import ENDPOINT_TONES
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import (
@@ -94,7 +96,7 @@ class EndpointRows(LatestRows):
 class InstallAdmin(OpenTrainAdmin):
     """The customers' connections to our platform app."""
 
-    list_display = ("customer", "state", "trouble", "held", "opentrain_id", "verified", "reconciled")
+    list_display = ("customer", "state", "held", "reconciled", "verified", "remote_id", "trouble")
     list_filter = (AttentionFilter, "status", "pii_consent")
     search_fields = (
         "tenant__icontains",
@@ -121,7 +123,7 @@ class InstallAdmin(OpenTrainAdmin):
                     "pii_consent",
                     "expected_id",
                     "requested_project_id",
-                    "connected_by",
+                    "connected_by_shown",
                     "superseded_by",
                 )
             },
@@ -156,8 +158,10 @@ class InstallAdmin(OpenTrainAdmin):
         ),
     )
 
-    customer = column(gettext_lazy("customer"), lambda row: row.tenant, ordering="tenant")
+    tenant_path = "tenant"
+    customer = customer_column(tenant_path)
     state = badge_column("status", gettext_lazy("state"), INSTALL_TONES)
+    remote_id = short_column("opentrain_id", gettext_lazy("OpenTrain id"))
     verified = age_column("verified_at", gettext_lazy("verified"))
     reconciled = age_column("reconciled_at", gettext_lazy("synced"))
     trouble = problem_column("last_error")
@@ -175,11 +179,16 @@ class InstallAdmin(OpenTrainAdmin):
     def held(self, install: Install) -> str:
         if not install.removals_held:
             return EMPTY
-        return badge(_("%(count)d waiting for confirmation") % {"count": install.removals_held}, "bad")
+        return badge(str(install.removals_held), "bad")
 
     @admin.display(description=gettext_lazy("token"))
     def token_shown(self, install: Install) -> str:
         return sealed(lambda: install.token, lambda _token: f"••••{install.token_hint}")
+
+    @admin.display(description=gettext_lazy("connected by"))
+    def connected_by_shown(self, install: Install) -> str:
+        user = install.connected_by
+        return user_link(install, user, str(user)) if user else EMPTY
 
     @admin.display(description=gettext_lazy("missing scopes"))
     def missing_scopes(self, install: Install) -> str:

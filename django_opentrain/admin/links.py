@@ -19,9 +19,10 @@ from django_opentrain.admin.columns import (
     badge_column,
     link_column,
     problem_column,
-    tenant_column,
+    short_column,
     whole_problem_column,
 )
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.models import ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking
@@ -39,7 +40,7 @@ class GrantsOfLink(GrantRows):
 class ProjectLinkAdmin(OpenTrainAdmin):
     """The host's projects, linked to OpenTrain jobs."""
 
-    list_display = ("__str__", "customer", "state", "trouble", "external_project_id", "job_id", "mode")
+    list_display = ("__str__", "state", "project_id", "job", "customer", "mode", "trouble")
     list_select_related = ("install",)
     list_filter = (
         AttentionFilter,
@@ -63,7 +64,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     inlines = (GrantsOfLink,)
     actions = ("unlink", "withhold_hours", "report_hours", "stop_work", "let_work")
     fieldsets = (
-        (None, {"fields": ("install", "state", "last_error_shown")}),
+        (None, {"fields": ("customer", "install", "state", "last_error_shown")}),
         (
             gettext_lazy("Project"),
             {
@@ -83,7 +84,10 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         ),
     )
 
-    customer = tenant_column("install")
+    tenant_path = "install__tenant"
+    customer = customer_column(tenant_path)
+    project_id = short_column("external_project_id", gettext_lazy("project id"))
+    job = short_column("job_id", gettext_lazy("job"))
     mode = badge_column("provisioning_mode", gettext_lazy("provisioning"), {})
     project_url = link_column("external_project_url", gettext_lazy("project's page"))
     trouble = problem_column("last_error")

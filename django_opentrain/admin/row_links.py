@@ -10,6 +10,7 @@ from django.contrib.auth import get_permission_codename
 from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 
 
 class RowLinks:
@@ -32,3 +33,9 @@ class RowLinks:
             return ""
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
         return reverse(name, args=[quote(str(key))], current_app=self._site.name)
+
+
+def user_link(row: Any, user: Any, name: str) -> str:
+    """A user's name, with a link to their page where the reader of ``row`` may view it."""
+    url = row.row_links.url(type(user), user.pk)
+    return format_html('<a href="{}">{}</a>', url, name) if url else name

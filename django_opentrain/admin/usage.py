@@ -18,14 +18,17 @@ from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
     EMPTY,
+    MAX_NAME_SHOWN,
     Tone,
     age_column,
     badge_column,
     column,
     problem_column,
-    tenant_column,
+    short_column,
+    shortened,
     whole_problem_column,
 )
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.models import Contract, DailyUsage, UsageObjection
 from django_opentrain.models.objections import MAX_TEXT
 from django_opentrain.services import usage
@@ -135,7 +138,7 @@ def is_one(selection: Selection[Any]) -> bool:
 class UsageObjectionAdmin(OpenTrainAdmin):
     """What trainers object to a day of theirs."""
 
-    list_display = ("work_date", "opentrain_user_id", "contract", "customer", "state", "shown", "made")
+    list_display = ("work_date", "state", "made", "shown", "trainer", "hire", "customer")
     list_select_related = ("contract__install",)
     list_filter = (AttentionFilter, UsageCustomer, "status")
     search_fields = (
@@ -162,7 +165,10 @@ class UsageObjectionAdmin(OpenTrainAdmin):
         "closed_at",
     )
 
-    customer = tenant_column("contract__install")
+    tenant_path = "contract__install__tenant"
+    customer = customer_column(tenant_path)
+    trainer = short_column("opentrain_user_id", gettext_lazy("trainer"))
+    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN)
     state = badge_column("status", gettext_lazy("state"), {UsageObjection.Status.OPEN: "warn"})
     shown = column(gettext_lazy("text"), lambda row: Truncator(row.text).chars(MAX_SHOWN) or EMPTY)
     made = age_column("created_at", gettext_lazy("made"))
@@ -186,14 +192,14 @@ class DailyUsageAdmin(OpenTrainAdmin):
 
     list_display = (
         "work_date",
-        "who",
         "time",
-        "tasks_completed",
-        "labels_completed",
+        "tasks",
+        "labels",
         "state",
-        "contract",
-        "customer",
         "reported",
+        "who_cut",
+        "hire",
+        "customer",
         "trouble",
     )
     list_select_related = ("contract__install", "contract__trainer")
@@ -237,9 +243,14 @@ class DailyUsageAdmin(OpenTrainAdmin):
         (gettext_lazy("Times"), {"fields": ("created_at", "updated_at")}),
     )
 
-    customer = tenant_column("contract__install")
-    who = column(gettext_lazy("worker"), worker, ordering="worker_id")
-    time = column(gettext_lazy("hours"), worked, ordering="total_seconds")
+    tenant_path = "contract__install__tenant"
+    customer = customer_column(tenant_path)
+    who = column(gettext_lazy("worker"), worker)
+    who_cut = column(gettext_lazy("worker"), lambda row: shortened(worker(row), MAX_NAME_SHOWN // 2))
+    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN)
+    tasks = column(gettext_lazy("tasks"), lambda row: row.tasks_completed)
+    labels = column(gettext_lazy("labels"), lambda row: row.labels_completed)
+    time = column(gettext_lazy("hours"), worked)
     state = badge_column("status", gettext_lazy("state"), USAGE_TONES)
     reported = age_column("reported_at", gettext_lazy("reported"))
     trouble = problem_column("error")

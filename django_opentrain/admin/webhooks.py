@@ -26,9 +26,10 @@ from django_opentrain.admin.columns import (
     column,
     problem_column,
     sealed,
-    tenant_column,
+    short_column,
     whole_problem_column,
 )
+from django_opentrain.admin.customers import customer_column
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent
@@ -68,7 +69,7 @@ class EventRows(LatestRows):
 class WebhookEndpointAdmin(OpenTrainAdmin):
     """Where OpenTrain sends each install's events."""
 
-    list_display = ("customer", "state", "trouble", "consecutive_failures", "checked", "opentrain_id", "key")
+    list_display = ("customer", "state", "failures", "checked", "remote_id", "trouble")
     list_select_related = ("install",)
     list_filter = (AttentionFilter, CustomerFilter, "status")
     search_fields = (
@@ -82,7 +83,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     inlines = (EventRows,)
     actions = ("recover", "pause", "rotate_secret", "replace_compromised")
     fieldsets = (
-        (None, {"fields": ("install", "key", "url", "state", "last_error_shown")}),
+        (None, {"fields": ("customer", "install", "key", "url", "state", "last_error_shown")}),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "types", "secret_shown")}),
         (
             gettext_lazy("Health"),
@@ -92,8 +93,13 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         (None, {"fields": ("rows",)}),
     )
 
-    customer = tenant_column("install")
+    tenant_path = "install__tenant"
+    customer = customer_column(tenant_path)
     state = badge_column("status", gettext_lazy("state"), ENDPOINT_TONES)
+    failures = column(
+        gettext_lazy("failures"), lambda row: row.consecutive_failures, ordering="consecutive_failures"
+    )
+    remote_id = short_column("opentrain_id", gettext_lazy("OpenTrain id"))
     checked = age_column("checked_at", gettext_lazy("checked"))
     trouble = problem_column("last_error")
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
@@ -180,7 +186,7 @@ class EventCustomer(CustomerFilter):
 class WebhookEventAdmin(OpenTrainAdmin):
     """Verified deliveries, and their status."""
 
-    list_display = ("__str__", "customer", "state", "trouble", "attempts", "received", "resource_id")
+    list_display = ("kind", "state", "attempts", "received", "event", "resource", "customer", "trouble")
     list_select_related = ("endpoint__install",)
     list_filter = (AttentionFilter, EventCustomer, "status", EventTypeFilter, "received_at")
     search_fields = (
@@ -194,7 +200,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
     )
     ordering = ("-pk",)
     # By its other columns a large table would be sorted as a whole.
-    sortable_by = ("received", "resource_id")
+    sortable_by = ("received", "event", "resource")
     actions = ("process_now", "replay")
     fieldsets = (
         (None, {"fields": ("type", "customer", "endpoint", "state", "error_shown")}),
@@ -205,7 +211,11 @@ class WebhookEventAdmin(OpenTrainAdmin):
         ),
     )
 
-    customer = tenant_column("endpoint__install")
+    tenant_path = "endpoint__install__tenant"
+    customer = customer_column(tenant_path)
+    kind = column(gettext_lazy("type"), lambda row: row.type or "?")
+    event = short_column("event_id", gettext_lazy("event id"))
+    resource = short_column("resource_id", gettext_lazy("resource id"))
     state = badge_column("status", gettext_lazy("state"), moments.EVENT_TONES)
     received = age_column("received_at", gettext_lazy("received"))
     next_attempt = age_column("next_attempt_at", gettext_lazy("next attempt"))

@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.admin.base import OpenTrainAdmin
+from django_opentrain.admin.columns import short_column
+from django_opentrain.admin.customers import customer_column
 
 
 class SinceFilter(admin.SimpleListFilter):
@@ -36,14 +38,14 @@ class WorkEntryAdmin(OpenTrainAdmin):
 
     list_display = (
         "at",
-        "opentrain_user_id",
         "kind",
-        "tenant",
-        "external_project_id",
-        "object_id",
         "duration",
         "tasks",
         "labels",
+        "trainer",
+        "project",
+        "object_cut",
+        "customer",
     )
     list_filter = (SinceFilter,)
     # Exact: each has an index.
@@ -55,10 +57,15 @@ class WorkEntryAdmin(OpenTrainAdmin):
     )
     search_help_text = _("An OpenTrain user id, or an object or a task of the host, in full")
     ordering = ("-at", "-pk")
-    sortable_by = ("at", "opentrain_user_id")
+    sortable_by = ("at", "trainer")
+    trainer = short_column("opentrain_user_id", _("trainer"))
+    project = short_column("external_project_id", _("project id"))
+    object_cut = short_column("object_id", _("object"))
+    tenant_path = "tenant"
+    customer = customer_column(tenant_path)
     fields = (
         "opentrain_user_id",
-        "tenant",
+        "customer",
         "external_project_id",
         "object_id",
         "task_id",

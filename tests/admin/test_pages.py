@@ -214,4 +214,4 @@ def test_budgets_are_shown_with_their_units_and_days_with_their_trainers_name(su
     usage = text_of(client.get(url(DailyUsage, "changelist")))
     assert "Maria S." in usage
     # Before what may be long.
-    assert usage.index("column-labels_completed") < usage.index("column-contract")
+    assert usage.index("column-labels") < usage.index("column-hire")
