@@ -27,6 +27,7 @@ BASICS = {
     "explanations",
     "fields",
     "clients",
+    "languages",
     "lazy_messages",
     "relative_time",
     "signals",

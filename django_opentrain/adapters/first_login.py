@@ -14,6 +14,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
+from django_opentrain import languages
 from django_opentrain.adapters import mail
 from django_opentrain.conf import TRAINER_PAGES, conf
 from django_opentrain.crypto import SecretStr
@@ -75,8 +76,9 @@ def send(user: AbstractBaseUser, url: SecretStr) -> bool:
         "site": urlsplit(conf.public_url).netloc,
         "days": settings.PASSWORD_RESET_TIMEOUT // 86_400,
     }
-    subject = render_to_string("opentrain/mail/first_login_subject.txt", context).strip()
-    body = render_to_string("opentrain/mail/first_login.txt", context)
+    with languages.speaking():
+        subject = render_to_string("opentrain/mail/first_login_subject.txt", context).strip()
+        body = render_to_string("opentrain/mail/first_login.txt", context)
     message = EmailMessage(subject, body, None, [getattr(user, user.get_email_field_name())])
     if not mail.send(message, is_wanted=lambda: not _has_ended(user)):
         raise AdapterError(_("The mail was not sent: this trainer's access has ended."))

@@ -16,12 +16,14 @@ from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render, resolve_url
+from django.template.response import SimpleTemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from django_opentrain import languages
 from django_opentrain.adapters import get_adapter
 from django_opentrain.adapters.tenants import refusal_of
 from django_opentrain.conf import conf
@@ -64,12 +66,28 @@ def _send_policy(response: HttpResponseBase) -> None:
         )
 
 
+def in_one_language(view: View) -> View:
+    """All of a page is in one language of ours, also what Django says in it."""
+
+    @wraps(view)
+    def speaking(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        with languages.speaking() as language:
+            response = view(request, *args, **kwargs)
+            if isinstance(response, SimpleTemplateResponse):
+                response.render()
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+    return speaking
+
+
 def protected(view: View) -> View:
-    """CSRF checks, no framing, no caching, no leaking referrer, a strict content security policy."""
+    """One language, CSRF checks, no framing, no caching, no leaking referrer, a strict content security policy."""
+    in_language = in_one_language(view)
 
     @wraps(view)
     def with_headers(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        response = in_language(request, *args, **kwargs)
         _send_policy(response)
         response["X-Frame-Options"] = "DENY"
         response["X-Content-Type-Options"] = "nosniff"

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from django_opentrain import languages
 from django_opentrain.adapters import get_adapter
 from django_opentrain.adapters.tenants import refusal_of
 from django_opentrain.conf import conf
@@ -53,7 +54,8 @@ def _answers_json(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[Http
     def guarded(request: HttpRequest) -> HttpResponseBase:
         try:
             _require_user(request)
-            return view(request)
+            with languages.speaking():
+                return view(request)
         except _Refused as error:
             return JsonResponse({"error": str(error), "code": error.code}, status=error.status)
 
