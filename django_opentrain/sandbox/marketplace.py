@@ -54,6 +54,7 @@ VERBS: dict[str, Callable[..., object]] = {}
 Amount = Decimal | float
 AppName = Annotated[str, ("maxLength", 120)]
 BaseUri = Annotated[str, ("maxLength", 2048)]
+DaysAgo = Annotated[int, ("maximum", 3650)]
 EventType = Annotated[str, ("enum", catalog.EVENT_TYPES)]
 FaultKind = Annotated[str, ("enum", faults.KINDS)]
 PaymentType = Annotated[str, ("enum", records.PAYMENT_TYPES)]
@@ -175,11 +176,13 @@ class Marketplace:
         opentrain_user_id: str | None = None,
         country: str = "BR",
         hired: bool = True,
+        days_ago: DaysAgo = 0,
     ) -> Hired:
         """Hire a new trainer called ``name``, or again the one with ``opentrain_user_id``.
 
         The job is the one linked last when none is named. For ``work_email`` and ``seconds`` see
-        :func:`.records.new_freelancer`. With ``hired=False`` the contract has no trainer yet.
+        :func:`.records.new_freelancer`. With ``hired=False`` the contract has no trainer yet. With
+        ``days_ago`` it started then, and is announced now.
         """
         job = default_job(self.store, job_id)
         freelancer = None
@@ -189,7 +192,7 @@ class Marketplace:
             freelancer = records.new_freelancer(
                 self.store, name, self.base_url, work_email=work_email, seconds=seconds, country=country
             )
-        contract = records.new_contract(self.store, freelancer, job)
+        contract = records.new_contract(self.store, freelancer, job, days_ago)
         events.emit_contract(self.store, contract, catalog.CONTRACT_STARTED)
         return Hired(contract, freelancer)
 

@@ -10,6 +10,7 @@ from django_opentrain.platform.catalog import (
     FIXED_PRICE,
     PAY_PER_HOUR,
     PAY_PER_LABEL,
+    SECONDS_PER_DAY,
     WORK_EMAIL_DOMAIN,
 )
 from django_opentrain.sandbox import models
@@ -66,15 +67,16 @@ def new_freelancer(
     return freelancer
 
 
-def new_contract(store: Store, freelancer: Freelancer | None, job: Job) -> Contract:
-    """A contract that starts now."""
+def new_contract(store: Store, freelancer: Freelancer | None, job: Job, days_ago: int = 0) -> Contract:
+    """A contract that started so many days ago, by default now."""
+    start = store.clock.now() - days_ago * SECONDS_PER_DAY
     contract = Contract(
         id=new_id("ctr"),
         job_id=job.id,
         title=job.title,
         payment_type=job.payment_type,
-        start_date=iso(store.clock.now()),
-        created_at=store.clock.now(),
+        start_date=iso(start),
+        created_at=start,
     )
     if freelancer is not None:
         contract.freelancer_id = freelancer.opentrain_user_id

@@ -30,6 +30,17 @@ def test_contracts_of_linked_jobs_newest_first(api: Api, sandbox: Sandbox, job: 
     assert listed[2]["title"] == job.title
 
 
+def test_one_that_started_earlier(api: Api, sandbox: Sandbox, job: Job, receiver: Receiver) -> None:
+    api.link("1", job)
+    api.subscribe("contract.started")
+    contract, _ = sandbox.hire("Lea", job_id=job.id, days_ago=6)
+    started = iso(sandbox.clock.now() - 6 * 86_400)
+    (listed,) = api.get("/contracts").body["contracts"]
+    assert (listed["startDate"], listed["createdAt"]) == (started, started)
+    sandbox.deliver_due()
+    assert receiver.got[0].event["data"]["contract"]["startDate"] == contract.start_date == started
+
+
 def test_filters(api: Api, sandbox: Sandbox, job: Job) -> None:
     link_id = api.link("1", job)
     other_job = sandbox.create_job("Other")
