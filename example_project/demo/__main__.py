@@ -1,4 +1,4 @@
-"""``python3 -m example_project``: plays the core loop, and with ``--serve`` leaves everything running."""
+"""``python3 -m example_project``: plays the core loop; with ``--serve`` it goes on running, with something to see."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ import requests
 
 from example_project.demo.browser import Unexpected
 from example_project.demo.opentrain import OpenTrain
+from example_project.demo.people import Trainer
 from example_project.demo.processes import STOPPING, Processes, ProcessFailed
+from example_project.demo.scenery import PASSWORD, Scenery
 from example_project.demo.stage import Stage, environment, set_up, show_logs
 from example_project.demo.story import Story
 
 ROLES = """
 Everything keeps running. Play every role yourself:
 
-  The customer     {site}/  (customer / customer): open a project, then OpenTrain, then Connect.
-  OpenTrain        {sandbox}/  hire, fund, end, disconnect, and watch the webhooks.
-  A trainer        hire one; the mail with their link is a file in {mail}
+  The customer     {site}/opentrain/  (customer / customer): connected; a budget is low, and alerts are at the top.
+  OpenTrain        {sandbox}/  hire, fund, add work, end, disconnect, and watch the webhooks.
+{trainers}
+  Another trainer  hire one; the mail with their link is a file in {mail}
   The site's staff {site}/admin/  (admin / admin)
   The logs         {logs}
 
@@ -70,10 +73,11 @@ def _play(folder: Path, *, serve: bool) -> bool:
         try:
             where = set_up(processes, folder)
             opentrain = stack.enter_context(closing(OpenTrain(where.sandbox)))
-            Story(where.site, opentrain, where.mail, stack).play()
+            story = Story(where.site, opentrain, where.mail, stack)
+            story.play()
             print(f"\nThe whole loop was observed, in {time.monotonic() - started:.0f} s.", flush=True)
             if serve:
-                _serve(where, processes)
+                _serve(where, processes, Scenery(story).play())
         except (ProcessFailed, Unexpected, requests.RequestException) as error:
             print(f"\n{error}", flush=True)
             show_logs(processes)
@@ -81,9 +85,12 @@ def _play(folder: Path, *, serve: bool) -> bool:
     return True
 
 
-def _serve(where: Stage, processes: Processes) -> None:
+def _serve(where: Stage, processes: Processes, trainers: Sequence[Trainer]) -> None:
     """Run until Ctrl-C or SIGTERM, which raise ``KeyboardInterrupt``. ``ProcessFailed`` if a process ends."""
-    print(ROLES.format(site=where.site, sandbox=where.sandbox, mail=where.mail, logs=where.logs), flush=True)
+    line = "  {0.name:<16} {1}/opentrain/work/  ({0.hired.work_email} / {2}), who labels at {1}/"
+    logins = "\n".join(line.format(each, where.site, PASSWORD) for each in trainers)
+    values = {"site": where.site, "sandbox": where.sandbox, "mail": where.mail, "logs": where.logs}
+    print(ROLES.format(trainers=logins, **values), flush=True)
     processes.watch()
 
 

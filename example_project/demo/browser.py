@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -175,6 +175,14 @@ class Browser:
         if button is not None:
             data.update(self._button(form, button))
         return self._go(form.method.upper(), form.action, data)
+
+    def call(self, method: str, url: str, body: object = None) -> Any:
+        """One call of an API, in this browser's session, as a page's script makes it. Raises ``Unexpected``."""
+        headers = {"X-CSRFToken": self._session.cookies.get("csrftoken", ""), "Referer": url}
+        response = self._session.request(method, url, json=body, headers=headers, timeout=TIMEOUT)
+        if not response.ok:
+            raise Unexpected(f"{url} answers {response.status_code}: {response.text[:300]}")
+        return response.json()
 
     def _button(self, form: Form, wanted: str) -> dict[str, str]:
         pressed = {name: value for name, value in form.buttons if value == wanted}

@@ -45,9 +45,9 @@ class OpenTrain:
         answer: Json = response.json()
         return answer
 
-    def hire(self, name: str, job_id: str) -> Hired:
+    def hire(self, name: str, job_id: str, **more: object) -> Hired:
         """Start a contract with a new trainer."""
-        answer = self.do("hire", name=name, jobId=job_id)
+        answer = self.do("hire", name=name, jobId=job_id, **more)
         return Hired(name, answer["contract"]["id"], answer["freelancer"]["workEmail"])
 
     def active_installs(self) -> list[Json]:
@@ -60,6 +60,11 @@ class OpenTrain:
         """The install's active webhook endpoints."""
         mine = [each for each in self.state()["endpoints"] if each["installId"] == install_id]
         return [each for each in mine if each["status"] == "ACTIVE"]
+
+    def budget(self, contract_id: str) -> Json:
+        """A contract's budget, as OpenTrain has it."""
+        budget: Json = self.state()["budgets"][contract_id]
+        return budget
 
     def labels_reported(self, contract_id: str) -> int:
         """The labels that were reported under a contract."""

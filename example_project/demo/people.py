@@ -69,6 +69,17 @@ class Customer(Person):
             raise Unexpected(f"{project} is not among the projects.")
         return self.open(href.group())
 
+    def contract(self, opentrain_id: str) -> int:
+        """The site's own id of a contract."""
+        contracts = self.call("GET", f"{self.site}/opentrain/api/contracts/")["results"]
+        (found,) = [each["id"] for each in contracts if each["opentrainId"] == opentrain_id]
+        return int(found)
+
+    def enter_days(self, opentrain_id: str, days: list[dict[str, object]]) -> None:
+        """Enter the totals of days on which the site observed nothing, by the site's API."""
+        url = f"{self.site}/opentrain/api/contracts/{self.contract(opentrain_id)}/usage/"
+        self.call("POST", url, {"entries": days})
+
     def disconnect(self) -> Page:
         """Disconnect on the site, and confirm."""
         self.open(f"{self.site}/opentrain/")
@@ -80,10 +91,10 @@ class Customer(Person):
 class Trainer(Person):
     """A trainer, who was hired."""
 
-    def __init__(self, site: str, hired: Hired, mail: Path) -> None:
+    def __init__(self, site: str, hired: Hired, mail: Path, password: str = "") -> None:
         super().__init__(site)
         self.hired = hired
-        self.password = secrets.token_urlsafe(12)
+        self.password = password or secrets.token_urlsafe(12)
         self._mail = mail
 
     @property
@@ -119,6 +130,12 @@ class Trainer(Person):
         for number in range(count):
             form = self.page.form("shown")
             self.submit(form, button=form.buttons[number % len(form.buttons)][1])
+
+    def object_to(self, contract: int, day: str, text: str) -> Page:
+        """Object to a day, on the trainer's page of it."""
+        self.open(f"{self.site}/opentrain/work/{contract}/days/{day}/")
+        self.submit(self.page.form("text", action="/object/"), text=text)
+        return self.page.expect(text)
 
     def is_shut_out(self, labelling_url: str) -> bool:
         """Whether neither the session nor the password gives access any more."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from example_project.demo.opentrain import OpenTrain
+from example_project.demo.people import Customer, Person
 from example_project.demo.processes import Process, Processes, ProcessFailed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -75,9 +79,9 @@ def test_a_failure_shows_the_log_of_the_process_that_failed(
 
 
 @contextmanager
-def started(environment: dict[str, str], line: str) -> Iterator[subprocess.Popen[str]]:
+def started(environment: dict[str, str], line: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The demo, once it has printed ``line``. As a script's background job, which a shell has ignore SIGINT."""
-    job = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *DEMO]
+    job = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *DEMO, *arguments]
     with subprocess.Popen(job, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         try:
             assert demo.stdout is not None
@@ -97,6 +101,36 @@ def test_stopping_it_stops_all_processes(
         assert demo.wait(60) == 130
     assert is_left_alone(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_serving_leaves_something_to_look_at(environment: dict[str, str], tmp_path: Path) -> None:
+    with started(environment, "Everything keeps running", "--serve") as demo:
+        assert demo.stdout is not None
+        roles = "".join(itertools.takewhile(lambda line: "Ctrl-C" not in line, demo.stdout))
+        addresses = dict(re.findall(r"^  (\S.*?)  +(http://[\d.:]+)/", roles, re.MULTILINE))
+        site = addresses["The customer"]
+        with closing(OpenTrain(addresses["OpenTrain"])) as opentrain, closing(Customer(site)) as customer:
+            (install,) = opentrain.active_installs()
+            assert len(opentrain.links(install["id"])) == 2
+            budgets = opentrain.state()["budgets"].values()
+            assert "LOW" in {budget["state"] for budget in budgets}
+            customer.log_in("customer", "customer")
+            customer.open(f"{site}/opentrain/").expect(
+                "Connected",
+                "The budget of 1 contract is running low.",
+                "A trainer objects to 1 day of work.",
+                "Waiting for a Work Email",
+            )
+            assert customer.call("GET", f"{site}/opentrain/health/")["status"] == "ok"
+        ((address, password),) = re.findall(r"^  Lea M\. .*\((\S+) / (\w+)\)", roles, re.MULTILINE)
+        with closing(Person(site)) as lea:
+            lea.log_in(address, password)
+            lea.open(f"{site}/opentrain/work/").expect(
+                "Topics of support tickets", "25 of 30 funded hours used"
+            )
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(60) == 130
+    assert is_left_alone(tmp_path)
 
 
 class TestProcesses:
