@@ -1,0 +1,124 @@
+"""``tox -e screenshots``: the pictures in README and docs, of what the demo leaves to look at.
+
+Each page in light and dark, 1280 pixels wide, as ``docs/images/NAME-light.png`` and ``NAME-dark.png``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from selenium.webdriver.common.by import By
+
+from example_project.demo.opentrain import OpenTrain
+from example_project.demo.processes import Processes
+from example_project.demo.scenery import PASSWORD, Scenery
+from example_project.demo.stage import Stage, environment, set_up
+from example_project.demo.story import Story
+from tests.e2e.browser import Browser, chromium
+
+IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+WIDTH: Final = 1280
+MAX_HEIGHT: Final = 1400
+#: Bytes: pictures are loaded with the page that shows them.
+MAX_SIZE: Final = 150_000
+
+
+class Scene(NamedTuple):
+    """What the demo has left: addresses, and Lea, whose budget is low."""
+
+    site: str
+    sandbox: str
+    lea: str
+    contract: int
+
+
+@contextmanager
+def scenery() -> Iterator[Scene]:
+    """The demo as ``--serve`` leaves it."""
+    with tempfile.TemporaryDirectory(prefix="opentrain-screenshots-") as name, ExitStack() as stack:
+        folder = Path(name)
+        logs = folder / "logs"
+        logs.mkdir()
+        processes = Processes(environment(folder, stack), logs)
+        stack.callback(processes.close)
+        stage: Stage = set_up(processes, folder)
+        opentrain = stack.enter_context(closing(OpenTrain(stage.sandbox)))
+        story = Story(stage.site, opentrain, stage.mail, stack)
+        story.play()
+        lea, *_others = Scenery(story).play()
+        contract = story.customer.contract(lea.hired.contract_id)
+        yield Scene(stage.site, stage.sandbox, lea.hired.work_email, contract)
+
+
+def log_in(browser: Browser, url: str, username: str, password: str) -> None:
+    """As another user than before, on the login page at ``url``."""
+    browser.open(url)
+    browser.driver.delete_all_cookies()
+    browser.open(url)
+    browser.driver.find_element(By.NAME, "username").send_keys(username)
+    browser.driver.find_element(By.NAME, "password").send_keys(password)
+    page = browser.driver.find_element(By.TAG_NAME, "html").id
+    browser.driver.find_element(By.CSS_SELECTOR, "[type=submit], main button").click()
+    browser.wait(lambda: browser.driver.find_element(By.TAG_NAME, "html").id != page)
+
+
+def take(browser: Browser, name: str, url: str, max_height: int = MAX_HEIGHT) -> None:
+    """A picture of the page in each colour scheme; what is further down is cut off."""
+    browser.open(url)
+    for scheme in ("light", "dark"):
+        # Without motion: else buttons are caught on their way from one colour to the other.
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wanted.items()]
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        script = "return document.documentElement.scrollHeight"
+        height = min(int(browser.driver.execute_script(script)), max_height)
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
+        shot = browser.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True}
+        )
+        picture = base64.b64decode(shot["data"])
+        path = IMAGES / f"{name}-{scheme}.png"
+        path.write_bytes(picture)
+        print(f"  {path.relative_to(IMAGES.parents[1])}: {len(picture) // 1000} kB", flush=True)
+        if len(picture) > MAX_SIZE:
+            raise SystemExit(f"{path.name} has {len(picture)} bytes, more than {MAX_SIZE}.")
+
+
+def take_all(browser: Browser, scene: Scene) -> None:
+    pages, admin = f"{scene.site}/opentrain", f"{scene.site}/admin"
+    log_in(browser, f"{scene.site}/login/", "customer", "customer")
+    take(browser, "customer-home", f"{pages}/")
+    take(browser, "customer-contract", f"{pages}/contracts/{scene.contract}/")
+    log_in(browser, f"{scene.site}/login/", scene.lea, PASSWORD)
+    take(browser, "trainer", f"{pages}/work/{scene.contract}/")
+    log_in(browser, f"{admin}/login/", "admin", "admin")
+    take(browser, "admin-overview", f"{admin}/django_opentrain/")
+    take(browser, "admin-contract", f"{admin}/django_opentrain/contract/{scene.contract}/change/")
+    take(browser, "admin-event", newest_event(browser, f"{admin}/django_opentrain/webhookevent/"))
+    take(browser, "sandbox", f"{scene.sandbox}/", max_height=1000)
+
+
+def newest_event(browser: Browser, url: str) -> str:
+    """The address of the latest event of the admin's list that says that a budget is low."""
+    browser.open(f"{url}?type=milestone.budget_low")
+    links = browser.driver.find_elements(By.CSS_SELECTOR, "#result_list tbody th a")
+    addresses = [link.get_attribute("href") or "" for link in links]
+    return max(addresses, key=lambda address: int(re.findall(r"\d+", address.partition("?")[0])[-1]))
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with scenery() as scene, chromium() as browser:
+        size = {"width": WIDTH, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        take_all(browser, scene)
+
+
+if __name__ == "__main__":
+    main()
