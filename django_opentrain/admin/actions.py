@@ -21,6 +21,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from django_opentrain.admin import history, looks
+from django_opentrain.admin.losses import Losses
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import EXPECTED
 from django_opentrain.platform.redaction import mask, redact
@@ -131,6 +132,7 @@ def operation(
     permission: Permission = "operate",
     asks_reason: bool = False,
     form: type[forms.Form] | None = None,
+    losses: Callable[[QuerySet[Any]], Losses] | None = None,
 ) -> Callable[[Run], Action]:
     """Make an admin action of a method that takes a ``Selection`` and returns for how many rows it succeeded.
 
@@ -139,6 +141,7 @@ def operation(
     :param permission: who may run it: those with the model's ``change`` permission, or with one of their own kind.
     :param asks_reason: the page has a field for a reason, which becomes part of the cause.
     :param form: what has to be filled in on that page: ``selection.values``. None of it is in the history.
+    :param losses: who would lose what, which that page lists.
     """
 
     rows = Q() if applies is None else applies
@@ -157,6 +160,7 @@ def operation(
                     "consequence": consequence,
                     "asks_reason": asks_reason,
                     "form": filled,
+                    "losses": losses(queryset) if losses else None,
                 }
                 return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
             selection: Selection[Any] = Selection(model_admin, request, queryset, label=label, applies=rows)

@@ -12,7 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin import moments, timelines
+from django_opentrain.admin import losses, moments, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -250,6 +250,7 @@ class InstallAdmin(OpenTrainAdmin):
         ),
         permission="change_access",
         applies=Q(removals_held__gt=0),
+        losses=losses.of_held_removals,
     )
     def confirm_held_removals(self, selection: Selection[Install]) -> int:
         return selection.each(reconcile.confirm_removals)

@@ -40,6 +40,8 @@ class Change:
     make: Callable[[], object]
     #: The trainers whose grants it revokes, one for each grant.
     loses: Sequence[str] = ()
+    #: OpenTrain's id of the contract that it ends.
+    ends: str = ""
     #: What is done instead if the breaker holds it. Without it the change waits until it is confirmed.
     instead: Change | None = None
     #: OpenTrain's lists don't prove it: it is held until a person confirms it.
@@ -197,6 +199,7 @@ def _unlisted(install: Install, remote: Snapshot) -> Iterator[Change]:
                 ),
                 make=partial(contracts.end, row, f"{CAUSE}: no longer listed as active, and confirmed"),
                 loses=loses,
+                ends=row.opentrain_id,
                 doubtful=True,
             )
 
@@ -242,6 +245,7 @@ def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterat
             text=_about(_("contract %(id)s (%(title)s) has ended"), info),
             make=partial(_end, install, info),
             loses=_losing(AccessGrant.objects.unrevoked().filter(contract=row)),
+            ends=info.id,
         )
 
 

@@ -40,6 +40,7 @@ from django_opentrain.services import endpoints
 from django_opentrain.services.access import breaker, contracts, convergence, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.linking import projects
+from django_opentrain.services.reconcile import held as held_removals
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
@@ -151,6 +152,7 @@ def _run(row: Install, held: Lease) -> Outcome:
             "changes": [change.line.stored() for change in outcome.changes[:100]],
             "held": [change.text.stored() for change in outcome.held[:100]],
             "problems": [problem.stored() for problem in outcome.problems[:100]],
+            held_removals.CONTRACTS: [change.ends for change in outcome.held[: held_removals.MAX_CONTRACTS]],
         },
         removals_held=sum(change.removes for change in outcome.held),
     )
