@@ -15,7 +15,9 @@ pytest.importorskip("selenium", reason="selenium drives the browser")
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -34,6 +36,9 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
 WAIT_SECONDS = 20
+FOCUS = "const style = getComputedStyle(arguments[0]); return style.outlineStyle + style.boxShadow"
+#: More than any page of ours has to be passed.
+MOST_TABS = 120
 
 
 class Browser:
@@ -59,6 +64,13 @@ class Browser:
 
     def press_id(self, element_id: str) -> None:
         self._go(self.driver.find_element(By.ID, element_id))
+
+    def press_element(self, path: str) -> None:
+        """Press the button, or follow the link, at this XPath."""
+        self._go(self.driver.find_element(By.XPATH, path))
+
+    def tick_name(self, name: str) -> None:
+        self.driver.find_element(By.NAME, name).click()
 
     def _go(self, element: WebElement) -> None:
         """Press, and wait until the page that it was on is gone."""
@@ -101,6 +113,50 @@ class Browser:
         """A small screen: a window has a smallest width of its own."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    @contextmanager
+    def looks(self, width: int, theme: str, height: int = 900) -> Iterator[None]:
+        """On a screen of this width, in the light or the dark theme."""
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        self.emulate(width, height)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        # Half-way from one theme to the other no colours are right.
+        self.wait(lambda: not self.driver.execute_script("return document.getAnimations().length"))
+        yield
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def tab_to(self, condition: str) -> WebElement:
+        """Move the focus with the keyboard, as those do who have no mouse, to an element for which the XPath holds.
+
+        It has to show that it has the focus.
+        """
+        target = self.driver.find_element(By.XPATH, condition)
+        for _ in range(MOST_TABS):
+            if self.driver.switch_to.active_element == target:
+                assert self.driver.execute_script(FOCUS, target) != "nonenone", f"{condition} shows no focus"
+                return target
+            ActionChains(self.driver).send_keys(Keys.TAB).perform()
+        raise AssertionError(f"The keyboard doesn't get to {condition}.")
+
+    def type_into(self, label: str, value: str) -> None:
+        """Fill the field with this label, by the keyboard alone."""
+        field = self.tab_to(f"//*[@id = //label[starts-with(normalize-space(.), '{label}')]/@for]")
+        if field.tag_name == "select":
+            ActionChains(self.driver).send_keys(value).perform()
+        else:
+            ActionChains(self.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).send_keys(
+                value
+            ).perform()
+
+    def enter(self, words: str) -> None:
+        """Press the button with these words, by the keyboard alone."""
+        self.tab_to(
+            f"//button[starts-with(normalize-space(.), '{words}')] | //input[@type='submit' and @value='{words}']"
+        )
+        page = self.driver.find_element(By.TAG_NAME, "html").id
+        ActionChains(self.driver).send_keys(Keys.ENTER).perform()
+        self.wait(lambda: self.driver.find_element(By.TAG_NAME, "html").id != page)
 
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
