@@ -7,7 +7,6 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from example_project.demo.browser import Page
 from example_project.demo.opentrain import Hired
 from example_project.demo.people import Trainer
 from example_project.demo.story import PROJECT, Story, eventually, step
@@ -71,7 +70,7 @@ class Scenery:
                 self._trainer("Aiko T.", self.story.job_id, country="JP", daysAgo=6),
                 self._trainer("Tomás R.", tickets, country="PT", daysAgo=6),
             ]
-            for each, volume in zip(trainers, (30, 500, 12), strict=True):
+            for each, volume in zip(trainers, (30, 500, 20), strict=True):
                 contract_id = each.hired.contract_id
                 self.opentrain.do("fund", contractId=contract_id, amountUsd=20 * volume, volume=volume)
             eventually(lambda: all(map(self._has_seat, trainers)), "three seats")
@@ -107,20 +106,24 @@ class Scenery:
             eventually(
                 lambda: self._reported(tomas.hired)["hours"] == sum(TOMAS_HOURS.values()), "Tomás's hours"
             )
-            eventually(lambda: "Low 25 of 30 funded hours used" in self._home().text, "the low budget here")
+            eventually(lambda: self._home_says("Low 25 of 30 funded hours used"), "the low budget here")
         with step("Tomás's contract ends"):
             self.opentrain.do("end", contractId=tomas.hired.contract_id)
             eventually(lambda: not self._has_seat(tomas), "Tomás without a seat")
 
     def attention(self, lea: Trainer) -> None:
         with step("Priya is hired and has no Work Email yet: her access waits, and the customer is alerted"):
-            self.opentrain.hire("Priya N.", self.story.job_id, country="IN", workEmail="later")
-            eventually(lambda: "Waiting for a Work Email" in self._home().text, "the alert")
+            priya = self.opentrain.hire("Priya N.", self.story.job_id, country="IN", workEmail="later")
+            self.opentrain.do("fund", contractId=priya.contract_id, amountUsd=80, volume=200)
+            eventually(
+                lambda: self._home_says("Waiting for a Work Email", "0 of 200 funded labels used"),
+                "Priya on the customer's page",
+            )
         with step("Lea objects to a day"):
             contract = self.customer.contract(lea.hired.contract_id)
             lea.object_to(contract, self._day(2), OBJECTION)
             eventually(
-                lambda: "A trainer objects to 1 day" in self._home().text,
+                lambda: self._home_says("A trainer objects to 1 day"),
                 "the objection on the customer's page",
             )
 
@@ -157,5 +160,7 @@ class Scenery:
     def _state(self, hired: Hired) -> str:
         return str(self.opentrain.budget(hired.contract_id)["state"])
 
-    def _home(self) -> Page:
-        return self.customer.open(f"{self.site}/opentrain/")
+    def _home_says(self, *texts: str) -> bool:
+        """Whether the customer's page has all these texts."""
+        page = self.customer.open(f"{self.site}/opentrain/")
+        return all(text in page.text for text in texts)
