@@ -24,6 +24,9 @@ class LabellingAdapter(DjangoUsersAdapter):
         team = models.Team.objects.filter(managers=request.user.pk).first()
         return str(team.pk) if team else None
 
+    def display_customer(self, tenant: str) -> str:
+        return models.Team.objects.get(pk=int(tenant)).name
+
     def list_projects(self, tenant: str) -> Iterable[Project]:
         for project in models.Project.objects.filter(team=int(tenant)):
             url = conf.absolute_url(project.get_absolute_url())
