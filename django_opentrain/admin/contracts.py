@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Max
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -45,8 +47,9 @@ from django_opentrain.models import (
     WorkEntry,
 )
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import usage
-from django_opentrain.web.presenters import budgets
+from django_opentrain.services import access, usage
+from django_opentrain.services.access import contracts
+from django_opentrain.web.presenters import budgets, course
 
 
 def _volume_column(name: str, description: Any) -> Column:
@@ -101,7 +104,7 @@ class ContractAdmin(OpenTrainAdmin):
     )
     ordering = ("-pk",)
     inlines = (GrantsOfContract, UsageRows)
-    actions = ("correct_day",)
+    actions = ("refresh_budget", "collect_and_report", "apply_access", "correct_day")
     fieldsets = (
         (
             None,
@@ -176,6 +179,48 @@ class ContractAdmin(OpenTrainAdmin):
                 ),
             ],
         )
+
+    def sections(self, request: HttpRequest, row: Contract) -> dict[str, Any]:
+        """With the budget as a bar, and the days as a chart."""
+        links = RowLinks(self.admin_site, request)
+        shown = {"opentrain_budget": budgets.describe(row), "opentrain_left": budgets.left(row)}
+        if links.lead_to(DailyUsage):
+            days = DailyUsage.objects.filter(contract=row)
+            newest = days.aggregate(day=Max("work_date"))["day"]
+            shown["opentrain_course"] = newest and course.course(days, newest, *course.units_of(row))
+            shown["opentrain_days"] = links.list_url(DailyUsage, contract__id__exact=row.pk)
+        return {**super().sections(request, row), **shown}
+
+    @operation(
+        gettext_lazy("Refresh budget"),
+        consequence=gettext_lazy(
+            "OpenTrain is asked for the budgets of these contracts. Where work stops when a budget is used up, access"
+            " follows: it is paused, or given back."
+        ),
+    )
+    def refresh_budget(self, selection: Selection[Contract]) -> int:
+        return selection.each(contracts.fetch_budget)
+
+    @operation(
+        gettext_lazy("Collect and report usage"),
+        consequence=gettext_lazy(
+            "This site is asked for the work of these contracts, and what OpenTrain doesn't have of it is reported"
+            " while you wait. Totals replace those that OpenTrain has, so this can be done at any time."
+        ),
+    )
+    def collect_and_report(self, selection: Selection[Contract]) -> int:
+        return selection.each(usage.collect_and_report)
+
+    @operation(
+        gettext_lazy("Apply access now"),
+        consequence=gettext_lazy(
+            "Access that isn't as desired is granted or revoked on this site while you wait, even if its next"
+            " attempt isn't due yet."
+        ),
+        permission="change_access",
+    )
+    def apply_access(self, selection: Selection[Contract]) -> int:
+        return selection.each(access.converge_contract)
 
     @operation(gettext_lazy("Correct a day"), consequence=CORRECTING, form=DayCorrectionForm)
     def correct_day(self, selection: Selection[Contract]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import quote
@@ -26,6 +27,11 @@ class RowLinks:
         names = (get_permission_codename(kind, opts) for kind in ("view", "change"))
         allowed = any(self._user.has_perm(f"{opts.app_label}.{name}") for name in names)
         return allowed and self._site.is_registered(model)
+
+    def list_url(self, model: type[models.Model], **lookups: object) -> str:
+        """The list of this model's rows, narrowed by these lookups. Only where they can be viewed."""
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        return f"{reverse(name, current_app=self._site.name)}?{urlencode(lookups)}"
 
     def url(self, model: type[models.Model], key: object) -> str:
         """The page of the row with this primary key; "" where none can be viewed."""

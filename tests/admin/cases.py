@@ -306,6 +306,24 @@ def correct_day(opentrain: OpenTrain, hire: Hire) -> Case:
     return hire.contract, lambda: _is_corrected(row)
 
 
+def refresh_budget(_opentrain: OpenTrain, hire: Hire) -> Case:
+    Contract.objects.update(budget_updated_at=None, payment_type="")
+    return hire.contract, lambda: bool(hire.contract.budget_updated_at and hire.contract.payment_type)
+
+
+def collect_and_report(opentrain: OpenTrain, hire: Hire) -> Case:
+    usage.record(hire.contract, opentrain.today, total_seconds=3600)
+    later = timezone.now() + timedelta(hours=1)
+    Contract.objects.update(next_report_at=later, next_collect_at=later)
+    return hire.contract, lambda: DailyUsage.objects.get().status == DailyUsage.Status.REPORTED
+
+
+def apply_access(_opentrain: OpenTrain, hire: Hire) -> Case:
+    later = timezone.now() + timedelta(hours=1)
+    AccessGrant.objects.update(state=AccessGrant.State.FAILED, attempts=9, next_attempt_at=later)
+    return hire.contract, lambda: hire.grant.state == AccessGrant.State.GRANTED
+
+
 #: What is filled in before an action is confirmed, besides the reason.
 FORMS: dict[Action, dict[str, str]] = {
     (DailyUsage, "correct"): {"minutes": "-10", "key": "once"},
@@ -337,6 +355,9 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (DailyUsage, "report_again"): report_again,
     (DailyUsage, "report_hours"): report_withheld_hours,
     (DailyUsage, "correct"): correct,
+    (Contract, "refresh_budget"): refresh_budget,
+    (Contract, "collect_and_report"): collect_and_report,
+    (Contract, "apply_access"): apply_access,
     (Contract, "correct_day"): correct_day,
     (UsageObjection, "answer_and_close"): answer_objection,
 }

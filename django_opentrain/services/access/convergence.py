@@ -21,8 +21,9 @@ from django.utils.translation import gettext as _
 
 from django_opentrain import signals
 from django_opentrain.conflicts import retried
+from django_opentrain.errors import OperationRefused
 from django_opentrain.explanations import Reason
-from django_opentrain.models import AccessGrant, Participant
+from django_opentrain.models import AccessGrant, Contract, Participant
 from django_opentrain.models.access import AccessGrantQuerySet
 from django_opentrain.services.access import attempts
 from django_opentrain.services.access.attempts import Outcome
@@ -60,6 +61,19 @@ def converge(grant: AccessGrant, *, reassert: bool = False) -> AccessGrant:
     _converge(grant, AccessGrant.objects.all() if reassert else AccessGrant.objects.unsettled())
     grant.refresh_from_db()
     return grant
+
+
+def converge_contract(contract: Contract) -> None:
+    """Make the desired state of a contract's grants true, whenever their next attempt would be due.
+
+    Raises ``OperationRefused`` with what went wrong if one of them still isn't in it.
+    """
+    for grant in AccessGrant.objects.unsettled().filter(contract=contract).order_by("pk"):
+        converge(grant)
+    rest = AccessGrant.objects.unsettled().filter(contract=contract).select_related("participant", "link")
+    problems = [f"{grant}: {grant.last_error or grant.get_state_display()}" for grant in rest.order_by("pk")]
+    if problems:
+        raise OperationRefused("; ".join(problems))
 
 
 def converge_due() -> int:

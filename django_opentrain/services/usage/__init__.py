@@ -4,6 +4,7 @@ from django_opentrain.services.usage.collecting import collect, correct
 from django_opentrain.services.usage.measuring import unmeasured
 from django_opentrain.services.usage.objections import answer, object_to, withdraw
 from django_opentrain.services.usage.reporting import Report, report, report_again
+from django_opentrain.services.usage.runs import collect_and_report
 from django_opentrain.services.usage.totals import (
     add,
     last_day,
@@ -19,6 +20,7 @@ __all__ = [
     "add",
     "answer",
     "collect",
+    "collect_and_report",
     "correct",
     "last_day",
     "normal_worker",

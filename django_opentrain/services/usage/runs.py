@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conflicts import is_conflict, statements_retried
-from django_opentrain.errors import UndecryptableError
+from django_opentrain.errors import OperationRefused, UndecryptableError
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
@@ -26,8 +26,9 @@ from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, 
 from django_opentrain.platform.redaction import describe
 from django_opentrain.services.usage import collecting, reporting, totals
 from django_opentrain.services.workers import failures
-from django_opentrain.services.workers.locks import Lease, lease
+from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease
 from django_opentrain.services.workers.retries import backoff, claim_attempt, next_attempt
+from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,22 @@ def report_install(
             break
         held.renew()
         accepted += _report(contract)
+    return accepted
+
+
+@durable
+def collect_and_report(contract: Contract) -> int:
+    """Collect one contract's days and report its totals, due or not; returns how many were accepted.
+
+    Raises ``BusyError``, ``ReconnectRequired``, ``UndecryptableError`` or ``OpenTrainError``, and for what is then
+    stored as the contract's own problem (the host's code failed, OpenTrain refused a day) ``OperationRefused``.
+    """
+    with exclusive_lease(contract.install):
+        _collect(contract)
+        accepted = _report(contract)
+    contract.refresh_from_db()
+    if problem := contract.collect_error or contract.report_error:
+        raise OperationRefused(problem)
     return accepted
 
 

@@ -14,7 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.models import DailyUsage
+from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.platform import catalog
 from django_opentrain.web.presenters import charts
 from django_opentrain.web.presenters.work import hours_and_minutes
 
@@ -104,6 +105,12 @@ class Course:
     since: date
     until: date
     days: Sequence[Day]
+
+
+def units_of(contract: Contract) -> tuple[Unit, ...]:
+    """What of a contract's work is shown, first that by which it is paid."""
+    by_label = contract.payment_type == catalog.PAY_PER_LABEL
+    return (LABELS, HOURS, TASKS) if by_label else (HOURS, LABELS, TASKS)
 
 
 def course(rows: QuerySet[DailyUsage], until: date, *units: Unit) -> Course | None:

@@ -17,13 +17,12 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.conf import conf
 from django_opentrain.models import Contract, DailyUsage, UsageObjection
 from django_opentrain.models.objections import MAX_TEXT
-from django_opentrain.platform import catalog
 from django_opentrain.services import usage, work
 from django_opentrain.web.customers import of
 from django_opentrain.web.decorators import customer_page, owned
 from django_opentrain.web.notices import notice
 from django_opentrain.web.presenters.contracts import with_trainers
-from django_opentrain.web.presenters.course import HOURS, LABELS, TASKS, Course, course
+from django_opentrain.web.presenters.course import Course, course, units_of
 from django_opentrain.web.presenters.work import Names, day_lines, entry_lines, objection_lines
 
 ENTRIES_PER_PAGE: Final = 100
@@ -104,9 +103,7 @@ def days_of(contract: Contract, trainer_id: str = "") -> Any:
 
 def course_of(contract: Contract, days: Any, shown: Sequence[DailyUsage]) -> Course | None:
     """The work up to the newest of the days that a page shows, in the unit by which it is paid."""
-    by_label = contract.payment_type == catalog.PAY_PER_LABEL
-    units = (LABELS, HOURS, TASKS) if by_label else (HOURS, LABELS, TASKS)
-    return course(days, shown[0].work_date, *units) if shown else None
+    return course(days, shown[0].work_date, *units_of(contract)) if shown else None
 
 
 def objections_to(contract: Contract, days: Iterable[date], trainer_id: str = "") -> Sequence[UsageObjection]:
