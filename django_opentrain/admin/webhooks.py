@@ -44,6 +44,8 @@ ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
     WebhookEndpoint.Status.PAUSED: "warn",
     WebhookEndpoint.Status.RETIRING: "busy",
 }
+#: The types of events whose resource is a project link.
+ABOUT_LINKS: Final = (catalog.PROJECT_LINK_CREATED, catalog.PROJECT_LINK_REMOVED)
 #: Endpoints that exist at OpenTrain and that an operator may change there.
 CHANGEABLE: Final = Q(
     status__in=[
@@ -229,9 +231,12 @@ class WebhookEventAdmin(OpenTrainAdmin):
         """With its other deliveries, and the access that was desired because of it."""
         tenant = row.endpoint.install.tenant
         deliveries = WebhookEvent.objects.about(tenant, (), [row.event_id]).exclude(pk=row.pk)
-        cause = grants.event_cause(row.event_id, row.type)
-        caused = AccessGrant.objects.filter(cause=cause, contract__install__tenant=tenant)
-        caused = caused.select_related("participant", "link")
+        # One of the two: for both, all grants of a customer would be read.
+        about = "link" if row.type in ABOUT_LINKS else "contract"
+        caused = AccessGrant.objects.filter(
+            **{f"{about}__opentrain_id": row.resource_id, f"{about}__install__tenant": tenant},
+            cause=grants.event_cause(row.event_id, row.type),
+        )
         return timelines.build(
             links,
             row,
@@ -239,10 +244,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
             beside=[(row.endpoint, moments.ENDPOINTS)],
             sources=[
                 timelines.Source(rows=deliveries, moments=moments.EVENTS),
-                *(
-                    timelines.Source(rows=caused.filter(**{of: row.resource_id}), moments=moments.GRANTS)
-                    for of in ("contract__opentrain_id", "link__opentrain_id")
-                ),
+                timelines.Source(rows=caused.select_related("participant", "link"), moments=moments.GRANTS),
             ],
         )
 

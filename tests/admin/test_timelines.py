@@ -112,6 +112,16 @@ def test_an_events_timeline_has_its_attempts_its_deliveries_and_what_it_caused(
     assert said(entries, "Endpoint created").url == url(WebhookEndpoint, "change", event.endpoint_id)
 
 
+def test_the_timeline_of_an_event_about_a_link_has_the_access_that_ended_with_it(
+    opentrain: OpenTrain, hire: Hire, client: Client
+) -> None:
+    hire.contract.install.client.delete_project_link(str(hire.grant.link.opentrain_id))
+    opentrain.run()
+    event = WebhookEvent.objects.get(type=catalog.PROJECT_LINK_REMOVED)
+    entry = said(timeline(client, event), "Access revoked")
+    assert entry.url == url(AccessGrant, "change", hire.grant.pk)
+
+
 def test_a_contracts_timeline_has_budgets_usage_and_access(
     opentrain: OpenTrain, hire: Hire, client: Client
 ) -> None:
