@@ -32,7 +32,8 @@ def job_id(text: str) -> str:
         named = f"{site.scheme}://{named}"
     found = _in_url(named, site) if "://" in named else named
     if len(found) > MAX_ID:
-        raise _refused(_("This is too long for a job's id."))
+        text = _("This is too long for a job's id: it has at most %(limit)d characters.")
+        raise _refused(text % {"limit": MAX_ID})
     return found
 
 
