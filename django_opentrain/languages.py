@@ -50,9 +50,14 @@ def spoken(language: str) -> str:
     return next(iter(fallbacks + variants), ENGLISH)
 
 
+def current() -> str:
+    """The language that is spoken now: English where the site has switched translations off."""
+    return (translation.get_language() if settings.USE_I18N else None) or ENGLISH
+
+
 @contextmanager
 def speaking() -> Iterator[str]:
     """Say all in one language of ours: the one that is active, or English."""
-    language = spoken(translation.get_language() or ENGLISH)
+    language = spoken(current())
     with translation.override(language):
         yield language

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django import template
+from django.conf import settings
 from django.db.models import Model
 from django.forms import BoundField
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from django_opentrain import relative_time
+from django_opentrain import languages, relative_time
 from django_opentrain.conf import conf
 from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
@@ -42,6 +43,18 @@ _USAGE_TONES = {
 def asset(name: str) -> str:
     """The URL of one of our static files."""
     return assets.asset_url(name)
+
+
+@register.simple_tag
+def page_language() -> str:
+    """The language in which this page is."""
+    return languages.current()
+
+
+@register.filter
+def is_rtl(language: str) -> bool:
+    """Whether this language is written from right to left."""
+    return language.partition("-")[0] in settings.LANGUAGES_BIDI
 
 
 @register.simple_tag(takes_context=True)

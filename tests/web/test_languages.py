@@ -156,6 +156,14 @@ def test_a_mail_is_in_one_language(db: None) -> None:
     assert "The link works once" in str(mail.outbox[0].body)
 
 
+@pytest.mark.parametrize("language", ["de", "he"])
+def test_a_site_without_translations_is_english_and_says_so(boss: Client, language: str) -> None:
+    with override_settings(LANGUAGE_CODE=language, USE_I18N=False):
+        response = boss.get(HOME)
+    assert '<html lang="en">' in response.content.decode()
+    assert "Not connected" in text_of(response)
+
+
 # Which catalogues there are ---------------------------------------------------------------------
 
 
