@@ -20,6 +20,7 @@ LEA_HOURS: Final = {6: 5.5, 5: 6.25, 4: 4.0, 2: 6.5, 1: 2.75}
 TOMAS_HOURS: Final = {5: 3.5, 4: 7.25}
 #: Labels, of 500.
 AIKO_LABELS: Final = {5: 42, 4: 87, 3: 64, 1: 51}
+NONE: Final[Mapping[int, int]] = {}
 OBJECTION: Final = "I worked until noon on this day, an hour longer than it says. The last batch is missing."
 
 
@@ -99,8 +100,8 @@ class Scenery:
 
     def work_before(self, lea: Trainer, aiko: Trainer, tomas: Trainer) -> None:
         with step("the days before are entered and reported: 80 % of Lea's budget is used"):
-            self._enter(lea, seconds=LEA_HOURS)
-            self._enter(tomas, seconds=TOMAS_HOURS)
+            self._enter(lea, hours=LEA_HOURS)
+            self._enter(tomas, hours=TOMAS_HOURS)
             self._enter(aiko, labels=AIKO_LABELS)
             eventually(lambda: self._state(lea.hired) == "LOW", "Lea's low budget on OpenTrain")
             eventually(
@@ -112,7 +113,7 @@ class Scenery:
             eventually(lambda: not self._has_seat(tomas), "Tomás without a seat")
 
     def attention(self, lea: Trainer) -> None:
-        with step("Priya is hired and has no Work Email yet: her access waits, and the customer is alerted"):
+        with step("Priya is hired and has no Work Email yet: her access waits, and the customer sees it"):
             priya = self.opentrain.hire("Priya N.", self.story.job_id, country="IN", workEmail="later")
             self.opentrain.do("fund", contractId=priya.contract_id, amountUsd=80, volume=200)
             eventually(
@@ -128,27 +129,16 @@ class Scenery:
             )
 
     def _enter(
-        self,
-        trainer: Trainer,
-        *,
-        seconds: Mapping[int, float] | None = None,
-        labels: Mapping[int, int] | None = None,
+        self, trainer: Trainer, *, hours: Mapping[int, float] = NONE, labels: Mapping[int, int] = NONE
     ) -> None:
         """Enter the hours or labels of days before today."""
-        days: list[dict[str, object]] = [
-            {"workDate": self._day(ago), "totalSeconds": int(hours * 3600), "tasksCompleted": int(hours * 23)}
-            for ago, hours in (seconds or {}).items()
-        ]
-        days += [
-            {
-                "workDate": self._day(ago),
-                "totalSeconds": count * 95,
-                "tasksCompleted": count,
-                "labelsCompleted": count,
-            }
-            for ago, count in (labels or {}).items()
-        ]
+        days = [self._worked(ago, count * 3600, int(count * 23)) for ago, count in hours.items()]
+        days += [self._worked(ago, count * 95, count, labelsCompleted=count) for ago, count in labels.items()]
         self.customer.enter_days(trainer.hired.contract_id, days)
+
+    def _worked(self, ago: int, seconds: float, tasks: int, **more: int) -> dict[str, object]:
+        """One day's totals, as the API takes them."""
+        return {"workDate": self._day(ago), "totalSeconds": int(seconds), "tasksCompleted": tasks, **more}
 
     def _day(self, ago: int) -> str:
         return (self.today - timedelta(days=ago)).isoformat()

@@ -20,6 +20,7 @@ from example_project.demo.processes import Processes
 from example_project.demo.scenery import PASSWORD, Scenery
 from example_project.demo.stage import Stage, environment, set_up
 from example_project.demo.story import Story
+from tests.e2e.axe import THEMES
 from tests.e2e.browser import Browser, chromium
 
 IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -72,26 +73,27 @@ def log_in(browser: Browser, url: str, username: str, password: str) -> None:
 
 
 def take(browser: Browser, name: str, url: str, max_height: int = MAX_HEIGHT, begin: str = "html") -> None:
-    """A picture of the page in each colour scheme; what is further down is cut off.
+    """A picture of the page in each theme; what is further down is cut off.
 
     :param begin: a CSS selector: what is left of that element, or above it, is cut off, too.
     """
     browser.open(url)
-    for scheme in ("light", "dark"):
-        # Without motion: else buttons are caught on their way from one colour to the other.
-        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
-        features = [{"name": name, "value": value} for name, value in wanted.items()]
-        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        left, top, bottom = map(int, browser.driver.execute_script(CORNERS, begin))
-        height = min(bottom - top, max_height)
-        clip = {"x": left, "y": top, "width": WIDTH - left, "height": height, "scale": 1}
-        shot = browser.driver.execute_cdp_cmd(
-            "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True}
-        )
-        picture = base64.b64decode(shot["data"])
-        path = IMAGES / f"{name}-{scheme}.png"
-        path.write_bytes(picture)
-        print(f"  {path.relative_to(IMAGES.parents[1])}: {len(picture) // 1000} kB", flush=True)
+    for theme in THEMES:
+        with browser.looks(WIDTH, theme):
+            left, top, bottom = map(int, browser.driver.execute_script(CORNERS, begin))
+            clip = {
+                "x": left,
+                "y": top,
+                "width": WIDTH - left,
+                "height": min(bottom - top, max_height),
+                "scale": 1,
+            }
+            shot = browser.driver.execute_cdp_cmd(
+                "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True}
+            )
+        path = IMAGES / f"{name}-{theme}.png"
+        path.write_bytes(base64.b64decode(shot["data"]))
+        print(f"  {path.relative_to(IMAGES.parents[1])}: {path.stat().st_size // 1000} kB", flush=True)
 
 
 def take_all(browser: Browser, scene: Scene) -> None:
@@ -107,7 +109,7 @@ def take_all(browser: Browser, scene: Scene) -> None:
     take(browser, "admin-contract", contract, begin=":has(> #opentrain-timeline)")
     event = newest(browser, f"{admin}/django_opentrain/webhookevent/?type=project_link.created")
     take(browser, "admin-event", event, max_height=1900, begin="#content h1")
-    take(browser, "sandbox", f"{scene.sandbox}/", max_height=1000, begin="#contracts")
+    take(browser, "sandbox", f"{scene.sandbox}/", max_height=740, begin="#contracts")
 
 
 def newest(browser: Browser, url: str) -> str:
@@ -121,8 +123,6 @@ def newest(browser: Browser, url: str) -> str:
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with scenery() as scene, chromium() as browser:
-        size = {"width": WIDTH, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         take_all(browser, scene)
 
 

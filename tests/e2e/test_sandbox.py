@@ -8,6 +8,7 @@ import pytest
 
 from django_opentrain.sandbox import Sandbox
 from django_opentrain.sandbox.server import SandboxServer
+from tests.e2e.axe import check_looks
 from tests.e2e.browser import Browser, chromium
 
 pytestmark = pytest.mark.browser
@@ -43,8 +44,7 @@ def browser() -> Iterator[Browser]:
 
 
 def test_it_fits_a_phone(browser: Browser, page: str) -> None:
-    phone = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    browser.emulate(360)
     browser.open(page)
     assert browser.overflow() == 0
     assert browser.driver.execute_script(SMALL, TARGET) == []
@@ -52,6 +52,7 @@ def test_it_fits_a_phone(browser: Browser, page: str) -> None:
         "return [...document.querySelectorAll('td')].map((e) => getComputedStyle(e, '::before').content).join()"
     )
     assert browser.complaints() == []
+    check_looks(browser)
 
 
 def test_work_is_added(browser: Browser, page: str) -> None:
