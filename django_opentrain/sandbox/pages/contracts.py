@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django_opentrain.platform.catalog import CONTRACT_ACTIVE, PAY_PER_HOUR, PAY_PER_LABEL
 from django_opentrain.sandbox.budget import Budget, budget_of
 from django_opentrain.sandbox.clock import iso
@@ -19,7 +21,6 @@ from django_opentrain.sandbox.pages.layout import (
     table,
     text_input,
 )
-from django_opentrain.sandbox.payloads import number
 from django_opentrain.sandbox.store import Store
 
 LATEST = 100
@@ -87,8 +88,13 @@ def _budget(store: Store, contract: Contract) -> Markup:
 def _share(budget: Budget) -> str:
     unit = UNITS.get(budget.contract.payment_type or "")
     if unit is None:
-        return f"{number(budget.funded_amount_usd)} USD, a fixed price"
-    return f"{number(budget.consumed_volume)} of {number(budget.funded_volume)} {unit}"
+        return f"{_short(budget.funded_amount_usd)} USD, a fixed price"
+    return f"{_short(budget.consumed_volume)} of {_short(budget.funded_volume)} {unit}"
+
+
+def _short(volume: Decimal) -> str:
+    """With at most two decimals."""
+    return f"{volume:.2f}".rstrip("0").rstrip(".")
 
 
 def _done(budget: Budget) -> str:
@@ -118,4 +124,4 @@ def _actions(contract: Contract) -> Markup:
     end = action("end", "End", section="contracts", contractId=contract.id)
     if contract.status != CONTRACT_ACTIVE:
         return fund
-    return join(fund, end, work if contract.freelancer_id else None)
+    return join(tag("div", fund, end), work if contract.freelancer_id else None)
