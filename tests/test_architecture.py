@@ -69,7 +69,7 @@ STORIES = [
     {"usage"},
     {"conditions"},
     {"health"},
-    {"overview"},
+    {"endpoint_traffic", "overview"},
     {"metrics"},
     {"endpoints", "linking", "purge"},
     {"connect"},

@@ -240,6 +240,11 @@ class LatestRows(admin.TabularInline):  # type: ignore[type-arg] # not generic a
         return tuple(str(name) for name in self.fields or ())
 
 
+def as_key(value: str) -> int | None:
+    """A primary key of a URL; None if it is invalid."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < MAX_DIGITS else None
+
+
 class AttentionFilter(admin.SimpleListFilter):
     """Rows in one of the named conditions of their model, or in any of them."""
 
@@ -271,8 +276,7 @@ class CustomerFilter(admin.SimpleListFilter):
     @property
     def key(self) -> int | None:
         """The primary key in the URL; None if there is none, or it is invalid."""
-        value = self.value() or ""
-        return int(value) if value.isascii() and value.isdigit() and len(value) < MAX_DIGITS else None
+        return as_key(self.value() or "")
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{self.path: self.key}) if self.key else queryset

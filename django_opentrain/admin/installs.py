@@ -8,7 +8,7 @@ from typing import Final
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -197,7 +197,10 @@ class InstallAdmin(OpenTrainAdmin):
 
     @admin.display(description=gettext_lazy("related"))
     def rows(self, install: Install) -> str:
-        links = (self.rows_link(model, install=install.pk) for model in INSTALL_ROWS)
+        links = [self.rows_link(model, install=install.pk) for model in INSTALL_ROWS]
+        links_here: RowLinks = install.row_links  # type: ignore[attr-defined] # set for its page
+        if install.is_live and (url := links_here.add_url(ProjectLink)):
+            links.append(format_html('<a href="{}?install={}">{}</a>', url, install.pk, _("Link a project")))
         return format_html_join(" · ", "{}", ((link,) for link in links))
 
     def timeline(self, row: Install, links: RowLinks) -> timelines.Timeline:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from django.contrib import admin
-from django.db.models import Q
+from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_opentrain.admin.access import GrantRows
 from django_opentrain.admin.actions import Selection, operation
-from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
+from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin, as_key
 from django_opentrain.admin.columns import (
     Tone,
     badge,
     badge_column,
+    column,
     link_column,
     problem_column,
     short_column,
     whole_problem_column,
 )
 from django_opentrain.admin.customers import customer_column
-from django_opentrain.models import ProjectLink
+from django_opentrain.admin.linking import link_project
+from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
 from django_opentrain.services import linking
+from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 
 LINK_TONES: Final[Mapping[str, Tone]] = {
     ProjectLink.Status.PENDING: "busy",
@@ -40,7 +47,7 @@ class GrantsOfLink(GrantRows):
 class ProjectLinkAdmin(OpenTrainAdmin):
     """The host's projects, linked to OpenTrain jobs."""
 
-    list_display = ("__str__", "state", "project_id", "job", "customer", "mode", "trouble")
+    list_display = ("__str__", "state", "hires", "project_id", "job", "customer", "mode", "trouble")
     list_select_related = ("install",)
     list_filter = (
         AttentionFilter,
@@ -88,10 +95,38 @@ class ProjectLinkAdmin(OpenTrainAdmin):
     customer = customer_column(tenant_path)
     project_id = short_column("external_project_id", gettext_lazy("project id"))
     job = short_column("job_id", gettext_lazy("job"))
+    hires = column(gettext_lazy("contracts"), lambda row: row.hires)
     mode = badge_column("provisioning_mode", gettext_lazy("provisioning"), {})
     project_url = link_column("external_project_url", gettext_lazy("project's page"))
     trouble = problem_column("last_error")
     last_error_shown = whole_problem_column("last_error", gettext_lazy("problem"))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, get_permission_codename("add", self.opts))
+
+    @keep_csrf_checks
+    @never_atomic
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Link a project of the customer whose connection is named in the URL."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        key = as_key(request.GET.get("install", ""))
+        install = Install.objects.live().filter(pk=key).first() if key else None
+        if install is not None:
+            return link_project(self, request, install)
+        messages.info(request, _("Projects are linked from the page of an active connection."))
+        target = f"{Install._meta.app_label}_{Install._meta.model_name}_changelist"
+        name = target if self.admin_site.is_registered(Install) else "index"
+        return HttpResponseRedirect(reverse(f"admin:{name}", current_app=self.admin_site.name))
+
+    def complete_rows(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        super().complete_rows(request, rows)
+        hires = Contract.links.through.objects.filter(projectlink__in=[row.pk for row in rows])
+        counts = dict(hires.values_list("projectlink").annotate(count=Count("pk")))
+        for row in rows:
+            row.hires = counts.get(row.pk, 0)
 
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, link: ProjectLink) -> str:

@@ -33,6 +33,15 @@ class RowLinks:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
         return f"{reverse(name, current_app=self._site.name)}?{urlencode(lookups)}"
 
+    def add_url(self, model: type[models.Model]) -> str:
+        """The page on which a row of the model is made; "" where the user may not."""
+        opts = model._meta
+        permission = f"{opts.app_label}.{get_permission_codename('add', opts)}"
+        if not self._site.is_registered(model) or not self._user.has_perm(permission):
+            return ""
+        name = f"admin:{opts.app_label}_{opts.model_name}_add"
+        return reverse(name, current_app=self._site.name)
+
     def url(self, model: type[models.Model], key: object) -> str:
         """The page of the row with this primary key; "" where none can be viewed."""
         if not self.lead_to(model):

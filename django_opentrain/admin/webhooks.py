@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from django_opentrain.admin import history, moments, timelines
 from django_opentrain.admin.actions import Selection, operation
@@ -20,6 +22,7 @@ from django_opentrain.admin.bodies import linked, readable_body, whole_body
 from django_opentrain.admin.columns import (
     EMPTY,
     Tone,
+    age,
     age_column,
     badge,
     badge_column,
@@ -32,9 +35,10 @@ from django_opentrain.admin.columns import (
 from django_opentrain.admin.customers import customer_column
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.errors import OperationRefused
+from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog
-from django_opentrain.services import endpoints, inbox
+from django_opentrain.services import endpoint_traffic, endpoints, inbox
 from django_opentrain.services.access import grants
 
 ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
@@ -68,10 +72,44 @@ class EventRows(LatestRows):
         return _without_body(super().get_queryset(request))
 
 
+class RedeliveryForm(forms.Form):
+    """Which delivery is sent again."""
+
+    delivery_id = forms.CharField(
+        label=gettext_lazy("Delivery id"),
+        max_length=MAX_ID,
+        required=False,
+        help_text=gettext_lazy("Empty: all deliveries that failed."),
+    )
+
+
+def _traffic(endpoint: Any) -> endpoint_traffic.Traffic:
+    """Of a list's row it is known already."""
+    known: endpoint_traffic.Traffic | None = getattr(endpoint, "traffic", None)
+    return known or endpoint_traffic.traffic([endpoint.pk])[endpoint.pk]
+
+
+def _error_rate(traffic: endpoint_traffic.Traffic) -> str:
+    """The share of the events that failed, and their number."""
+    if not traffic.received:
+        return EMPTY
+    words = f"{number_format(100 * traffic.failed / traffic.received, 1)} %"
+    return badge(f"{words} ({traffic.failed})", "bad") if traffic.failed else words
+
+
 class WebhookEndpointAdmin(OpenTrainAdmin):
     """Where OpenTrain sends each install's events."""
 
-    list_display = ("customer", "state", "failures", "checked", "remote_id", "trouble")
+    list_display = (
+        "customer",
+        "state",
+        "last_event",
+        "error_rate",
+        "failures",
+        "checked",
+        "remote_id",
+        "trouble",
+    )
     list_select_related = ("install",)
     list_filter = (AttentionFilter, CustomerFilter, "status")
     search_fields = (
@@ -83,13 +121,22 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     search_help_text = gettext_lazy("A part of the key, the OpenTrain id, the URL, or the customer")
     ordering = ("-pk",)
     inlines = (EventRows,)
-    actions = ("recover", "pause", "rotate_secret", "replace_compromised")
+    actions = ("recover", "redeliver", "pause", "rotate_secret", "replace_compromised")
     fieldsets = (
         (None, {"fields": ("customer", "install", "key", "url", "state", "last_error_shown")}),
         (gettext_lazy("OpenTrain"), {"fields": ("opentrain_id", "types", "secret_shown")}),
         (
             gettext_lazy("Health"),
-            {"fields": ("consecutive_failures", "disabled_at", "disabled_reason_shown", "checked")},
+            {
+                "fields": (
+                    "last_event",
+                    "error_rate",
+                    "consecutive_failures",
+                    "disabled_at",
+                    "disabled_reason_shown",
+                    "checked",
+                )
+            },
         ),
         (gettext_lazy("Times"), {"fields": ("created_at", "retire_at")}),
         (None, {"fields": ("rows",)}),
@@ -98,6 +145,8 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     tenant_path = "install__tenant"
     customer = customer_column(tenant_path)
     state = badge_column("status", gettext_lazy("state"), ENDPOINT_TONES)
+    last_event = column(gettext_lazy("last event"), lambda row: age(_traffic(row).last_at))
+    error_rate = column(gettext_lazy("failed, 7 days"), lambda row: _error_rate(_traffic(row)))
     failures = column(
         gettext_lazy("failures"), lambda row: row.consecutive_failures, ordering="consecutive_failures"
     )
@@ -131,6 +180,32 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     )
     def recover(self, selection: Selection[WebhookEndpoint]) -> int:
         return selection.each(endpoints.recover)
+
+    def complete_rows(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        super().complete_rows(request, rows)
+        traffic = endpoint_traffic.traffic([row.pk for row in rows])
+        for row in rows:
+            row.traffic = traffic[row.pk]
+
+    @operation(
+        gettext_lazy("Redeliver"),
+        consequence=gettext_lazy(
+            "OpenTrain sends these endpoints' failed deliveries again within about five minutes, or the one that you"
+            " name, whatever its status. What has been received already takes effect once: to process it again,"
+            " replay the event."
+        ),
+        applies=Q(status__in=[WebhookEndpoint.Status.ACTIVE, WebhookEndpoint.Status.RETIRING]),
+        form=RedeliveryForm,
+    )
+    def redeliver(self, selection: Selection[WebhookEndpoint]) -> int:
+        def send_again(endpoint: WebhookEndpoint) -> None:
+            count = endpoints.redeliver(endpoint, selection.values["delivery_id"] or None).requeued or 0
+            said = ngettext(
+                "%(count)d delivery is sent again.", "%(count)d deliveries are sent again.", count
+            )
+            messages.info(selection.request, f"{endpoint}: {said % {'count': count}}")
+
+        return selection.each(send_again)
 
     @operation(
         gettext_lazy("Pause"),

@@ -167,6 +167,8 @@ class WebhookEvent(SecretKeepingModel):
             # What the admin's list is searched for.
             models.Index(fields=["delivery_id"], name="opentrain_event_delivery"),
             models.Index(fields=["resource_id"], name="opentrain_event_resource"),
+            # The last event of an endpoint, and how many failed lately.
+            models.Index(fields=["endpoint", "received_at"], name="opentrain_event_endpoint"),
         ]
 
     def __str__(self) -> str:

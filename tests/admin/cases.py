@@ -167,6 +167,20 @@ def recover(_opentrain: OpenTrain, hire: Hire) -> Case:
     return endpoint, recovered
 
 
+def redeliver(opentrain: OpenTrain, hire: Hire) -> Case:
+    """A delivery that was lost here, after OpenTrain had an answer."""
+    event = WebhookEvent.objects.get(type=catalog.CONTRACT_STARTED)
+    FORMS[WebhookEndpoint, "redeliver"]["delivery_id"] = event.delivery_id
+    WebhookEvent.objects.all().delete()
+    Contract.objects.all().delete()
+
+    def redelivered() -> bool:
+        opentrain.run()
+        return WebhookEvent.objects.filter(delivery_id=event.delivery_id).exists() and hire.grant.is_settled
+
+    return event.endpoint, redelivered
+
+
 def rotate_secret(_opentrain: OpenTrain, _hire: Hire) -> Case:
     endpoint = WebhookEndpoint.objects.get()
 
@@ -326,6 +340,7 @@ def apply_access(_opentrain: OpenTrain, hire: Hire) -> Case:
 
 #: What is filled in before an action is confirmed, besides the reason.
 FORMS: dict[Action, dict[str, str]] = {
+    (WebhookEndpoint, "redeliver"): {},
     (DailyUsage, "correct"): {"minutes": "-10", "key": "once"},
     (Contract, "correct_day"): {"minutes": "-10"},
 }
@@ -347,6 +362,7 @@ CASES: dict[Action, Callable[[OpenTrain, Hire], Case]] = {
     (AccessGrant, "revoke"): revoke,
     (AccessGrant, "restore"): restore,
     (WebhookEndpoint, "recover"): recover,
+    (WebhookEndpoint, "redeliver"): redeliver,
     (WebhookEndpoint, "pause"): pause,
     (WebhookEndpoint, "rotate_secret"): rotate_secret,
     (WebhookEndpoint, "replace_compromised"): replace_compromised,
