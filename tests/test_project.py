@@ -27,6 +27,9 @@ ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
 #: Alerts with words and a link of their own.
 OWN_ALERTS = {"removals-held", "endpoint-disabled"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+PICTURE = re.compile(r'(?:src|srcset)="([^"]+\.png)"')
+#: Bytes.
+MAX_PICTURE = 150_000
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -117,6 +120,21 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
         if fragment:
             headings = HEADING.findall(file.read_text(encoding="utf-8"))
             assert fragment in map(anchor, headings), target
+
+
+def test_pictures_are_there_in_light_and_dark_and_shown() -> None:
+    shown = {
+        (document.parent / path).resolve()
+        for document in DOCUMENTS
+        for path in PICTURE.findall(document.read_text(encoding="utf-8"))
+    }
+    there = set((ROOT / "docs" / "images").glob("*.png"))
+    assert shown == there
+    names = {path.name.rpartition("-")[0] for path in there}
+    assert {path.name for path in there} == {
+        f"{name}-{scheme}.png" for name in names for scheme in ("dark", "light")
+    }
+    assert max(path.stat().st_size for path in there) <= MAX_PICTURE
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
