@@ -92,7 +92,7 @@ def url_of(route: str, scene: Scene) -> str:
 
 
 #: For those who aren't logged in: what they send or know is checked, and no account's rights.
-FOR_ANYONE = {"webhook", "None", "health", "asset", "set-password", "set-password-done"}
+FOR_ANYONE = {"webhook", "None", "health", "metrics", "asset", "set-password", "set-password-done"}
 
 
 def guarded(urlconf: Any) -> list[tuple[str, str, URLPattern]]:
