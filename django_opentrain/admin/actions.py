@@ -68,7 +68,9 @@ class Selection(Generic[M]):
         self._manager = queryset.model._default_manager
         # Without what a list doesn't need, such as bodies, and with what the rows' names are made of.
         names: Any = model_admin.list_select_related
-        self._named = model_admin.get_queryset(request).select_related(*names or ())
+        rows = model_admin.get_queryset(request)
+        # Called without names, it would follow every relation.
+        self._named = rows.select_related(*names) if names else rows
         #: What the operator filled in, where the action has a form.
         self.values: dict[str, Any] = {}
         # Read once: an action may remove a row from the filter that selected it.

@@ -40,6 +40,8 @@ REFUSAL_GRACE: Final = timedelta(days=1)
 #: How long an install is paused after a 429 without ``Retry-After``.
 DEFAULT_PAUSE_SECONDS: Final = 60
 LONGEST_PAUSE_SECONDS: Final = 3600
+#: What a reconciliation says to people.
+RECONCILED: Final = frozenset({"changes", "held", "problems"})
 
 
 class InstallQuerySet(models.QuerySet["Install"]):
@@ -239,7 +241,8 @@ class Install(TimestampedModel):
     @property
     def last_reconciliation(self) -> dict[str, list[str]]:
         """The last reconciliation's result (``changes``, ``held``, ``problems``), in the reader's language."""
-        return {kind: [str(restored(each)) for each in kept] for kind, kept in self.reconcile_summary.items()}
+        told = {kind: kept for kind, kept in self.reconcile_summary.items() if kind in RECONCILED}
+        return {kind: [str(restored(each)) for each in kept] for kind, kept in told.items()}
 
     @property
     def is_usable(self) -> bool:

@@ -92,7 +92,7 @@ def test_where_there_is_nothing_to_do_that_is_said(action: str, scene: Scene, op
         (AccessGrant, {"desired": "REVOKED", "state": "REVOKED"}, {"restore"}),
         (AccessGrant, {"desired": "GRANTED", "state": "FAILED"}, {"retry_now", "bind", "revoke"}),
         (AccessGrant, {"desired": "GRANTED", "state": "REMOVED_BY_HAND"}, {"give_again", "revoke"}),
-        (WebhookEndpoint, {"status": "RETIRING"}, {"replace_compromised"}),
+        (WebhookEndpoint, {"status": "RETIRING"}, {"redeliver", "replace_compromised"}),
         (WebhookEvent, {"status": "PROCESSED"}, {"replay"}),
     ],
 )

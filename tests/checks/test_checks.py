@@ -301,6 +301,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ),
     ("E032", "FORCE_SCRIPT_NAME", ["/annotate", "/annotate/"]),
     ("E034", "IDLE_SECONDS", [5, 601, 60.5, "60", None]),
+    ("E038", "METRICS_TOKEN", ["too-short", "x" * 201, "with blanks in it, and long", b"x" * 30, 7, None]),
     ("E037", "PAGES", ["customer", ["admin"], {"timer": 1}, [1], None]),
     (
         "E035",
@@ -622,6 +623,7 @@ def test_every_id_is_tried_here() -> None:
         "W020",
         "E030",
         "E036",
+        "E039",
     }
     assert {name for name, _key, _values in WRONG} | elsewhere == ids_in_code()
 
