@@ -89,7 +89,7 @@ class Plurals:
         head = re.search(r"nplurals=(\d); plural=(.+?);", catalogue.read_text(encoding="utf-8"))
         assert head is not None
         self.forms = int(head[1])
-        form_of: Callable[[int], int] = gettext.c2py(head[2])  # type: ignore[attr-defined]  # the module's own
+        form_of: Callable[[int], int] = gettext.c2py(head[2])
         self.examples = [[n for n in COUNTS if form_of(n) == form] for form in range(self.forms)]
         #: Of each form, whether it is the singular's.
         self.one = [1 in numbers for numbers in self.examples]
