@@ -1,6 +1,7 @@
 import django.db.models.deletion
-import django_opentrain.fields
 from django.db import migrations, models
+
+import django_opentrain.fields
 
 
 class Migration(migrations.Migration):

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django_opentrain.adapters import AdapterError
 from django_opentrain.models import AccessGrant, Contract, Install
 from django_opentrain.web.context import project_budget
+from django_opentrain.web.presenters import budgets
 from tests import factories
 from tests.web.adapter import NamesAdapter
 from tests.web.test_days import hire
@@ -62,6 +63,15 @@ def test_no_banner_while_the_budget_is_fine(grant: AccessGrant, username: str) -
     budget = project_budget(request_of(username), "acme-1")
     assert budget is not None
     assert (budget.state, budget.tone, budget.text) == ("OK", "ok", "5.5 funded hours are left.")
+
+
+def test_what_is_used_and_what_is_left_are_what_is_funded(grant: AccessGrant) -> None:
+    # 25 hours and a second of 40.
+    used = Decimal(25) + Decimal(1) / 3600
+    Contract.objects.update(consumed_volume=used, remaining_volume=40 - used)
+    contract = Contract.objects.get()
+    assert budgets.describe(contract).text.startswith("25 of 40 funded hours used")
+    assert budgets.left(contract) == "15 funded hours are left."
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Final
 
 from django.utils.formats import number_format
@@ -68,7 +68,8 @@ def left(contract: Contract) -> str:
     volume = contract.remaining_volume
     if volume is None:
         volume = contract.funded_volume - (contract.consumed_volume or Decimal(0))
-    amount = {"left": _amount(max(volume, Decimal(0)))}
+    # Rounded up as what is used is rounded down: together they are what is funded.
+    amount = {"left": _amount(max(volume, Decimal(0)), ROUND_UP)}
     if contract.payment_type == catalog.PAY_PER_HOUR:
         return _("%(left)s funded hours are left.") % amount
     if contract.payment_type == catalog.PAY_PER_LABEL:
@@ -105,8 +106,8 @@ def _volume_text(contract: Contract) -> str:
     return _("%(used)s of %(funded)s used (%(percent)s)")
 
 
-def _amount(volume: Decimal | None) -> str:
-    """At most one decimal, none for a whole number, and rounded down: never more than there is."""
-    rounded = (volume or Decimal(0)).quantize(Decimal("0.1"), ROUND_DOWN)
+def _amount(volume: Decimal | None, rounding: str = ROUND_DOWN) -> str:
+    """At most one decimal, none for a whole number."""
+    rounded = (volume or Decimal(0)).quantize(Decimal("0.1"), rounding)
     whole = rounded.to_integral_value()
     return number_format(int(whole) if whole == rounded else rounded, force_grouping=True)
