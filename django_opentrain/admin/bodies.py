@@ -25,8 +25,8 @@ MAX_INDENTED: Final = 1_000_000
 MAX_LOOKED_UP: Final = 400
 
 _INDENTED: Final = json.JSONEncoder(indent=2, ensure_ascii=False)
-#: A text of JSON that may be an id, with its key if it has one; not a key.
-_TEXT: Final = re.compile(r'(?:"(?P<key>\w{1,64})":\s?)?"(?P<id>[^"\\\s]{1,200})"(?!:)')
+#: A text of JSON that may be an id, with its key if it has one; not a key. With a NUL PostgreSQL compares nothing.
+_TEXT: Final = re.compile(r'(?:"(?P<key>\w{1,64})":\s?)?"(?P<id>[^"\\\s\x00]{1,200})"(?!:)')
 #: The columns in which an id may be, and the key under which it then is in a body: "" is any. A host's own ids are
 #: short: "1" elsewhere in a body is something else.
 _IDS: Final[Mapping[Any, Mapping[str, str]]] = {

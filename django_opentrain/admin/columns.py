@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django_opentrain import relative_time
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.platform.redaction import mask
+from django_opentrain.platform.tracebacks import without_locals
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -80,6 +81,7 @@ def web_link(url: str) -> str:
     return format_html('<a href="{}" rel="noopener noreferrer">{}</a>', url, url)
 
 
+@without_locals  # what was decrypted
 def sealed(read: Callable[[], Any], show: Callable[[Any], str]) -> str:
     """What ``show`` makes of an encrypted value, or why it can't be decrypted: the page opens in any case."""
     try:

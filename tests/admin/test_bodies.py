@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import time
+import traceback
+from unittest import mock
 
 import pytest
 from django.contrib import admin
@@ -191,3 +193,23 @@ def test_ids_are_looked_up_by_one_statement_for_each_model(known: Scene) -> None
     with CaptureQueriesContext(connection) as captured:
         linked("{}", known[Install], links)
     assert len(captured) == 0
+
+
+def test_what_no_database_stores_is_not_looked_up(known: Scene) -> None:
+    body = b'not JSON: "ctr_\x00" "' + known[Contract].opentrain_id.encode() + b'"'
+    known[WebhookEvent].body = body
+    known[WebhookEvent].save()
+    assert body_in(page_of(make_staff("reader", "view", "view_payload"), known)).count("<a ") == 1
+
+
+def test_an_error_on_the_page_shows_no_address(known: Scene) -> None:
+    with (
+        mock.patch("django_opentrain.admin.bodies._urls", side_effect=LookupError),
+        pytest.raises(LookupError) as raised,
+    ):
+        page_of(make_staff("reader", "view", "view_payload"), known)
+    ours = [
+        frame for frame, _line in traceback.walk_tb(raised.tb) if "/tests/" not in frame.f_code.co_filename
+    ]
+    assert ours
+    assert not [frame for frame in ours if EMAIL in repr(frame.f_locals)]
