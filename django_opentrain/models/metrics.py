@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import ClassVar
 
-from django.db import DatabaseError, models
+from django.db import Error, models
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
@@ -28,7 +28,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
             return
         try:
             self._add({"metric": metric, "label": label, "detail": detail}, seconds)
-        except DatabaseError:
+        except Error:
             logger.warning("Not counted for the metrics: %s %s %s.", metric, label, detail, exc_info=True)
 
     @retried

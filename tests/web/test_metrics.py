@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -210,6 +210,7 @@ def test_events_are_counted_by_type_and_outcome() -> None:
     assert sum(n for key, n in outcomes.items() if key[0] == catalog.INSTALL_REVOKED) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_requests_are_counted_by_status_with_their_latency(opentrain: OpenTrain) -> None:
     install = opentrain.connect()
     Counter.objects.all().delete()
@@ -229,6 +230,7 @@ def test_requests_are_counted_by_status_with_their_latency(opentrain: OpenTrain)
     assert [n for _bound, n in sorted(bounds)] == sorted(n for _bound, n in bounds)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_request_without_a_response_is_counted() -> None:
     install = make_install()
     with pytest.raises(Exception, match=r"reached|respond"):
@@ -236,13 +238,26 @@ def test_a_request_without_a_response_is_counted() -> None:
     assert value(scrape(), "opentrain_api_requests_total", status="0") == 1
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [DatabaseError("full"), InterfaceError("connection already closed")])
 def test_a_number_that_cannot_be_stored_fails_no_call(
-    opentrain: OpenTrain, caplog: pytest.LogCaptureFixture
+    error: Exception, opentrain: OpenTrain, caplog: pytest.LogCaptureFixture
 ) -> None:
     install = opentrain.connect()
-    with mock.patch.object(Counter.objects.all().__class__, "update", side_effect=DatabaseError("full")):
+    with mock.patch.object(Counter.objects.all().__class__, "update", side_effect=error):
         assert install.client.get_install().id
     assert "Not counted for the metrics" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_in_a_transaction_is_counted_after_it(opentrain: OpenTrain) -> None:
+    install = opentrain.connect()
+    Counter.objects.all().delete()
+    with transaction.atomic():
+        install.client.get_install()
+        # Its row would stay locked, and all other requests wait for the end of this transaction.
+        assert not Counter.objects.exists()
+    assert value(scrape(), "opentrain_api_requests_total", status="200") == 1
 
 
 def test_it_names_no_customer_no_trainer_and_no_secret(opentrain: OpenTrain) -> None:
