@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -13,7 +14,7 @@ from django_opentrain.models import AccessGrant, Install, WebhookEndpoint
 from django_opentrain.services import endpoints, reconcile
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.admin.browsing import act, text_of
+from tests.admin.browsing import act, text_of, url
 from tests.admin.conftest import HOSTILE, logged_in
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,19 @@ def test_the_cost_does_not_grow_and_names_are_escaped(superuser: User) -> None:
         page = text_of(act(client, install, "confirm_held_removals"))
     assert HOSTILE not in page
     assert len(many) == len(few)
+
+
+def test_where_an_outage_holds_the_removals_of_all_customers_the_page_opens(superuser: User) -> None:
+    install = factories.make_install("acme")
+    hold(install, 2)
+    summary = {"held_contracts": ["ctr_of_another"]}
+    many = [Install(tenant=f"t{n}", removals_held=7, reconcile_summary=summary) for n in range(1100)]
+    Install.objects.bulk_create(many)
+    listed = url(Install, "changelist")
+    chosen = {ACTION_CHECKBOX_NAME: install.pk, "action": "confirm_held_removals", "select_across": "1"}
+    page = text_of(logged_in(superuser).post(listed, chosen))
+    assert page.count("<td>acme</td>") == 2
+    assert "<p>and 7,700 more</p>" in page
 
 
 def test_other_actions_say_nothing_of_it(superuser: User) -> None:
