@@ -33,6 +33,7 @@ from django_opentrain.errors import MailError, ServiceError
 from django_opentrain.models import AccessGrant, Install, WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import signing
 from django_opentrain.platform.client import PlatformClient
+from django_opentrain.platform.pasted import unwrapped
 from django_opentrain.platform.payloads import Event
 from django_opentrain.services import access
 from django_opentrain.services.access import bindings, grants, invitations
@@ -166,6 +167,12 @@ def test_a_signature(stop: type[BaseException]) -> None:
     body = SecretBytes(f'"{SECRET}"'.encode())
     header = signing.sign(SECRET, body, int(time.time()))
     assert leaks(lambda: signing.verify(SecretStr(SECRET), header, body), stop) == set()
+
+
+@stops
+def test_a_pasted_token(stop: type[BaseException]) -> None:
+    pasted = SecretStr(f"\u201cot_ptk_{SECRET}\u201d")
+    assert leaks(lambda: SecretStr(unwrapped(pasted)), stop) == set()
 
 
 @stops

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+from django_opentrain.platform.tracebacks import without_locals
+
 #: Straight and typographic quotes, those of Markdown, and brackets, as mails and chats put them around a text.
 _QUOTES: Final = (
     "\"'`<>\u00ab\u00b4\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u2329\u232a\u3008\u3009"
@@ -15,6 +17,7 @@ _BLANKS: Final = "".join(each for each in map(chr, range(0x3001)) if each.isspac
 _UNSEEN: Final = "Cf"
 
 
+@without_locals  # it may be a token
 def unwrapped(text: str) -> str:
     """The text without what can't be seen, and without blanks, quotes and brackets around it. Linear."""
     seen = "".join(each for each in text if unicodedata.category(each) != _UNSEEN)
