@@ -168,7 +168,7 @@ class UsageObjectionAdmin(OpenTrainAdmin):
     tenant_path = "contract__install__tenant"
     customer = customer_column(tenant_path)
     trainer = short_column("opentrain_user_id", gettext_lazy("trainer"))
-    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN)
+    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN * 3 // 4)
     state = badge_column("status", gettext_lazy("state"), {UsageObjection.Status.OPEN: "warn"})
     shown = column(gettext_lazy("text"), lambda row: Truncator(row.text).chars(MAX_SHOWN) or EMPTY)
     made = age_column("created_at", gettext_lazy("made"))
@@ -247,7 +247,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
     customer = customer_column(tenant_path)
     who = column(gettext_lazy("worker"), worker)
     who_cut = column(gettext_lazy("worker"), lambda row: shortened(worker(row), MAX_NAME_SHOWN // 2))
-    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN)
+    hire = short_column("contract", gettext_lazy("contract"), MAX_NAME_SHOWN * 3 // 4)
     tasks = column(gettext_lazy("tasks"), lambda row: row.tasks_completed)
     labels = column(gettext_lazy("labels"), lambda row: row.labels_completed)
     time = column(gettext_lazy("hours"), worked)
