@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from django_opentrain.models import Contract, Participant
+from django_opentrain.web.presenters.projects import project_rows
 from tests import factories
 from tests.web.conftest import Visitor
 from tests.web.markup import Page, page_of, text_of
@@ -109,3 +112,17 @@ def test_a_trainers_pages_show_no_ids(visitor: Visitor) -> None:
         text = text_of(client.get(url))
         assert "Untitled job" in text
         assert scene.contract.opentrain_id not in text
+
+
+def test_of_a_jobs_contracts_one_is_read_however_many_they_are() -> None:
+    install = factories.make_install()
+    link = factories.make_link(install)
+    for number in range(30):
+        factories.make_contract(install, job_id=link.job_id, title=f"Title {number}")
+    with CaptureQueriesContext(connection) as captured:
+        [row] = project_rows(install, [])
+    assert row.job_title == "Title 29"
+    with connection.cursor() as cursor:
+        for each in captured.captured_queries:
+            cursor.execute(each["sql"])
+            assert len(cursor.fetchall()) == 1

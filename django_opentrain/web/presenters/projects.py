@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from django_opentrain.adapters import Project
 from django_opentrain.models import Contract, Install, ProjectLink
@@ -56,5 +56,7 @@ def _job_titles(install: Install, links: Iterable[ProjectLink]) -> dict[str, str
     """By the job's id. OpenTrain has no call for jobs: the newest contract's title is the job's."""
     named = Contract.objects.filter(
         install=install, job_id__in=[link.job_id for link in links if link.job_id]
-    )
-    return dict(named.exclude(title="").order_by("pk").values_list("job_id", "title"))
+    ).exclude(title="")
+    # Not all of them: a job may have had thousands.
+    newest = named.order_by().values("job_id").annotate(newest=Max("pk")).values("newest")
+    return dict(Contract.objects.filter(pk__in=newest).values_list("job_id", "title"))
