@@ -106,6 +106,9 @@ def test_a_job_is_its_id_or_its_url(text: str, job: str) -> None:
     ("text", "words"),
     [
         ("https://evil.example/jobs/job_1", "no page of app.opentrain.test"),
+        ("ot_ptk_0123456789abcdef", "no page of"),
+        ("maria@opentrain.work", "no page of"),
+        ("job\0_1", "no page of"),
         ("https://app.opentrain.test.evil.example/jobs/job_1", "no page of"),
         ("https://app.opentrain.test@evil.example/jobs/job_1", "no page of"),
         ("https://me@app.opentrain.test/jobs/job_1", "no page of"),

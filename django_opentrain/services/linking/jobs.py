@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django_opentrain.conf import conf
 from django_opentrain.errors import LinkError
 from django_opentrain.platform.pasted import unwrapped
+from django_opentrain.platform.redaction import redact
 from django_opentrain.platform.values import MAX_ID, MAX_URL
 
 #: Characters of what may be pasted.
@@ -34,6 +35,9 @@ def job_id(text: str) -> str:
     if len(found) > MAX_ID:
         text = _("This is too long for a job's id: it has at most %(limit)d characters.")
         raise _refused(text % {"limit": MAX_ID})
+    if redact(found) != found:
+        # A token, an address, or what can't be printed: as an id it would be sent, stored and shown.
+        raise _elsewhere(site)
     return found
 
 
