@@ -40,11 +40,12 @@ def violations(browser: Browser, except_in: Sequence[str] = ()) -> list[str]:
 
 def check_looks(browser: Browser, except_in: Sequence[str] = ()) -> None:
     """The page at two widths, in both themes: axe finds nothing, and it is no wider than its window."""
-    if problems := list(_problems(browser, except_in)):
+    if problems := list(problems_of_looks(browser, except_in)):
         raise AssertionError("\n".join([browser.driver.current_url, *problems]))
 
 
-def _problems(browser: Browser, except_in: Sequence[str]) -> Iterator[str]:
+def problems_of_looks(browser: Browser, except_in: Sequence[str] = ()) -> Iterator[str]:
+    """What ``check_looks`` finds."""
     for width in WIDTHS:
         for theme in THEMES:
             with browser.looks(width, theme):
