@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 import requests
 from django.apps import apps
-from django.db import connections
 
 from django_opentrain.conf import conf
 from django_opentrain.platform.client import Observer, PlatformClient, build_session
-from django_opentrain.transactions import alias, on_commit
 
 #: The upper bounds of the metrics' histogram, in seconds.
 LATENCIES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -46,11 +44,4 @@ def _count(status: int, seconds: float) -> None:
     at_most = next((f"{bound:g}" for bound in LATENCIES if seconds <= bound), "+Inf")
     # Asked of the registry: the models import this module.
     counter = apps.get_model("django_opentrain", "Counter")
-    count = partial(
-        counter.objects.count_one, counter.Metric.API_REQUESTS, str(status), at_most, seconds=seconds
-    )
-    if connections[alias()].in_atomic_block:
-        # A counter's row would stay locked for all others, and an error of it would undo what the caller does.
-        on_commit(count)
-    else:
-        count()
+    counter.objects.count_one(counter.Metric.API_REQUESTS, str(status), at_most, seconds=seconds)

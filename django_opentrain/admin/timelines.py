@@ -108,11 +108,11 @@ def build(
     :param beside: loaded rows to which it belongs, with what they say.
     :param sources: rows that belong to it. Of models that the reader may not view, nothing is shown.
     """
-    entries = [_entry(at, said) for at, said in _told(of, moments)]
+    entries = [_entry(at, said) for at, said in _said_by(of, moments)]
     for row, theirs in beside:
         if row is not None and links.lead_to(type(row)):
             place = {"row": mask(str(row)), "url": links.url(type(row), row.pk)}
-            entries += [_entry(at, said, **place) for at, said in _told(row, theirs)]
+            entries += [_entry(at, said, **place) for at, said in _said_by(row, theirs)]
     events: dict[str, str] = {}
     for source in sources:
         if not links.lead_to(source.rows.model):
@@ -128,7 +128,7 @@ def build(
     return Timeline(entries=shown, has_more=len(entries) > MAX_ENTRIES)
 
 
-def _told(row: Model, moments: Moments) -> Iterator[tuple[datetime, Said]]:
+def _said_by(row: Model, moments: Moments) -> Iterator[tuple[datetime, Said]]:
     for column, say in moments.items():
         if (at := getattr(row, column)) and (said := say(row)):
             yield at, said

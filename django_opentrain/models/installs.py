@@ -241,8 +241,8 @@ class Install(TimestampedModel):
     @property
     def last_reconciliation(self) -> dict[str, list[str]]:
         """The last reconciliation's result (``changes``, ``held``, ``problems``), in the reader's language."""
-        told = {kind: kept for kind, kept in self.reconcile_summary.items() if kind in RECONCILED}
-        return {kind: [str(restored(each)) for each in kept] for kind, kept in told.items()}
+        shown = {kind: kept for kind, kept in self.reconcile_summary.items() if kind in RECONCILED}
+        return {kind: [str(restored(each)) for each in kept] for kind, kept in shown.items()}
 
     @property
     def is_usable(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import ClassVar
 
 from django.db import Error, models
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried
 from django_opentrain.models.base import manager_of
+from django_opentrain.transactions import on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +22,15 @@ class CounterQuerySet(models.QuerySet["Counter"]):
     """Operations on counters."""
 
     def count_one(self, metric: str, label: str, detail: str, *, seconds: float = 0) -> None:
-        """Count one more, on a site that has metrics.
+        """Count one more, on a site that has metrics, once the transaction around the caller has committed.
 
-        What is counted has been done already: an error of the database is logged, and not raised.
+        Before, the counter's row would stay locked for all others, and its error would undo what the caller does.
         """
-        if not conf.metrics_token:
-            return
+        if conf.metrics_token:
+            on_commit(partial(self._count, metric, label, detail, seconds))
+
+    def _count(self, metric: str, label: str, detail: str, seconds: float) -> None:
+        """What is counted has been done already: an error of the database is logged, and not raised."""
         try:
             self._add({"metric": metric, "label": label, "detail": detail}, seconds)
         except Error:

@@ -762,10 +762,10 @@ def test_what_a_run_did_is_kept(linked: OpenTrain) -> None:
     reconcile.install(install())
     [change] = install().reconcile_summary["changes"]
     assert maria.id in str(change)
-    told = {"changes": [change], "held": [], "problems": []}
-    assert install().reconcile_summary == {**told, "held_contracts": []}
+    shown = {"changes": [change], "held": [], "problems": []}
+    assert install().reconcile_summary == {**shown, "held_contracts": []}
     # What is for people: the held contracts' keys are for the admin.
-    assert install().last_reconciliation.keys() == told.keys()
+    assert install().last_reconciliation.keys() == shown.keys()
 
 
 def test_a_lost_key_postpones_and_is_told(linked: OpenTrain, settings: Any) -> None:

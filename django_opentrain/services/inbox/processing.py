@@ -25,7 +25,7 @@ from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
 from django_opentrain.services.workers.retries import backoff
-from django_opentrain.transactions import atomic, on_commit
+from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
     row.processed_at = timezone.now()
     row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at", "processed_at"])
     signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
-    _count_on_commit(row, row.status)
+    _count(row, row.status)
     return True
 
 
@@ -131,7 +131,7 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
         row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
-        _count_on_commit(row, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
+        _count(row, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
     logger.error(
         "Webhook event %s (%s) failed, attempt %d: %s",
         row.pk,
@@ -142,10 +142,10 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
     )
 
 
-def _count_on_commit(row: WebhookEvent, outcome: str) -> None:
+def _count(row: WebhookEvent, outcome: str) -> None:
     # OpenTrain may send types that it documents later: whatever they are, there are few counters.
     label = row.type if row.type in catalog.EVENT_TYPES else OTHER_TYPE
-    on_commit(lambda: Counter.objects.count_one(Counter.Metric.EVENTS, label, outcome))
+    Counter.objects.count_one(Counter.Metric.EVENTS, label, outcome)
 
 
 def drain() -> int:

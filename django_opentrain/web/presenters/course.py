@@ -139,8 +139,8 @@ def _course(amounts: Amounts, unit: Unit, days: Sequence[date]) -> Course:
     sums: Counter[Status] = Counter()
     for (_day, status), amount in amounts.items():
         sums[status] += amount
-    legend = [_part(status, sums[status], unit) for status in TONES if sums[status]]
     shown = [status for status in TONES if sums[status]]
+    legend = [_part(status, sums[status], unit) for status in shown]
     chart = charts.stacked([_column(day, amounts, unit) for day in days])
     lines = [
         Day(day=day, parts=[_part(status, amounts.get((day, status), 0), unit) for status in shown])
