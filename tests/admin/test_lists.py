@@ -46,7 +46,10 @@ Rows = dict[type[models.Model], Any]
 def make_rows(number: int) -> Rows:
     """A row of each model, each with ids and names of its own."""
     install = factories.make_install(
-        f"customer-{number}", expected_id=f"exp_{number}", organization_id=f"organization_{number}"
+        f"customer-{number}",
+        opentrain_id=f"install_{number}",
+        expected_id=f"exp_{number}",
+        organization_id=f"organization_{number}",
     )
     link = factories.make_link(install, external_project_name=f"Project {number} here")
     person = factories.make_participant(install, display_name=f"Trainer {number} S.")
