@@ -12,24 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
+from collections.abc import Iterator
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+from django.conf import settings
+from django.test import override_settings
+from django.utils import timezone
 
-import django
-
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.test import override_settings  # noqa: E402
-from django.test.utils import setup_databases, teardown_databases  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent  # noqa: E402
-from django_opentrain.platform import catalog  # noqa: E402
-from django_opentrain.services import sweep  # noqa: E402
-from tests.factories import (  # noqa: E402
+from benchmarks.lines import Line, command
+from benchmarks.site import database
+from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent
+from django_opentrain.platform import catalog
+from django_opentrain.services import sweep
+from tests.factories import (
     make_contract,
     make_endpoint,
     make_event,
@@ -38,7 +33,7 @@ from tests.factories import (  # noqa: E402
     make_link,
     make_participant,
 )
-from tests.services.conftest import RecordingAdapter  # noqa: E402
+from tests.services.conftest import RecordingAdapter
 
 #: Seconds that the removal may wait.
 WANTED = 5.0
@@ -77,20 +72,13 @@ def hired(install_name: str) -> tuple[AccessGrant, WebhookEndpoint]:
     return make_grant(contract, link, make_participant(install)), make_endpoint(install)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
-    parser.add_argument("--events", type=int, default=50_000)
-    events = parser.parse_args().events
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """How long the removal waits, and how much of the flood is left then."""
     adapter = f"{RecordingAdapter.__module__}.{RecordingAdapter.__qualname__}"
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
-        with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": adapter}):
-            waited, left = removal_behind(events)
-    finally:
-        teardown_databases(databases, verbosity=0)
-    print(
-        f"removed after {waited:.2f} s (wanted: {WANTED:.0f} s), {left} of {events} events were still waiting"
-    )
+    with database(), override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": adapter}):
+        waited, left = removal_behind(options.events)
+    yield Line(name="a removal behind a flood", unit="s", ours=waited, limit=WANTED)
+    yield Line(name="of the flood still waiting", unit="events", ours=left)
 
 
 def removal_behind(events: int) -> tuple[float, int]:
@@ -110,6 +98,13 @@ def removal_behind(events: int) -> tuple[float, int]:
     sweep.process_due(stopping=ended_meanwhile)
     waited = time.perf_counter() - settled[0]
     return waited, WebhookEvent.objects.filter(status=WebhookEvent.Status.PENDING).count()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
+    parser.add_argument("--events", type=int, default=50_000)
+    command(measure, parser)
 
 
 if __name__ == "__main__":

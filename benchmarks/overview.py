@@ -5,33 +5,30 @@
     python -m benchmarks.overview [--events 2000000] [--contracts 100000] [--days 1000000] [--rounds 5] [--explain]
 
 Each contract has two grants. The rows are copied inside the database (PostgreSQL's): one in a thousand needs
-attention. Printed are the median milliseconds of the overview and of each of its statements, and of each list.
+attention. Printed are the median milliseconds of each page; ``--explain`` prints the plans of slow statements to the
+standard error.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+from django.db import connection
+from django.db.models import Model
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-import django
-
-django.setup()
-
-from django.db import connection  # noqa: E402
-from django.db.models import Model  # noqa: E402
-from django.test import Client, override_settings  # noqa: E402
-from django.test.utils import CaptureQueriesContext, setup_databases, teardown_databases  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from django_opentrain.models import Heartbeat, Install  # noqa: E402
-from tests.factories import (  # noqa: E402
+from benchmarks.lines import Line, command
+from benchmarks.site import database
+from django_opentrain.models import Heartbeat, Install
+from tests.factories import (
     make_contract,
     make_endpoint,
     make_event,
@@ -43,7 +40,7 @@ from tests.factories import (  # noqa: E402
     make_usage,
     make_user,
 )
-from tests.settings import MIDDLEWARE  # noqa: E402
+from tests.settings import MIDDLEWARE
 
 INSTALLS = 1000
 #: Milliseconds that the overview may take.
@@ -200,45 +197,43 @@ def milliseconds(step: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def measure(client: Client, rounds: int, *, explain: bool) -> None:
-    """Print what each page costs."""
-    for name, url in PAGES.items():
-        assert client.get(url).status_code == 200, url
-        median = statistics.median(milliseconds(partial(client.get, url)) for _ in range(rounds))
-        with CaptureQueriesContext(connection) as statements:
-            client.get(url)
-        taken = [1000 * float(each["time"]) for each in statements]
-        print(
-            f"{name:26} {median:6.0f} ms, {len(taken)} statements: {' '.join(f'{each:.0f}' for each in taken)}"
-        )
-        for statement in statements if explain else ():
-            if float(statement["time"]) > 0.02:
-                print(f"    {1000 * float(statement['time']):.0f} ms: {statement['sql'][:4000]}")
-                with connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement['sql']}".replace("%", "%%"))
-                    print(*(f"        {line}" for (line,) in cursor.fetchall()), sep="\n")
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """What each page takes."""
+    with database(), override_settings(ROOT_URLCONF="tests.urls", MIDDLEWARE=MIDDLEWARE):
+        seed(options.events, options.contracts, options.days)
+        client = Client()
+        client.force_login(make_user("root", is_staff=True, is_superuser=True))
+        for name, url in PAGES.items():
+            assert client.get(url).status_code == 200, url
+            took = [milliseconds(partial(client.get, url)) for _ in range(options.rounds)]
+            limit = WANTED if name == "overview" else None
+            yield Line(name=name, unit="ms", ours=statistics.median(took), limit=limit)
+            if options.explain:
+                explain(client, url)
+
+
+def explain(client: Client, url: str) -> None:
+    """Print how the database runs the page's slow statements."""
+    with CaptureQueriesContext(connection) as statements:
+        client.get(url)
+    for statement in statements:
+        if float(statement["time"]) <= 0.02:
+            continue
+        print(f"{1000 * float(statement['time']):.0f} ms: {statement['sql'][:4000]}", file=sys.stderr)
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement['sql']}".replace("%", "%%"))
+            print(*(f"    {line}" for (line,) in cursor.fetchall()), sep="\n", file=sys.stderr)
 
 
 def main() -> None:
-    """Print the medians."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overview", description=__doc__)
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--contracts", type=int, default=100_000)
     parser.add_argument("--days", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--explain", action="store_true", help="show the plan of each slow statement")
-    options = parser.parse_args()
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
-        seed(options.events, options.contracts, options.days)
-        with override_settings(ROOT_URLCONF="tests.urls", MIDDLEWARE=MIDDLEWARE):
-            client = Client()
-            client.force_login(make_user("root", is_staff=True, is_superuser=True))
-            measure(client, options.rounds, explain=options.explain)
-    finally:
-        teardown_databases(databases, verbosity=0)
+    command(measure, parser)
 
 
 if __name__ == "__main__":

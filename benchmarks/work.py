@@ -7,36 +7,31 @@
 The floor is what a host's ``collect_usage`` would do, over as many annotations of the example's. Beside it: what is
 collected at least once a day (``usage.collect``, which reads the last days of a ledger, and writes what differs), its
 query alone, and the same over all days, as for contracts that turn out to have other hours. They are run for all
-contracts in alternating rounds; printed are the medians, and the medians of the rounds' ratios.
+contracts in alternating rounds; printed are the medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, F, Sum
+from django.test import override_settings
+from django.utils import timezone
 
-import django
-
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.db.models import Count, F, Sum  # noqa: E402
-from django.test.utils import override_settings, setup_databases, teardown_databases  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from django_opentrain.adapters import OpenTrainAdapter, day_bounds, day_of  # noqa: E402
-from django_opentrain.models import AccessGrant, Contract, WorkEntry  # noqa: E402
-from django_opentrain.services import usage, work  # noqa: E402
-from django_opentrain.services.usage.collecting import RECENT  # noqa: E402
-from example_project.labelling.models import Annotation, Project, Team, TextTask  # noqa: E402
-from tests.factories import (  # noqa: E402
+from benchmarks.lines import Line, command
+from benchmarks.site import database
+from django_opentrain.adapters import OpenTrainAdapter, day_bounds, day_of
+from django_opentrain.models import AccessGrant, Contract, WorkEntry
+from django_opentrain.services import usage, work
+from django_opentrain.services.usage.collecting import RECENT
+from example_project.labelling.models import Annotation, Project, Team, TextTask
+from tests.factories import (
     make_contract,
     make_grant,
     make_install,
@@ -128,54 +123,59 @@ def seconds(step: Callable[[], int]) -> float:
     return time.perf_counter() - began
 
 
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """What each way to the totals takes."""
+    adapter = f"{__name__}.{Observing.__name__}"
+    with database(), override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": adapter}):
+        steps = _steps(_hire_all(options.contracts, options.entries // options.contracts))
+        rounds = [[seconds(step) for step in steps.values()] for _ in range(options.rounds)]
+    floor, *ours = (statistics.median(each) * 1000 for each in zip(*rounds, strict=True))
+    for name, took in zip([*steps][1:], ours, strict=True):
+        yield Line(name=name, unit="ms", ours=took, floor=floor)
+
+
+def _hire_all(contracts: int, entries: int) -> list[Contract]:
+    project = Project.objects.create(team=Team.objects.create(name="acme"), name="Streets")
+    hired = [hire(number, project, entries) for number in range(contracts)]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE" if connection.vendor != "mysql" else "SELECT 1")
+    return hired
+
+
+def _steps(contracts: list[Contract]) -> dict[str, Callable[[], int]]:
+    """The floor first. Checks that all find the same."""
+    since, until = usage.today() - timedelta(days=DAYS), usage.today()
+
+    def floor() -> int:
+        return sum(own_rows(each, since, until) for each in contracts)
+
+    def collect() -> int:
+        rows = Contract.objects.filter(pk__in=[each.pk for each in contracts]).select_related("trainer")
+        return sum(usage.collect(each, recent_only=True) for each in rows)
+
+    def last_days() -> int:
+        return sum(len(list(work.day_totals(each, until - RECENT, until))) for each in contracts)
+
+    def all_days() -> int:
+        return sum(len(list(work.day_totals(each, since, until))) for each in contracts)
+
+    assert floor() == all_days() == collect() > last_days() > 0
+    assert collect() == 0, "all of it is collected"
+    return {
+        "the host's own rows": floor,
+        "collected": collect,
+        "the last days": last_days,
+        "all days": all_days,
+    }
+
+
 def main() -> None:
-    """Print the medians."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.work", description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--contracts", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
-        project = Project.objects.create(team=Team.objects.create(name="acme"), name="Streets")
-        each = options.entries // options.contracts
-        contracts = [hire(number, project, each) for number in range(options.contracts)]
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE" if connection.vendor != "mysql" else "SELECT 1")
-        since, until = usage.today() - timedelta(days=DAYS), usage.today()
-
-        def floor() -> int:
-            return sum(own_rows(each, since, until) for each in contracts)
-
-        def collect() -> int:
-            rows = Contract.objects.filter(pk__in=[each.pk for each in contracts]).select_related("trainer")
-            return sum(usage.collect(each, recent_only=True) for each in rows)
-
-        def last_days() -> int:
-            return sum(len(list(work.day_totals(each, until - RECENT, until))) for each in contracts)
-
-        def all_days() -> int:
-            return sum(len(list(work.day_totals(each, since, until))) for each in contracts)
-
-        steps = floor, collect, last_days, all_days
-        with override_settings(OPENTRAIN={**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Observing"}):
-            assert floor() == all_days() == collect() > last_days() > 0
-            assert collect() == 0, "all of it is collected"
-            rounds = [[seconds(step) for step in steps] for _ in range(options.rounds)]
-    finally:
-        teardown_databases(databases, verbosity=0)
-    print(f"{options.entries} entries of {options.contracts} contracts, {connection.vendor}")
-    for name, number in (
-        ("the host's own rows", 0),
-        ("collected", 1),
-        ("the last days", 2),
-        ("all days", 3),
-    ):
-        median = statistics.median(each[number] for each in rounds)
-        ratio = statistics.median(each[number] / each[0] for each in rounds)
-        print(f"{name:20} {median:.3f} s, ratio {ratio:.2f}")
+    command(measure, parser)
 
 
 if __name__ == "__main__":
