@@ -3,7 +3,7 @@
 The documents' own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
 its first line names. The new site has to pass ``check --deploy`` without a warning of ours, also without ``DEBUG``,
 show the login page and the customer's page, and take one signed event over HTTP. Then it tests its adapter as
-``docs/testing.md`` says.
+``docs/how-to/test-your-site.md`` says.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
         receive_event(work, environment)
         # In this order: the second installs pytest.
         for heading in ("Without pytest", "Testing your site"):
-            follow(work, environment, "docs/testing.md", heading)
+            follow(work, environment, "docs/how-to/test-your-site.md", heading)
     print(f"{wheel.name}: installed by the README, one signed event received, an adapter tested by its kit")
 
 

@@ -1,8 +1,8 @@
 """The one ``OPENTRAIN`` dict of a site's settings, each key declared once.
 
 From a declaration follow the typed property (``conf.read_timeout``), the system check of the site's value
-(``checks/values.py``) and the row in docs/settings.md (a test compares them). Values are read at every access, so
-``override_settings(OPENTRAIN={...})`` works; a key that is missing and has no default raises
+(``checks/values.py``) and the row in docs/reference/settings.md (a test compares them). Values are read at every
+access, so ``override_settings(OPENTRAIN={...})`` works; a key that is missing and has no default raises
 ``ImproperlyConfigured`` where it is needed.
 """
 
@@ -41,7 +41,7 @@ class Setting(Generic[T]):
     check: int
     #: Makes the typed value of the one that the site wrote.
     read: Callable[[Any], T]
-    #: The cell of docs/settings.md, in Markdown.
+    #: The cell of docs/reference/settings.md, in Markdown.
     meaning: str
     #: None where checks of its own look deeper.
     constraint: Constraint | None = None
@@ -93,7 +93,7 @@ class OpenTrainSettings:
         tuple,  # no function of ours, whose argument error reporters would print
         "A list of Fernet keys for what is stored encrypted. The first encrypts, all decrypt."
         " `manage.py opentrain_generate_key` prints one."
-        " See [changing a key](operations.md#changing-the-encryption-key).",
+        " See [changing a key](../how-to/change-the-key.md).",
         constraints.ENCRYPTION_KEYS,
     )
     public_url = Setting(
@@ -107,13 +107,13 @@ class OpenTrainSettings:
     adapter = Setting(
         8,
         str,
-        "The dotted path of [your adapter](adapters.md).",
+        "The dotted path of [your adapter](../how-to/adapter.md).",
         default="django_opentrain.adapters.users.DjangoUsersAdapter",
     )
     base_url = Setting(
         11,
         _url,
-        "OpenTrain's origin. A [sandbox](operations.md#a-local-opentrain) has another.",
+        "OpenTrain's origin. A [sandbox](sandbox.md) has another.",
         constraints.PLATFORM_URL,
         default="https://app.opentrain.ai",
     )
@@ -202,15 +202,15 @@ class OpenTrainSettings:
     work_retention_days = Setting(
         20,
         int,
-        "Days for which [the work ledger](hours.md) is kept: it is what answers a dispute about hours. Totals stay.",
+        "Days for which [the work ledger](../explanation/hours.md) is kept: it is what answers a dispute"
+        " about hours. Totals stay.",
         whole_number(31, 36_500, of="days"),
         default=400,
     )
     idle_seconds = Setting(
         34,
         int,
-        "Seconds without any input after which [the timer](hours.md#a-timer-for-hosts-that-measure-no-time) takes a"
-        " trainer to be away.",
+        "Seconds without any input after which [the timer](../how-to/timer.md) takes a trainer to be away.",
         whole_number(10, 600, of="seconds"),
         default=60,
     )
@@ -262,17 +262,17 @@ class OpenTrainSettings:
     metrics_token = Setting(
         38,
         str,
-        "The token with which a monitor reads [the metrics](operations.md#metrics) (`Authorization: Bearer …`): 20 to"
-        " 200 characters. Without one nothing is counted, and there is no such page.",
+        "The token with which a monitor reads [the metrics](../how-to/monitor.md#metrics) (`Authorization:"
+        " Bearer …`): 20 to 200 characters. Without one nothing is counted, and there is no such page.",
         constraints.METRICS_TOKEN,
         default="",
     )
     pages = Setting(
         37,
         _texts,
-        "The parts of [the pages](pages.md#close-what-you-dont-need) that are open: `customer` (overview,"
-        " contracts, files), `trainer` (the trainer's page) and `timer`. `[]` where the site has a front end of its"
-        " own.",
+        "The parts of [the pages](../how-to/restrict-pages.md#close-what-you-dont-need) that are open:"
+        " `customer` (overview, contracts, files), `trainer` (the trainer's page) and `timer`. `[]` where the site"
+        " has a front end of its own.",
         any_of(PAGES),
         default=PAGES,
     )
@@ -285,7 +285,7 @@ class OpenTrainSettings:
             pass
         if SETTINGS[key].default is not None:
             return SETTINGS[key].default
-        raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/settings.md).")
+        raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/reference/settings.md).")
 
     def configured(self) -> Mapping[str, Any]:
         """The keys that the site has set."""

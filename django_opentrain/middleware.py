@@ -1,4 +1,4 @@
-"""Middleware that a host adds: docs/hosts.md and docs/hours.md say which it needs."""
+"""Middleware that a host adds: docs/how-to says which it needs."""
 
 from __future__ import annotations
 

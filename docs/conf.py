@@ -36,7 +36,7 @@ PICTURE: Final = re.compile(
     r'<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
     r'<img alt="(?P<alt>[^"]*)" src="(?P<light>[^"]+)"'
 )
-LISTED: Final = re.compile(r"^- \[[^\]]+\]\(([^)#:]+)\.md\)", re.MULTILINE)
+LISTED: Final = re.compile(r"^[-|] \[[^\]]+\]\(([^)#:]+)\.md\)", re.MULTILINE)
 
 
 class Pictures(SphinxTransform):

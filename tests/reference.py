@@ -1,4 +1,4 @@
-"""docs/reference.md, made from the code. To renew it:
+"""docs/reference/code.md, made from the code. To renew it:
 
 DJANGO_SETTINGS_MODULE=tests.settings python -m django shell -c "from tests.reference import renew; renew()"
 """
@@ -27,7 +27,7 @@ from django_opentrain.templatetags.opentrain import register
 from django_opentrain.web.urls import urlpatterns as of_pages
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FILE: Final = ROOT / "docs" / "reference.md"
+FILE: Final = ROOT / "docs" / "reference" / "code.md"
 PACKAGE: Final = ROOT / "django_opentrain"
 
 HEAD: Final = """# Reference
@@ -126,7 +126,7 @@ def table(*columns: str, rows: Iterable[Iterable[str]]) -> str:
 
 
 def adapter() -> Iterator[str]:
-    yield "## The adapter\n\nThe one class of yours: see [Your adapter](adapters.md)."
+    yield "## The adapter\n\nThe one class of yours: see [Your adapter](../how-to/adapter.md)."
     known: set[str] = set()
     for each, source in ((OpenTrainAdapter, "base.py"), (DjangoUsersAdapter, "users.py")):
         said = comments(PACKAGE / "adapters" / source, each.__name__)
@@ -146,7 +146,7 @@ def documented_services() -> Iterator[tuple[ModuleType, str]]:
     modules = "|".join(our_services.__all__)
     call = re.compile(rf"`({modules})\.([a-z_]+)\(")
     texts = [
-        each.read_text(encoding="utf-8") for each in sorted((ROOT / "docs").glob("*.md")) if each != FILE
+        each.read_text(encoding="utf-8") for each in sorted((ROOT / "docs").rglob("*.md")) if each != FILE
     ]
     names = {found for text in texts for found in call.findall(text)}
     for module, name in sorted(names):
@@ -175,12 +175,15 @@ def signals() -> Iterator[str]:
     for name in our_signals.__all__:
         meaning, _, arguments = said[name].partition(" Arguments: ")
         rows.append((f"`{name}`", arguments.removesuffix("."), meaning))
-    yield "## Signals\n\nFrom `django_opentrain.signals`: see [Signals](adapters.md#signals)."
+    yield "## Signals\n\nFrom `django_opentrain.signals`: see [Signals](../how-to/adapter.md#signals)."
     yield table("Signal", "Arguments", "Sent when", rows=rows)
 
 
 def template_tags() -> Iterator[str]:
-    yield "## Template tags\n\n`{% load opentrain %}`: see [the pages](pages.md#link-to-them-from-your-own-pages)."
+    yield (
+        "## Template tags\n\n`{% load opentrain %}`: see [the pages]"
+        "(../how-to/own-pages.md#link-to-them-from-your-own-pages)."
+    )
     for name, tag in sorted(register.tags.items()):
         function = inspect.unwrap(tag)
         arguments = [each for each in inspect.signature(function).parameters if each != "context"]
@@ -193,8 +196,8 @@ def templates() -> Iterator[str]:
     pages = sorted((folder / "opentrain").glob("*.html"))
     yield (
         "## Templates\n\nPut one of the same name before ours to replace it: see [make them look like"
-        " yours](pages.md#make-them-look-like-yours). What the pages' own templates are given may change with any"
-        " version; what mails are given stays."
+        " yours](../how-to/own-pages.md#make-them-look-like-yours). What the pages' own templates are given may"
+        " change with any version; what mails are given stays."
     )
     yield table("Mail", "Is given", rows=[(_named(each, folder), _variables(each)) for each in mails])
     yield table("Page", "Blocks", rows=[(_named(each, folder), _blocks(each)) for each in pages])
@@ -249,7 +252,7 @@ def tasks() -> Iterator[str]:
     found = [each for each in vars(our_tasks).values() if isinstance(each, Task)]
     yield (
         "## Tasks\n\nThe names by which Celery routes them (`task_routes`); all begin with `django_opentrain.`. See"
-        " [operations](operations.md)."
+        " [operations](../how-to/production.md)."
     )
     rows = [
         (f"`{each.name}`", ", ".join(inspect.signature(each.run).parameters), prose(inspect.getdoc(each.run)))

@@ -1,4 +1,4 @@
-"""Imports point one way, and few modules write: docs/architecture.md says which, and so do these tables."""
+"""Imports point one way, and few modules write: docs/explanation/architecture.md says which."""
 
 from __future__ import annotations
 

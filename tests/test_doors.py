@@ -1,4 +1,4 @@
-"""The front door: from which modules a host imports what, as docs/python.md promises."""
+"""The front door: from which modules a host imports what, as docs/reference/python.md promises."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOUNTS = {
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     *ROOT.glob("*.md"),
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "example_project" / "labelling").glob("*.py"),
 ]
 
@@ -42,8 +42,10 @@ def test_the_doors_are_those_in_the_documents() -> None:
         for door in DOORS
     ]
     table = "\n".join(rows)
-    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-    assert f"\n| --- | --- |\n{table}\n\n" in text, f"The table of docs/python.md is no longer true:\n{table}"
+    text = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    assert f"\n| --- | --- |\n{table}\n\n" in text, (
+        f"The table of docs/reference/python.md is no longer true:\n{table}"
+    )
     assert len(DOORS) <= 7
 
 

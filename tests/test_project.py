@@ -20,9 +20,11 @@ import django_opentrain
 from django_opentrain import signals
 from django_opentrain.conf import SETTINGS, Setting, conf
 from django_opentrain.services.conditions import CONDITIONS, Condition
+from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SECTIONS = sorted((ROOT / "docs").glob("*/index.md"))
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
 #: Alerts with words and a link of their own.
 OWN_ALERTS = {"removals-held", "endpoint-disabled"}
@@ -59,20 +61,24 @@ def row(key: str, setting: Setting[Any]) -> str:
 def test_the_table_of_settings_is_their_declarations() -> None:
     rows = [row(key, setting) for key, setting in SETTINGS.items()]
     table = "\n".join(["| Key | Default | Meaning | Check |", "| --- | --- | --- | --- |", *rows])
-    assert f"\n\n{table}\n\n" in read("docs/settings.md"), f"Replace the table in docs/settings.md:\n{table}"
+    assert f"\n\n{table}\n\n" in read("docs/reference/settings.md"), (
+        f"Replace the table in docs/reference/settings.md:\n{table}"
+    )
 
 
 def condition_row(condition: Condition) -> str:
     severity = condition.severity.name.lower() if condition.for_operators else "no"
     alerted = "yes" if condition.for_customers or condition.name in OWN_ALERTS else ""
-    name = f"[{condition.name}](#{condition.name})"
+    name = f"[{condition.name}]({condition.name}.md)"
     return f"| {name} | {severity} | `{condition.model.__name__}`: {condition.title} | {alerted} |"
 
 
 def test_the_table_of_conditions_is_their_declarations() -> None:
     head = "| Condition | In the doctor | Rows | Customers are alerted |\n| --- | --- | --- | --- |"
     table = "\n".join([head, *map(condition_row, CONDITIONS.values())])
-    assert f"\n\n{table}\n\n" in read("docs/doctor.md"), f"Replace the table in docs/doctor.md:\n{table}"
+    assert f"\n\n{table}\n\n" in read("docs/runbooks/index.md"), (
+        f"Replace the table in docs/runbooks/index.md:\n{table}"
+    )
 
 
 def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:
@@ -84,13 +90,12 @@ def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:
 
 
 def test_every_signal_is_documented() -> None:
-    documented = {name for name, _ in ROW.findall(read("docs/adapters.md").partition("## Signals")[2])}
+    documented = {name for name, _ in ROW.findall(read("docs/how-to/adapter.md").partition("## Signals")[2])}
     assert documented == {name for name, value in vars(signals).items() if isinstance(value, Signal)}
 
 
 def test_every_command_is_documented() -> None:
-    section = read("docs/operations.md").partition("\n## Commands")[2].partition("\n## ")[0]
-    documented = {name for name, _ in ROW.findall(section)}
+    documented = {name for name, _ in ROW.findall(read("docs/reference/commands.md"))}
     folder = ROOT / "django_opentrain" / "management" / "commands"
     assert {name for name in documented if name.startswith("opentrain_")} == {
         path.stem for path in folder.glob("opentrain_*.py")
@@ -143,11 +148,31 @@ def test_examples_are_python(document: Path) -> None:
         ast.parse(block)
 
 
+def linked_from(document: Path) -> set[Path]:
+    targets = LINK.findall(document.read_text(encoding="utf-8"))
+    return {(document.parent / target.partition("#")[0]).resolve() for target in targets}
+
+
 @pytest.mark.parametrize("overview", ["README.md", "docs/index.md"])
-def test_overviews_lead_to_every_document(overview: str) -> None:
-    folder = (ROOT / overview).parent
-    linked = {(folder / target.partition("#")[0]).resolve() for target in LINK.findall(read(overview))}
-    assert linked >= set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "index.md"}
+def test_overviews_lead_to_every_section(overview: str) -> None:
+    assert linked_from(ROOT / overview) >= {index.resolve() for index in SECTIONS}
+
+
+@pytest.mark.parametrize("index", SECTIONS, ids=named)
+def test_a_section_leads_to_each_of_its_pages(index: Path) -> None:
+    assert linked_from(index) >= set(index.parent.glob("*.md")) - {index}
+
+
+def test_each_condition_has_a_runbook_and_each_runbook_a_condition() -> None:
+    names = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")}
+    assert names - {"index", "other-trouble"} == {*CONDITIONS, BEAT_SILENT, CLOCK_SET_BACK}
+
+
+def test_the_code_names_documents_that_are_there() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "django_opentrain").rglob("*.py")]
+    found = {name for text in texts for name in re.findall(r"docs/[\w/-]+\.md", text)}
+    assert len(found) > 5
+    assert [name for name in found if not (ROOT / name).is_file()] == []
 
 
 def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
@@ -157,7 +182,7 @@ def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
 
 
 def test_recipes_are_from_sites_that_run() -> None:
-    blocks = PYTHON_BLOCK.findall(read("docs/recipes.md"))
+    blocks = PYTHON_BLOCK.findall(read("docs/how-to/recipes.md"))
     for name, text in (block.split("\n", 1) for block in blocks):
         file = read(name.removeprefix("# "))
         assert text in file or indent(text, " " * 4) in file, text

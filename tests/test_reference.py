@@ -1,4 +1,4 @@
-"""docs/reference.md is what the code says, and the code says what a host's developer needs."""
+"""docs/reference/code.md is what the code says, and the code says what a host's developer needs."""
 
 from __future__ import annotations
 

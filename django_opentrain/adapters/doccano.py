@@ -1,7 +1,7 @@
 """doccano: each user who administers projects is a customer, and the annotator's role in a project is access.
 
-Tested with 1.8; docs/hosts.md describes the installation and what to know. Nothing of doccano is imported: Django
-finds its models by name, once the site runs.
+Tested with 1.8; docs/how-to/doccano.md describes the installation and what to know. Nothing of doccano is imported:
+Django finds its models by name, once the site runs.
 """
 
 from __future__ import annotations

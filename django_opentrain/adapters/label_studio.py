@@ -1,7 +1,7 @@
 """Label Studio, community edition: its organization is the customer, and a membership is access.
 
-Tested with 1.23; docs/hosts.md describes the installation and what to know. Nothing of Label Studio is imported:
-Django finds its models by name, once the site runs.
+Tested with 1.23; docs/how-to/label-studio.md describes the installation and what to know. Nothing of Label Studio is
+imported: Django finds its models by name, once the site runs.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         permissions = import_module("django_opentrain.permissions.label_studio")
         missing = permissions.missing_settings()
         if missing:
-            return _("Trainers can use other projects: docs/hosts.md says how to set %(settings)s.") % {
-                "settings": ", ".join(missing)
-            }
+            return _(
+                "Trainers can use other projects: docs/how-to/label-studio.md says how to set %(settings)s."
+            ) % {"settings": ", ".join(missing)}
         return super().check_revocation()
 
     def may_bind(self, tenant: str, user: Any) -> bool:

@@ -1,6 +1,7 @@
 """System checks: what is wrong with a site's settings. Only ``check_databases`` queries a database.
 
-Each has an id, a hint, and an entry in ``docs/checks.md``. ``manage.py check --tag opentrain`` runs only these.
+Each has an id, a hint, and an entry in ``docs/reference/checks.md``. ``manage.py check --tag opentrain`` runs only
+these.
 """
 
 from __future__ import annotations

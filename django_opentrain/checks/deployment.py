@@ -67,7 +67,8 @@ def _keys() -> Iterator[CheckMessage]:
         yield warning(
             11,
             text,
-            "`manage.py opentrain_generate_key` prints a random one; docs/operations.md says how to change it.",
+            "`manage.py opentrain_generate_key` prints a random one;"
+            " docs/how-to/change-the-key.md says how to change it.",
         )
 
 

@@ -10,7 +10,7 @@ from django.core.checks import Error, Warning  # noqa: A004 - Django's name for 
 
 from django_opentrain.conf import SETTING, SETTINGS
 
-DOCS: Final = "docs/checks.md"
+DOCS: Final = "docs/reference/checks.md"
 
 
 def error(number: int, message: str, hint: str) -> Error:

@@ -1,7 +1,8 @@
 """Label Studio, community edition: a trainer may label in the projects that were opened for them, and nothing else.
 
 There a member of the organization may do everything in every project. Its settings name what is here, as
-docs/hosts.md shows. The owner, superusers and members who are no trainers may do what they could before.
+docs/how-to/label-studio.md shows. The owner, superusers and members who are no trainers may do what they could
+before.
 """
 
 from __future__ import annotations

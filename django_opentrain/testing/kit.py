@@ -61,7 +61,7 @@ class OpenTrain:
         if not settings.USE_TZ:
             # A test runner with pytest runs no system checks.
             raise ImproperlyConfigured(
-                "django_opentrain doesn't work with USE_TZ = False: see E026 in docs/checks.md."
+                "django_opentrain doesn't work with USE_TZ = False: see E026 in docs/reference/checks.md."
             )
         # Not the hour at which it runs: what ends at midnight would differ from run to run.
         noon = timezone.now().astimezone(tz.utc).replace(hour=12, minute=0, second=0, microsecond=0)

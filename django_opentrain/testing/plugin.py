@@ -19,7 +19,7 @@ pytest.register_assert_rewrite("django_opentrain.testing.conformance")
 
 @pytest.fixture
 def opentrain(db: None) -> Iterator[OpenTrain]:
-    """OpenTrain in this process, wired into the site under test; see ``docs/testing.md``."""
+    """OpenTrain in this process, wired into the site under test; see ``docs/how-to/test-your-site.md``."""
     kit: type[OpenTrain] = import_string("django_opentrain.testing.kit.OpenTrain")
     with kit() as opentrain:
         yield opentrain

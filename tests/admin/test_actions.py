@@ -50,7 +50,7 @@ def test_every_action_is_documented() -> None:
     rows = {
         (model._meta.verbose_name, getattr(ADMINS[model], name).short_description) for model, name in CASES
     }
-    document = Path(__file__).parents[2] / "docs" / "admin.md"
+    document = Path(__file__).parents[2] / "docs" / "reference" / "admin.md"
     table = document.read_text(encoding="utf-8").partition("## Actions")[2].partition("## ")[0]
     documented = re.findall(r"^\| ([^|]+) \| ([^|]+) \|", table, re.MULTILINE)[2:]
     assert {(model.lower(), label) for model, label in documented} == rows
@@ -97,7 +97,7 @@ def test_an_action_is_refused_to_those_who_hold_all_other_permissions(
 
 
 def test_the_table_of_permissions_names_each_action_of_its_own_kind() -> None:
-    document = Path(__file__).parents[2] / "docs" / "admin.md"
+    document = Path(__file__).parents[2] / "docs" / "reference" / "admin.md"
     table = document.read_text(encoding="utf-8").partition("## Permissions")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE))
     assert set(rows) == {"view", "change", "delete", *KINDS}

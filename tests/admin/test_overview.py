@@ -132,7 +132,7 @@ def test_what_needs_attention_comes_first_the_worst_on_top(superuser: User) -> N
     make_every_state()
     page = overview(logged_in(superuser))
     assert HEADING.findall(page)[0] == "attention"
-    named = re.findall(r"<code>docs/doctor.md#([\w-]+)</code>", page)
+    named = re.findall(r"<code>docs/runbooks/([\w-]+)\.md</code>", page)
     assert len(named) > 10
     severities = [CONDITIONS[name].severity for name in named]
     assert severities == sorted(severities, reverse=True)
@@ -145,13 +145,13 @@ def test_nothing_needs_attention_on_a_new_site_but_the_schedule(superuser: User)
     client = logged_in(superuser)
     page = overview(client)
     assert "Nothing has run on schedule for more than five minutes" in page
-    assert "docs/doctor.md#beat-silent" in page
+    assert "docs/runbooks/beat-silent.md" in page
     Heartbeat.objects.create(name="sweep", beat_at=timezone.now(), host="worker-1")
     page = overview(client)
     assert "Nothing needs your attention." in page
     assert "worker-1" in page
     Heartbeat.objects.update(beat_at=timezone.now() + timedelta(minutes=2))
-    assert "docs/doctor.md#clock-set-back" in overview(client)
+    assert "docs/runbooks/clock-set-back.md" in overview(client)
 
 
 @pytest.mark.django_db

@@ -28,7 +28,7 @@ from django_opentrain.platform.errors import (
 )
 from tests.api.conftest import url
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md"
 
 
 def test_the_document_has_every_code() -> None:

@@ -115,7 +115,7 @@ def test_an_api_at_a_path_of_the_hosts_has_each_operation_once() -> None:
 
 
 def test_the_document_has_every_url() -> None:
-    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
     section = text.partition("## Resources")[2].partition("## ")[0]
     documented: list[str] = []
     for row in re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE):

@@ -1,4 +1,4 @@
-"""Write the package ``annotate`` that docs/hosts.md describes for a platform: ``follow.py PLATFORM FOLDER``."""
+"""Write the package ``annotate`` that docs/how-to/PAGE.md describes for a platform: ``follow.py PAGE FOLDER``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import re
 import sys
 from pathlib import Path
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "hosts.md"
-SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 FILE = re.compile(r"^```python\n# (annotate/\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def main(platform: str, folder: Path) -> None:
+def main(page: str, folder: Path) -> None:
     """Each block that begins with a file's name becomes that file."""
-    section = dict(SECTION.findall(DOCUMENT.read_text(encoding="utf-8")))[platform]
+    document = (PAGES / f"{page}.md").read_text(encoding="utf-8")
     (folder / "annotate").mkdir(parents=True, exist_ok=True)
     (folder / "annotate" / "__init__.py").touch()
-    for name, text in FILE.findall(section):
+    for name, text in FILE.findall(document):
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The kit's checks inside doccano, with the settings, URLs and adapter that docs/hosts.md names."""
+"""The kit's checks inside doccano, with the settings, URLs and adapter that docs/how-to/doccano.md names."""
 
 from __future__ import annotations
 

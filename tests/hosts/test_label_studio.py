@@ -1,4 +1,4 @@
-"""The kit's checks inside Label Studio, with the settings, URLs and adapter that docs/hosts.md names."""
+"""The kit's checks inside Label Studio, with the settings, URLs and adapter of docs/how-to/label-studio.md."""
 
 from __future__ import annotations
 

@@ -180,9 +180,8 @@ def test_verbs_are_posted(sandbox: Sandbox, session: requests.Session) -> None:
 
 
 def test_verbs_and_kinds_of_faults_are_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-    section = text.partition("## A local OpenTrain")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE))
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE))
     assert list(rows) == [*VERBS, *faults.KINDS]
     for verb in VERBS:
         arguments = re.sub(r"\(.*?\)", "", rows[verb]).partition(": ")[0]

@@ -66,7 +66,7 @@ def link(client: Client, project_id: str = "1", **fields: object) -> requests.Re
 
 
 def test_each_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w-]+=[\w|-]+)` \| (.*) \|$", text.replace("\\|", "|"), re.MULTILINE)
     assert [f"{name}: {meaning}" for name, meaning in rows] == list(described())
 

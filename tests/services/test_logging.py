@@ -22,7 +22,7 @@ from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host
 
 PACKAGE = Path(django_opentrain.__file__).parent
-OPERATIONS = (PACKAGE.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+LOGS = (PACKAGE.parent / "docs" / "how-to" / "logging.md").read_text(encoding="utf-8")
 LEVELS = {"log", "info", "warning", "error"}
 #: Lines about no install: the broker, this machine's clock.
 OF_THE_SITE = {"services/workers/wakeup.py", "services/clock.py"}
@@ -67,9 +67,8 @@ with mock.patch.object(tasks, "process_due"), start_worker(app, perform_ping_che
 
 
 def blocks(name: str) -> str:
-    """The Python blocks of the section about logs that begin with this path."""
-    section = OPERATIONS.partition("## Logs\n")[2].partition("\n## ")[0]
-    found = re.findall(rf"^```python\n# {re.escape(name)}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    """The Python blocks of the page about logs that begin with this path."""
+    found = re.findall(rf"^```python\n# {re.escape(name)}\n(.*?)^```$", LOGS, re.MULTILINE | re.DOTALL)
     assert found
     return "\n".join(found)
 

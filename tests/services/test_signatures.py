@@ -1,4 +1,4 @@
-"""The verbs that sites call, too: they are as docs/python.md says."""
+"""The verbs that sites call, too: they are as docs/reference/python.md says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 CALL = re.compile(r"^\| `(\w+)\.(\w+)\((.*?)\)` \|", re.MULTILINE)
 
 

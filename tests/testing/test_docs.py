@@ -43,9 +43,9 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A new site, with the README's steps and the examples of ``docs/testing.md``."""
+    """A new site, with the README's steps and the examples of ``docs/how-to/test-your-site.md``."""
     run("-m", "django", "startproject", "mysite", str(tmp_path), cwd=tmp_path)
-    for name, text in [*examples("README.md"), *examples("docs/testing.md")]:
+    for name, text in [*examples("README.md"), *examples("docs/how-to/test-your-site.md")]:
         if name.startswith("mysite/"):
             with (tmp_path / name).open("a", encoding="utf-8") as file:
                 file.write(text)
@@ -53,13 +53,15 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_the_first_example_is_short() -> None:
-    name, text = examples("docs/testing.md")[0]
+    name, text = examples("docs/how-to/test-your-site.md")[0]
     assert name == "mysite/test_access.py"
     assert len(text.splitlines()) <= 10
 
 
 def test_every_verb_of_the_kit_is_documented() -> None:
-    section = (ROOT / "docs/testing.md").read_text(encoding="utf-8").partition("## The verbs")[2]
+    section = (
+        (ROOT / "docs/how-to/test-your-site.md").read_text(encoding="utf-8").partition("## The verbs")[2]
+    )
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
     documented = {verb for row in rows for verb in re.findall(r"`(\w+)", row)}
     assert {name for name in vars(OpenTrain) if not name.startswith("_")} == documented - {"tasks", "labels"}
@@ -67,7 +69,7 @@ def test_every_verb_of_the_kit_is_documented() -> None:
 
 def test_the_conformance_example_is_the_example_projects() -> None:
     name = "example_project/labelling/test_adapter.py"
-    assert dict(examples("docs/testing.md"))[name] == (ROOT / name).read_text(encoding="utf-8")
+    assert dict(examples("docs/how-to/test-your-site.md"))[name] == (ROOT / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The pages inside a host's own base template, as docs/pages.md shows it."""
+"""The pages inside a host's own base template, as docs/how-to/own-pages.md shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from tests.web.markup import page_of, text_of
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "pages.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "own-pages.md"
 YOURS = """<!doctype html><html lang="en"><head><title>{% block TITLE %}Acme{% endblock %}</title>
 {% block extra_head %}{% endblock %}</head><body><main>{% block content %}{% endblock %}</main></body></html>"""
 

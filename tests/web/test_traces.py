@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-#: As docs/operations.md has it.
+#: As docs/how-to/monitor.md has it.
 EXCLUDED = "OTEL_PYTHON_DJANGO_EXCLUDED_URLS"
 
 

@@ -11,7 +11,7 @@ from django_opentrain.services.purge import erasure
 
 
 class Command(BaseCommand):
-    """For requests under the GDPR and similar laws. See docs/operations.md, Personal data."""
+    """For requests under the GDPR and similar laws. See docs/explanation/privacy.md."""
 
     help = (
         "Erase a trainer's name, country, profile, Work Email, and the bodies of the events that name them."

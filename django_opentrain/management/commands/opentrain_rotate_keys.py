@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     help = (
         "Re-encrypt every token, webhook secret, Work Email and event body with the first of"
-        " OPENTRAIN['ENCRYPTION_KEYS']. See docs/operations.md."
+        " OPENTRAIN['ENCRYPTION_KEYS']. See docs/how-to/change-the-key.md."
     )
 
     def handle(self, *_args: Any, **options: Any) -> None:

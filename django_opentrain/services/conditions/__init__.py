@@ -1,6 +1,6 @@
 """Conditions: what needs attention among the rows that are stored here, under one name for all who ask.
 
-The doctor, the admin's filters, the health URL and the customers' alerts read these. ``docs/doctor.md`` has an entry
+The doctor, the admin's filters, the health URL and the customers' alerts read these. ``docs/runbooks`` has a page
 for each, which says what to do.
 """
 

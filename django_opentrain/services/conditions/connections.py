@@ -77,6 +77,8 @@ CONNECTIONS: Final = (
         model=WebhookEndpoint,
         find=_endpoints(status=WebhookEndpoint.Status.ACTIVE, consecutive_failures__gt=0),
         title=_("Endpoints whose last deliveries failed"),
-        advice=_("Find the receiver's status codes in the access log; docs/operations.md explains them."),
+        advice=_(
+            "Find the receiver's status codes in the access log; docs/runbooks/endpoint-failing.md explains them."
+        ),
     ),
 )

@@ -95,7 +95,7 @@ USAGE: Final = (
         model=Contract,
         find=_unmeasured_hours,
         title=_("Contracts that are paid by the hour, though this site measures no time"),
-        advice=_("Install the timer (docs/hours.md), or have the customer track hours elsewhere."),
+        advice=_("Install the timer (docs/how-to/timer.md), or have the customer track hours elsewhere."),
         for_customers=ngettext_lazy(
             "This platform measures no time: no hours of %(count)d contract are reported.",
             "This platform measures no time: no hours of %(count)d contracts are reported.",

@@ -1,4 +1,6 @@
-"""What can be found, and what to do then. ``docs/doctor.md`` has an entry for each."""
+"""What can be found, and what to do then. ``docs/reference/doctor.md`` has an entry for each; conditions have
+runbooks.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     # The site
     "database-unreachable": "Start the database, or correct DATABASES. Deliveries are answered 503 and retried.",
     "migrations-missing": "Run: manage.py migrate",
-    "check-failed": "See docs/checks.md for this id.",
+    "check-failed": "See docs/reference/checks.md for this id.",
     "cache-failing": "Fix the cache that CACHES['default'] names. Sessions may depend on it; this package doesn't.",
     "receiver-unreachable": "Let POSTs through to the URL name opentrain:webhook: no login, CSRF token or redirect.",
     "mail-unreachable": "Start the mail server, or correct EMAIL_HOST and the settings beside it (or MAILERS).",

@@ -1,5 +1,5 @@
 // Measures how long a trainer is at work on this page: while it is visible, they do something, and they haven't paused.
-// It records times and the project, nothing else; they see it, and can pause it. docs/hours.md describes it.
+// It records times and the project, nothing else; they see it, and can pause it. docs/how-to/timer.md describes it.
 (() => {
   "use strict";
   // Once in a page, however often it is loaded.

@@ -1,6 +1,7 @@
 """Does a host's adapter keep its promises? Subclass ``AdapterConformance``, and pytest checks it.
 
-See ``docs/testing.md``. Each group of checks is a class of its own, for hosts that leave a part of the adapter out.
+See ``docs/how-to/test-your-site.md``. Each group of checks is a class of its own, for hosts that leave a part
+of the adapter out.
 """
 
 from __future__ import annotations

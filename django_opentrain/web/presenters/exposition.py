@@ -62,7 +62,7 @@ class _Prepared(Collector):
 def _families(snapshot: Snapshot) -> Iterator[Metric]:
     conditions = GaugeMetricFamily(
         "opentrain_condition_rows",
-        "Rows in each condition that needs attention (docs/doctor.md).",
+        "Rows in each condition that needs attention (docs/runbooks).",
         labels=("condition", "severity"),
     )
     for labels, count in snapshot.conditions.items():

@@ -37,7 +37,7 @@ Status = TypeVar("Status", WebhookEvent.Status, DailyUsage.Status)
 #: By model: the URL of the list in which the reader may look at its rows.
 Lists = Mapping[type[Model], str]
 
-RUNBOOKS: Final = "docs/doctor.md"
+RUNBOOKS: Final = "docs/runbooks"
 SEVERITIES: Final[Mapping[Severity, tuple[str, Any]]] = {
     Severity.ERROR: ("bad", gettext_lazy("error")),
     Severity.WARNING: ("warn", gettext_lazy("warning")),
@@ -198,7 +198,7 @@ def _of_schedule(lists: Lists, conditions: Sequence[str]) -> Iterator[Concern]:
             severity=severity,
             title=title,
             advice=advice,
-            runbook=f"{RUNBOOKS}#{name}",
+            runbook=f"{RUNBOOKS}/{name}.md",
             url=lists[Heartbeat],
         )
 
@@ -211,7 +211,7 @@ def _concerns(lists: Lists) -> Iterator[Concern]:
             severity=severity,
             title=condition.title,
             advice=condition.advice,
-            runbook=f"{RUNBOOKS}#{condition.name}",
+            runbook=f"{RUNBOOKS}/{condition.name}.md",
             url=_rows(lists, condition.model, attention=condition.name),
             count=count,
         )

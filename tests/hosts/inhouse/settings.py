@@ -1,4 +1,4 @@
-"""The site's settings. docs/recipes.md shows parts of them."""
+"""The site's settings. docs/how-to/recipes.md shows parts of them."""
 
 from __future__ import annotations
 
