@@ -1,0 +1,340 @@
+"""What processing an event costs, beside a hand-written loop; and what more workers add.
+
+::
+
+    python -m benchmarks.events [--events 1600] [--rounds 5] [--mix started=1,milestone=6,ended=1]
+                                [--processes 1 2 4] [--installs 50]
+
+The floor claims an event, parses its body, writes the contract and its grant with two statements, and marks the
+event, in raw SQL and without encryption, retries or checks; once with a transaction for each event, as such loops are
+written, and once with one for 100. All process the same events of one customer in alternating rounds; what is
+compared is the CPU time of the process. Then events of many customers wait, and several workers drain them at the
+same time: their time is the clock's. On PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from benchmarks.lines import Line, command
+from benchmarks.site import database
+from django_opentrain.models import WebhookEndpoint, WebhookEvent
+from django_opentrain.services import inbox
+from tests.factories import make_endpoint, make_install
+
+#: The share of the floor's speed that is wanted, and the most statements an event in a burst.
+WANTED = 0.5
+WANTED_STATEMENTS = 4
+#: Contracts whose events come between each other's.
+GROUP = 50
+#: Events in one transaction of the floor's.
+FLOORS = (1, 100)
+TYPES = {"started": "contract.started", "milestone": "milestone.funded", "ended": "contract.ended"}
+TABLES = """
+CREATE TABLE floor_event (
+    id bigserial PRIMARY KEY, status varchar(16) NOT NULL, body bytea NOT NULL, processed_at timestamptz);
+CREATE INDEX ON floor_event (status, id);
+CREATE TABLE floor_contract (
+    id bigserial PRIMARY KEY, opentrain_id varchar(200) NOT NULL UNIQUE, job_id varchar(200) NOT NULL,
+    title varchar(500) NOT NULL, status varchar(16) NOT NULL, budget varchar(16) NOT NULL);
+CREATE TABLE floor_grant (
+    id bigserial PRIMARY KEY, contract varchar(200) NOT NULL, trainer varchar(200) NOT NULL,
+    email varchar(200) NOT NULL, desired varchar(16) NOT NULL, UNIQUE (contract, trainer));
+"""
+CLAIM = (
+    "SELECT id, body FROM floor_event WHERE status = 'PENDING' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"
+)
+CONTRACT = (
+    "INSERT INTO floor_contract (opentrain_id, job_id, title, status, budget) VALUES (%s, %s, %s, %s, 'OK')"
+    " ON CONFLICT (opentrain_id) DO UPDATE SET title = excluded.title, status = excluded.status"
+)
+GRANT = (
+    "INSERT INTO floor_grant (contract, trainer, email, desired) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (contract, trainer) DO UPDATE SET email = excluded.email, desired = excluded.desired"
+)
+BUDGET = "UPDATE floor_contract SET budget = %s WHERE opentrain_id = %s"
+PAUSE = "UPDATE floor_grant SET desired = %s WHERE contract = %s AND desired = 'PAUSED'"
+MARK = "UPDATE floor_event SET status = 'PROCESSED', processed_at = now() WHERE id = %s"
+
+_ids = itertools.count(1)
+
+
+# The events -----------------------------------------------------------------------------------
+
+
+def story(kinds: Sequence[str], contracts: int, customer: str) -> Iterator[bytes]:
+    """The bodies of these events of each contract; those of a group of contracts come one kind after the other."""
+    for first in range(0, contracts, GROUP):
+        names = [f"{customer}_{next(_ids)}" for _ in range(first, min(first + GROUP, contracts))]
+        for kind in kinds:
+            for name in names:
+                yield _body(kind, name, customer)
+
+
+def _body(kind: str, name: str, customer: str) -> bytes:
+    contract = {"id": f"ctr_{name}", "jobId": "job_1", "title": "Label photos of streets", "status": "active"}
+    link = {
+        "id": f"lnk_{customer}",
+        "jobId": "job_1",
+        "externalProjectId": "p1",
+        "externalProjectName": "Streets",
+    }
+    data: dict[str, Any] = {"contract": contract, "projectLink": link}
+    if kind == "milestone":
+        budget = {"state": "OK", "fundedVolume": 100, "consumedVolume": 20.5, "consumedFraction": 0.205}
+        data["budget"] = {**budget, "remainingVolume": 79.5, "paymentType": "PAY_PER_HOUR"}
+    else:
+        data["freelancer"] = {
+            "opentrainUserId": f"usr_{name}",
+            "displayName": "Maria S.",
+            "country": "BR",
+            "workEmail": f"maria.{name}@opentrain.work",
+        }
+    about = {"createdAt": timezone.now().isoformat(), "resourceId": f"ctr_{name}", "jobId": "job_1"}
+    event = {"id": str(next(_ids)), "type": TYPES[kind], "apiVersion": "v1", **about, "data": data}
+    return json.dumps(event).encode()
+
+
+def store(endpoint: WebhookEndpoint, bodies: Iterable[bytes]) -> None:
+    """Insert verified deliveries, as the receiver does."""
+    rows = []
+    for body in bodies:
+        event = json.loads(body)
+        rows.append(
+            WebhookEvent(
+                endpoint=endpoint,
+                digest=hashlib.sha256(body).hexdigest(),
+                event_id=event["id"],
+                type=event["type"],
+                resource_id=event["resourceId"],
+                job_id=event["jobId"],
+                body=body,
+                received_at=timezone.now(),
+            )
+        )
+    WebhookEvent.objects.bulk_create(rows, batch_size=1000)
+
+
+# The floor ------------------------------------------------------------------------------------
+
+
+def floor_store(bodies: Iterable[bytes]) -> None:
+    """Insert the same for the floor."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO floor_event (status, body) VALUES ('PENDING', %s)", [[body] for body in bodies]
+        )
+
+
+def floor_drain(size: int) -> int:
+    """Process all of the floor's events, ``size`` in a transaction; returns how many there were."""
+    total = 0
+    while done := floor_batch(size):
+        total += done
+    return total
+
+
+def floor_batch(size: int) -> int:
+    """One transaction of it; returns how many events it had."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, [size])
+        rows = cursor.fetchall()
+        for pk, body in rows:
+            event = json.loads(bytes(body))
+            contract = event["data"]["contract"]
+            if budget := event["data"].get("budget"):
+                cursor.execute(BUDGET, [budget["state"], contract["id"]])
+                cursor.execute(PAUSE, ["GRANTED", contract["id"]])
+            else:
+                person, ended = event["data"]["freelancer"], event["type"] == TYPES["ended"]
+                cursor.execute(
+                    CONTRACT,
+                    [contract["id"], contract["jobId"], contract["title"], "ended" if ended else "active"],
+                )
+                desired = "REVOKED" if ended else "GRANTED"
+                cursor.execute(
+                    GRANT, [contract["id"], person["opentrainUserId"], person["workEmail"], desired]
+                )
+            cursor.execute(MARK, [pk])
+    return len(rows)
+
+
+# Measuring ------------------------------------------------------------------------------------
+
+
+class Statements:
+    """How many statements were executed, those that begin and end transactions not counted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, execute: Callable[..., Any], *args: Any) -> Any:
+        self.count += 1
+        return execute(*args)
+
+
+def cpu_seconds(drain: Callable[[], int], expected: int) -> float:
+    """CPU time to process what waits. Raises ``SystemExit`` if that was another number."""
+    began = time.process_time()
+    done = drain()
+    took = time.process_time() - began
+    if done != expected:
+        raise SystemExit(f"Expected {expected} events, processed {done}")
+    return took
+
+
+def measure(options: argparse.Namespace) -> Iterator[Line]:
+    """What an event costs in one process, and beside others."""
+    kinds = kinds_of(options.mix)
+    with database():
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES)
+        yield from measure_burst(kinds, options.events, options.rounds)
+        yield from measure_workers(kinds, options.events, options.installs, options.processes)
+
+
+def measure_burst(kinds: Sequence[str], events: int, rounds: int) -> Iterator[Line]:
+    """The medians in one process, of one customer's burst."""
+    endpoint = make_endpoint(make_install("burst"))
+    contracts = max(events // len(kinds), 1)
+    count, counted = contracts * len(kinds), Statements()
+    floors, ours = {size: list[float]() for size in FLOORS}, list[float]()
+    for number in range(rounds + 1):  # the first one warms up, and is counted
+        bodies = list(story(kinds, contracts, "burst"))
+        for size, costs in floors.items():
+            floor_store(bodies)
+            costs.append(cpu_seconds(partial(floor_drain, size), count) / count)
+        store(endpoint, bodies)
+        with nullcontext() if number else connection.execute_wrapper(counted):
+            ours.append(cpu_seconds(inbox.drain, count) / count)
+    check()
+    for size, costs in floors.items():
+        yield Line(
+            name=f"an event; the floor has {size} in a transaction",
+            unit="ms CPU",
+            ours=1000 * statistics.median(ours[1:]),
+            floor=1000 * statistics.median(costs[1:]),
+            share=WANTED if size == 1 else None,
+        )
+    yield Line(
+        name="an event in a burst", unit="statements", ours=counted.count / count, limit=WANTED_STATEMENTS
+    )
+
+
+def check() -> None:
+    """Raises ``SystemExit`` unless all have taken effect."""
+    left = WebhookEvent.objects.exclude(status=WebhookEvent.Status.PROCESSED)
+    if left.exists():
+        raise SystemExit(f"{left.count()} events were not processed: {left[0].error}")
+
+
+# Several workers ------------------------------------------------------------------------------
+
+
+def measure_workers(
+    kinds: Sequence[str], events: int, installs: int, processes: Sequence[int]
+) -> Iterator[Line]:
+    """What an event takes by the clock with so many workers, and how much of it are commits and waits."""
+    endpoints = [make_endpoint(make_install(f"customer{number}")) for number in range(installs)]
+    contracts = max(events // len(kinds) // installs, 1)
+    count = contracts * len(kinds) * installs
+    for workers in processes:
+        # As they come in: the customers' events between each other's.
+        stories = [list(story(kinds, contracts, f"c{workers}_{each.pk}")) for each in endpoints]
+        for start in range(0, len(stories[0]), 10):
+            for endpoint, bodies in zip(endpoints, stories, strict=True):
+                store(endpoint, bodies[start : start + 10])
+        before = _commits()
+        seconds, waiting = drain_together(workers)
+        check()
+        name = f"an event, {installs} customers, {workers} workers"
+        yield Line(name=name, unit="ms", ours=1000 * seconds / count)
+        yield Line(name=name, unit="commits", ours=(_commits() - before) / count)
+        yield Line(name=name, unit="workers that wait for a lock", ours=waiting, limit=0)
+
+
+def drain_together(workers: int) -> tuple[float, float]:
+    """Seconds until so many processes have drained the inbox, and how many of them waited for a lock on average."""
+    connection.close()
+    began = time.perf_counter()
+    children = [_fork() for _ in range(workers)]
+    samples: list[int] = []
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid:
+            children.remove(pid)
+            assert status == 0, status
+        else:
+            samples.append(_waiting())
+            time.sleep(0.02)
+    return time.perf_counter() - began, statistics.mean(samples or [0])
+
+
+def _fork() -> int:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            inbox.drain()
+            connection.close()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def _waiting() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def _commits() -> int:
+    # A backend's statistics are there once it has ended, and its own at the latest a second later.
+    connection.close()
+    time.sleep(1.1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def kinds_of(mix: str) -> list[str]:
+    """``started=1,ended=2`` as a list of each event that a contract has."""
+    kinds = []
+    for part in mix.split(","):
+        kind, _equals, times = part.partition("=")
+        kinds += [kind] * int(times or 1)
+    return kinds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
+    parser.add_argument("--events", type=int, default=1600)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mix", default="started=1,milestone=6,ended=1", help="the events of each contract")
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 2, 4], help="so many workers")
+    parser.add_argument("--installs", type=int, default=50, help="customers, for several workers")
+    command(measure, parser)
+
+
+if __name__ == "__main__":
+    main()
