@@ -23,7 +23,7 @@ from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.workers import wakeup
-from django_opentrain.services.workers.locks import lock
+from django_opentrain.services.workers.locks import lock, locked
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.transactions import atomic
 
@@ -70,21 +70,20 @@ def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
 
 @retried
 def _attempt(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
-    with atomic():
-        return _apply(event.pk, handlers.subject(event.endpoint.install), rows)
+    pk = handlers.subject(event.endpoint.install).pk
+    with locked(pk) as install:
+        if install is not None and install.superseded_by_id is None:
+            return _apply(event.pk, install, rows)
+    # A reconnect was faster than this lock.
+    return _attempt(WebhookEvent.objects.select_related("endpoint__install").get(pk=event.pk), rows)
 
 
 @without_locals
 def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
-    lock(Install.objects.filter(pk=install.pk))
     # The event was selected before the lock: another worker may have been faster.
     row = rows.filter(pk=pk, status=WebhookEvent.Status.PENDING).select_related("endpoint__install").first()
     if row is None:
         return False
-    install.refresh_from_db()
-    if install.superseded_by_id is not None:
-        # A reconnect was faster than this lock.
-        return _apply(pk, handlers.subject(install), rows)
     event = None if row.body is None else Event.from_body(row.body)
     if event is None:
         ignored = _("The body was deleted, or is not a JSON object.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -77,15 +78,34 @@ def _keeps_its_snapshot(connection: BaseDatabaseWrapper) -> bool:
     return kept
 
 
+#: The installs whose rows the running transaction has locked.
+_locked: Final[ContextVar[frozenset[int]]] = ContextVar("locked", default=frozenset())
+
+
+@contextmanager
+def locked(pk: int) -> Iterator[Install | None]:
+    """A transaction in which this install's row is locked; the row, or None when there is none."""
+    with atomic():
+        row = lock(Install.objects.filter(pk=pk))
+        token = _locked.set(_locked.get() | {pk})
+        try:
+            yield row
+        finally:
+            _locked.reset(token)
+
+
 @contextmanager
 def install_lock(install: Install) -> Iterator[None]:
     """A transaction in which no other process records changes of this install's data.
 
-    So an event and a poll are applied one after the other, the second to the result of the first. Raises
-    ``BusyError`` after a reconnect: what is recorded for an install that was taken over has no effect.
+    So an event and a poll are applied one after the other, the second to the result of the first. Inside of another
+    such block for the same install it costs nothing. Raises ``BusyError`` after a reconnect: what is recorded for an
+    install that was taken over has no effect.
     """
-    with atomic():
-        row = lock(Install.objects.filter(pk=install.pk))
+    if install.pk in _locked.get():
+        yield
+        return
+    with locked(install.pk) as row:
         if row is not None and row.superseded_by_id is not None:
             raise BusyError
         yield
