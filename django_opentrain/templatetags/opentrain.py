@@ -111,10 +111,12 @@ def opentrain_my_work(context: Context) -> dict[str, Any]:
         return {"show": False}
 
 
-@register.simple_tag
-def opentrain_timer(project_id: object) -> SafeString:
+@register.simple_tag(takes_context=True)
+def opentrain_timer(context: Context, project_id: object) -> SafeString:
     """The timer, which measures the trainer's active time in this project: for the page on which they work.
 
     For others it does nothing. Put it anywhere in the page.
     """
-    return script_tag(str(project_id)) if is_open(TIMER) else SafeString("")
+    if not is_open(TIMER):
+        return SafeString("")
+    return script_tag(context.get("request"), str(project_id))

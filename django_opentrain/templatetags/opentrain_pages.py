@@ -23,6 +23,7 @@ from django_opentrain.explanations import reason_for_customers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WebhookEndpoint
 from django_opentrain.web import customers
 from django_opentrain.web.customers import parameters, with_customer
+from django_opentrain.web.nonces import nonce_attribute
 from django_opentrain.web.parts import home_url, is_open
 from django_opentrain.web.presenters import access, budgets, endpoints
 from django_opentrain.web.presenters.status import Status
@@ -43,6 +44,12 @@ _USAGE_TONES = {
 def asset(name: str) -> str:
     """The URL of one of our static files."""
     return assets.asset_url(name)
+
+
+@register.simple_tag(takes_context=True)
+def nonce(context: Context) -> SafeString:
+    """The attribute for what a page loads, where the site's policy trusts nonces."""
+    return nonce_attribute(context.get("request"))
 
 
 @register.simple_tag

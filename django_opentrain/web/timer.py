@@ -10,15 +10,17 @@ from django.utils.safestring import SafeString
 
 from django_opentrain.conf import TIMER
 from django_opentrain.services.access import is_trainer
+from django_opentrain.web.nonces import nonce_attribute
 from django_opentrain.web.parts import is_open
 from django_opentrain.web.views.assets import asset_url
 
 
-def script_tag(project: str | None = None) -> SafeString:
+def script_tag(request: HttpRequest | None, project: str | None = None) -> SafeString:
     """The tag that loads it: for a project, or for that of each path, as the adapter says."""
     named = format_html(' data-project="{}"', project) if project is not None else ""
     script, url = asset_url("timer.js"), reverse("opentrain:timer")
-    return format_html('<script src="{}" data-url="{}"{} defer></script>', script, url, named)
+    nonce = nonce_attribute(request)
+    return format_html('<script src="{}" data-url="{}"{}{} defer></script>', script, url, named, nonce)
 
 
 def add_timer(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -29,7 +31,7 @@ def add_timer(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     if isinstance(response, HttpResponse) and _is_page(request, response) and _is_for_trainer(request):
         if asset_url("timer.js").encode() in response.content:
             return response  # by its tag, for one project
-        tag = script_tag().encode(response.charset)
+        tag = script_tag(request).encode(response.charset)
         head, body, rest = response.content.rpartition(b"</body>")
         response.content = head + tag + body + rest if body else rest + tag
         if response.has_header("Content-Length"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.test import Client, override_settings
-from django.utils import translation
+from django.utils import timezone, translation
 
+from django_opentrain.models import AccessGrant
 from tests import factories
 
 ADAPTER = "tests.web.adapter.NamesAdapter"
@@ -40,3 +43,27 @@ def visitor() -> Visitor:
 def boss(visitor: Visitor) -> Client:
     """The manager of the customer "acme"."""
     return visitor("acme-boss")
+
+
+@pytest.fixture
+def grant() -> AccessGrant:
+    """Maria's access to project 7, for an hour."""
+    user = factories.make_user("maria")
+    install = factories.make_install()
+    link = factories.make_link(install, external_project_id="7")
+    contract = factories.make_contract(install, [link])
+    return factories.make_grant(
+        contract,
+        link,
+        factories.make_participant(install),
+        state=AccessGrant.State.GRANTED,
+        host_user_ref=str(user.pk),
+        opened_project_id="7",
+        granted_at=timezone.now() - timedelta(hours=1),
+    )
+
+
+@pytest.fixture
+def maria(client: Client, grant: AccessGrant) -> Client:
+    client.force_login(User.objects.get(pk=grant.host_user_ref))
+    return client

@@ -26,30 +26,6 @@ pytestmark = pytest.mark.django_db
 URL = "/opentrain/timer/"
 
 
-@pytest.fixture
-def grant() -> AccessGrant:
-    """Maria's access to project 7, for an hour."""
-    user = factories.make_user("maria")
-    install = factories.make_install()
-    link = factories.make_link(install, external_project_id="7")
-    contract = factories.make_contract(install, [link])
-    return factories.make_grant(
-        contract,
-        link,
-        factories.make_participant(install),
-        state=AccessGrant.State.GRANTED,
-        host_user_ref=str(user.pk),
-        opened_project_id="7",
-        granted_at=timezone.now() - timedelta(hours=1),
-    )
-
-
-@pytest.fixture
-def maria(client: Client, grant: AccessGrant) -> Client:
-    client.force_login(User.objects.get(pk=grant.host_user_ref))
-    return client
-
-
 def begin(client: Client, **query: str) -> Any:
     return client.get(URL, query or {"project": "7"}).json()
 

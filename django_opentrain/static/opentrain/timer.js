@@ -223,7 +223,7 @@
   function build() {
     const host = document.createElement("opentrain-timer");
     const root = host.attachShadow({ mode: "open" });
-    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: config.style });
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: config.style, nonce: script.nonce });
     const box = Object.assign(document.createElement("div"), { className: "timer" });
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", config.texts.label);
