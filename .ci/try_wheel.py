@@ -3,7 +3,8 @@
 The documents' own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
 its first line names. The new site has to pass ``check --deploy`` without a warning of ours, also without ``DEBUG``,
 show the login page and the customer's page, and take one signed event over HTTP. Then it tests its adapter as
-``docs/how-to/test-your-site.md`` says.
+``docs/how-to/test-your-site.md`` says: that wants newer packages, so ``--lowest``, with the lowest versions that
+``pyproject.toml`` allows, ends before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTION = re.compile(r"^#+ ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (mysite/\w+\.py)(?:, (before|from) Django 6\.1(?: on)?)?\n")
+#: The README names what it needs.
+MODE = ', "transaction_mode": "IMMEDIATE"'
 OUR_WARNING = re.compile(r"\(opentrain\.[A-Z]\d+\)")
 SECRET = "whsec_only_for_this_test"
 
@@ -60,24 +63,26 @@ with override("de"):
 """
 
 
-def main() -> None:
+def main(*, lowest: bool) -> None:
     """Run the whole story in a temporary directory; any step that fails ends it with a traceback."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         wheel = build(work)
-        environment = new_project(work, wheel)
+        constraints = [f"django-opentrain @ {wheel.as_uri()}", *(lowest_versions(work) if lowest else [])]
+        environment = new_project(work, constraints)
         environment = follow(work, environment, "README.md", "Install in your site")
         (work / "mysite" / "production.py").write_text(PRODUCTION, encoding="utf-8")
         run_block(work, environment, "python manage.py check --deploy --settings mysite.production")
+        run_block(work, environment, "celery --app mysite --quiet report")
         pages = shell(work, environment, OPEN_PAGE)
         expect(pages == "200 200", f"the login page and the customer's page answer {pages}")
         german = shell(work, environment, TRANSLATE)
         expect(german == "Mit OpenTrain verbinden", f"the German catalogue says {german!r}")
         receive_event(work, environment)
         # In this order: the second installs pytest.
-        for heading in ("Without pytest", "Testing your site"):
+        for heading in () if lowest else ("Without pytest", "Testing your site"):
             follow(work, environment, "docs/how-to/test-your-site.md", heading)
-    print(f"{wheel.name}: installed by the README, one signed event received, an adapter tested by its kit")
+    print(f"{wheel.name}: installed by the README, one signed event received")
 
 
 def expect(condition: bool, problem: str) -> None:
@@ -107,17 +112,33 @@ def build(work: Path) -> Path:
     """The wheel, built from the source distribution, as a release is."""
     run(sys.executable, "-m", "venv", work / "build", cwd=work)
     python = work / "build" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "build", cwd=work)
-    run(python, "-m", "build", "--outdir", work / "dist", ROOT, cwd=work)
+    run(python, "-m", "pip", "install", "--quiet", "build[uv]", cwd=work)
+    run(python, "-m", "build", "--installer", "uv", "--outdir", work / "dist", ROOT, cwd=work)
     return next((work / "dist").glob("*.whl"))
 
 
-def new_project(work: Path, wheel: Path) -> dict[str, str]:
+def lowest_versions(work: Path) -> list[str]:
+    """The requirements that are met by the lowest versions which the package allows, each with a version."""
+    uv, target = work / "build" / "bin" / "uv", work / "lowest.txt"
+    options = [
+        "--quiet",
+        "--no-header",
+        "--no-annotate",
+        "--resolution",
+        "lowest-direct",
+        "--python",
+        sys.executable,
+    ]
+    run(uv, "pip", "compile", *options, "--output-file", target, ROOT / "pyproject.toml", cwd=work)
+    return target.read_text(encoding="utf-8").splitlines()
+
+
+def new_project(work: Path, constraints: Sequence[str]) -> dict[str, str]:
     """What a reader has before the first step: a virtual environment with Django, and a project."""
     run(sys.executable, "-m", "venv", work / "venv", cwd=work)
     binaries = work / "venv" / "bin"
     constraint = work / "constraint.txt"
-    constraint.write_text(f"django-opentrain @ {wheel.as_uri()}\n", encoding="utf-8")
+    constraint.write_text("\n".join(constraints), encoding="utf-8")
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "DJANGO"))},
         "PATH": f"{binaries}:{os.environ['PATH']}",
@@ -157,8 +178,11 @@ def add_block(work: Path, text: str) -> None:
     named = FILE_NAME.match(text)
     if named is None:
         raise SystemExit(f"FAILED: this block names no file:\n{text}")
+    settings = (work / "mysite" / "settings.py").read_text(encoding="utf-8")
     # A new project of Django 6.1 has this setting.
-    usual = "from" if "MAILERS" in (work / "mysite" / "settings.py").read_text(encoding="utf-8") else "before"
+    usual = "from" if "MAILERS" in settings else "before"
+    if "using Django 4.2" in settings:
+        text = text.replace(MODE, "")
     if named[2] in (None, usual):
         with (work / named[1]).open("a", encoding="utf-8") as file:
             file.write("\n" + text)
@@ -238,4 +262,4 @@ def wait_for(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(lowest="--lowest" in sys.argv[1:])
