@@ -22,8 +22,10 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.admin import history, looks
 from django_opentrain.admin.losses import Losses
+from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import EXPECTED
+from django_opentrain.models import AccessGrant
 from django_opentrain.platform.redaction import mask, redact
 from django_opentrain.platform.values import as_text
 from django_opentrain.transactions import atomic
@@ -157,12 +159,14 @@ def operation(
             confirmed = "confirmed" in request.POST
             filled = form(request.POST if confirmed else None) if form else None
             if not confirmed or (filled and not filled.is_valid()):
+                links = RowLinks(model_admin.admin_site, request)
                 page = {
                     "label": label,
                     "consequence": consequence,
                     "asks_reason": asks_reason,
                     "form": filled,
-                    "losses": losses(queryset) if losses else None,
+                    # Those who may change access don't have to know the trainers' names.
+                    "losses": losses(queryset) if losses and links.lead_to(AccessGrant) else None,
                 }
                 return _confirmation(model_admin, request, queryset, {**page, "action": run.__name__})
             selection: Selection[Any] = Selection(model_admin, request, queryset, label=label, applies=rows)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 #: Seconds. A busy machine's first answer can take its time.
 TIMEOUT: Final = 60.0
@@ -148,13 +149,24 @@ def read(page: Page, html: str) -> Page:
     return reader.finish()
 
 
+class _Unpooled(HTTPAdapter):
+    """A connection for each request. Where one is kept, a server may close it just as it is reused.
+
+    Django's own server does that after each request that says ``Connection: close``, without saying so itself.
+    """
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.poolmanager.clear()
+        return super().send(*args, **kwargs)
+
+
 class Browser:
     """One person's browser."""
 
     def __init__(self) -> None:
         self._session = requests.Session()
-        # A server may close an idle connection just as it is reused: browsers retry such a request.
         self._session.headers["Connection"] = "close"
+        self._session.mount("http://", _Unpooled())
         # The environment's proxies are not for 127.0.0.1.
         self._session.trust_env = False
         self.page = Page("about:blank", 0)

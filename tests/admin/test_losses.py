@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -122,3 +122,17 @@ def test_other_actions_say_nothing_of_it(superuser: User) -> None:
     install = factories.make_install("acme")
     hold(install, 2)
     assert "Who loses access" not in text_of(act(logged_in(superuser), install, "reconcile_now"))
+
+
+def test_those_who_may_not_view_grants_read_no_names() -> None:
+    install = factories.make_install("acme")
+    hold(install, 2)
+    operator = factories.make_user(is_staff=True)
+    for codename in ("view_install", "change_access"):
+        operator.user_permissions.add(*Permission.objects.filter(codename=codename))
+    page = text_of(act(logged_in(operator), install, "confirm_held_removals"))
+    assert "Confirm held removals" in page
+    assert "Trainer" not in page
+    operator.user_permissions.add(Permission.objects.get(codename="view_accessgrant"))
+    page = text_of(act(logged_in(operator), install, "confirm_held_removals"))
+    assert page.count("<td>Trainer ") == 2

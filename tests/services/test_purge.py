@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
@@ -134,6 +136,25 @@ def test_former_trainers_are_forgotten_and_their_ids_stay(install: Install) -> N
     assert is_forgotten(person)
     assert person.opentrain_user_id
     assert purge.run() == NOTHING
+
+
+def test_the_names_of_former_trainers_go_from_the_admins_history(install: Install) -> None:
+    person, _contract = former(install)
+    current = factories.make_participant(install)
+    user = factories.make_user(is_staff=True)
+    rows = (person, AccessGrant.objects.get(), install, current)
+    for row in rows:
+        LogEntry.objects.create(
+            user=user,
+            content_type=ContentType.objects.get_for_model(row),
+            object_id=str(row.pk),
+            object_repr=str(row),
+            action_flag=CHANGE,
+        )
+    purge.run()
+    named = person.opentrain_user_id
+    shown = list(LogEntry.objects.order_by("pk").values_list("object_repr", flat=True))
+    assert shown == [named, named, str(install), current.display_name]
 
 
 def test_somebody_who_was_never_hired_is_forgotten(install: Install) -> None:

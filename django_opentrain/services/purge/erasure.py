@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.apps import apps
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
 from django_opentrain.conflicts import retried
@@ -63,16 +61,15 @@ def erase(opentrain_user_id: str, *, force: bool = False) -> Erased:
     if reasons and not force:
         raise StillNeededError(*reasons)
     result = Erased(unreadable_bodies=unreadable, accounts=_accounts(opentrain_user_id))
-    result.participants, result.event_bodies = _erase(participants, opentrain_user_id, naming)
+    result.participants, result.event_bodies = _erase(participants, naming)
     return result
 
 
 @retried
-def _erase(participants: QuerySet[Participant], opentrain_user_id: str, naming: list[int]) -> tuple[int, int]:
+def _erase(participants: QuerySet[Participant], naming: list[int]) -> tuple[int, int]:
     """Returns how many participants, and bodies of events, were erased."""
     bodies = 0
     with atomic():
-        _rename_in_history(participants, opentrain_user_id)
         for start in range(0, len(naming), BATCH):
             batch = WebhookEvent.objects.filter(pk__in=naming[start : start + BATCH])
             bodies += retention.empty_bodies(batch)
@@ -107,18 +104,6 @@ def _accounts(opentrain_user_id: str) -> list[str]:
     granted = set(grants.exclude(host_user_ref="").values_list("host_user_ref", flat=True))
     bound = TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id)
     return sorted(granted | {str(each) for each in bound.values_list("user", flat=True)})
-
-
-def _rename_in_history(participants: QuerySet[Participant], name: str) -> None:
-    """Replace their name in the history of Django's admin."""
-    if not apps.is_installed("django.contrib.admin"):
-        return
-    entries = apps.get_model("admin", "LogEntry")._default_manager
-    grants = AccessGrant.objects.filter(participant__in=participants)
-    for rows in (participants, grants):
-        kind = ContentType.objects.get_for_model(rows.model)
-        keys = [str(each) for each in rows.values_list("pk", flat=True)]
-        entries.filter(content_type=kind, object_id__in=keys).update(object_repr=name)
 
 
 # Which events name the trainer ----------------------------------------------------------------

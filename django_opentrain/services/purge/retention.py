@@ -25,6 +25,7 @@ from django_opentrain.models import (
     WebhookEvent,
     WorkEntry,
 )
+from django_opentrain.services.purge import history
 from django_opentrain.services.work.days import work_day
 from django_opentrain.services.workers.locks import lock_all
 from django_opentrain.transactions import atomic
@@ -114,9 +115,10 @@ def _over_since(before: datetime) -> Q:
 
 def anonymize(participants: QuerySet[Participant]) -> int:
     """Delete these participants' personal data: name, country, profile, Work Email, and what they and others wrote
-    about their work. The id stays.
+    about their work. The id stays, also where the admin's history had the name.
     """
     # Before they are marked as purged: after a crash in between it is done again.
+    history.replace_names(participants)
     _erase_texts(participants)
     return participants.update(
         display_name="", country="", profile_url="", work_email=None, purged_at=timezone.now()
