@@ -76,21 +76,21 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     return _retrying(lambda: _receive(key, headers, body))
 
 
-def _retrying(step: Callable[[], T]) -> T:
-    """Take a step, and once more on a new connection if a kept one was stale.
+def _retrying(step: Callable[[], T], most: int | None = None) -> T:
+    """Take a step, and again on a new connection where a kept one was stale, as may be all of a pool's.
 
     If the INSERT has taken effect nevertheless, the second one is a duplicate.
     """
-    step = retried(step)
-    for _connection in range(connections.most_stale()):
-        try:
-            return step()
-        except (InterfaceError, InternalError, OperationalError) as error:  # noqa: PERF203 - one each time
-            if not connections.discard_if_stale(error):
-                raise
-    return step()
+    try:
+        return step()
+    except (InterfaceError, InternalError, OperationalError) as error:
+        most = connections.most_stale() if most is None else most
+        if not most or not connections.discard_if_stale(error):
+            raise
+    return _retrying(step, most - 1)
 
 
+@retried
 def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     endpoint = _endpoint(key)
     signature = _header(headers, catalog.SIGNATURE_HEADER)
@@ -131,6 +131,7 @@ def _reason_to_ignore(event: Event | None) -> str:
     return ""
 
 
+@retried
 def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
     now = time.monotonic()
     cached = _known_endpoints.get(key)
