@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -49,6 +49,18 @@ def bound_account(opentrain_user_id: str) -> TrainerAccount | None:
 def account_of(opentrain_user_id: str) -> TrainerAccount | None:
     """The trainer's account, to look at."""
     return TrainerAccount.objects.filter(opentrain_user_id=opentrain_user_id).select_related("user").first()
+
+
+def accounts_of(opentrain_user_ids: Iterable[str]) -> dict[str, TrainerAccount]:
+    """The accounts of these trainers, by their ids, to look at."""
+    accounts = TrainerAccount.objects.filter(opentrain_user_id__in=set(opentrain_user_ids))
+    return {account.opentrain_user_id: account for account in accounts.select_related("user")}
+
+
+def members_of(groups: Collection[str], keys: Collection[Any]) -> set[tuple[Any, str]]:
+    """Which of the users with these keys are in which of the groups of these names. One query."""
+    members = _users().filter(pk__in=keys, groups__name__in=groups)
+    return set(members.order_by().values_list("pk", "groups__name"))
 
 
 def bind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
@@ -207,10 +207,20 @@ class OpenTrainAdapter(Generic[UserT]):
     def has_access(self, grant: AccessGrant) -> bool | None:
         """Whether ``grant.participant`` still has the access that ``grant_access`` gave. Optional; None: not known.
 
-        Called each hour. False means that a person has removed them on the host: that is shown and stands, and
-        ``grant_access`` is not called until someone asks for it here.
+        Called before access is given again. False means that a person has removed them on the host: that is shown
+        and stands, and ``grant_access`` is not called until someone asks for it here.
         """
         return None
+
+    def access_states(self, grants: Sequence[AccessGrant]) -> Mapping[int, bool | None]:
+        """Whether the trainer of each of these grants can get into its project now, by the grants' ``pk``. Optional.
+
+        Called at each reconciliation, for up to 500 grants of one customer at once: those that gave access, and those
+        that were revoked in the last ``PII_RETENTION_DAYS``. Answer with one or two queries for all, not with some
+        for each. Where an answer isn't as it should be, access is given or revoked again, by the methods above. What
+        you can't know, leave out: for that they are called once a day. By default nothing is known.
+        """
+        return {}
 
     def account_key(self, request: HttpRequest) -> str | None:
         """Your key of the account of this request's user, as ``grant_access`` returns it; None if they have none.

@@ -7,7 +7,7 @@ Django finds its models by name, once the site runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -76,6 +76,17 @@ class DoccanoAdapter(DjangoUsersAdapter):
     def has_project(self, user: AbstractUser, grant: AccessGrant) -> bool:
         """Whether the user has a role in the project, which doccano requires."""
         return bool(_members(user, grant).exists())
+
+    def has_projects(self, users: Sequence[tuple[AbstractUser, AccessGrant]]) -> Mapping[int, bool | None]:
+        """Who has a role in which project."""
+        # A link that was made on OpenTrain can name anything.
+        possible = [(user, grant) for user, grant in users if grant.external_project_id.isdecimal()]
+        rows = model("projects.Member").objects.filter(
+            user__in={user.pk for user, _grant in possible},
+            project__in={int(grant.external_project_id) for _user, grant in possible},
+        )
+        members = {(user, str(project)) for user, project in rows.values_list("user", "project")}
+        return {grant.pk: (user.pk, grant.external_project_id) in members for user, grant in possible}
 
 
 def _role(setting: str) -> str:

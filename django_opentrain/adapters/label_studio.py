@@ -6,7 +6,7 @@ imported: Django finds its models by name, once the site runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -99,6 +99,19 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         project = model("projects.Project").objects.filter(pk=grant.external_project_id).first()
         return project is not None and bool(project.has_permission(user))
 
+    def has_projects(self, users: Sequence[tuple[Any, AccessGrant]]) -> Mapping[int, bool | None]:
+        """Who is a member of the organization and listed with the project; of those who are only one, nothing."""
+        # A link that was made on OpenTrain can name anything.
+        possible = [(user, grant) for user, grant in users if grant.external_project_id.isdecimal()]
+        members, listed = _members_among(possible), _listed_among(possible)
+        states = {}
+        for user, grant in possible:
+            is_member = (user.pk, grant.tenant) in members
+            is_listed = (user.pk, grant.external_project_id) in listed
+            # A member who isn't listed may have a grant of another project, or access that isn't ours to end.
+            states[grant.pk] = is_member if is_member == is_listed else None
+        return states
+
     def left_behind(self, grant: AccessGrant) -> Iterable[str]:
         """Webhooks and members that were added to the organization since the hire: nothing says by whom."""
         if grant.granted_at is None:
@@ -138,3 +151,22 @@ def _active_organization(request: HttpRequest) -> Any:
 def _memberships(user: Any, grant: AccessGrant) -> Any:
     """The user's memberships of the grant's organization: nothing keeps Label Studio from creating two."""
     return model("organizations.OrganizationMember").objects.filter(user=user, organization=grant.tenant)
+
+
+def _members_among(users: Sequence[tuple[Any, AccessGrant]]) -> set[tuple[Any, str]]:
+    """Which of these users are members of which of the grants' organizations."""
+    rows = model("organizations.OrganizationMember").objects.filter(
+        user__in={user.pk for user, _grant in users},
+        organization__in={grant.tenant for _user, grant in users},
+        deleted_at=None,
+    )
+    return {(user, str(organization)) for user, organization in rows.values_list("user", "organization")}
+
+
+def _listed_among(users: Sequence[tuple[Any, AccessGrant]]) -> set[tuple[Any, str]]:
+    """Which of these users are listed with which of the grants' projects."""
+    rows = model("projects.ProjectMember").objects.filter(
+        user__in={user.pk for user, _grant in users},
+        project__in={grant.external_project_id for _user, grant in users},
+    )
+    return {(user, str(project)) for user, project in rows.values_list("user", "project")}

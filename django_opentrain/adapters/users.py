@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -83,7 +83,7 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
     def open_project(self, user: UserT, grant: AccessGrant) -> None:
         """Give this user access to the grant's project. Idempotent. Optional; by default it is a group.
 
-        Called each time access is given, and hourly while it is, in its transaction.
+        Called each time access is given, or given again, in its transaction.
         """
         _groups(user).add(self.project_group(grant.tenant, grant.external_project_id))
 
@@ -97,10 +97,20 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
     def has_project(self, user: UserT, grant: AccessGrant) -> bool:
         """Whether this user has access to the grant's project. Optional, with ``open_project``.
 
-        Called hourly for access that was given, to see removals by hand; and by the doctor, to prove removals.
+        Called before access is given again, to see removals by hand; and by the doctor, to prove removals.
         """
         name = group_name(grant.tenant, grant.external_project_id)
         return bool(_groups(user).filter(name=name).exists())
+
+    def has_projects(self, users: Sequence[tuple[UserT, AccessGrant]]) -> Mapping[int, bool | None]:
+        """What ``has_project`` says of each of these users and grants, by the grants' ``pk``. Optional, with it.
+
+        Called at each reconciliation, for all trainers of a customer at once. Answer with one query, or two. What is
+        left out isn't known; nor is anything where a subclass overrides what access is, and not this.
+        """
+        names = {grant.pk: group_name(grant.tenant, grant.external_project_id) for _user, grant in users}
+        members = accounts.members_of(set(names.values()), {user.pk for user, _grant in users})
+        return {grant.pk: (user.pk, names[grant.pk]) in members for user, grant in users}
 
     def has_access(self, grant: AccessGrant) -> bool | None:
         """Whether the trainer's account may log in and has the project, as ``has_project`` says it."""
@@ -113,6 +123,41 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
             # A deactivation of ours is none of a person's.
             return None if account.deactivated_at else False
         return self.has_project(self._user(account), grant)
+
+    def access_states(self, grants: Sequence[AccessGrant]) -> Mapping[int, bool | None]:
+        """Whether the trainers' accounts may log in and have the projects, as ``has_projects`` says it."""
+        if not self._answers_for_all():
+            return {}
+        found = accounts.accounts_of(grant.participant.opentrain_user_id for grant in grants)
+        states: dict[int, bool | None] = {}
+        asked = []
+        for grant in grants:
+            account = found.get(grant.participant.opentrain_user_id)
+            if account is None or accounts.is_locked_out(account):
+                states[grant.pk] = False
+            else:
+                asked.append((account, grant))
+        left_active = _left_active(asked)
+        users = [(self._user(account), grant) for account, grant in asked if grant.pk not in left_active]
+        return {**states, **(self.has_projects(users) if users else {})}
+
+    def _answers_for_all(self) -> bool:
+        """Whether ``has_projects`` is no older than what a subclass has made of access."""
+        names = (
+            "has_access",
+            "has_project",
+            "grant_access",
+            "revoke_access",
+            "open_project",
+            "close_project",
+        )
+        newest = min(self._age_of(name) for name in (*names, "project_group"))
+        return self._age_of("has_projects") <= newest
+
+    @classmethod
+    def _age_of(cls, name: str) -> int:
+        """How far from this class the one is that defines it."""
+        return next(age for age, each in enumerate(cls.__mro__) if name in vars(each))
 
     def _opens_otherwise(self) -> bool:
         """Whether a subclass gives access in a way of its own, and hasn't said how to see it."""
@@ -192,8 +237,8 @@ class DjangoUsersAdapter(OpenTrainAdapter[UserT]):
     def populate_user(self, user: UserT, participant: Participant) -> None:
         """Bring an account that was created for the trainer up to date with what OpenTrain says of them. Optional.
 
-        Called each time access is given, and hourly while it is, in its transaction, before ``open_project``. The
-        account is saved already: save what you change.
+        Called each time access is given, and when OpenTrain says something new, in its transaction, before
+        ``open_project``. The account is saved already: save what you change.
         """
 
     def _create(self, email: str, grant: AccessGrant) -> UserT:
@@ -307,6 +352,20 @@ def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Except
     except Exception as error:  # noqa: BLE001 - host code may raise anything
         return error
     return None
+
+
+def _left_active(asked: Sequence[tuple[TrainerAccount, AccessGrant]]) -> set[int]:
+    """The grants that are over, and whose account was made for the trainer and is active without any grant."""
+    over = {
+        grant.pk: account.opentrain_user_id
+        for account, grant in asked
+        if account.created_by_us and grant.desired == AccessGrant.Desired.REVOKED
+    }
+    if not over:
+        return set()
+    wanted = AccessGrant.objects.unrevoked().filter(participant__opentrain_user_id__in=set(over.values()))
+    working = set(wanted.values_list("participant__opentrain_user_id", flat=True))
+    return {key for key, trainer in over.items() if trainer not in working}
 
 
 def _groups(user: UserT) -> Any:

@@ -179,6 +179,8 @@ class Install(TimestampedModel):
     next_reconcile_at = models.DateTimeField(_("next sync at"), null=True, blank=True)
     reconcile_attempts = models.PositiveIntegerField(_("sync attempts"), default=0)
     reconciled_at = models.DateTimeField(_("synced at"), null=True, blank=True)
+    # While a reconciliation asserts access again; it stays when the adapter's answer ended its process.
+    access_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     reconcile_summary = models.JSONField(_("sync result"), default=dict, blank=True)
     removals_held = models.PositiveIntegerField(
         _("removals held"),

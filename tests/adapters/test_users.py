@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -837,3 +837,103 @@ def test_a_paused_grant_keeps_the_account_when_another_one_ends(
         grant.refresh_from_db()
         adapter.revoke_access(grant)
     assert (groups_of(user_of()), user_of().is_active) == (set(), True)
+
+
+# For many trainers at once --------------------------------------------------------------------
+
+
+def test_who_has_access_is_said_for_all_at_once(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    inside, out, deactivated, deleted, stranger = (
+        make_grant(trainer=f"usr_{name}", email=f"{name}@opentrain.work") for name in "abcde"
+    )
+    for grant in (inside, out, deactivated, deleted):
+        grant.host_user_ref = adapter.grant_access(grant)
+    leave_the_group(User.objects.get(pk=out.host_user_ref))
+    deactivate(User.objects.get(pk=deactivated.host_user_ref))
+    delete(User.objects.get(pk=deleted.host_user_ref))
+    grants = [inside, out, deactivated, deleted, stranger]
+    assert adapter.access_states(grants) == {grant.pk: grant is inside for grant in grants}
+
+
+def test_each_project_is_said_for_itself(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    one, two, theirs = (
+        make_grant(project="1"),
+        make_grant(project="2"),
+        make_grant(tenant="globex", project="1"),
+    )
+    adapter.grant_access(one)
+    adapter.grant_access(theirs)
+    states = adapter.access_states([one, two, theirs])
+    assert states == {one.pk: True, two.pk: False, theirs.pk: True}
+
+
+def test_access_that_was_removed_is_said_to_be(adapter: DjangoUsersAdapter, make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    adapter.grant_access(grant)
+    revoke(adapter, grant)
+    grant.refresh_from_db()
+    assert adapter.access_states([grant]) == {grant.pk: False}
+
+
+def test_an_account_without_grants_that_was_activated_again_is_left_out(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant
+) -> None:
+    """So that the removal is asserted, and deactivates it again."""
+    grant = make_grant()
+    adapter.grant_access(grant)
+    revoke(adapter, grant)
+    grant.refresh_from_db()
+    User.objects.update(is_active=True)
+    assert adapter.access_states([grant]) == {}
+    other = make_grant(project="2")
+    adapter.grant_access(other)
+    assert adapter.access_states([grant, other]) == {grant.pk: False, other.pk: True}
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_it_costs_two_queries_for_all(
+    adapter: DjangoUsersAdapter, make_grant: MakeGrant, count: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(count):
+        adapter.grant_access(make_grant(trainer=f"usr_{number}", email=f"{number}@opentrain.work"))
+    grants = list(AccessGrant.objects.select_related("participant", "link__install"))
+    with django_assert_num_queries(2):
+        assert set(adapter.access_states(grants).values()) == {True}
+
+
+class LoggedGrants(DjangoUsersAdapter):
+    """The groups are as they were."""
+
+    def grant_access(self, grant: AccessGrant) -> str:
+        return super().grant_access(grant)
+
+
+class OwnQuestion(DjangoUsersAdapter):
+    """It knows better who has access."""
+
+    def has_access(self, grant: AccessGrant) -> bool | None:
+        return True
+
+
+@pytest.mark.parametrize("own", [UnseenSeats, SeenSeats, Tickets, NamedGroups, LoggedGrants, OwnQuestion])
+def test_a_subclass_with_a_way_of_its_own_says_nothing_of_all(
+    own: type[DjangoUsersAdapter], make_grant: MakeGrant
+) -> None:
+    grant = make_grant()
+    own().grant_access(grant)
+    assert own().access_states([grant]) == {}
+
+
+class AllSeats(SeenSeats):
+    """The same, and it is said for all at once."""
+
+    def has_projects(self, users: Sequence[tuple[AbstractUser, AccessGrant]]) -> Mapping[int, bool | None]:
+        return {grant.pk: self.has_project(user, grant) for user, grant in users}
+
+
+def test_where_it_is_said_for_all_that_counts(make_grant: MakeGrant) -> None:
+    grant = make_grant()
+    AllSeats().grant_access(grant)
+    assert AllSeats().access_states([grant]) == {grant.pk: True}
+    User.objects.update(email="")
+    assert AllSeats().access_states([grant]) == {grant.pk: False}

@@ -167,7 +167,7 @@ def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None
 
 
 def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site: Host) -> None:
-    """The project was linked again, so that OpenTrain provisions its accounts; our removal is asserted each hour."""
+    """The project was linked again, so that OpenTrain provisions its accounts; our removal is asserted each day."""
     maria = linked.hire()
     linked.run()
     job = maria.contract.job_id
@@ -270,7 +270,7 @@ def test_only_the_same_access_by_opentrain_keeps_it(
 
 
 def reassert(opentrain: OpenTrain) -> None:
-    opentrain.travel(hours=1)
+    opentrain.travel(days=1)
     reconcile.request_all()
     opentrain.run()
 
@@ -588,7 +588,7 @@ def test_reasserting_undoes_what_was_done_by_hand(linked: OpenTrain, site: Host)
 
 
 def test_reasserting_what_is_so_changes_nothing(linked: OpenTrain) -> None:
-    """It is done each hour for every grant."""
+    """It is done each day for every grant."""
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.end(ken)
     linked.run()

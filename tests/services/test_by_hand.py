@@ -41,8 +41,8 @@ def maria(seeing: Host, linked: OpenTrain) -> Hire:
     return hire
 
 
-def an_hour_later(opentrain: OpenTrain) -> None:
-    opentrain.travel(hours=1)
+def a_day_later(opentrain: OpenTrain) -> None:
+    opentrain.travel(days=1)
     reconcile.request_all()
     opentrain.run()
 
@@ -50,7 +50,7 @@ def an_hour_later(opentrain: OpenTrain) -> None:
 def remove_by_hand(opentrain: OpenTrain, site: Host) -> None:
     site.inside.clear()
     site.calls.clear()
-    an_hour_later(opentrain)
+    a_day_later(opentrain)
 
 
 def test_a_count_of_none_is_a_removal_by_hand(
@@ -58,7 +58,7 @@ def test_a_count_of_none_is_a_removal_by_hand(
 ) -> None:
     """Hosts count memberships, and return that."""
     monkeypatch.setattr(RecordingAdapter, "has_access", lambda *_arguments: len(seeing.inside))
-    an_hour_later(linked)
+    a_day_later(linked)
     assert maria.grant.state == State.GRANTED
     remove_by_hand(linked, seeing)
     assert maria.grant.state == BY_HAND
@@ -70,7 +70,7 @@ def test_a_removal_by_hand_stands(linked: OpenTrain, seeing: Host, maria: Hire) 
     noticed = grant.revoked_at
     assert (grant.desired, grant.state) == (Desired.GRANTED, BY_HAND)
     assert noticed is not None
-    an_hour_later(linked)
+    a_day_later(linked)
     grants.retry_now(AccessGrant.objects.all())
     linked.run()
     assert {name for name, *_ in seeing.calls} == {"has_access"}
@@ -78,12 +78,12 @@ def test_a_removal_by_hand_stands(linked: OpenTrain, seeing: Host, maria: Hire) 
     assert not AccessGrant.objects.unsettled().exists()
 
 
-def test_who_is_there_is_given_access_each_hour_as_before(
+def test_who_is_there_is_given_access_each_day_as_before(
     linked: OpenTrain, seeing: Host, maria: Hire
 ) -> None:
     before = AccessGrant.objects.values().get()
     seeing.calls.clear()
-    an_hour_later(linked)
+    a_day_later(linked)
     assert [name for name, *_ in seeing.calls] == ["has_access", "grant_access"]
     assert AccessGrant.objects.values().get() == before
 
@@ -108,7 +108,7 @@ def test_access_can_be_given_again(linked: OpenTrain, seeing: Host, maria: Hire)
 def test_who_comes_back_by_hand_has_access(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     remove_by_hand(linked, seeing)
     seeing.inside.add((maria.opentrain_user_id, "p1"))
-    an_hour_later(linked)
+    a_day_later(linked)
     assert maria.grant.state == State.GRANTED
 
 
@@ -137,7 +137,7 @@ def test_each_of_two_contracts_waits_for_a_person(linked: OpenTrain, seeing: Hos
     assert {maria.grant.state, second.grant.state} == {BY_HAND}
     grants.give_again(second.grants)
     linked.run()
-    an_hour_later(linked)
+    a_day_later(linked)
     assert {maria.grant.state, second.grant.state} == {State.GRANTED}
 
 
@@ -206,10 +206,10 @@ def test_a_grant_that_never_succeeded_is_retried(linked: OpenTrain, seeing: Host
     maria = linked.hire()
     linked.run()
     assert maria.grant.state == State.FAILED
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.calls) == (State.FAILED, [])
     seeing.failing.clear()
-    an_hour_later(linked)
+    a_day_later(linked)
     assert maria.grant.state == State.GRANTED
 
 
@@ -221,7 +221,7 @@ def test_an_attempt_of_ours_that_was_killed_is_none(
     lethal.run(lambda: access.converge(maria.grant, reassert=True))
     assert lethal.deaths == 1
     seeing.inside.clear()
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.inside) == (State.GRANTED, {(maria.opentrain_user_id, "p1")})
 
 
@@ -249,10 +249,10 @@ def test_while_the_host_cant_answer_nothing_changes(linked: OpenTrain, seeing: H
     assert (maria.grant.state, seeing.inside) == (State.GRANTED, set())
     assert maria.grant.last_error
     seeing.failing.clear()
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, maria.grant.last_error) == (BY_HAND, "")
     seeing.failing["has_access"] = RuntimeError("a bad day")
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
@@ -261,7 +261,7 @@ def test_a_host_that_no_longer_says_undoes_nothing(
 ) -> None:
     remove_by_hand(linked, seeing)
     monkeypatch.setattr(RecordingAdapter, "has_access", OpenTrainAdapter.has_access)
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
@@ -273,7 +273,7 @@ def test_a_question_that_was_killed_undoes_nothing(
         lethal = Lethal(patch, "has_access")
         lethal.run(lambda: access.converge(maria.grant, reassert=True))
         assert lethal.deaths == 1
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, maria.grant.last_error, seeing.inside) == (BY_HAND, "", set())
 
 
@@ -289,14 +289,14 @@ def test_a_question_that_is_stopped_undoes_nothing(
     with pytest.raises(stop):
         access.converge(maria.grant, reassert=True)
     assert maria.grant.state == State.GRANTED
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
 def test_what_is_decided_while_it_is_asked_counts(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     remove_by_hand(linked, seeing)
     seeing.during_call = lambda _grant: grants.give_again(AccessGrant.objects.all())
-    an_hour_later(linked)
+    a_day_later(linked)
     assert (maria.grant.state, seeing.inside) == (State.GRANTED, {(maria.opentrain_user_id, "p1")})
 
 

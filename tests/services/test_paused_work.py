@@ -20,7 +20,6 @@ from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
 from tests.services.conftest import Host, RecordingAdapter, host
 from tests.services.test_attempts import Lethal
-from tests.services.test_by_hand import an_hour_later
 
 State, Desired = AccessGrant.State, AccessGrant.Desired
 
@@ -34,6 +33,12 @@ def maria(linked: OpenTrain) -> Hire:
     linked.run()
     assert may_work(hire)
     return hire
+
+
+def an_hour_later(opentrain: OpenTrain) -> None:
+    opentrain.travel(hours=1)
+    reconcile.request_all()
+    opentrain.run()
 
 
 def use_up(opentrain: OpenTrain, hire: Hire, hours: float = 10) -> None:
@@ -122,6 +127,7 @@ def test_switching_it_on_and_off_counts_at_once(linked: OpenTrain, maria: Hire) 
 def test_the_sync_leaves_it_as_it_is(linked: OpenTrain, maria: Hire, site: Host) -> None:
     use_up(linked, maria)
     host.inside.add((maria.opentrain_user_id, "p1"))  # someone let them in by hand
+    linked.travel(days=1)
     an_hour_later(linked)
     assert not may_work(maria)
     assert states(maria) == [(Desired.PAUSED, State.PAUSED)]

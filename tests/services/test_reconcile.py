@@ -236,6 +236,7 @@ def test_the_host_is_told_again(linked: OpenTrain, site: Host) -> None:
     linked.end(ken)
     linked.run()
     site.inside = {(ken.opentrain_user_id, "p1")}
+    linked.travel(days=1)
     hourly(linked)
     assert site.inside == {(maria.opentrain_user_id, "p1")}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import ClassVar
 
@@ -75,6 +75,13 @@ class NewAccountEachTime(GroupAdapter):
         user = User.objects.create(username=f"trainer{User.objects.count()}")
         self.open_project(user, grant)
         return str(user.pk)
+
+
+class KnowsWhoWasThere(GroupAdapter):
+    """Says of all trainers that they have access, also of those who no longer do."""
+
+    def access_states(self, grants: Sequence[AccessGrant]) -> Mapping[int, bool | None]:
+        return {grant.pk: True for grant in grants}
 
 
 class NeverRemoves(GroupAdapter):

@@ -62,6 +62,7 @@ FOUND_OUT = [
     (broken.NeverRemoves, "test_another_contract_keeps_a_paused_trainer_in", AssertionError),
     (broken.SeesNoMembers, "test_what_is_said_of_access_is_so", AssertionError),
     (broken.SeesThemForever, "test_what_is_said_of_access_is_so", AssertionError),
+    (broken.KnowsWhoWasThere, "test_what_is_said_of_all_at_once_is_so", AssertionError),
     (broken.NeverRemoves, "test_removal_is_proven", AssertionError),
     (broken.MustKnowThem, "test_access_that_was_never_given_can_be_removed", TrainerAccount.DoesNotExist),
     (broken.RemovesOnce, "test_access_may_be_removed_again", LookupError),

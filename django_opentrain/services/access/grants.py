@@ -152,6 +152,14 @@ def email_arrived(participant: Participant) -> None:
     wakeup.wake_workers_on_commit()
 
 
+def details_changed(participant: Participant) -> None:
+    """What OpenTrain says of a trainer has changed: the next reconciliation gives it to the host."""
+    given = AccessGrant.objects.filter(participant=participant).wanted()
+    given.filter(state=AccessGrant.State.GRANTED, next_attempt_at=None).update(
+        next_attempt_at=timezone.now(), updated_at=timezone.now()
+    )
+
+
 def email_accepted(participant: Participant) -> None:
     """A trainer's Work Email, which was held, gives access."""
     held = AccessGrant.objects.filter(participant=participant, state=AccessGrant.State.HELD)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,6 +16,9 @@ from django_opentrain.platform.resources import ParticipantInfo
 from django_opentrain.services.access import contracts, grants
 from django_opentrain.services.workers.locks import install_lock
 from django_opentrain.transactions import atomic
+
+#: What OpenTrain says of a trainer that the host may show.
+SHOWN: Final = ("display_name", "country", "profile_url")
 
 
 def readable_email(participant: Participant) -> str | None:
@@ -59,8 +64,10 @@ def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Pa
         )
         if participant.purged_at is not None and not at_work:
             return participant
-        for name in ("display_name", "country", "profile_url"):
-            setattr(participant, name, getattr(info, name) or getattr(participant, name))
+        shown = {name: getattr(info, name) or getattr(participant, name) for name in SHOWN}
+        is_news = any(value != getattr(participant, name) for name, value in shown.items())
+        for name, value in shown.items():
+            setattr(participant, name, value)
         participant.purged_at = None
         email_is_new = bool(info.work_email) and info.work_email != readable_email(participant)
         if email_is_new:
@@ -69,6 +76,8 @@ def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Pa
         participant.save()
         if email_is_new:
             grants.email_arrived(participant)
+        elif is_news:
+            grants.details_changed(participant)
     return participant
 
 

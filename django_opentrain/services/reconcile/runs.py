@@ -21,7 +21,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from django_opentrain import signals
-from django_opentrain.conf import conf
 from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
@@ -37,10 +36,11 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import breaker, contracts, convergence, grants
+from django_opentrain.services.access import breaker, contracts, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.linking import projects
 from django_opentrain.services.reconcile import held as held_removals
+from django_opentrain.services.reconcile.assertion import assert_access
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
@@ -102,14 +102,15 @@ class Outcome:
 
 @durable
 @statements_retried()
-def install(install: Install, *, dry_run: bool = False) -> Outcome:
+def install(install: Install, *, dry_run: bool = False, scheduled: bool = False) -> Outcome:
     """Restore what differs from OpenTrain for one install; with ``dry_run`` only return the differences.
 
+    What ``access_states`` can't say of the host, ``scheduled`` runs restore within a day; others do at once.
     Raises ``BusyError`` while another worker holds it, ``LeaseLostError`` if one took over, ``ReconnectRequired`` if
     the customer has disconnected, ``OpenTrainError`` or ``UndecryptableError`` if OpenTrain can't be called.
     """
     with exclusive_lease(install) as held:
-        return _compare(install, held) if dry_run else _run(install, held)
+        return _compare(install, held) if dry_run else _run(install, held, scheduled=scheduled)
 
 
 def confirm_removals(row: Install) -> None:
@@ -136,9 +137,9 @@ def _compare(row: Install, held: Lease) -> Outcome:
     return outcome
 
 
-def _run(row: Install, held: Lease) -> Outcome:
+def _run(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
     try:
-        outcome = _restore(row, held)
+        outcome = _restore(row, held, scheduled=scheduled)
     except EXPECTED as error:
         _postpone(row, error)
         raise
@@ -155,6 +156,7 @@ def _run(row: Install, held: Lease) -> Outcome:
             held_removals.CONTRACTS: [change.ends for change in outcome.held[: held_removals.MAX_CONTRACTS]],
         },
         removals_held=sum(change.removes for change in outcome.held),
+        access_asked_at=None,
     )
     if outcome.confirmed is not None:
         Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
@@ -166,7 +168,7 @@ def _run(row: Install, held: Lease) -> Outcome:
     return outcome
 
 
-def _restore(row: Install, held: Lease) -> Outcome:
+def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
     outcome, remote = Outcome.begin(row), Snapshot()
     tokens.require_own_token(row, row.client.get_install())
     if row.has_scope(catalog.WEBHOOKS_MANAGE):
@@ -181,7 +183,7 @@ def _restore(row: Install, held: Lease) -> Outcome:
     outcome.problems.extend(remote.problems)
     _refresh(row, held, outcome)
     grants.correct_pauses(row)
-    _reassert(row, held)
+    assert_access(row, held, since=row.reconciled_at if scheduled else None)
     _ask_for_projects(row, held)
     return outcome
 
@@ -258,25 +260,6 @@ def _outdated(row: Install, column: str, old: Q) -> QuerySet[Contract]:
     return outdated.select_related("install").order_by(oldest_first)[:CONTRACTS_AT_ONCE]
 
 
-def _reassert(row: Install, held: Lease) -> None:
-    """Converge settled grants again: access may have been changed in the host by hand."""
-    recently = timezone.now() - timedelta(days=conf.pii_retention_days)
-    stays = Q(pk__in=())
-    for desired in (AccessGrant.Desired.GRANTED, AccessGrant.Desired.PAUSED):
-        stays |= Q(desired=desired, state__in=AccessGrant.SETTLED[desired])
-    settled = AccessGrant.objects.filter(contract__install=row).filter(
-        stays
-        | Q(state=AccessGrant.State.REVOKED, desired=AccessGrant.Desired.REVOKED, revoked_at__gte=recently)
-    )
-    # One whose last attempt ended its process waits, so that it can't end every run.
-    settled = settled.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now()))
-    # Removals first, as always: if one removes too much, the wanted access is granted again after it.
-    ordered = settled.select_related("participant", "contract__install").order_by("-desired", "pk")
-    for grant in ordered:
-        held.renew()
-        convergence.converge(grant, reassert=True)
-
-
 def _ask_for_projects(row: Install, held: Lease) -> None:
     """Last, since it is the host's code: whatever becomes of it, the install is as OpenTrain says."""
     for link in projects.to_ask(row):
@@ -318,7 +301,7 @@ def each_due() -> Iterator[bool]:
         if row is None:
             continue  # another worker was faster
         try:
-            reconcile_or_finish(row)
+            reconcile_or_finish(row, scheduled=True)
         except BusyError:
             yield False
             continue
@@ -331,7 +314,7 @@ def each_due() -> Iterator[bool]:
         yield True
 
 
-def reconcile_or_finish(row: Install) -> Outcome:
+def reconcile_or_finish(row: Install, *, scheduled: bool = False) -> Outcome:
     """Do what an install needs: finish its offboarding, check whether it is still refused, or reconcile.
 
     Raises as ``install`` does; ``OpenTrainError`` also if OpenTrain refuses.
@@ -344,7 +327,7 @@ def reconcile_or_finish(row: Install) -> Outcome:
     # A reconnect has to know whose the install is, and can't ask any more.
     if refused or not row.organization_id:
         _recheck(row)
-    return install(row)
+    return install(row, scheduled=scheduled)
 
 
 def _recheck(row: Install) -> None:

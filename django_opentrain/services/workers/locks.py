@@ -12,7 +12,7 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -32,6 +32,8 @@ LEASE = timedelta(minutes=5)
 #: How long a call to the host keeps other workers from the same trainer or budget, even if its process has ended.
 #: A longer call may overlap with another one: its result is then checked again.
 CALL_LEASE = timedelta(minutes=1)
+#: How old a lease may be at the begin of a call that only reads: what is left is longer than the longest call.
+FRESH = timedelta(seconds=30)
 
 
 def lock(queryset: models.QuerySet[M]) -> M | None:
@@ -117,12 +119,23 @@ class Lease:
     def __init__(self, install_id: int, token: uuid.UUID) -> None:
         self.install_id = install_id
         self.token = token
+        self._renewed_at = timezone.now()
 
-    def renew(self) -> None:
-        """Extend it, before each call of a long run. Raises ``LeaseLostError``."""
+    def renew(self, **changes: Any) -> None:
+        """Extend it, before each change of a long run; ``changes`` of the install are written with it.
+
+        Raises ``LeaseLostError``.
+        """
+        now = timezone.now()
         held = Install.objects.filter(pk=self.install_id, lease=self.token)
-        if not held.update(leased_until=timezone.now() + LEASE):
+        if not held.update(leased_until=now + LEASE, **changes):
             raise LeaseLostError
+        self._renewed_at = now
+
+    def keep(self) -> None:
+        """Extend it before a call that only reads, unless that was done just now. Raises ``LeaseLostError``."""
+        if timezone.now() - self._renewed_at > FRESH:
+            self.renew()
 
 
 @contextmanager

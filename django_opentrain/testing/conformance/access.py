@@ -179,6 +179,17 @@ class AccessConformance(AdapterHooks):
         linked.run()
         assert adapter.has_access(maria.grant) is not True
 
+    def test_what_is_said_of_all_at_once_is_so(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
+        """``access_states`` may leave out what it doesn't know; what it says decides whether the host is changed."""
+        maria, joao = linked.hire("Maria S."), linked.hire("João P.")
+        linked.run()
+        linked.end(joao)
+        linked.run()
+        states = adapter.access_states([maria.grant, joao.grant])
+        assert set(states) <= {maria.grant.pk, joao.grant.pk}, "the keys are the grants' pk"
+        assert states.get(maria.grant.pk) in (None, True), "access would be given again each time"
+        assert states.get(joao.grant.pk) in (None, False), "access would be taken away again each time"
+
     def test_removal_is_proven(self, linked: OpenTrain, adapter: OpenTrainAdapter) -> None:
         try:
             left = adapter.check_revocation()

@@ -1,0 +1,140 @@
+"""Asserting access again: what is settled here may have been changed in the host by hand.
+
+Each run asks the adapter for all settled grants of the install at once, and converges only those that differ. Those
+of which it doesn't know are converged, a share each hour, so that all are within a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db.models import Q
+from django.utils import timezone
+
+from django_opentrain.adapters import get_adapter
+from django_opentrain.conf import conf
+from django_opentrain.models import AccessGrant, Install
+from django_opentrain.models.access import AccessGrantQuerySet
+from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.tracebacks import without_locals
+from django_opentrain.services.access import convergence
+from django_opentrain.services.workers.locks import Lease
+
+logger = logging.getLogger(__name__)
+
+State, Desired = AccessGrant.State, AccessGrant.Desired
+
+#: Hours in which each grant that the adapter can't speak for has its turn: with the time between two runs, a day.
+SHARES: Final = 20
+#: Grants for which the adapter is asked at once.
+PAGE: Final = 500
+
+
+def assert_access(install: Install, held: Lease, *, since: datetime | None) -> None:
+    """Converge those of the install's settled grants with which the host doesn't agree, or may not.
+
+    Of those that the adapter can't speak for: those whose turn it was ``since`` the last run, or all.
+    """
+    # Stays where a question ended its process or this run: then the adapter isn't asked in this one.
+    may_ask = install.access_asked_at is None
+    shares = _shares(since, timezone.now())
+    for page in _pages(install):
+        held.renew(access_asked_at=timezone.now())
+        wanted = [grant for grant in page if grant.desired == Desired.GRANTED]
+        removed = [grant for grant in page if grant.desired != Desired.GRANTED]
+        states = _states(install, page) if may_ask else {}
+        # Removals first, as always: if one removes too much, the wanted access is granted again after it.
+        if _converge(_not_kept(removed, states), states, shares, held) and may_ask:
+            states = _states(install, wanted)
+        _converge(wanted, states, shares, held)
+
+
+def _shares(since: datetime | None, now: datetime) -> Collection[int]:
+    """The shares of the hours that have begun since then; all of them for None."""
+    hour = int(now.timestamp() // 3600)
+    first = hour - SHARES if since is None else int(since.timestamp() // 3600)
+    return {each % SHARES for each in range(max(first, hour - SHARES), hour)}
+
+
+def _pages(install: Install) -> Iterator[list[AccessGrant]]:
+    """The settled grants, removals first, each as the adapter gets it."""
+    ordered = _settled(install).order_by("-desired", "pk").select_related("participant", "contract", "link")
+    rest = Q()
+    while page := list(ordered.filter(rest)[:PAGE]):
+        for grant in page:
+            grant.contract.install = install
+            if grant.link.install_id == install.pk:
+                grant.link.install = install
+        yield page
+        last = page[-1]
+        rest = Q(desired__lt=last.desired) | Q(desired=last.desired, pk__gt=last.pk)
+        if len(page) < PAGE:
+            return
+
+
+def _settled(install: Install) -> AccessGrantQuerySet:
+    now = timezone.now()
+    recently = now - timedelta(days=conf.pii_retention_days)
+    settled = Q(desired=Desired.REVOKED, state=State.REVOKED, revoked_at__gte=recently)
+    for desired in (Desired.GRANTED, Desired.PAUSED):
+        settled |= Q(desired=desired, state__in=AccessGrant.SETTLED[desired])
+    # One whose last attempt ended its process waits, so that it can't end every run.
+    waited = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
+    return AccessGrant.objects.filter(settled, waited, contract__install=install)
+
+
+@without_locals  # the host's: its users are named by their Work Emails
+def _states(install: Install, grants: Sequence[AccessGrant]) -> Mapping[int, bool]:
+    try:
+        states = get_adapter().access_states(grants)
+        return {key: bool(state) for key, state in states.items() if state is not None}
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 - host code: then each grant is converged in its turn
+        logger.warning("access_states failed: %s", describe(error), extra=install.log_fields)
+        return {}
+
+
+def _not_kept(removed: Sequence[AccessGrant], states: Mapping[int, bool]) -> Sequence[AccessGrant]:
+    """Without those that are open because another grant wants them to be: of these there is nothing to remove."""
+    trainers = {grant.participant.opentrain_user_id for grant in removed if states.get(grant.pk)}
+    if not trainers:
+        return removed
+    wanted = AccessGrant.objects.wanted().filter(participant__opentrain_user_id__in=trainers)
+    kept = {
+        (trainer, tenant, opened or linked)
+        for trainer, tenant, opened, linked in wanted.values_list(
+            "participant__opentrain_user_id",
+            "link__install__tenant",
+            "opened_project_id",
+            "link__external_project_id",
+        )
+    }
+    return [grant for grant in removed if not states.get(grant.pk) or _place(grant) not in kept]
+
+
+def _place(grant: AccessGrant) -> tuple[str, str, str]:
+    return grant.participant.opentrain_user_id, grant.tenant, grant.external_project_id
+
+
+def _converge(
+    grants: Sequence[AccessGrant], states: Mapping[int, bool], shares: Collection[int], held: Lease
+) -> int:
+    """Converge those that differ; returns how many."""
+    differing = [grant for grant in grants if _differs(grant, states.get(grant.pk), shares)]
+    for grant in differing:
+        held.renew()
+        convergence.converge(grant, reassert=True)
+    return len(differing)
+
+
+def _differs(grant: AccessGrant, state: bool | None, shares: Collection[int]) -> bool:
+    if grant.next_attempt_at or grant.attempt_began_at or grant.last_error:
+        return True  # an attempt was interrupted or undecided, or the host is to be given something new
+    if state is None or grant.link.project_missing_since:
+        return grant.pk % SHARES in shares
+    return state != (grant.state == State.GRANTED)
