@@ -20,7 +20,7 @@ import django_opentrain
 from django_opentrain import signals
 from django_opentrain.conf import SETTINGS, Setting, conf
 from django_opentrain.services.conditions import CONDITIONS, Condition
-from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
+from django_opentrain.web.presenters.overview import SCHEDULE
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -165,7 +165,15 @@ def test_a_section_leads_to_each_of_its_pages(index: Path) -> None:
 
 def test_each_condition_has_a_runbook_and_each_runbook_a_condition() -> None:
     names = {path.stem for path in (ROOT / "docs" / "runbooks").glob("*.md")}
-    assert names - {"index", "other-trouble"} == {*CONDITIONS, BEAT_SILENT, CLOCK_SET_BACK}
+    assert names - {"index", "other-trouble"} == {*CONDITIONS, *SCHEDULE}
+
+
+@pytest.mark.parametrize("name", [*CONDITIONS, *SCHEDULE])
+def test_a_runbook_says_what_it_means_what_to_do_and_when_it_worked(name: str) -> None:
+    title = CONDITIONS[name].title if name in CONDITIONS else SCHEDULE[name][0]
+    text = read(f"docs/runbooks/{name}.md")
+    assert text.startswith(f"# {name}\n\n*{title}.*\n\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "What to do", "It worked when"]
 
 
 def test_the_code_names_documents_that_are_there() -> None:

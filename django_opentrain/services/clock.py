@@ -45,7 +45,9 @@ def correct_waits() -> None:
     if not heartbeat.lies_ahead():
         return
     now = timezone.now()
-    logger.error("This machine's clock was set back: what waits by the earlier time is shortened.")
+    logger.error(
+        "This machine's clock was set back: what waits by the earlier time is shortened. [clock-set-back]"
+    )
     for rows, column, longest in _waits():
         latest: datetime = now + longest
         rows.filter(**{f"{column}__gt": latest}).update(**{column: latest})

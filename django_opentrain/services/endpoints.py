@@ -297,7 +297,7 @@ def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
     disabled = info.status == catalog.ENDPOINT_DISABLED
     if disabled and endpoint.status not in (Status.PAUSED, Status.DISABLED):
         logger.error(
-            "Webhook endpoint %s is disabled on OpenTrain: re-enabling it.",
+            "Webhook endpoint %s is disabled on OpenTrain: re-enabling it. [endpoint-disabled]",
             endpoint.key,
             extra=endpoint.install.log_fields,
         )

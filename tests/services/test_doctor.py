@@ -888,7 +888,7 @@ def test_the_worst_comes_first_and_decides(install: Install) -> None:
     status, out = command("--json", "--offline")
     assert status == 2
     assert [each["id"] for each in json.loads(out)] == ["removal-failing", "removals-held"]
-    assert set(json.loads(out)[0]) == {"id", "severity", "title", "details", "advice", "data"}
+    assert set(json.loads(out)[0]) == {"id", "severity", "title", "details", "advice", "page", "data"}
 
 
 def test_findings_of_a_kind_share_their_advice(opentrain: OpenTrain, install: Install) -> None:
@@ -964,3 +964,10 @@ def test_every_finding_has_an_entry_in_the_documents() -> None:
     assert entries == [
         name for name in doctor.ADVICE if name not in {*CONDITIONS, BEAT_SILENT, CLOCK_SET_BACK}
     ]
+
+
+@pytest.mark.parametrize("name", doctor.ADVICE)
+def test_every_finding_names_a_document_that_is_there(name: str) -> None:
+    page, _, heading = error(name, "").page.partition("#")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert f"\n### {heading}\n" in text if heading else text.startswith(f"# {name}\n")

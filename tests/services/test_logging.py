@@ -15,8 +15,11 @@ import pytest
 
 import django_opentrain
 from django_opentrain.adapters import AdapterError
-from django_opentrain.models import WebhookEvent
+from django_opentrain.models import AccessGrant, WebhookEvent
 from django_opentrain.services import inbox, reconcile
+from django_opentrain.services.access import attempts
+from django_opentrain.services.conditions import CONDITIONS
+from django_opentrain.services.health import CLOCK_SET_BACK
 from django_opentrain.services.inbox import handlers
 from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host, host
@@ -115,6 +118,14 @@ def test_each_line_of_a_service_says_whose_it_is() -> None:
         if "extra" not in {each.arg for each in call.keywords}
     }
     assert without == OF_THE_SITE | OF_AN_ACCOUNT
+
+
+def test_a_line_that_ends_with_a_name_in_brackets_names_a_runbook() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in PACKAGE.joinpath("services").rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r' \[([a-z-]+)\]"', text)}
+    assert len(named) > 5
+    assert named | set(attempts.RUNBOOKS.values()) <= {*CONDITIONS, CLOCK_SET_BACK}
+    assert set(attempts.RUNBOOKS) == set(AccessGrant.Desired.values)
 
 
 @pytest.mark.django_db

@@ -52,6 +52,7 @@ class Command(BaseCommand):
             if len(alike) > SHOWN:
                 self.stdout.write(f"    and {len(alike) - SHOWN} more like these: see --json")
             self.stdout.write(f"    → {alike[0].advice}")
+            self.stdout.write(f"    See {alike[0].page}")
         counts = Counter(each.severity for each in findings)
         totals = f"errors {counts[doctor.Severity.ERROR]}, warnings {counts[doctor.Severity.WARNING]}."
         self.stdout.write(totals if findings else self.style.SUCCESS("All is well."))
@@ -75,5 +76,6 @@ def _as_json(each: doctor.Finding) -> dict[str, Any]:
         "title": each.title,
         "details": list(each.details),
         "advice": each.advice,
+        "page": each.page,
         "data": dict(each.data),
     }

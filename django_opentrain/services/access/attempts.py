@@ -6,7 +6,7 @@ Called with the trainer's lease held and no transaction open; doesn't write the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -37,6 +37,12 @@ State = AccessGrant.State
 #: Minutes between requests for a missing Work Email; then hourly.
 EMAIL_RETRY_MINUTES: Final = (1, 5, 30, 120)
 LATER_EMAIL_RETRY_MINUTES: Final = 60
+#: By what is desired: the condition of those for whom it keeps failing.
+RUNBOOKS: Final[Mapping[str, str]] = {
+    AccessGrant.Desired.GRANTED: "grant-failing",
+    AccessGrant.Desired.PAUSED: "pause-failing",
+    AccessGrant.Desired.REVOKED: "removal-failing",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +154,12 @@ def failed(grant: AccessGrant, error: BaseException) -> Outcome:
     level = logging.ERROR if urgent else logging.WARNING
     logger.log(
         level,
-        "Access grant %s should be %s, attempt %d failed: %s",
+        "Access grant %s should be %s, attempt %d failed: %s [%s]",
         grant.pk,
         grant.desired,
         grant.attempts,
         describe(error),
+        RUNBOOKS[grant.desired],
         extra=grant.contract.log_fields,
     )
     return outcome

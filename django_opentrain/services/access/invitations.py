@@ -127,7 +127,11 @@ def _send(account: TrainerAccount, send: Callable[[AbstractUser], bool]) -> Exce
         _record(account, **_sent(account))
     else:
         _record(account, **_failed(account, error))
-        logger.error("The first-login mail for account %s was not sent: %s", account.user_id, describe(error))
+        logger.error(
+            "The first-login mail for account %s was not sent: %s [mail-failing]",
+            account.user_id,
+            describe(error),
+        )
     return error
 
 

@@ -12,13 +12,13 @@ from typing import Final
 from django.db.models import Model, Q
 
 from django_opentrain.services.conditions.access import ACCESS
-from django_opentrain.services.conditions.condition import Condition, Severity
+from django_opentrain.services.conditions.condition import Condition, Severity, runbook
 from django_opentrain.services.conditions.connections import CONNECTIONS
 from django_opentrain.services.conditions.events import EVENTS
 from django_opentrain.services.conditions.reconciliation import RECONCILIATION
 from django_opentrain.services.conditions.usage import USAGE
 
-__all__ = ["CONDITIONS", "EVENTS", "Condition", "Severity", "any_of", "of_model"]
+__all__ = ["CONDITIONS", "EVENTS", "Condition", "Severity", "any_of", "of_model", "runbook"]
 
 #: All of them, by name.
 CONDITIONS: Final[Mapping[str, Condition]] = {

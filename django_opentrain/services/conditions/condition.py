@@ -24,6 +24,11 @@ class Severity(IntEnum):
     ERROR = 2
 
 
+def runbook(name: str) -> str:
+    """The document that says what to do about the condition of this name."""
+    return f"docs/runbooks/{name}.md"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Condition:
     """Rows of one model that need attention, for one reason."""

@@ -134,7 +134,7 @@ def _hold(install: Install, removals: int) -> None:
     breaker.record(install, removals)
     logger.error(
         "Install %s was ended on OpenTrain, which would revoke all %d grants."
-        " Nothing is revoked until it is confirmed.",
+        " Nothing is revoked until it is confirmed. [removals-held]",
         install.opentrain_id,
         removals,
         extra=install.log_fields,

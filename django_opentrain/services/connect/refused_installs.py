@@ -39,7 +39,8 @@ def end_access(install: Install) -> int:
         breaker.record(install, given.count() if reason else 0)
         if reason:
             logger.error(
-                "Install %s: OpenTrain has refused %s for a day. %d grants stay until their removal is confirmed.",
+                "Install %s: OpenTrain has refused %s for a day. %d grants stay until their removal is confirmed."
+                " [removals-held]",
                 install.opentrain_id,
                 reason,
                 install.removals_held,

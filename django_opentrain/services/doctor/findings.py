@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from django.utils.functional import Promise
 
-from django_opentrain.services.conditions import CONDITIONS, Severity
+from django_opentrain.services.conditions import CONDITIONS, Severity, runbook
+from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
 
 #: By the id of each finding that is no condition of rows: what to do next.
 _ADVICE: Final[Mapping[str, str]] = {
@@ -64,6 +65,12 @@ class Finding:
     details: Sequence[str] = ()
     #: For machines: ids, counts, ages in seconds. Serialisable as JSON.
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def page(self) -> str:
+        """The document that says more."""
+        has_runbook = self.id in CONDITIONS or self.id in (BEAT_SILENT, CLOCK_SET_BACK)
+        return runbook(self.id) if has_runbook else f"docs/reference/doctor.md#{self.id}"
 
 
 def error(

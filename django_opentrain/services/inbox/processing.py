@@ -132,11 +132,12 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
         _count(row, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
     logger.error(
-        "Webhook event %s (%s) failed, attempt %d: %s",
+        "Webhook event %s (%s) failed, attempt %d: %s [%s]",
         row.pk,
         row.type,
         row.attempts,
         row.error,
+        "events-failed" if row.status == WebhookEvent.Status.FAILED else "events-failing",
         extra={"event_type": row.type, **event.endpoint.install.log_fields},
     )
 

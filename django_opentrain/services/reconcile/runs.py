@@ -202,7 +202,8 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
     if not breaker.is_unusual(removals, outcome.unrevoked):
         return changes
     logger.error(
-        "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed.",
+        "Install %s: OpenTrain's lists would revoke %d of %d grants. Nothing is revoked until it is confirmed."
+        " [removals-held]",
         row.opentrain_id,
         removals,
         outcome.unrevoked,

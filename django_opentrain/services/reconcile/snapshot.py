@@ -96,7 +96,9 @@ def _list_contracts(
                 _("OpenTrain lists only the newest %(limit)d %(status)s contracts of project %(project)s."),
                 {"limit": limit, "status": status, "project": link.external_project_id},
             )
-            logger.error("Install %s: %s", install.opentrain_id, text, extra=install.log_fields)
+            logger.error(
+                "Install %s: %s [reconcile-incomplete]", install.opentrain_id, text, extra=install.log_fields
+            )
             remote.problems.append(text)
             remote.truncated[status].add(str(link.opentrain_id))
 

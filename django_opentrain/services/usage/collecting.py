@@ -207,7 +207,10 @@ def _left_out(contract: Contract, problems: list[str]) -> str:
         len(problems),
     ) % {"count": len(problems), "reason": problems[0]}
     logger.error(
-        "Usage of contract %s: %s", contract.opentrain_id, redact(message), extra=contract.log_fields
+        "Usage of contract %s: %s [usage-uncollected]",
+        contract.opentrain_id,
+        redact(message),
+        extra=contract.log_fields,
     )
     return redact(message)
 

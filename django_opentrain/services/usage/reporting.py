@@ -172,7 +172,7 @@ def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: R
     result.refused += 1
     result.errors.append(f"{row.work_date}: {reason}")
     logger.error(
-        "OpenTrain refused contract %s's usage of %s: %s",
+        "OpenTrain refused contract %s's usage of %s: %s [usage-refused]",
         row.contract.opentrain_id,
         row.work_date,
         reason,

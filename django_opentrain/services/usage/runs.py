@@ -180,7 +180,7 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
 def _note_failure(contract: Contract, error: BaseException) -> None:
     logger.log(
         logging.WARNING if is_conflict(error) else logging.ERROR,
-        "Collecting the usage of contract %s failed: %s",
+        "Collecting the usage of contract %s failed: %s [usage-uncollected]",
         contract.opentrain_id,
         describe(error),
         extra=contract.log_fields,
@@ -195,7 +195,8 @@ def _note_interrupted(install: Install) -> None:
     """Record attempts without an outcome as interrupted. The caller holds the install's lease: none is running."""
     if count := _unfinished().filter(install=install).update(**_interrupted()):
         logger.error(
-            "Install %s: the process that collected usage ended in the host's code, in %d contract(s).",
+            "Install %s: the process that collected usage ended in the host's code, in %d contract(s)."
+            " [usage-uncollected]",
             install.opentrain_id,
             count,
             extra=install.log_fields,

@@ -26,7 +26,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.services import overview
-from django_opentrain.services.conditions import Severity
+from django_opentrain.services.conditions import Severity, runbook
 from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
 from django_opentrain.web.presenters import charts
 
@@ -37,7 +37,6 @@ Status = TypeVar("Status", WebhookEvent.Status, DailyUsage.Status)
 #: By model: the URL of the list in which the reader may look at its rows.
 Lists = Mapping[type[Model], str]
 
-RUNBOOKS: Final = "docs/runbooks"
 SEVERITIES: Final[Mapping[Severity, tuple[str, Any]]] = {
     Severity.ERROR: ("bad", gettext_lazy("error")),
     Severity.WARNING: ("warn", gettext_lazy("warning")),
@@ -198,7 +197,7 @@ def _of_schedule(lists: Lists, conditions: Sequence[str]) -> Iterator[Concern]:
             severity=severity,
             title=title,
             advice=advice,
-            runbook=f"{RUNBOOKS}/{name}.md",
+            runbook=runbook(name),
             url=lists[Heartbeat],
         )
 
@@ -211,7 +210,7 @@ def _concerns(lists: Lists) -> Iterator[Concern]:
             severity=severity,
             title=condition.title,
             advice=condition.advice,
-            runbook=f"{RUNBOOKS}/{condition.name}.md",
+            runbook=runbook(condition.name),
             url=_rows(lists, condition.model, attention=condition.name),
             count=count,
         )
