@@ -7,27 +7,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from difflib import unified_diff
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.public_api import DOORS, FILE, MOUNTS, public_api
+
 ROOT = Path(__file__).resolve().parent.parent
-DOORS = [
-    "django_opentrain.adapters",
-    "django_opentrain.errors",
-    "django_opentrain.models",
-    "django_opentrain.schedule",
-    "django_opentrain.services",
-    "django_opentrain.signals",
-    "django_opentrain.testing",
-]
-#: For those who mount a part by hand, and for their own pages.
-MOUNTS = {
-    "django_opentrain.admin": {"register"},
-    "django_opentrain.api.urls": {"CanManageTenant", "api_urls"},
-    "django_opentrain.web.context": {"ProjectBudget", "project_budget"},
-}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     *ROOT.glob("*.md"),
@@ -56,6 +44,14 @@ def test_a_door_leads_to_what_it_names(door: str) -> None:
         assert getattr(__import__(door, fromlist=[name]), name) is not None
     with pytest.raises(ImportError):
         exec(f"from {door} import no_such_thing")
+
+
+def test_what_hosts_import_takes_what_was_promised() -> None:
+    promised = FILE.read_text(encoding="utf-8").splitlines()
+    changes = unified_diff(promised, public_api().splitlines(), "promised", "is", lineterm="", n=0)
+    assert list(changes) == [], (
+        "What goes or changes is deprecated first; tests/public_api.py says how to renew it."
+    )
 
 
 def imports_in(file: Path) -> Iterator[tuple[str, str]]:
