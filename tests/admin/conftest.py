@@ -32,6 +32,7 @@ from django_opentrain.models import (
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.played import play
 
 TOKEN = "ot_ptk_planted-token-1234"
 SECRET = "whsec_planted-secret"
@@ -166,10 +167,7 @@ def login() -> Callable[[User], Client]:
     return logged_in
 
 
-@pytest.fixture
-def hire(opentrain: OpenTrain, settings: Any) -> Hire:
-    """A customer who is connected, and a trainer at work in a linked project."""
-    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
+def connect_and_hire(opentrain: OpenTrain) -> Hire:
     opentrain.connect()
     opentrain.link("1")
     opentrain.run()
@@ -177,3 +175,10 @@ def hire(opentrain: OpenTrain, settings: Any) -> Hire:
     opentrain.run()
     assert hired.grant.state == AccessGrant.State.GRANTED
     return hired
+
+
+@pytest.fixture
+def hire(opentrain: OpenTrain, settings: Any) -> Hire:
+    """A customer who is connected, and a trainer at work in a linked project."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
+    return play(opentrain, connect_and_hire)

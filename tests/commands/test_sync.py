@@ -16,6 +16,7 @@ from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.commands.conftest import AnyProjectAdapter
+from tests.played import a_linked_project, play
 
 pytestmark = pytest.mark.usefixtures("any_project")
 
@@ -29,10 +30,8 @@ def sync(*arguments: str) -> str:
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
     """Connected, with a project linked and nothing left to do."""
-    install = opentrain.connect()
-    opentrain.link("p1")
-    opentrain.run()
-    return install
+    play(opentrain, a_linked_project)
+    return Install.objects.get()
 
 
 def test_it_finds_what_no_webhook_told(opentrain: OpenTrain, install: Install) -> None:

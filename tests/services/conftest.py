@@ -11,6 +11,7 @@ import pytest
 from django_opentrain.adapters import DayUsage, OpenTrainAdapter, Project
 from django_opentrain.models import AccessGrant, Contract
 from django_opentrain.testing.kit import OpenTrain
+from tests.played import a_linked_project, play
 
 
 class Host:
@@ -88,7 +89,5 @@ def site(settings: Any) -> Host:
 @pytest.fixture
 def linked(opentrain: OpenTrain) -> OpenTrain:
     """A customer who is connected and has linked a project."""
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
+    play(opentrain, a_linked_project, host)
     return opentrain

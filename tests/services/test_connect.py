@@ -336,11 +336,8 @@ def test_missing_scopes_are_named(opentrain: OpenTrain) -> None:
 
 
 @pytest.fixture
-def working(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1", job="Label data")
-    opentrain.run()
-    return opentrain
+def working(linked: OpenTrain) -> OpenTrain:
+    return linked
 
 
 def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: OpenTrain, site: Host) -> None:

@@ -27,6 +27,7 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests.played import play
 from tests.services.conftest import Host, host
 
 pytestmark = pytest.mark.django_db
@@ -55,9 +56,7 @@ def rows_of(tenant: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def maria(opentrain: OpenTrain) -> Hire:
-    """Hired by two customers, with everything that a customer can have; here as the first one's."""
+def hire_twice(opentrain: OpenTrain) -> Hire:
     hires: list[Hire] = []
     for tenant, project in (("globex", "g1"), ("acme", "p1")):
         opentrain.connect(tenant)
@@ -69,6 +68,12 @@ def maria(opentrain: OpenTrain) -> Hire:
         usage.record(hires[-1].contract, usage.today(), tasks_completed=1)
         opentrain.run()
     return hires[-1]
+
+
+@pytest.fixture
+def maria(opentrain: OpenTrain) -> Hire:
+    """Hired by two customers, with everything that a customer can have; here as the first one's."""
+    return play(opentrain, hire_twice, host)
 
 
 def hire(opentrain: OpenTrain, maria: Hire) -> None:

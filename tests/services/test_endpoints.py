@@ -39,11 +39,8 @@ CREATE = "POST /webhook-endpoints"
 
 
 @pytest.fixture
-def install(opentrain: OpenTrain) -> Install:
-    row = opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return row
+def install(linked: OpenTrain) -> Install:
+    return Install.objects.get()
 
 
 @pytest.fixture

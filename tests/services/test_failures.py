@@ -15,18 +15,24 @@ from django_opentrain.services import endpoints, reconcile, usage
 from django_opentrain.services.reconcile import snapshot
 from django_opentrain.services.usage import reporting, runs
 from django_opentrain.testing.kit import OpenTrain
+from tests.played import play
+from tests.services.conftest import host
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def customers(opentrain: OpenTrain) -> OpenTrain:
-    """Two, of whom the first has the trouble; each with a trainer."""
+def connect_two(opentrain: OpenTrain) -> None:
     for tenant, project in (("acme", "p1"), ("globex", "g1")):
         opentrain.connect(tenant)
         opentrain.link(project)
         opentrain.hire()
         opentrain.run()
+
+
+@pytest.fixture
+def customers(opentrain: OpenTrain) -> OpenTrain:
+    """Two, of whom the first has the trouble; each with a trainer."""
+    play(opentrain, connect_two, host)
     return opentrain
 
 

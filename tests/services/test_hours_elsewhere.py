@@ -19,17 +19,22 @@ from django_opentrain.services.usage import runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_link, make_usage
-from tests.services.conftest import Host
+from tests.played import play
+from tests.services.conftest import Host, host
 
 DUE, REPORTED, REFUSED, WITHHELD = DailyUsage.Status.values
 
 
-@pytest.fixture
-def maria(linked: OpenTrain) -> Hire:
+def hire_and_wait(linked: OpenTrain) -> Hire:
     hire = linked.hire()
     linked.travel(days=10)
     linked.run()
     return hire
+
+
+@pytest.fixture
+def maria(linked: OpenTrain) -> Hire:
+    return play(linked, hire_and_wait, host)
 
 
 def switch(hire: Hire, *, on: bool, **options: Any) -> ProjectLink:

@@ -20,7 +20,8 @@ from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.presenters.projects import project_rows
 from tests.factories import make_install, make_link, make_user
-from tests.services.conftest import Host, RecordingAdapter
+from tests.played import a_customer, play
+from tests.services.conftest import Host, RecordingAdapter, host
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +36,7 @@ DELETE = "DELETE /project-links/.*"
 
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
-    return opentrain.connect("acme")
+    return play(opentrain, a_customer, host)
 
 
 @pytest.fixture

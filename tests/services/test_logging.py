@@ -15,14 +15,14 @@ import pytest
 
 import django_opentrain
 from django_opentrain.adapters import AdapterError
-from django_opentrain.models import AccessGrant, WebhookEvent
+from django_opentrain.models import AccessGrant, Install, WebhookEvent
 from django_opentrain.services import inbox, reconcile
 from django_opentrain.services.access import attempts
 from django_opentrain.services.conditions import CONDITIONS
 from django_opentrain.services.health import CLOCK_SET_BACK
 from django_opentrain.services.inbox import handlers
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import Host, host
+from tests.services.conftest import host
 
 PACKAGE = Path(django_opentrain.__file__).parent
 LOGS = (PACKAGE.parent / "docs" / "how-to" / "logging.md").read_text(encoding="utf-8")
@@ -131,11 +131,8 @@ def test_a_line_that_ends_with_a_name_in_brackets_names_a_runbook() -> None:
 @pytest.mark.django_db
 class TestFields:
     @pytest.fixture
-    def install(self, opentrain: OpenTrain, site: Host) -> Any:
-        install = opentrain.connect()
-        opentrain.link("p1")
-        opentrain.run()
-        return install
+    def install(self, linked: OpenTrain) -> Install:
+        return Install.objects.get()
 
     def test_an_event_that_fails(
         self, opentrain: OpenTrain, install: Any, caplog: pytest.LogCaptureFixture

@@ -10,7 +10,8 @@ from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.models import Contract
 from django_opentrain.services import linking, usage, work
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import RecordingAdapter
+from tests.played import play
+from tests.services.conftest import RecordingAdapter, host
 
 TIMER = "django_opentrain.middleware.timer"
 
@@ -20,10 +21,7 @@ class Timeless(RecordingAdapter):
     observes_work = True
 
 
-@pytest.fixture
-def hourly(opentrain: OpenTrain, settings: Any) -> OpenTrain:
-    """Maria is paid by the hour, João by the label."""
-    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
+def hire_two(opentrain: OpenTrain) -> None:
     opentrain.connect()
     opentrain.link("p1")
     opentrain.hire()
@@ -33,6 +31,13 @@ def hourly(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     maria, joao = Contract.objects.order_by("pk")
     Contract.objects.filter(pk=maria.pk).update(payment_type="PAY_PER_HOUR")
     Contract.objects.filter(pk=joao.pk).update(payment_type="PAY_PER_LABEL")
+
+
+@pytest.fixture
+def hourly(opentrain: OpenTrain, settings: Any) -> OpenTrain:
+    """Maria is paid by the hour, João by the label."""
+    settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
+    play(opentrain, hire_two, host)
     return opentrain
 
 

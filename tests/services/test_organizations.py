@@ -60,11 +60,8 @@ def reconnect(opentrain: OpenTrain, organization_id: str = "", **values: Any) ->
 
 
 @pytest.fixture
-def working(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
+def working(linked: OpenTrain) -> OpenTrain:
+    return linked
 
 
 def forget() -> None:

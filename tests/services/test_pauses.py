@@ -21,14 +21,6 @@ LOOK_EVERY = timedelta(seconds=15)
 LONGEST = PAUSES * (timedelta(seconds=SECONDS) + 2 * LOOK_EVERY)
 
 
-@pytest.fixture
-def linked(opentrain: OpenTrain) -> OpenTrain:
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    opentrain.run()
-    return opentrain
-
-
 @pytest.fixture(params=[429, 503])
 def status(request: pytest.FixtureRequest) -> int:
     return int(request.param)

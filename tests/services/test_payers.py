@@ -14,6 +14,8 @@ from django_opentrain.services import access, work
 from django_opentrain.services.access.payers import hours_of
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests.played import a_trainer, play
+from tests.services.conftest import host
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +29,7 @@ class Account:
 
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
-    hire = linked.hire("Maria S.")
-    linked.run()
-    return hire
+    return play(linked, a_trainer, host)
 
 
 def account_of(hire: Hire) -> str:

@@ -19,7 +19,8 @@ from django_opentrain.services.connect import refused_installs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_event
-from tests.services.conftest import Host
+from tests.played import a_trainer, play
+from tests.services.conftest import Host, host
 
 pytestmark = pytest.mark.django_db
 
@@ -27,13 +28,9 @@ ALWAYS = 10_000
 
 
 @pytest.fixture
-def hired(opentrain: OpenTrain) -> Hire:
+def hired(linked: OpenTrain) -> Hire:
     """A trainer who works for the one customer."""
-    opentrain.connect("acme")
-    opentrain.link("p1")
-    hire = opentrain.hire()
-    opentrain.run()
-    return hire
+    return play(linked, a_trainer, host)
 
 
 def install(tenant: str = "acme") -> Install:

@@ -26,7 +26,8 @@ from django_opentrain.services.usage import collecting, reporting, runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant, make_usage
-from tests.services.conftest import Host, RecordingAdapter
+from tests.played import play
+from tests.services.conftest import Host, RecordingAdapter, host
 
 DUE, REPORTED, REFUSED, _WITHHELD = DailyUsage.Status.values
 
@@ -37,8 +38,7 @@ def contract(db: None) -> Contract:
     return make_contract(install, trainer=make_participant(install, opentrain_user_id="usr_hired"))
 
 
-@pytest.fixture
-def maria(opentrain: OpenTrain) -> Hire:
+def hire_and_wait(opentrain: OpenTrain) -> Hire:
     opentrain.connect("acme")
     opentrain.link("p1")
     opentrain.travel(days=10)
@@ -46,6 +46,11 @@ def maria(opentrain: OpenTrain) -> Hire:
     opentrain.travel(days=40)
     opentrain.run()
     return hire
+
+
+@pytest.fixture
+def maria(opentrain: OpenTrain) -> Hire:
+    return play(opentrain, hire_and_wait, host)
 
 
 def sent(opentrain: OpenTrain) -> dict[str, int | None]:

@@ -19,20 +19,26 @@ from django_opentrain.services import connect, linking, usage
 from django_opentrain.services.usage import reporting, runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
+from tests.played import play
+from tests.services.conftest import host
 
 pytestmark = pytest.mark.django_db
 
 DUE, REPORTED, REFUSED, _WITHHELD = DailyUsage.Status.values
 
 
-@pytest.fixture
-def maria(opentrain: OpenTrain) -> Hire:
+def hire_and_wait(opentrain: OpenTrain) -> Hire:
     opentrain.connect("acme")
     opentrain.link("p1")
     hire = opentrain.hire()
     opentrain.travel(days=10)
     opentrain.run()
     return hire
+
+
+@pytest.fixture
+def maria(opentrain: OpenTrain) -> Hire:
+    return play(opentrain, hire_and_wait, host)
 
 
 def stored(opentrain: OpenTrain) -> dict[str, int | None]:

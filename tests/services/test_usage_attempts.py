@@ -19,7 +19,8 @@ from django_opentrain.services.usage import reporting, runs
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import RecordingAdapter
+from tests.played import play
+from tests.services.conftest import RecordingAdapter, host
 
 pytestmark = pytest.mark.django_db
 
@@ -28,9 +29,7 @@ class Killed(BaseException):
     """The process is gone: no line of ours runs any more."""
 
 
-@pytest.fixture
-def crew(opentrain: OpenTrain) -> list[Hire]:
-    """Three trainers, the first two of one customer; the site collects in this order."""
+def hire_three(opentrain: OpenTrain) -> list[Hire]:
     opentrain.connect("acme")
     opentrain.link("p1")
     first = [opentrain.hire("Al"), opentrain.hire("Bo")]
@@ -40,6 +39,12 @@ def crew(opentrain: OpenTrain) -> list[Hire]:
     crew = [*first, opentrain.hire("Cy")]
     opentrain.run()
     return crew
+
+
+@pytest.fixture
+def crew(opentrain: OpenTrain) -> list[Hire]:
+    """Three trainers, the first two of one customer; the site collects in this order."""
+    return play(opentrain, hire_three, host)
 
 
 class Collected(list[str]):

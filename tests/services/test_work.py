@@ -23,7 +23,8 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.work import observers, observing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.services.conftest import RecordingAdapter
+from tests.played import a_linked_project, a_trainer, play
+from tests.services.conftest import RecordingAdapter, host
 
 Kind = WorkEntry.Kind
 
@@ -43,16 +44,13 @@ class ObservingAdapter(RecordingAdapter):
 @pytest.fixture
 def linked(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}
-    opentrain.connect("acme")
-    opentrain.link("p1")
+    play(opentrain, a_linked_project, host)
     return opentrain
 
 
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
-    hire = linked.hire("Maria S.")
-    linked.run()
-    return hire
+    return play(linked, a_trainer, host)
 
 
 def act(hire: Hire, kind: str = Kind.UPDATED, project: str = "p1", **details: Any) -> bool:

@@ -30,6 +30,7 @@ from django_opentrain.platform import errors
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.played import a_customer, play
 from tests.web.adapter import NamesAdapter
 from tests.web.markup import page_of, text_of
 from tests.web.scenes import full_scene
@@ -38,7 +39,7 @@ from tests.web.test_connect import send
 
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
-    return opentrain.connect("acme")
+    return play(opentrain, a_customer)
 
 
 NOW = timezone.now()
