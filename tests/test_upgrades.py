@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from django_opentrain.models import AccessGrant, DailyUsage, Install, ProjectLink, WebhookEvent
+from django_opentrain.models import (
+    AccessGrant,
+    DailyUsage,
+    Install,
+    ProjectLink,
+    TrainerAccount,
+    UsageObjection,
+    WebhookEvent,
+    WorkEntry,
+)
 
 APP = "django_opentrain"
+AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
@@ -29,15 +39,27 @@ def migrate(name: str | None) -> Any:
     return MigrationExecutor(connection).loader.project_state([(APP, name)] if name else []).apps
 
 
-def populate(apps: Any, customer: str) -> None:
-    """One row of each aggregate that was there from the first state on, with every secret filled.
+class Creator:
+    """Creates rows of a state's models, where it has them.
 
-    Related by their ids: a state that was gone through step by step has models of several steps.
+    They are related by their ids: a state that was gone through step by step has models of several steps.
     """
 
-    def create(model: str, **values: Any) -> int:
-        return int(apps.get_model(APP, model).objects.create(**values).pk)
+    def __init__(self, apps: Any) -> None:
+        self.apps = apps
 
+    def __call__(self, model: str, app: str = APP, **values: Any) -> int:
+        return int(self.apps.get_model(app, model).objects.create(**values).pk)
+
+    def later(self, model: str, **values: Any) -> None:
+        """Of a model that was not there from the first state on."""
+        if model.lower() in self.apps.all_models[APP]:
+            self(model, **values)
+
+
+def populate(apps: Any, customer: str) -> None:
+    """One row of each aggregate, with every secret filled."""
+    create = Creator(apps)
     install = create(
         "Install", tenant=customer, opentrain_id=customer, status="ACTIVE", token="ot_ptk_1", scopes=["a:b"]
     )
@@ -57,7 +79,24 @@ def populate(apps: Any, customer: str) -> None:
         endpoint_id=endpoint,
         digest="d" * 64,
         body=b'{"id": "1"}',
-        received_at=datetime(2026, 11, 1, tzinfo=timezone.utc),
+        received_at=AT,
+    )
+    user = create("User", "auth", username=customer)
+    create("TrainerAccount", user_id=user, opentrain_user_id=customer, created_by_us=True)
+    day, trainer = AT.date(), {"opentrain_user_id": customer}
+    create.later("UsageObjection", contract_id=contract, work_date=day, text="Too little.", **trainer)
+    create.later(
+        "WorkEntry",
+        key=customer,
+        tenant=customer,
+        external_project_id="p1",
+        kind="SUBMITTED",
+        at=AT,
+        work_date=day,
+        duration=timedelta(minutes=1),
+        access_since=AT,
+        observed_at=AT,
+        **trainer,
     )
 
 
@@ -76,6 +115,12 @@ def check(customer: str) -> None:
     assert (grant.participant.work_email, grant.link.external_project_id) == ("m@opentrain.work", "p1")
     assert grant.contract.links.get() == grant.link
     assert DailyUsage.objects.get(contract=grant.contract).total_seconds == 60
+    assert TrainerAccount.objects.get(opentrain_user_id=customer).user.get_username() == customer
+    # None, for a customer who was there before the table was.
+    objections = UsageObjection.objects.filter(contract=grant.contract)
+    assert {(each.text, each.status) for each in objections} <= {("Too little.", "OPEN")}
+    work = WorkEntry.objects.filter(tenant=customer)
+    assert {(each.at, each.duration) for each in work} <= {(AT, timedelta(minutes=1))}
 
 
 @pytest.mark.timeout(600)
@@ -89,6 +134,9 @@ def test_data_of_each_state_goes_forward() -> None:
         populate(state.apps, name)
     for name in states():
         check(name)
+    ledger, objections = states().index("0021_work_ledger"), states().index("0023_objections")
+    assert WorkEntry.objects.count() == len(states()) - ledger
+    assert UsageObjection.objects.count() == len(states()) - objections
 
 
 def test_the_newest_state_goes_back_and_forward_again() -> None:
