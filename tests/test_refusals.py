@@ -256,7 +256,9 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
 #: Called by workers and by hosts' own code only.
 NO_SURFACE = {
     "endpoints.ensure",
+    "endpoints.look",
     "endpoints.remove_all",
+    "endpoints.repair",
     "endpoints.subscribe",
     "linking.complete",
     "usage.add",

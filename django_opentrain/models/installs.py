@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -40,6 +42,8 @@ REFUSAL_GRACE: Final = timedelta(days=1)
 #: How long an install is paused after a 429 without ``Retry-After``.
 DEFAULT_PAUSE_SECONDS: Final = 60
 LONGEST_PAUSE_SECONDS: Final = 3600
+#: How long a client goes on with what it has read of its install: the calls of a run come one after the other.
+STATE_SECONDS: Final = 1.0
 #: What a reconciliation says to people.
 RECONCILED: Final = frozenset({"changes", "held", "problems"})
 
@@ -291,9 +295,13 @@ class InstallObserver:
     def __init__(self, install: Install) -> None:
         self._rows = Install.objects.filter(pk=install.pk)
         self._had_error = False
+        self._read_at = -math.inf
 
     def before_call(self) -> None:
-        """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so."""
+        """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so, at least a moment ago."""
+        if time.monotonic() - self._read_at < STATE_SECONDS:
+            return
+        self._read_at = time.monotonic()
         columns = "status", "paused_until", "last_error"
         status, paused_until, last_error = self._rows.values_list(*columns).get()
         self._had_error = bool(last_error)
@@ -315,6 +323,8 @@ class InstallObserver:
 
     def after_call(self, error: OpenTrainError | None) -> None:
         """Record what this outcome says about the install."""
+        if error is not None:
+            self._read_at = -math.inf  # the state is another one now
         if error is None:
             if self._had_error:
                 self._rows.clear_error()

@@ -137,13 +137,14 @@ class ProjectLink(TimestampedModel):
         return self.external_project_name or self.external_project_id
 
     @property
+    def is_active(self) -> bool:
+        """Whether it exists and is not being removed."""
+        return self.status == self.Status.ACTIVE and self.removal_requested_at is None
+
+    @property
     def grants_access(self) -> bool:
         """Whether trainers of this link's job get access through us.
 
         With ``MANAGED_ADAPTER`` OpenTrain provisions the accounts itself and the platform must not.
         """
-        return (
-            self.status == self.Status.ACTIVE
-            and self.removal_requested_at is None
-            and self.provisioning_mode != self.ProvisioningMode.MANAGED_ADAPTER
-        )
+        return self.is_active and self.provisioning_mode != self.ProvisioningMode.MANAGED_ADAPTER

@@ -7,8 +7,9 @@ whose response was lost is deleted and created again. All of this happens with t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from django_opentrain.fields import encrypted
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.models.webhooks import WebhookEndpointQuerySet
 from django_opentrain.platform import catalog
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
@@ -167,14 +169,41 @@ def _alone(endpoint: WebhookEndpoint) -> Iterator[None]:
 # Keeping one working --------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What OpenTrain lists for an install, and what is stored of it."""
+
+    install: Install
+    remote: Mapping[str, WebhookEndpointInfo]
+    rows: Sequence[WebhookEndpoint]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is proven to be this install's: one of its endpoints is listed, and no one else has that."""
+        return any(row.opentrain_id in self.remote for row in self.rows if row.opentrain_id)
+
+
+def look(install: Install, client: PlatformClient) -> Listing:
+    """List the install's endpoints. Raises ``OpenTrainError``."""
+    remote = {info.id: info for info in client.list_webhook_endpoints()}
+    rows = list(WebhookEndpoint.objects.filter(install=install).order_by("pk"))
+    for row in rows:
+        row.install = install
+    return Listing(install=install, remote=remote, rows=rows)
+
+
 def ensure(install: Install) -> WebhookEndpoint:
     """Compare with OpenTrain's list and fix what differs. Raises ``OpenTrainError``."""
-    remote = _listed(install)
-    _note_foreign(install, remote)
-    _remove_strays(install, remote)
+    return repair(look(install, install.client))
+
+
+def repair(listing: Listing) -> WebhookEndpoint:
+    """Fix what differs; returns the endpoint that works now. Raises ``OpenTrainError``."""
+    _note_foreign(listing)
+    _remove_strays(listing)
     working = None
-    for endpoint in WebhookEndpoint.objects.live().filter(install=install).order_by("pk"):
-        info = remote.get(endpoint.opentrain_id)
+    for endpoint in (row for row in listing.rows if row.status not in (Status.PENDING, Status.REMOVED)):
+        info = listing.remote.get(endpoint.opentrain_id)
         if info is None:
             _mark_removed(endpoint, _("It no longer existed on OpenTrain."))
         elif endpoint.status == Status.RETIRING:
@@ -186,7 +215,7 @@ def ensure(install: Install) -> WebhookEndpoint:
             _repair(endpoint, info)
         else:
             _retire(endpoint)
-    return working or _create(install)
+    return working or _create(listing.install)
 
 
 @statements_retried()
@@ -213,21 +242,18 @@ def check_all(*, stopping: Callable[[], bool] = bool) -> int:
     return checked
 
 
-def _listed(install: Install) -> dict[str, WebhookEndpointInfo]:
-    return {info.id: info for info in install.client.list_webhook_endpoints()}
-
-
-def _note_foreign(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
+def _note_foreign(listing: Listing) -> None:
     """Remember the other sites at which this install has endpoints: then they use its token, too.
 
     A URL that was ours until ``PUBLIC_URL`` changed is none of theirs. Of theirs only the origin is kept: a path can
     hold a secret.
     """
-    known = dict(WebhookEndpoint.objects.filter(install=install).values_list("opentrain_id", "url"))
+    install = listing.install
+    known = {row.opentrain_id: row.url for row in listing.rows}
     here = f"{conf.public_url}/"
     foreign = {
         "{0.scheme}://{0.netloc}".format(urlsplit(info.url))
-        for info in remote.values()
+        for info in listing.remote.values()
         if not info.url.startswith(here) and info.url != known.get(info.id)
     }
     if foreign == set(install.foreign_endpoints):
@@ -242,17 +268,15 @@ def _note_foreign(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -
     Install.objects.filter(pk=install.pk).update(foreign_endpoints=install.foreign_endpoints)
 
 
-def _remove_strays(install: Install, remote: Mapping[str, WebhookEndpointInfo]) -> None:
+def _remove_strays(listing: Listing) -> None:
     """Delete endpoints of ours without a live row here: usually the response to their creation was lost."""
-    rows = WebhookEndpoint.objects.filter(install=install)
-    waiting = rows.filter(status=Status.PENDING)
-    own = set(rows.live().values_list("opentrain_id", flat=True))
-    known = set(rows.values_list("opentrain_id", flat=True))
+    own = {row.opentrain_id for row in listing.rows if row.status != Status.REMOVED}
+    known = {row.opentrain_id for row in listing.rows}
     ours = _receiver_prefix()
-    for info in remote.values():
+    for info in listing.remote.values():
         if info.id not in own and (info.id in known or info.url.startswith(ours)):
-            install.client.delete_webhook_endpoint(info.id)
-    for endpoint in waiting:
+            listing.install.client.delete_webhook_endpoint(info.id)
+    for endpoint in (row for row in listing.rows if row.status == Status.PENDING):
         _mark_removed(endpoint, _("OpenTrain didn't answer its creation."))
 
 
@@ -334,8 +358,12 @@ def _remember(endpoint: WebhookEndpoint, info: WebhookEndpointInfo, status: str,
         **more,
     }
     # A reconnect waits for no lease: an endpoint that it has removed stays removed.
-    WebhookEndpoint.objects.live().filter(pk=endpoint.pk).update(**values)
-    endpoint.refresh_from_db(fields=list(values))
+    if not WebhookEndpoint.objects.live().filter(pk=endpoint.pk).update(**values):
+        endpoint.refresh_from_db(fields=list(values))
+        return
+    for name, value in values.items():
+        if name not in more:
+            setattr(endpoint, name, value)
 
 
 def _retire(endpoint: WebhookEndpoint) -> None:
@@ -384,6 +412,6 @@ def _end(endpoints: WebhookEndpointQuerySet, **more: object) -> None:
 def remove_all(install: Install) -> None:
     """Delete every endpoint of an install that is being disconnected. Raises ``OpenTrainError``."""
     if WebhookEndpoint.objects.filter(install=install, status=Status.PENDING).exists():
-        _remove_strays(install, _listed(install))
+        _remove_strays(look(install, install.client))
     for endpoint in WebhookEndpoint.objects.live().filter(install=install).exclude(opentrain_id=""):
         _delete(endpoint)

@@ -93,5 +93,4 @@ def test_nobody_is_asked_about_contracts_whose_job_is_not_linked(linked: OpenTra
     linked.sandbox.calls.clear()
     assert reconcile.install(install).problems == []
     paths = [call.path for call in linked.sandbox.calls]
-    own, lists = "/installs/current", ["/project-links", "/contracts", "/contracts", "/webhook-endpoints"]
-    assert sorted(paths) == sorted([own, *lists])
+    assert sorted(paths) == ["/project-links", "/webhook-endpoints"]

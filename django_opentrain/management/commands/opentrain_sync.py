@@ -98,7 +98,7 @@ class Command(BaseCommand):
         if not row.is_live:
             reconnect.end_abandoned()
             return Outcome()
-        return reconcile.reconcile_or_finish(row)
+        return reconcile.reconcile_or_finish(row, scheduled=False)
 
     def _show(self, outcome: Outcome, unsettled: list[str]) -> None:
         """Counts first, then all removals with names, then the rest."""

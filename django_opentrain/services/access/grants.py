@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,6 +23,9 @@ from django_opentrain.services.workers.locks import install_lock
 INSTALL_CAUSE: Final = "install"
 #: The prefix of the causes that name an event of OpenTrain's.
 EVENT_CAUSE: Final = "event"
+
+#: Revoked only because their install ended, so that a new install restores them.
+REVIVABLE: Final = Q(desired=AccessGrant.Desired.REVOKED, cause__startswith=INSTALL_CAUSE)
 
 _CAUSE_LENGTH: Final = 300
 
@@ -58,7 +61,7 @@ def event_cause(event_id: str, event_type: str) -> str:
 
 
 def is_revivable(row: AccessGrant) -> bool:
-    """Whether the grant was revoked only because its install ended, so that a new install restores it."""
+    """Whether the grant is one of ``REVIVABLE``."""
     return row.desired == AccessGrant.Desired.REVOKED and row.cause.startswith(INSTALL_CAUSE)
 
 
@@ -98,8 +101,13 @@ def follow_budgets(grants: AccessGrantQuerySet) -> int:
 @retried
 def correct_pauses(install: Install) -> int:
     """What ``follow_budgets`` does, for all of an install's grants: nothing that was missed stays so."""
+    own = AccessGrant.objects.filter(contract__install=install)
+    stopped = Q(link__stop_when_depleted=True, contract__budget_state=Contract.BudgetState.DEPLETED)
+    wanted = Q(desired=AccessGrant.Desired.GRANTED)
+    if not own.filter(Q(desired=AccessGrant.Desired.PAUSED) | wanted & stopped).exists():
+        return 0  # so it is nearly always
     with install_lock(install):
-        return follow_budgets(AccessGrant.objects.filter(contract__install=install))
+        return follow_budgets(own)
 
 
 @retried

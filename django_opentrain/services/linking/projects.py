@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from datetime import timezone as tz
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db.models import F, Q
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
-from django_opentrain.models import Install, ProjectLink
-from django_opentrain.models.links import ProjectLinkQuerySet
+from django_opentrain.models import ProjectLink
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +21,14 @@ ASK_AGE: Final = timedelta(hours=1)
 #: For how many in one reconciliation, the longest unasked first.
 ASKED_AT_ONCE: Final = 200
 
+_NEVER: Final = datetime.min.replace(tzinfo=tz.utc)
 
-def to_ask(install: Install) -> ProjectLinkQuerySet:
-    """The install's links whose project was not asked for lately."""
-    long_ago = Q(project_asked_at=None) | Q(project_asked_at__lte=timezone.now() - ASK_AGE)
-    links = ProjectLink.objects.active().filter(long_ago, install=install).select_related("install")
-    return links.order_by(F("project_asked_at").asc(nulls_first=True), "pk")[:ASKED_AT_ONCE]
+
+def to_ask(links: Iterable[ProjectLink]) -> list[ProjectLink]:
+    """Those of these links whose project was not asked for lately."""
+    long_ago = timezone.now() - ASK_AGE
+    asked = [(link.project_asked_at or _NEVER, link.pk, link) for link in links if link.is_active]
+    return [link for asked_at, _pk, link in sorted(asked) if asked_at <= long_ago][:ASKED_AT_ONCE]
 
 
 def ask(link: ProjectLink) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -63,13 +63,14 @@ class Change:
 
 def link_changes(install: Install, remote: Snapshot) -> Iterator[Change]:
     """The changes of links: removals first, since a project has one link at a time."""
-    listed = install.project_links.filter(opentrain_id__in=[info.id for info in remote.links])
-    by_id = {row.opentrain_id: row for row in listed.select_related("install")}
-    missing = ProjectLink.objects.active().filter(install=install, opentrain_id__in=remote.missing_links)
-    for row in missing.select_related("install"):
-        yield _missing_link(row, remote)
-    for row in ProjectLink.objects.unfinished().filter(install=install).select_related("install"):
-        yield _unfinished_link(row, remote)
+    rows = remote.link_rows(install)
+    by_id = {row.opentrain_id: row for row in rows}
+    for row in rows:
+        if row.is_active and row.opentrain_id in remote.missing_links:
+            yield _missing_link(row, remote)
+    for row in rows:
+        if row.live and not row.is_active:
+            yield _unfinished_link(row, remote)
     for info in remote.links:
         if info.id in by_id:
             yield from _listed_link(by_id[info.id], info, remote)
@@ -160,8 +161,8 @@ def _unfinished_link(row: ProjectLink, remote: Snapshot) -> Change:
 def contract_changes(install: Install, remote: Snapshot) -> Iterator[Change]:
     """The changes of contracts. One that is unchanged and has its grants takes no query."""
     rows = _rows(install, [*remote.active, *remote.ended])
-    records = {row.opentrain_id: row for row in ProjectLink.objects.live().filter(install=install)}
-    done = _done(install)
+    records = {row.opentrain_id: row for row in remote.link_rows(install) if row.live}
+    done = _done(install, records.values())
     for info in remote.ended.values():
         yield from _ended(install, rows.get(info.id), info)
     for info in remote.active.values():
@@ -213,21 +214,24 @@ def _rows(install: Install, listed: Sequence[str]) -> dict[str, Contract]:
     return rows
 
 
-def _done(install: Install) -> set[tuple[str, int, bool]]:
+def _done(install: Install, links: Iterable[ProjectLink]) -> set[tuple[str, int, bool]]:
     """Active contracts that need no change: each with a link, and whether that gives access.
 
     A link that doesn't give access has to be recorded, one that does has to have a grant.
     """
-    active = Contract.objects.active().filter(install=install)
-    recorded = Contract.links.through.objects.filter(contract__in=active)
-    granted = AccessGrant.objects.filter(contract__in=active).select_related("contract")
-    return {
-        *(
+    active = {"contract__install": install, "contract__status": Contract.Status.ACTIVE}
+    granted = AccessGrant.objects.filter(**active).exclude(grants.REVIVABLE)
+    done = {
+        (contract, link, True) for contract, link in granted.values_list("contract__opentrain_id", "link")
+    }
+    silent = [link.pk for link in links if not link.grants_access]
+    if silent:
+        recorded = Contract.links.through.objects.filter(projectlink__in=silent, **active)
+        done.update(
             (contract, link, False)
             for contract, link in recorded.values_list("contract__opentrain_id", "projectlink")
-        ),
-        *((row.contract.opentrain_id, row.link_id, True) for row in granted if not grants.is_revivable(row)),
-    }
+        )
+    return done
 
 
 def _ended(install: Install, row: Contract | None, info: ContractInfo) -> Iterator[Change]:

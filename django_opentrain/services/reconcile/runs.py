@@ -1,22 +1,23 @@
 """Reconciliation: everything that a webhook would have said is also found by comparing with OpenTrain.
 
-Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes five calls
-if nothing has changed; once a day it also fetches each contract's budget and participants. Nothing is revoked because
-it is absent from a list: a contract must have ended by its own status, a link must answer 404. Unusually many
-removals are held until a person confirms them, and so is what the lists leave in doubt.
+Source: OpenTrain's documentation, "Webhooks" (events are never replayed) and "List contracts". A run takes three
+calls if nothing has changed, or two and one for each link where one list is too short for all contracts; once a day
+it also fetches each contract's budget and participants. Nothing is revoked because it is absent from a list: a
+contract must have ended by its own status, a link must answer 404. Unusually many removals are held until a person
+confirms them, and so is what the lists leave in doubt.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
@@ -27,6 +28,7 @@ from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
     InvalidRequest,
@@ -47,7 +49,7 @@ from django_opentrain.services.reconcile.diff import (
     grant_participants,
     link_changes,
 )
-from django_opentrain.services.reconcile.snapshot import Snapshot, read_contracts, read_links
+from django_opentrain.services.reconcile.snapshot import TOO_MANY, Snapshot, read_contracts, read_links
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import Lease, exclusive_lease
 from django_opentrain.transactions import durable
@@ -75,17 +77,17 @@ class Outcome:
     unfinished: bool = False
     #: How many removals had been confirmed when the run began; more than these are held again.
     confirmed: int | None = None
-    #: Grants that were not revoked when the run began.
-    unrevoked: int = 0
+    #: Grants that were not revoked before the run revoked any; counted once there are removals.
+    unrevoked: int | None = None
+    #: Whether one list of OpenTrain's was too short for all contracts.
+    too_many: bool = False
     #: ``next_reconcile_at`` before the lists were read: a later request needs another run.
     planned: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
         """The outcome before anything was compared."""
-        unrevoked = AccessGrant.objects.unrevoked().filter(contract__install=row)
-        confirmed = row.removals_held if row.removals_confirmed else None
-        return cls(confirmed=confirmed, unrevoked=unrevoked.count())
+        return cls(confirmed=row.removals_held if row.removals_confirmed else None)
 
     def note(self, what: LazyMessage, error: OpenTrainError | LinkConflict) -> None:
         """OpenTrain refused one step. Raises if it would refuse all others, too."""
@@ -128,8 +130,8 @@ def confirm_removals(row: Install) -> None:
 
 
 def _compare(row: Install, held: Lease) -> Outcome:
-    outcome, remote = Outcome.begin(row), Snapshot()
-    tokens.require_own_token(row, row.client.get_install())
+    outcome, remote = Outcome.begin(row), Snapshot(client=row.client)
+    tokens.require_own_token(row, remote.client.get_install())
     for read, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
         read(row, remote, held)
         outcome.changes.extend(_within_breaker(row, list(compare(row, remote)), outcome))
@@ -144,48 +146,73 @@ def _run(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
         _postpone(row, error)
         raise
     known = row.removals_held
-    attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
-    again = timezone.now() + retries.backoff(attempts) if outcome.unfinished else None
-    Install.objects.filter(pk=row.pk).update(
-        reconciled_at=timezone.now(),
-        reconcile_attempts=attempts,
-        reconcile_summary={
-            "changes": [change.line.stored() for change in outcome.changes[:100]],
-            "held": [change.text.stored() for change in outcome.held[:100]],
-            "problems": [problem.stored() for problem in outcome.problems[:100]],
-            held_removals.CONTRACTS: [change.ends for change in outcome.held[: held_removals.MAX_CONTRACTS]],
-        },
-        removals_held=sum(change.removes for change in outcome.held),
-        access_asked_at=None,
-    )
-    if outcome.confirmed is not None:
-        Install.objects.filter(pk=row.pk).update(removals_confirmed=False)
-    # Not if another run was requested since the lists were read.
-    Install.objects.filter(pk=row.pk, next_reconcile_at=outcome.planned).update(next_reconcile_at=again)
-    row.refresh_from_db()
+    _record(row, outcome)
     if row.removals_held > known:
         signals.send_on_commit(signals.removals_held, Install, install=row)
     return outcome
 
 
+def _record(row: Install, outcome: Outcome) -> None:
+    now = timezone.now()
+    row.reconciled_at, row.access_asked_at = now, None
+    row.reconcile_attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
+    row.reconcile_summary = {
+        "changes": [change.line.stored() for change in outcome.changes[:100]],
+        "held": [change.text.stored() for change in outcome.held[:100]],
+        "problems": [problem.stored() for problem in outcome.problems[:100]],
+        held_removals.CONTRACTS: [change.ends for change in outcome.held[: held_removals.MAX_CONTRACTS]],
+    }
+    if outcome.too_many:
+        row.reconcile_summary[TOO_MANY] = True
+    row.removals_held = sum(change.removes for change in outcome.held)
+    again = now + retries.backoff(row.reconcile_attempts) if outcome.unfinished else None
+    # Not if another run was requested since the lists were read.
+    planned = When(_is(outcome.planned), then=Value(again, output_field=DateTimeField()))
+    columns = "reconciled_at", "access_asked_at", "reconcile_attempts", "reconcile_summary", "removals_held"
+    changes = {name: getattr(row, name) for name in columns}
+    if outcome.confirmed is not None:
+        changes["removals_confirmed"] = row.removals_confirmed = False
+    Install.objects.filter(pk=row.pk).update(
+        next_reconcile_at=Case(planned, default="next_reconcile_at"), **changes
+    )
+
+
+def _is(planned: datetime | None) -> Q:
+    return Q(next_reconcile_at__isnull=True) if planned is None else Q(next_reconcile_at=planned)
+
+
 def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
-    outcome, remote = Outcome.begin(row), Snapshot()
-    tokens.require_own_token(row, row.client.get_install())
-    if row.has_scope(catalog.WEBHOOKS_MANAGE):
-        # Before anything is read: later changes are sent, earlier ones are listed.
-        _try(LazyMessage(_("webhook endpoint")), partial(endpoints.ensure, row), held, outcome)
-    row.refresh_from_db(fields=["next_reconcile_at"])
+    outcome, remote = Outcome.begin(row), Snapshot(client=row.client)
+    _check_endpoint(row, remote.client, held, outcome)
     outcome.planned = row.next_reconcile_at
     for read, compare in ((read_links, link_changes), (read_contracts, contract_changes)):
         read(row, remote, held)
-        changes = list(compare(row, remote))
-        _make(_within_breaker(row, changes, outcome), held, outcome)
+        changes = _within_breaker(row, list(compare(row, remote)), outcome)
+        if changes:
+            _make(changes, held, outcome)
+            remote.rows = None
+    outcome.too_many = remote.too_many
     outcome.problems.extend(remote.problems)
     _refresh(row, held, outcome)
     grants.correct_pauses(row)
     assert_access(row, held, since=row.reconciled_at if scheduled else None)
-    _ask_for_projects(row, held)
+    _ask_for_projects(remote.link_rows(row), held)
     return outcome
+
+
+def _check_endpoint(row: Install, client: PlatformClient, held: Lease, outcome: Outcome) -> None:
+    """Before anything is read: later changes are sent, earlier ones are listed.
+
+    Whose the token is, is proven by the install's own endpoint; where none is listed, OpenTrain is asked.
+    """
+    what = LazyMessage(_("webhook endpoint"))
+    listings: list[endpoints.Listing] = []
+    if row.has_scope(catalog.WEBHOOKS_MANAGE):
+        _try(what, lambda: listings.append(endpoints.look(row, client)), outcome)
+    if not any(listing.is_own for listing in listings):
+        tokens.require_own_token(row, client.get_install())
+    for listing in listings:
+        _try(what, partial(endpoints.repair, listing), outcome)
 
 
 def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> list[Change]:
@@ -196,6 +223,8 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
     """
     if sum(change.removes for change in (*outcome.changes, *changes)) <= (outcome.confirmed or 0):
         return changes
+    if outcome.unrevoked is None:
+        outcome.unrevoked = AccessGrant.objects.unrevoked().filter(contract__install=row).count()
     outcome.held.extend(change for change in changes if change.doubtful)
     changes = [change for change in changes if not change.doubtful]
     removals = sum(change.removes for change in (*outcome.changes, *changes))
@@ -215,13 +244,13 @@ def _within_breaker(row: Install, changes: list[Change], outcome: Outcome) -> li
 
 def _make(changes: Iterable[Change], held: Lease, outcome: Outcome) -> None:
     for change in changes:
-        if _try(change.text, change.make, held, outcome):
+        held.renew()
+        if _try(change.text, change.make, outcome):
             outcome.changes.append(change)
 
 
-def _try(what: LazyMessage, step: Callable[[], object], held: Lease, outcome: Outcome) -> bool:
+def _try(what: LazyMessage, step: Callable[[], object], outcome: Outcome) -> bool:
     """Take one step; returns whether OpenTrain accepted it."""
-    held.renew()
     try:
         step()
     except (LinkConflict, InvalidRequest, OpenTrainAPIError) as error:
@@ -232,38 +261,57 @@ def _try(what: LazyMessage, step: Callable[[], object], held: Lease, outcome: Ou
 
 def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
     """Fetch what has no event (who joined, a new Work Email), and what was not updated for long."""
-    long_ago = timezone.now() - REFRESH_AGE
-    if row.has_scope(catalog.CONTRACTS_READ):
-        warned = ~Q(budget_state=Contract.BudgetState.OK)
-        old = Q(budget_updated_at__lte=long_ago)
-        old |= warned & Q(budget_updated_at__lte=timezone.now() - WARNED_BUDGET_AGE)
-        for contract in _outdated(row, "budget_updated_at", old):
-            what = LazyMessage(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
-            _try(what, partial(contracts.fetch_budget, contract), held, outcome)
-    if row.has_scope(catalog.PARTICIPANTS_READ):
-        for contract in _outdated(row, "participants_read_at", Q(participants_read_at__lte=long_ago)):
-            what = LazyMessage(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
-            _try(
-                what,
-                partial(
-                    grant_participants, row, contract, ProjectLink.objects.live().filter(contracts=contract)
-                ),
-                held,
-                outcome,
-            )
+    budgets, participants = _outdated(row)
+    for contract in budgets:
+        held.renew()
+        what = LazyMessage(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
+        _try(what, partial(contracts.fetch_budget, contract), outcome)
+    for contract in participants:
+        held.renew()
+        what = LazyMessage(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
+        links = ProjectLink.objects.live().filter(contracts=contract)
+        _try(what, partial(grant_participants, row, contract, links), outcome)
 
 
-def _outdated(row: Install, column: str, old: Q) -> QuerySet[Contract]:
-    """The contracts for which ``column`` is empty or old, the oldest first."""
-    outdated = Contract.objects.active().linked().filter(old | Q(**{column: None}), install=row)
-    # Databases sort nulls differently.
-    oldest_first = F(column).asc(nulls_first=True)
-    return outdated.select_related("install").order_by(oldest_first)[:CONTRACTS_AT_ONCE]
+def _outdated(row: Install) -> tuple[list[Contract], list[Contract]]:
+    """The contracts whose budget, and those whose participants are unknown or old, the oldest first."""
+    ok, now = Contract.BudgetState.OK, timezone.now()
+    long_ago, lately = now - REFRESH_AGE, now - WARNED_BUDGET_AGE
+    old = Q(budget_updated_at=None) | Q(budget_updated_at__lte=long_ago)
+    old |= ~Q(budget_state=ok) & Q(budget_updated_at__lte=lately)
+    unread = Q(participants_read_at=None) | Q(participants_read_at__lte=long_ago)
+    linked = Contract.objects.active().linked().filter(old | unread, install=row)
+    columns = "pk", "budget_state", "budget_updated_at", "participants_read_at"
+    ages = list(linked.values_list(*columns, named=True))
+    budgets = {
+        each.pk: each.budget_updated_at
+        for each in ages
+        if _is_old(each.budget_updated_at, long_ago if each.budget_state == ok else lately)
+    }
+    participants = {
+        each.pk: each.participants_read_at for each in ages if _is_old(each.participants_read_at, long_ago)
+    }
+    return (
+        _oldest(row, budgets) if row.has_scope(catalog.CONTRACTS_READ) else [],
+        _oldest(row, participants) if row.has_scope(catalog.PARTICIPANTS_READ) else [],
+    )
 
 
-def _ask_for_projects(row: Install, held: Lease) -> None:
+def _is_old(at: datetime | None, since: datetime) -> bool:
+    return at is None or at <= since
+
+
+def _oldest(row: Install, ages: Mapping[int, datetime | None]) -> list[Contract]:
+    keys = sorted(ages, key=lambda key: (ages[key] is not None, ages[key], key))[:CONTRACTS_AT_ONCE]
+    rows = Contract.objects.in_bulk(keys) if keys else {}
+    for contract in rows.values():
+        contract.install = row
+    return [rows[key] for key in keys if key in rows]
+
+
+def _ask_for_projects(links: Iterable[ProjectLink], held: Lease) -> None:
     """Last, since it is the host's code: whatever becomes of it, the install is as OpenTrain says."""
-    for link in projects.to_ask(row):
+    for link in projects.to_ask(links):
         held.renew()
         projects.ask(link)
 
@@ -302,7 +350,7 @@ def each_due() -> Iterator[bool]:
         if row is None:
             continue  # another worker was faster
         try:
-            reconcile_or_finish(row, scheduled=True)
+            reconcile_or_finish(row)
         except BusyError:
             yield False
             continue
@@ -315,7 +363,7 @@ def each_due() -> Iterator[bool]:
         yield True
 
 
-def reconcile_or_finish(row: Install, *, scheduled: bool = False) -> Outcome:
+def reconcile_or_finish(row: Install, *, scheduled: bool = True) -> Outcome:
     """Do what an install needs: finish its offboarding, check whether it is still refused, or reconcile.
 
     Raises as ``install`` does; ``OpenTrainError`` also if OpenTrain refuses.

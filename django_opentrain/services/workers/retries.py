@@ -21,7 +21,10 @@ LONGEST_RETRY_SECONDS: Final = 3600
 
 def request_reconcile(install: Install) -> None:
     """Reconcile this install as soon as a worker is free."""
-    Install.objects.filter(pk=install.pk).update(next_reconcile_at=timezone.now(), reconcile_attempts=0)
+    install.next_reconcile_at = timezone.now()
+    Install.objects.filter(pk=install.pk).update(
+        next_reconcile_at=install.next_reconcile_at, reconcile_attempts=0
+    )
     wakeup.wake_workers_on_commit()
 
 
