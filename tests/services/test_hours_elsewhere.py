@@ -161,6 +161,19 @@ def test_days_until_the_switch_is_off_stay_without_hours(linked: OpenTrain, mari
     assert sent(linked)[str(switched_off)] == (0, 10)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_new_day_that_is_added_to_is_withheld_until_the_switch_is_off(
+    linked: OpenTrain, maria: Hire, number: int
+) -> None:
+    contract = maria.contract
+    switch(maria, on=True)
+    switch(maria, on=False)
+    linked.travel(days=1)
+    row = usage.add(contract, day(number), total_seconds=60, tasks_completed=1)
+    assert row.hours_withheld is (number == 1)
+    assert usage.add(contract, day(number), total_seconds=60).hours_withheld is (number == 1)
+
+
 def test_what_was_reported_with_hours_is_corrected_with_hours(linked: OpenTrain, maria: Hire) -> None:
     """Days of before it was switched on."""
     usage.record(maria.contract, day(5), total_seconds=600, tasks_completed=3)

@@ -156,22 +156,56 @@ def test_sixteen_writers_lose_nothing() -> None:
     assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)
 
 
+@pytest.mark.parametrize("day", ["new", "known"])
+def test_an_addition_is_one_statement(contract: Contract, django_assert_num_queries: Any, day: str) -> None:
+    if day == "known":
+        usage.add(contract, days_ago(0), total_seconds=60)
+    contract = Contract.objects.get()
+    returned = connection.features.can_return_columns_from_insert
+    with django_assert_num_queries(1 if returned else 2):
+        row = usage.add(contract, days_ago(0), total_seconds=60, external_report_id="batch-7")
+    stored = DailyUsage.objects.get()
+    names = [field.attname for field in DailyUsage._meta.concrete_fields]
+    assert [getattr(row, name) for name in names] == [getattr(stored, name) for name in names]
+
+
+def test_an_addition_makes_a_day_due_again(contract: Contract) -> None:
+    usage.add(contract, days_ago(0), total_seconds=60)
+    DailyUsage.objects.update(
+        status=REFUSED, error="no", error_code="BAD_REQUEST", retry_at=timezone.now(), reported_revision=1
+    )
+    row = usage.add(contract, days_ago(0), labels_completed=1)
+    assert (row.status, row.error, row.error_code, row.retry_at) == (DUE, "", "", None)
+    assert (row.revision, row.reported_revision, row.total_seconds, row.labels_completed) == (2, 1, 60, 1)
+    assert row.created_at < row.updated_at
+
+
+def test_nothing_added_is_no_change(contract: Contract) -> None:
+    usage.add(contract, days_ago(0), total_seconds=60, external_report_id="batch-7")
+    assert usage.add(contract, days_ago(0)).revision == 1
+    assert usage.add(contract, days_ago(0), external_report_id="batch-8").external_report_id == "batch-8"
+
+
+@pytest.mark.parametrize("returning", [True, False])
 @pytest.mark.django_db(transaction=True)
-def test_an_addition_is_not_repeated_with_what_follows_it() -> None:
+def test_an_addition_is_repeated_and_counts_once(monkeypatch: pytest.MonkeyPatch, returning: bool) -> None:
+    if returning and not connection.features.can_return_columns_from_insert:
+        pytest.skip("This database returns no rows")
     contract = make_contract(make_install())
     usage.add(contract, days_ago(0), total_seconds=60)
+    monkeypatch.delitem(vars(connection.features), "can_return_columns_from_insert", raising=False)
+    monkeypatch.setattr(type(connection.features), "can_return_columns_from_insert", returning)
     statements: list[str] = []
 
-    def undo_once(execute: Any, sql: str, *more: Any) -> Any:
+    def undo_each_once(execute: Any, sql: str, *more: Any) -> Any:
         statements.append(sql.split(maxsplit=1)[0])
-        if statements[-2:] == ["UPDATE", "SELECT"]:
+        if statements.count(statements[-1]) == 1:
             raise OperationalError(1213, "Deadlock found when trying to get lock")
         return execute(sql, *more)
 
-    with connection.execute_wrapper(undo_once):
+    with connection.execute_wrapper(undo_each_once):
         assert usage.add(contract, days_ago(0), total_seconds=60).total_seconds == 120
-    assert statements.count("UPDATE") == 1
-    assert statements[-2:] == ["SELECT", "SELECT"]
+    assert statements == ["INSERT"] * 2 + ["SELECT"] * 2 * (not returning)
 
 
 def test_who_was_hired_may_be_learned_after_the_contract_was_loaded(contract: Contract) -> None:

@@ -6,24 +6,20 @@ reporting twice costs nothing, and only the newest total matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from datetime import timezone as tz
 from typing import Any
 
 from django.db.models import F
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage
-from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
+from django_opentrain.platform.resources import UsageEntry
 from django_opentrain.services.work.days import work_day
-
-#: From a row and the entry's columns: the columns to write to the row.
-Change = Callable[[DailyUsage, Mapping[str, Any]], dict[str, Any]]
 
 
 def today() -> date:
@@ -61,40 +57,15 @@ def record(
         worker_opentrain_user_id=worker_id,
         external_report_id=external_report_id or "",
     )
-    return _write_by_hand(contract, entry, differences)
-
-
-def add(
-    contract: Contract,
-    work_date: date,
-    *,
-    total_seconds: int | None = None,
-    tasks_completed: int | None = None,
-    labels_completed: int | None = None,
-    worker_id: str = "",
-    external_report_id: str | None = None,
-) -> DailyUsage:
-    """Add to a day's totals; safe for concurrent callers.
-
-    Raises ``InvalidRequest``, a ``ValueError``, for invalid values.
-    """
-    entry = UsageEntry(
-        work_date=work_date,
-        total_seconds=total_seconds,
-        tasks_completed=tasks_completed,
-        labels_completed=labels_completed,
-        worker_opentrain_user_id=worker_id,
-        external_report_id=external_report_id or "",
-    )
-    return _write_by_hand(contract, entry, _sums)
-
-
-def _write_by_hand(contract: Contract, entry: UsageEntry, change: Change) -> DailyUsage:
-    row = write(contract, entry, change)
-    if get_adapter().observes_work:
-        # What a ledger says of that day, however long ago, replaces it when the contract is collected.
-        Contract.objects.filter(pk=contract.pk).exclude(usage_basis="").update(usage_basis="")
+    row = write(contract, entry)
+    derive_anew(contract)
     return row
+
+
+def derive_anew(contract: Contract) -> None:
+    """After a day was written by hand: what a ledger says of it, however long ago, replaces it when collected."""
+    if get_adapter().observes_work:
+        Contract.objects.filter(pk=contract.pk).exclude(usage_basis="").update(usage_basis="")
 
 
 def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,18 +73,10 @@ def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in columns.items() if getattr(row, name) != value}
 
 
-def _sums(_row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Computed in the database: another process may have added to the row since it was read."""
-    return {
-        name: Coalesce(F(name), 0) + value if name in MAX_TOTALS else value for name, value in columns.items()
-    }
-
-
-def write(contract: Contract, entry: UsageEntry, change: Change = differences) -> DailyUsage:
+def write(contract: Contract, entry: UsageEntry) -> DailyUsage:
     """Write ``entry`` to its day's row, which is created if needed; a change makes the row due."""
-    _refresh_trainer(contract, entry.worker_opentrain_user_id)
+    refresh_trainer(contract, entry.worker_opentrain_user_id)
     columns = entry_columns(entry)
-    # Each statement is repeated on its own: what the UPDATE has added is not added once more.
     row, created = retried(DailyUsage.objects.get_or_create)(
         **row_key(contract, entry),
         defaults={
@@ -121,7 +84,7 @@ def write(contract: Contract, entry: UsageEntry, change: Change = differences) -
             "hours_withheld": lambda: is_withheld(entry.work_date, withheld_until(contract)),
         },
     )
-    changes = {} if created else change(row, columns)
+    changes = {} if created else differences(row, columns)
     if changes:
         retried(DailyUsage.objects.filter(pk=row.pk).update)(
             **changes,
@@ -160,11 +123,12 @@ def is_withheld(work_date: date, until: date | None) -> bool:
 
 def normal_worker(contract: Contract, worker_id: str) -> str:
     """The hired trainer becomes "": for OpenTrain their id and no id are the same (worker, day)."""
-    trainer = contract.trainer
+    # No id first: who was hired may have to be loaded.
+    trainer = contract.trainer if worker_id else None
     return "" if trainer is not None and trainer.opentrain_user_id == worker_id else worker_id
 
 
-def _refresh_trainer(contract: Contract, worker_id: str) -> None:
+def refresh_trainer(contract: Contract, worker_id: str) -> None:
     """The trainer may have been set since the contract was loaded: one trainer's day has to be one row."""
     if worker_id and contract.trainer_id is None:
         contract.refresh_from_db(fields=["trainer"])
