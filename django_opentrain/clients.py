@@ -11,6 +11,7 @@ from django.apps import apps
 
 from django_opentrain.conf import conf
 from django_opentrain.platform.client import Observer, PlatformClient, build_session
+from django_opentrain.platform.transport import OnRequest
 
 #: The upper bounds of the metrics' histogram, in seconds.
 LATENCIES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -23,9 +24,16 @@ def shared_session() -> requests.Session:
 
 
 def build_client(
-    token: str, *, scopes: Collection[str] | None = None, observer: Observer | None = None
+    token: str,
+    *,
+    scopes: Collection[str] | None = None,
+    observer: Observer | None = None,
+    on_request: OnRequest | None = None,
 ) -> PlatformClient:
-    """A client for this token. One without an observer also calls for an install that OpenTrain has refused."""
+    """A client for this token. One without an observer also calls for an install that OpenTrain has refused.
+
+    ``on_request`` counts its requests instead of ``count_request``, which writes to the database.
+    """
     return PlatformClient(
         conf.base_url,
         token,
@@ -35,12 +43,12 @@ def build_client(
         session=shared_session(),
         scopes=scopes,
         observer=observer,
-        on_request=_count,
+        on_request=on_request or count_request,
     )
 
 
-def _count(status: int, seconds: float) -> None:
-    """Counts by the seconds that the request took at most: a histogram's bucket."""
+def count_request(status: int, seconds: float) -> None:
+    """For the metrics. Counts by the seconds that the request took at most: a histogram's bucket."""
     at_most = next((f"{bound:g}" for bound in LATENCIES if seconds <= bound), "+Inf")
     # Asked of the registry: the models import this module.
     counter = apps.get_model("django_opentrain", "Counter")

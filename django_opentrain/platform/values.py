@@ -135,6 +135,8 @@ def as_count(value: object) -> int | None:
 
 def as_whole(value: object) -> object:
     """A whole number that a program gives as another type than ``int``, as one; anything else as it is."""
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     whole = as_count(value) if isinstance(value, (float, Decimal)) else None

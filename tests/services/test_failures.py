@@ -79,7 +79,7 @@ def test_reporting(
 ) -> None:
     for install in Install.objects.all():
         usage.record(install.contracts.get(), usage.today(), total_seconds=60)
-    monkeypatch.setattr(reporting, "report", troubled(reporting.report))
+    monkeypatch.setattr(reporting, "steps", troubled(reporting.steps))
     assert runs.run_due() == 1
     reported = DailyUsage.objects.get(status=DailyUsage.Status.REPORTED)
     assert reported.contract.install.tenant == "globex"

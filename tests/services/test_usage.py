@@ -22,7 +22,8 @@ from django_opentrain.platform.values import as_date
 from django_opentrain.sandbox.models import Usage
 from django_opentrain.services import connect, endpoints, reconcile, usage
 from django_opentrain.services.access import contracts
-from django_opentrain.services.usage import collecting, reporting, runs
+from django_opentrain.services.usage import collecting, runs, withholding
+from django_opentrain.services.usage.due import due_days
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant, make_usage
@@ -82,7 +83,8 @@ def test_the_hosts_own_report_id_is_kept_until_it_is_another(contract: Contract,
     assert write(contract, day, total_seconds=1, external_report_id="batch-7").external_report_id == "batch-7"
     assert write(contract, day, total_seconds=2).external_report_id == "batch-7"
     assert write(contract, day, total_seconds=3, external_report_id="batch-8").external_report_id == "batch-8"
-    assert reporting._entry(DailyUsage.objects.get()).external_report_id == "batch-8"
+    [due] = due_days(contract, elsewhere=withholding.is_tracked_elsewhere(contract))
+    assert due.entry().external_report_id == "batch-8"
 
 
 def test_recording_the_same_again_is_no_change(contract: Contract) -> None:

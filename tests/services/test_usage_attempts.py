@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from django_opentrain.adapters import DayUsage, day_bounds
 from django_opentrain.models import Contract, DailyUsage, Install
-from django_opentrain.services import doctor, usage
-from django_opentrain.services.usage import reporting, runs
+from django_opentrain.platform.client import PlatformClient
+from django_opentrain.services import doctor
+from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -184,14 +185,14 @@ def test_two_workers_do_not_ask_for_one_contract_at_once(crew: list[Hire], colle
 def test_a_report_that_fails_as_no_one_expects_keeps_no_other_contract_waiting(
     crew: list[Hire], collected: Collected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = reporting.report
+    report_usage = PlatformClient.report_usage
 
-    def fail(contract: Contract) -> usage.Report:
-        if contract.opentrain_id == crew[0].id:
+    def fail(client: PlatformClient, contract_id: str, entries: Any) -> Any:
+        if contract_id == crew[0].id:
             raise ArithmeticError("a budget that no column holds")
-        return report(contract)
+        return report_usage(client, contract_id, entries)
 
-    monkeypatch.setattr(reporting, "report", fail)
+    monkeypatch.setattr(PlatformClient, "report_usage", fail)
     assert runs.run_due() == 2
     assert reported() == {crew[1].id, crew[2].id}
     assert crew[0].contract.report_error == "ArithmeticError: a budget that no column holds"

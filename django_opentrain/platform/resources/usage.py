@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
@@ -74,5 +74,13 @@ class UsageEntry:
 
     def as_json(self) -> dict[str, str | int]:
         """The entry as OpenTrain takes it."""
-        members = {**asdict(self), "work_date": self.work_date.isoformat()}
-        return {camel(name): value for name, value in members.items() if value is not None and value != ""}
+        members: dict[str, str | int] = {"workDate": self.work_date.isoformat()}
+        for name, key in _OPTIONAL:
+            value = getattr(self, name)
+            if value is not None and value != "":
+                members[key] = value
+        return members
+
+
+#: The fields that may be left out, and OpenTrain's names of them: a report has a hundred entries.
+_OPTIONAL: Final = [(each.name, camel(each.name)) for each in fields(UsageEntry) if each.name != "work_date"]

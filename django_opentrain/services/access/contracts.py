@@ -18,6 +18,7 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import NO_REASON, Reason
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, Install, Participant
+from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event, order_key
 from django_opentrain.platform.redaction import describe
@@ -108,22 +109,34 @@ def save_budget(
     }
     if event is not None:
         values["budget_event_id"] = event.id
-    if _store_budget(contract, values, asked_at):
+    if _store_same_state(contract, values, asked_at) or _store_budget(contract, values, asked_at):
         for name, value in values.items():
             setattr(contract, name, value)
 
 
 @retried
+def _store_same_state(contract: Contract, values: Mapping[str, Any], asked_at: datetime | None) -> bool:
+    """Save the response to a call, if it has the state that is stored: then no grant has to follow, nor is locked."""
+    same = Contract.objects.filter(pk=contract.pk, budget_state=values["budget_state"])
+    return asked_at is not None and bool(_not_newer(same, asked_at).update(**values))
+
+
+@retried
 def _store_budget(contract: Contract, values: Mapping[str, Any], asked_at: datetime | None) -> bool:
-    rows = Contract.objects.filter(pk=contract.pk)
-    if asked_at is not None:
-        rows = rows.filter(Q(budget_updated_at=None) | Q(budget_updated_at__lte=asked_at))
+    rows = _not_newer(Contract.objects.filter(pk=contract.pk), asked_at)
     # If the customer has reconnected during the call, it belongs to the install that took over.
     with install_lock(Install.objects.get(contracts=contract.pk)):
         saved = bool(rows.update(**values))
         if saved:
             grants.follow_budgets(AccessGrant.objects.filter(contract=contract.pk))
     return saved
+
+
+def _not_newer(rows: ContractQuerySet, asked_at: datetime | None) -> ContractQuerySet:
+    """Those of them whose budget wasn't saved since then."""
+    if asked_at is None:
+        return rows
+    return rows.filter(Q(budget_updated_at=None) | Q(budget_updated_at__lte=asked_at))
 
 
 def fetch_budget(contract: Contract) -> None:

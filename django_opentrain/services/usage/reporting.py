@@ -20,21 +20,28 @@ from django.utils import timezone
 from django_opentrain import signals
 from django_opentrain.explanations import NO_REASON, Reason, explain
 from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import BadRequest, InvalidRequest, OpenTrainError
 from django_opentrain.platform.redaction import redact
-from django_opentrain.platform.resources import UsageEntry
+from django_opentrain.platform.resources import BudgetInfo, UsageResult
 from django_opentrain.services.access import contracts
 from django_opentrain.services.usage import withholding
+from django_opentrain.services.usage.due import DueDay, due_days, unchanged
 from django_opentrain.services.usage.totals import last_day
+from django_opentrain.services.workers.calls import DetachedClient, Steps, alone
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
 
+Status = DailyUsage.Status
+
 #: How long a report whose response was lost may still take effect. Not documented: our own calls end after four
 #: minutes, and any queue in between is assumed to drop it soon after. Shorter than the schedule's interval.
 LATEST_EFFECT: Final = timedelta(minutes=10)
+#: One mark on a contract stands for all reports of so long: not one more statement for each.
+SAME_MARK: Final = timedelta(minutes=1)
 
 
 @dataclass(kw_only=True)
@@ -64,39 +71,17 @@ def report(contract: Contract, *, until: date | None = None) -> Report:
     are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract, and
     ``UndecryptableError`` if the key is lost: all stays due.
     """
-    if Contract.objects.filter(pk=contract.pk, report_unconfirmed_until__gt=timezone.now()).exists():
-        return Report(held=DailyUsage.objects.filter(contract=contract, status=DailyUsage.Status.DUE).count())
-    return report_now(contract, until=until or last_day())
+    return alone(steps(contract, until=until))
 
 
 def report_now(contract: Contract, *, until: date) -> Report:
     """As ``report``, even while an earlier report may still take effect: for the last report of a contract."""
-    days = DailyUsage.objects.filter(contract=contract)
-    rows = list(days.due(until).order_by("work_date", "worker_id"))
-    result = Report(held=days.filter(status=DailyUsage.Status.DUE, work_date__gt=until).count())
-    to_send = withholding.leave_out(contract, rows)
-    if to_send:
-        _send_all(contract, to_send, result)
-    return result
+    return alone(_Reporting(contract, even_unconfirmed=True).all_due(until))
 
 
-def _send_all(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
-    """Send the rows in batches. Only if each attempt was answered, newer totals may be sent at once."""
-    try:
-        for start in range(0, len(rows), catalog.MAX_USAGE_ENTRIES):
-            _send(contract, rows[start : start + catalog.MAX_USAGE_ENTRIES], result)
-    except OpenTrainError as error:
-        result.unconfirmed = result.unconfirmed or error.outcome_unknown
-        _note_answered(contract, result)
-        raise
-    _note_answered(contract, result, usage_reported_at=timezone.now())
-
-
-def _note_answered(contract: Contract, result: Report, **changes: datetime | None) -> None:
-    if not result.unconfirmed:
-        changes["report_unconfirmed_until"] = None
-    if changes:
-        Contract.objects.filter(pk=contract.pk).update(**changes)
+def steps(contract: Contract, *, until: date | None = None) -> Steps[UsageResult, Report]:
+    """``report`` in steps, for callers outside of any transaction: what is yielded is a call to OpenTrain."""
+    return _Reporting(contract).all_due(until or last_day())
 
 
 def report_again(rows: DailyUsageQuerySet) -> int:
@@ -106,88 +91,140 @@ def report_again(rows: DailyUsageQuerySet) -> int:
         next_report_at=None, report_attempts=0, **NO_REASON.columns("report_error")
     )
     return rows.update(
-        status=DailyUsage.Status.DUE,
+        status=Status.DUE,
         retry_at=None,
         updated_at=timezone.now(),
         **NO_REASON.columns("error"),
     )
 
 
-def _send(contract: Contract, rows: Sequence[DailyUsage], result: Report) -> None:
-    """Send one batch; if OpenTrain refuses it, halve it until the invalid entry is found."""
-    asked_at = timezone.now()
-    # Before the call: this process may end in it.
-    Contract.objects.filter(pk=contract.pk).update(report_unconfirmed_until=asked_at + LATEST_EFFECT)
-    try:
-        response = contract.install.client.report_usage(contract.opentrain_id, [_entry(row) for row in rows])
-    except (BadRequest, InvalidRequest) as error:
-        if isinstance(error, BadRequest) and not error.from_opentrain:
-            raise
-        if len(rows) > 1:
-            middle = len(rows) // 2
-            _send(contract, rows[:middle], result)
-            _send(contract, rows[middle:], result)
+class _Reporting:
+    """One contract's report: what was sent, and what OpenTrain's answers say."""
+
+    def __init__(self, contract: Contract, *, even_unconfirmed: bool = False) -> None:
+        self._contract = contract
+        self._row = Contract.objects.filter(pk=contract.pk)
+        self._even_unconfirmed = even_unconfirmed
+        self._result = Report()
+        #: Until when what was sent may take effect, as it is stored.
+        self._marked_until: datetime | None = None
+        #: The budget of the last answer, and when that was asked for.
+        self._budget: tuple[BudgetInfo, datetime] | None = None
+
+    def all_due(self, until: date) -> Steps[UsageResult, Report]:
+        due = due_days(self._contract, elsewhere=withholding.is_tracked_elsewhere(self._contract))
+        days = withholding.leave_out([day for day in due if day.work_date <= until])
+        self._result.held = sum(day.work_date > until and day.status == Status.DUE for day in due)
+        # Before it is marked that something is sent: the token may be unreadable.
+        client = DetachedClient(self._contract.install) if days else None
+        if client and self._begin(timezone.now()):
+            yield from self._send_all(client, days)
         else:
-            _mark_refused(rows[0], error, result)
-        return
-    _mark_reported(rows)
-    result.accepted += len(rows)
-    result.unconfirmed = result.unconfirmed or response.outcome_unknown
-    if response.budget is not None:
-        contracts.save_budget(contract, response.budget, asked_at=asked_at)
+            self._result.held += len(days)
+        return self._result
+
+    def _send_all(self, client: DetachedClient, days: Sequence[DueDay]) -> Steps[UsageResult, None]:
+        """Send the days in batches. Only if each attempt was answered, newer totals may be sent at once."""
+        try:
+            for start in range(0, len(days), catalog.MAX_USAGE_ENTRIES):
+                yield from self._send(client, days[start : start + catalog.MAX_USAGE_ENTRIES])
+        except OpenTrainError as error:
+            self._result.unconfirmed = self._result.unconfirmed or error.outcome_unknown
+            self._note_answered()
+            self._save_budget()
+            raise
+        self._note_answered(usage_reported_at=timezone.now())
+        self._save_budget()
+
+    def _send(self, client: DetachedClient, days: Sequence[DueDay]) -> Steps[UsageResult, None]:
+        """Send one batch; if OpenTrain refuses it, halve it until the invalid entry is found."""
+        asked_at = timezone.now()
+        self._keep_marked(asked_at)
+        try:
+            entries = [day.entry() for day in days]
+            answer = yield from client.report_usage(self._contract.opentrain_id, entries)
+        except (BadRequest, InvalidRequest) as error:
+            if isinstance(error, BadRequest) and not error.from_opentrain:
+                raise
+            if len(days) > 1:
+                middle = len(days) // 2
+                yield from self._send(client, days[:middle])
+                yield from self._send(client, days[middle:])
+            else:
+                _mark_refused(self._contract, days[0], error, self._result)
+            return
+        _mark_reported(days)
+        self._result.accepted += len(days)
+        self._result.unconfirmed = self._result.unconfirmed or answer.outcome_unknown
+        if answer.budget is not None:
+            self._budget = answer.budget, asked_at
+
+    def _begin(self, now: datetime) -> bool:
+        """Whether no earlier report may still take effect. If so, it is marked that this one may."""
+        rows = self._row
+        if not self._even_unconfirmed:
+            rows = rows.filter(Q(report_unconfirmed_until=None) | Q(report_unconfirmed_until__lte=now))
+        return self._mark(now, rows)
+
+    def _mark(self, asked_at: datetime, rows: ContractQuerySet) -> bool:
+        """Before a call: this process may end in it."""
+        self._marked_until = asked_at + LATEST_EFFECT
+        return bool(rows.update(report_unconfirmed_until=self._marked_until))
+
+    def _keep_marked(self, asked_at: datetime) -> None:
+        if self._marked_until is None or asked_at + LATEST_EFFECT > self._marked_until + SAME_MARK:
+            self._mark(asked_at, self._row)
+
+    def _note_answered(self, **changes: datetime) -> None:
+        """No answer is open any more, unless that is another worker's, who had to take this one for dead."""
+        answered = self._row.filter(report_unconfirmed_until=self._marked_until)
+        cleared = not self._result.unconfirmed and answered.update(report_unconfirmed_until=None, **changes)
+        if changes and not cleared:
+            self._row.update(**changes)
+
+    def _save_budget(self) -> None:
+        if self._budget is not None:
+            budget, asked_at = self._budget
+            contracts.save_budget(self._contract, budget, asked_at=asked_at)
 
 
-def _entry(row: DailyUsage) -> UsageEntry:
-    return UsageEntry(
-        work_date=row.work_date,
-        total_seconds=None if row.hours_withheld else row.total_seconds,
-        tasks_completed=row.tasks_completed,
-        labels_completed=row.labels_completed,
-        worker_opentrain_user_id=row.worker_id,
-        external_report_id=row.external_report_id,
-    )
-
-
-def _mark_reported(rows: Sequence[DailyUsage]) -> None:
+def _mark_reported(days: Sequence[DueDay]) -> None:
     """Mark the revisions that were sent. A total that has changed since has a newer one and stays due."""
-    now = timezone.now()
     for without_hours in (False, True):
-        sent = Q(pk__in=())
-        for row in rows:
-            if row.hours_withheld == without_hours:
-                sent |= Q(pk=row.pk, revision=row.revision)
-        DailyUsage.objects.filter(sent).update(
-            status=DailyUsage.Status.REPORTED,
+        unchanged(day for day in days if day.hours_withheld == without_hours).update(
+            status=Status.REPORTED,
             reported_revision=F("revision"),
-            reported_at=now,
+            reported_at=timezone.now(),
             retry_at=None,
             **NO_REASON.columns("error"),
             **({"hours_withheld": True} if without_hours else {}),
         )
 
 
-def _mark_refused(row: DailyUsage, error: BadRequest | InvalidRequest, result: Report) -> None:
+def _mark_refused(
+    contract: Contract, day: DueDay, error: BadRequest | InvalidRequest, result: Report
+) -> None:
     details = error.details if isinstance(error, BadRequest) else {}
     reason = redact(f"{error} {json.dumps(details)}" if details else str(error))
     result.refused += 1
-    result.errors.append(f"{row.work_date}: {reason}")
+    result.errors.append(f"{day.work_date}: {reason}")
     logger.error(
         "OpenTrain refused contract %s's usage of %s: %s [usage-refused]",
-        row.contract.opentrain_id,
-        row.work_date,
+        contract.opentrain_id,
+        day.work_date,
         reason,
-        extra=row.contract.log_fields,
+        extra=contract.log_fields,
     )
     now = timezone.now()
-    refused = DailyUsage.objects.filter(pk=row.pk, revision=row.revision).update(
-        status=DailyUsage.Status.REFUSED,
+    refused = unchanged([day]).update(
+        status=Status.REFUSED,
         **Reason(reason, explain(error).code).columns("error"),
-        retry_at=_retry_at(row.work_date, now) if isinstance(error, BadRequest) else None,
+        retry_at=_retry_at(day.work_date, now) if isinstance(error, BadRequest) else None,
         updated_at=now,
     )
     # Not once more for one that is retried in case it was in the future.
-    if refused and row.status != DailyUsage.Status.REFUSED:
-        row.refresh_from_db()
+    if refused and day.status != Status.REFUSED:
+        row = DailyUsage.objects.get(pk=day.pk)
         signals.send_on_commit(signals.usage_refused, DailyUsage, usage=row)
 
 

@@ -7,7 +7,8 @@ contracts that failed before come last.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -24,9 +25,11 @@ from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
+from django_opentrain.platform.resources import UsageResult
 from django_opentrain.services.usage import collecting, reporting, totals
 from django_opentrain.services.workers import failures
-from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease
+from django_opentrain.services.workers.calls import Steps, alone, together
+from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease, reread
 from django_opentrain.services.workers.retries import backoff, claim_attempt, next_attempt
 from django_opentrain.transactions import durable
 
@@ -35,6 +38,8 @@ logger = logging.getLogger(__name__)
 #: Errors of the whole install: its other contracts would fail, too.
 _OF_THE_INSTALL: Final = (Unauthorized, UndecryptableError)
 _STEADY: Final = Q(collect_attempts=0)
+#: Installs that are collected from before they are reported: some more than calls that are made at once.
+ROUND: Final = 32
 
 
 @statements_retried()
@@ -45,54 +50,79 @@ def run_due(*, stopping: Callable[[], bool] = bool) -> int:
     contract in hand when ``stopping()`` is true.
     """
     now = timezone.now()
-    of_install = {"install": OuterRef("pk")}
-    others = Exists(_reportable(now).filter(**of_install)) | Exists(_unfinished().filter(**of_install))
     accepted = 0
-    for collected, too in ((_STEADY, others), (~_STEADY, Q())):
-        waiting = Exists(_collectable(now).filter(collected, **of_install)) | too
-        for install in Install.objects.callable_at(now).filter(waiting).order_by("pk"):
-            accepted += _run(install, collected, stopping)
+    for collected, too in ((_STEADY, _owe_reports(now) | _were_interrupted()), (~_STEADY, Q())):
+        waiting = _can_be_collected(now, collected) | too
+        installs = list(Install.objects.callable_at(now).filter(waiting).order_by("pk"))
+        for begin in range(0, len(installs), ROUND):
+            accepted += _run(installs[begin : begin + ROUND], collected, stopping)
     return accepted
 
 
-def _run(install: Install, collected: Q, stopping: Callable[[], bool]) -> int:
-    if stopping():
-        return 0
+def _run(installs: Sequence[Install], collected: Q, stopping: Callable[[], bool]) -> int:
+    """Collect from one install after the other, then report: no call is on its way while the host's code runs."""
+    rows = Install.objects.filter(pk__in=[install.pk for install in installs]).order_by("pk")
+    for install in rows.filter(_can_be_collected(timezone.now(), collected) | _were_interrupted()):
+        with _turn(install) as held:
+            if held and not stopping():
+                _collect_all(install, held, collected, stopping)
+    reporting_installs = rows.filter(_owe_reports(timezone.now()))
+    return sum(together([_report_all_in_turn(install, stopping) for install in reporting_installs]))
+
+
+@contextmanager
+def _turn(install: Install) -> Iterator[Lease | None]:
+    """The install's lease, or None if another worker holds it. A failure of the block is logged, and ends it."""
     with lease(install.pk) as held:
-        if held is None:
-            return 0
         try:
-            return report_install(install, held, collected, stopping)
+            yield held
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reporting for", install, error)
-            return 0
 
 
-def report_install(
-    install: Install, held: Lease, collected: Q | None = None, stopping: Callable[[], bool] = bool
-) -> int:
-    """Collect (from all contracts, or from ``collected``) and report one install's usage.
+def report_install(install: Install, held: Lease) -> int:
+    """Collect and report one install's usage; returns how many totals were accepted.
 
-    Returns how many totals were accepted. A contract that fails keeps its totals and is retried later. Raises
-    ``OpenTrainError`` if the other contracts would fail, too.
+    A contract that fails keeps its totals and is retried later. Raises ``OpenTrainError`` if the other contracts
+    would fail, too.
     """
+    _collect_all(install, held)
+    return alone(_report_all(install, held))
+
+
+def _collect_all(
+    install: Install, held: Lease, collected: Q | None = None, stopping: Callable[[], bool] = bool
+) -> None:
+    """Collect from the install's contracts, or from ``collected``: those that failed come last."""
     _note_interrupted(install)
     contracts = _collectable(timezone.now()).filter(collected or Q(), install=install)
     for contract in contracts.order_by("collect_attempts", "pk"):
         if stopping():
-            return 0
+            return
         held.renew()
         _collect(contract, recent_only=install.is_usable and collecting.knows_older_days(contract))
-    if not install.has_scope(catalog.USAGE_WRITE):
-        return 0
+
+
+def _report_all_in_turn(install: Install, stopping: Callable[[], bool]) -> Steps[UsageResult, int]:
+    with _turn(install) as held:
+        if held:
+            return (yield from _report_all(install, held, stopping))
+    return 0
+
+
+def _report_all(
+    install: Install, held: Lease, stopping: Callable[[], bool] = bool
+) -> Steps[UsageResult, int]:
+    """Report the install's contracts, one after the other; returns how many totals were accepted."""
     accepted = 0
-    for contract in _reportable(timezone.now()).filter(install=install):
-        if stopping():
-            break
-        held.renew()
-        accepted += _report(contract)
+    if install.has_scope(catalog.USAGE_WRITE):
+        for contract in _reportable(timezone.now()).filter(install=install):
+            if stopping():
+                break
+            held.renew()
+            accepted += yield from _report(contract)
     return accepted
 
 
@@ -104,8 +134,9 @@ def collect_and_report(contract: Contract) -> int:
     stored as the contract's own problem (the host's code failed, OpenTrain refused a day) ``OperationRefused``.
     """
     with exclusive_lease(contract.install):
+        reread(contract)
         _collect(contract)
-        accepted = _report(contract)
+        accepted = alone(_report(contract))
     contract.refresh_from_db()
     if problem := contract.collect_error or contract.report_error:
         raise OperationRefused(problem)
@@ -159,6 +190,19 @@ def _unfinished() -> ContractQuerySet:
     return Contract.objects.filter(collect_attempts__gt=0, collect_error="")
 
 
+def _can_be_collected(now: datetime, collected: Q) -> Q:
+    """Installs with such contracts."""
+    return Q(Exists(_collectable(now).filter(collected, install=OuterRef("pk"))))
+
+
+def _were_interrupted() -> Q:
+    return Q(Exists(_unfinished().filter(install=OuterRef("pk"))))
+
+
+def _owe_reports(now: datetime) -> Q:
+    return Q(Exists(_reportable(now).filter(install=OuterRef("pk"))))
+
+
 def _owes(until: date) -> Exists:
     """Contracts with totals that OpenTrain doesn't have."""
     return Exists(DailyUsage.objects.filter(contract=OuterRef("pk")).due(until))
@@ -208,10 +252,10 @@ def _interrupted() -> dict[str, str]:
     return reason.columns("collect_error")
 
 
-def _report(contract: Contract) -> int:
+def _report(contract: Contract) -> Steps[UsageResult, int]:
     stored = Contract.objects.filter(pk=contract.pk)
     try:
-        result = reporting.report(contract)
+        result = yield from reporting.steps(contract)
     except Exception as error:
         attempts, again = next_attempt(contract.report_attempts + 1, error)
         stored.update(
@@ -227,5 +271,7 @@ def _report(contract: Contract) -> int:
         )
         return 0
     refused = Reason("\n".join(result.errors[:20]), "BAD_REQUEST") if result.errors else NO_REASON
-    stored.update(report_attempts=0, next_report_at=None, **refused.columns("report_error"))
+    outcome = {"report_attempts": 0, "next_report_at": None, **refused.columns("report_error")}
+    if totals.differences(contract, outcome):
+        stored.update(**outcome)
     return result.accepted

@@ -11,7 +11,7 @@ from datetime import date
 from datetime import timezone as tz
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
@@ -68,7 +68,7 @@ def derive_anew(contract: Contract) -> None:
         Contract.objects.filter(pk=contract.pk).exclude(usage_basis="").update(usage_basis="")
 
 
-def differences(row: DailyUsage, columns: Mapping[str, Any]) -> dict[str, Any]:
+def differences(row: Model, columns: Mapping[str, Any]) -> dict[str, Any]:
     """The columns whose value in ``row`` differs."""
     return {name: value for name, value in columns.items() if getattr(row, name) != value}
 

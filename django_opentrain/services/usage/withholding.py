@@ -17,6 +17,7 @@ from django_opentrain.explanations import NO_REASON
 from django_opentrain.models import Contract, DailyUsage, ProjectLink
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.models.usage import DailyUsageQuerySet
+from django_opentrain.services.usage.due import DueDay, unchanged
 from django_opentrain.services.usage.totals import today
 
 Status = DailyUsage.Status
@@ -30,17 +31,20 @@ def tracked_elsewhere(contracts: ContractQuerySet) -> ContractQuerySet:
     return contracts.filter(_said_by_a_link())
 
 
-def leave_out(contract: Contract, rows: Sequence[DailyUsage]) -> list[DailyUsage]:
-    """Mark the rows of a report whose hours are left out; returns those that have anything to report.
+def is_tracked_elsewhere(contract: Contract) -> Exists:
+    """Whether this contract's hours are tracked elsewhere, as a part of another statement."""
+    return Exists(tracked_elsewhere(Contract.objects.filter(pk=contract.pk)))
+
+
+def leave_out(days: Sequence[DueDay]) -> list[DueDay]:
+    """Mark the days of a report whose hours are left out; returns those that have anything to report.
 
     The others are recorded as withheld. What is returned is marked in memory only: the report may fail.
     """
-    if rows and tracked_elsewhere(Contract.objects.filter(pk=contract.pk)).exists():
-        for row in rows:
-            row.hours_withheld = True
-    only_hours = [row for row in rows if _has_only_withheld_hours(row)]
-    _record_withheld(only_hours)
-    return [row for row in rows if row not in only_hours]
+    for day in days:
+        day.hours_withheld = day.hours_withheld or day.elsewhere
+    _record_withheld([day for day in days if _has_only_withheld_hours(day)])
+    return [day for day in days if not _has_only_withheld_hours(day)]
 
 
 def begin(contracts: ContractQuerySet) -> None:
@@ -97,20 +101,16 @@ def _said_by_a_link() -> Exists:
     return Exists(ProjectLink.objects.live().filter(contracts=OuterRef("pk"), hours_tracked_elsewhere=True))
 
 
-def _has_only_withheld_hours(row: DailyUsage) -> bool:
-    others = row.tasks_completed, row.labels_completed
-    return row.hours_withheld and row.total_seconds is not None and others == (None, None)
+def _has_only_withheld_hours(day: DueDay) -> bool:
+    others = day.tasks_completed, day.labels_completed
+    return day.hours_withheld and day.total_seconds is not None and others == (None, None)
 
 
-def _record_withheld(rows: Sequence[DailyUsage]) -> None:
-    unchanged = Q(pk__in=())
-    for row in rows:
-        unchanged |= Q(pk=row.pk, revision=row.revision)
-    if rows:
-        DailyUsage.objects.filter(unchanged).update(
-            status=Status.WITHHELD,
-            hours_withheld=True,
-            retry_at=None,
-            updated_at=timezone.now(),
-            **NO_REASON.columns("error"),
-        )
+def _record_withheld(days: Sequence[DueDay]) -> None:
+    unchanged(days).update(
+        status=Status.WITHHELD,
+        hours_withheld=True,
+        retry_at=None,
+        updated_at=timezone.now(),
+        **NO_REASON.columns("error"),
+    )
