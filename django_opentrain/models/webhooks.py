@@ -125,6 +125,8 @@ class WebhookEvent(SecretKeepingModel):
 
     #: Has failed several times, and will be retried.
     FAILING = Q(status=Status.PENDING, attempts__gte=FAILING_AFTER, next_attempt_at__isnull=False)
+    #: Settled, and with its body: migration 0038 has an index for it on PostgreSQL, to which no delivery writes.
+    PURGEABLE = Q(status__in=[Status.PROCESSED, Status.IGNORED], body__isnull=False)
 
     # Two of the indexes below begin with it: each one more is written at each delivery.
     endpoint = models.ForeignKey(

@@ -17,7 +17,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from django_opentrain.models import ConsentRequest, Install
-from django_opentrain.services import purge, sweep
+from django_opentrain.services import sweep
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 
@@ -65,6 +65,15 @@ class TestOnce:
         assert "unfinished connections 1" in run()
         assert not ConsentRequest.objects.exists()
 
+    def test_from_cron_each_minute_it_forgets_once_an_hour(self, opentrain: OpenTrain) -> None:
+        run()
+        long_ago = timezone.now() - timedelta(days=2)
+        factories.make_consent_request(factories.make_user(), expires_at=long_ago)
+        opentrain.travel(minutes=59)
+        assert run() == ""
+        opentrain.travel(minutes=2)
+        assert "unfinished connections 1" in run()
+
 
 @pytest.mark.django_db
 class TestForever:
@@ -97,26 +106,6 @@ class TestForever:
         monkeypatch.setattr("django_opentrain.services.sweep.run", one_round)
         out = run("--forever", "--pause", "0.01")
         assert [line.split(",")[0] for line in out.splitlines()] == [f"done: events {n}" for n in (1, 2, 3)]
-
-    def test_forgetting_is_for_once_in_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rounds, purges = [], []
-
-        def one_round(**_how: object) -> sweep.WorkReport:
-            rounds.append(1)
-            if len(rounds) == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return sweep.WorkReport(events=0, grants=0, installs=0, budgets=0)
-
-        def forget() -> purge.Purged:
-            purges.append(len(rounds))
-            return purge.Purged()
-
-        monkeypatch.setattr("django_opentrain.services.sweep.run", one_round)
-        monkeypatch.setattr("django_opentrain.services.purge.run", forget)
-        run("--forever", "--pause", "0.01")
-        assert purges == [1]
-        run()
-        assert purges == [1, 4], "a single round does everything"
 
     def test_a_database_that_went_away_is_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rounds = []

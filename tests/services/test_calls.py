@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ class Line:
         return self._all_there.wait(PATIENCE)
 
 
-def asking(*calls: Callable[[], Any], then: Callable[[Any], None] = id) -> Steps[Any, list[Any]]:
+def asking(*calls: Callable[[], Any], then: Callable[[Any], object] = id) -> Steps[Any, list[Any]]:
     """Makes these calls one after the other; returns their answers."""
     answers = []
     for call in calls:
@@ -47,7 +47,8 @@ def test_alone_all_is_done_in_this_thread() -> None:
 
 
 def test_calls_are_on_their_way_at_once_and_the_rest_stays_here() -> None:
-    line, resumed = Line(at_once=3), []
+    line = Line(at_once=3)
+    resumed: list[int] = []
     works = [asking(line.call, then=lambda _: resumed.append(threading.get_ident())) for _ in range(3)]
     assert sorted(answer for [answer] in together(works)) == [0, 1, 2]
     assert threading.get_ident() not in line.threads
@@ -118,7 +119,8 @@ def test_after_a_pause_was_asked_for_calls_are_made_one_by_one() -> None:
 
 
 def test_what_ends_one_closes_the_others() -> None:
-    line, closed = Line(at_once=2), []
+    line = Line(at_once=2)
+    closed: list[bool] = []
 
     def waiting() -> Steps[Any, None]:
         try:
@@ -154,7 +156,7 @@ def crew(opentrain: OpenTrain) -> list[Hire]:
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     line = Line(at_once=2)
     report = PlatformClient.report_usage
 

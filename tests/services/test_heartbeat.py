@@ -32,7 +32,7 @@ def test_the_scheduled_sweep_and_the_command_leave_one_sign_of_life() -> None:
     tasks.sweep()
     first = Heartbeat.objects.get()
     call_command("opentrain_work")
-    second = Heartbeat.objects.get()
+    second = Heartbeat.objects.get(name=heartbeat.SWEEP)
     assert (second.pk, second.name) == (first.pk, heartbeat.SWEEP)
     assert second.beat_at > first.beat_at
     assert second.host

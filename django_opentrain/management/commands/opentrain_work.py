@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import astuple
 from datetime import timedelta
@@ -21,8 +20,8 @@ from django_opentrain.services.workers.connections import discard_if_stale
 
 #: As often as Celery beat does; see ``schedule.py``.
 RECONCILE_EVERY: Final = timedelta(hours=1)
-#: Seconds. The purge reads all events, which may be many.
-PURGE_EVERY: Final = 3600.0
+#: Also from cron, each minute: a heartbeat says when it last ran.
+PURGE_EVERY: Final = timedelta(hours=1)
 DEFAULT_PAUSE: Final = 15.0
 
 
@@ -44,20 +43,15 @@ class Command(BaseCommand):
             self._forever(options["pause"])
         else:
             self._round(bool)
-            self._purge()
 
     def _forever(self, pause: float) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        purge_at = time.monotonic()
         while not stop.is_set():
             close_old_connections()
             try:
                 self._round(stop.is_set)
-                if time.monotonic() >= purge_at:
-                    self._purge()
-                    purge_at = time.monotonic() + PURGE_EVERY
             except DatabaseError as error:
                 discard_if_stale(error)
                 # What was being done is rolled back and still due: the next round finds it.
@@ -74,6 +68,8 @@ class Command(BaseCommand):
                 f" budgets announced {done.budgets}, daily totals reported {done.usage},"
                 f" first-login mails {done.mails}"
             )
+        if not stopping() and purge.is_due(PURGE_EVERY):
+            self._purge()
 
     def _purge(self) -> None:
         purged = purge.run()

@@ -27,6 +27,7 @@ from django_opentrain.models import (
 )
 from django_opentrain.services.purge import history
 from django_opentrain.services.work.days import work_day
+from django_opentrain.services.workers import heartbeat
 from django_opentrain.services.workers.locks import lock_all
 from django_opentrain.transactions import atomic
 
@@ -52,15 +53,20 @@ class Purged:
 def run() -> Purged:
     """Delete everything past its retention, but nothing that still has to be processed, revoked or reported."""
     now = timezone.now()
-    return Purged(
-        event_bodies=_in_batches(_old_bodies(now), empty_bodies),
+    purged = Purged(
+        event_bodies=_in_batches(_old_bodies(now), empty_bodies, by="received_at"),
         participants=_in_batches(_former_trainers(now), anonymize),
-        consent_requests=_in_batches(
-            ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1)), _delete
-        ),
+        consent_requests=_in_batches(_old_consents(now), _delete, by="expires_at"),
         pending_installs=_in_batches(_abandoned_installs(now), _delete),
-        work_entries=_in_batches(_old_work(now), _delete),
+        work_entries=_in_batches(_old_work(now), _delete, by="at"),
     )
+    heartbeat.beat(heartbeat.PURGE)
+    return purged
+
+
+def is_due(every: timedelta) -> bool:
+    """Whether no run has ended in this time."""
+    return not heartbeat.beat_within(every.total_seconds(), heartbeat.PURGE)
 
 
 def overdue(at: datetime) -> Purged:
@@ -75,9 +81,8 @@ def overdue(at: datetime) -> Purged:
 
 
 def _old_bodies(now: datetime) -> QuerySet[WebhookEvent]:
-    settled = (WebhookEvent.Status.PROCESSED, WebhookEvent.Status.IGNORED)
     before = now - timedelta(days=conf.event_retention_days)
-    return WebhookEvent.objects.filter(status__in=settled, received_at__lte=before, body__isnull=False)
+    return WebhookEvent.objects.filter(WebhookEvent.PURGEABLE, received_at__lte=before)
 
 
 def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
@@ -88,18 +93,22 @@ def empty_bodies(rows: QuerySet[WebhookEvent]) -> int:
 def _former_trainers(now: datetime) -> QuerySet[Participant]:
     """Trainers all of whose contracts ended long enough ago, whose access is revoked and whose usage is reported."""
     before = now - timedelta(days=conf.pii_retention_days)
-    hires = Contract.objects.filter(grants__participant=OuterRef("pk")) | Contract.objects.filter(
-        trainer=OuterRef("pk")
-    )
-    current = hires.exclude(_over_since(before))
+    current = Contract.objects.exclude(_over_since(before))
     unsettled = AccessGrant.objects.filter(participant=OuterRef("pk")).exclude(
         desired=AccessGrant.Desired.REVOKED, state=AccessGrant.State.REVOKED
     )
     due = DailyUsage.objects.filter(contract__trainer=OuterRef("pk"), status=DailyUsage.Status.DUE)
     # Without a token nothing can be reported any more: waiting for that would keep the data indefinitely.
     reportable = due.filter(contract__install__token__isnull=False)
+    needed = [
+        # Each by an index of its own: by one of either, a database reads all contracts for each trainer.
+        Exists(current.filter(trainer=OuterRef("pk"))),
+        Exists(current.filter(grants__participant=OuterRef("pk"))),
+        Exists(unsettled),
+        Exists(reportable),
+    ]
     old = Participant.objects.filter(purged_at=None, updated_at__lte=before)
-    return old.exclude(Exists(current)).exclude(Exists(unsettled)).exclude(Exists(reportable))
+    return old.filter(*(~each for each in needed))
 
 
 def _over_since(before: datetime) -> Q:
@@ -141,6 +150,10 @@ def _erase_texts(participants: QuerySet[Participant]) -> None:
         entries.filter(kind=WorkEntry.Kind.CORRECTED).exclude(reason="").update(reason="")
 
 
+def _old_consents(now: datetime) -> QuerySet[ConsentRequest]:
+    return ConsentRequest.objects.filter(expires_at__lte=now - timedelta(days=1))
+
+
 def _old_work(now: datetime) -> QuerySet[WorkEntry]:
     """Entries of whole days: a day's total follows from all of its entries, or isn't derived any more."""
     oldest = work_day(now) - timedelta(days=conf.work_retention_days)
@@ -163,10 +176,15 @@ def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install] | QuerySet[WorkEn
     return deleted
 
 
-def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int]) -> int:
-    """``step`` gets the condition with the keys: rows that are needed again (replayed, hired) don't meet it."""
-    total, last = 0, 0
-    while ids := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
-        total += step(rows.filter(pk__in=ids))
-        last = ids[-1]
+def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int], *, by: str = "pk") -> int:
+    """``step`` gets the condition with the keys: rows that are needed again (replayed, hired) don't meet it.
+
+    :param by: an indexed column that says how old a row is. The rows are read in its order, each batch from where the
+        last one ended: in the order of their keys, a database would read all that are too young or gone already.
+    """
+    total, after = 0, Q()
+    while batch := list(rows.filter(after).order_by(by, "pk").values_list(by, "pk")[:BATCH]):
+        total += step(rows.filter(pk__in=[key for _value, key in batch]))
+        value, key = batch[-1]
+        after = Q(**{f"{by}__gte": value}) & (Q(**{f"{by}__gt": value}) | Q(pk__gt=key))
     return total

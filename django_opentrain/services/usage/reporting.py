@@ -79,6 +79,7 @@ def report_now(contract: Contract, *, until: date) -> Report:
     return alone(_Reporting(contract, even_unconfirmed=True).all_due(until))
 
 
+@durable
 def steps(contract: Contract, *, until: date | None = None) -> Steps[UsageResult, Report]:
     """``report`` in steps, for callers outside of any transaction: what is yielded is a call to OpenTrain."""
     return _Reporting(contract).all_due(until or last_day())

@@ -13,6 +13,8 @@ from django_opentrain.models import Heartbeat
 
 #: Beat's sweep, which needs both beat and a worker; or a round of ``opentrain_work``, without Celery.
 SWEEP: Final = "sweep"
+#: The purge, which has ended.
+PURGE: Final = "purge"
 #: The longest normal pause: cron runs once a minute, and a round may take a while.
 SWEEP_OVERDUE: Final = timedelta(minutes=5)
 #: What lies further ahead was written before the clock was set back. Two machines' clocks may differ a little.

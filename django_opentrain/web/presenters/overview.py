@@ -28,6 +28,7 @@ from django_opentrain.models import (
 from django_opentrain.services import overview
 from django_opentrain.services.conditions import Severity, runbook
 from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
+from django_opentrain.services.workers import heartbeat
 from django_opentrain.web.presenters import charts
 
 Label = str | Promise
@@ -177,7 +178,7 @@ def describe(lists: Lists) -> Overview:
         concerns=[*_of_schedule(lists, conditions), *_concerns(lists)],
         panels=[*_panels(lists)],
         courses=[*_courses(lists)],
-        beats=[_beat(lists, beat, bool(conditions)) for beat in schedule.beats] if schedule else None,
+        beats=[_beat(lists, beat, conditions) for beat in schedule.beats] if schedule else None,
     )
 
 
@@ -441,12 +442,13 @@ def _hour(hour: datetime) -> str:
     return f"{date_format(local, 'SHORT_DATE_FORMAT')} {date_format(local, 'TIME_FORMAT')}"
 
 
-def _beat(lists: Lists, beat: Heartbeat, troubled: bool) -> Beat:
+def _beat(lists: Lists, beat: Heartbeat, conditions: Sequence[str]) -> Beat:
+    """One that has run; ``conditions`` are those of the sweep."""
     return Beat(
         name=beat.name,
         moment=beat.beat_at,
         age=relative_time.age(beat.beat_at),
         host=beat.host,
-        tone="bad" if troubled else "good",
+        tone="bad" if conditions and beat.name == heartbeat.SWEEP else "good",
         url=_rows(lists, Heartbeat, name__exact=beat.name),
     )
