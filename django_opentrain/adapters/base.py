@@ -300,6 +300,16 @@ class OpenTrainAdapter(Generic[UserT]):
         """
         return ()
 
+    def usage_changed_since(self, since: datetime) -> Iterable[Contract] | None:
+        """Contracts of which ``collect_usage`` may answer something else than it did at ``since``. Optional.
+
+        Called once for all customers, every quarter of an hour: answer with one or two queries, such as of rows that
+        were changed since then. Only these contracts are collected from, and each of the others once a day. May name
+        too many, never too few; None if it can't be said this time. Without it, all contracts are collected from
+        every quarter of an hour.
+        """
+        return None
+
     def budget_changed(self, contract: Contract, previous_state: str) -> None:
         """``contract.budget_state`` has changed from ``previous_state``: warn, or hand out no more tasks. Optional.
 

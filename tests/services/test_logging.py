@@ -28,7 +28,7 @@ PACKAGE = Path(django_opentrain.__file__).parent
 LOGS = (PACKAGE.parent / "docs" / "how-to" / "logging.md").read_text(encoding="utf-8")
 LEVELS = {"log", "info", "warning", "error"}
 #: Lines about no install: the broker, this machine's clock.
-OF_THE_SITE = {"services/workers/wakeup.py", "services/clock.py"}
+OF_THE_SITE = {"services/workers/wakeup.py", "services/clock.py", "services/usage/changes.py"}
 #: Lines about an account, which may be several customers'.
 OF_AN_ACCOUNT = {"services/access/invitations.py"}
 

@@ -260,6 +260,11 @@ class PresentOnly(GroupAdapter):
         return super().is_theirs(work, present)
 
 
+class SaysNothingChanged(GroupAdapter):
+    def usage_changed_since(self, since: datetime) -> Iterable[Contract]:
+        return ()
+
+
 class NewestOnly(GroupAdapter):
     """Reports what came last instead of the day's total."""
 

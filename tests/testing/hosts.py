@@ -49,6 +49,10 @@ class GroupAdapter(DjangoUsersAdapter):
         for day, total in seconds.items():
             yield DayUsage(work_date=day, total_seconds=total, labels_completed=labels[day])
 
+    def usage_changed_since(self, since: datetime) -> Iterable[Contract]:
+        projects = {work.project for work in WORK if work.at >= since}
+        return Contract.objects.filter(links__external_project_id__in=projects)
+
     def day(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(conf.usage_time_zone)).date()
 

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 from django_opentrain.models import Contract, DailyUsage, Install, UsageObjection
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.services.conditions.condition import Condition, Severity
-from django_opentrain.services.usage.collecting import new_work
+from django_opentrain.services.usage.changes import new_work
 from django_opentrain.services.usage.measuring import unmeasured
 from django_opentrain.services.usage.totals import today
 

@@ -8,11 +8,10 @@ from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
 from typing import Final
 
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from django_opentrain.adapters import DayUsage, OpenTrainAdapter, day_bounds, get_adapter
+from django_opentrain.adapters import DayUsage, get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, DailyUsage
@@ -32,16 +31,12 @@ from django_opentrain.services.usage.totals import (
 )
 from django_opentrain.services.work import corrections
 from django_opentrain.services.work.days import work_day
-from django_opentrain.services.work.totals import Day, news
+from django_opentrain.services.work.totals import Day
 
 logger = logging.getLogger(__name__)
 
 #: The days that are requested each time; once a day all days are.
 RECENT: Final = timedelta(days=3)
-
-
-#: Days after a contract's end during which late work is still collected.
-COLLECT_AFTER_END: Final = timedelta(days=7)
 
 
 #: Rows written by one statement.
@@ -119,28 +114,6 @@ def knows_older_days(contract: Contract) -> bool:
 def collected_today(contract: Contract) -> bool:
     """Whether all days of the contract have been requested since midnight."""
     return contract.usage_collected_at is not None and work_day(contract.usage_collected_at) == today()
-
-
-def new_work(now: datetime) -> Q:
-    """Contracts under which there can be new work: active and recently ended ones."""
-    return Q(status=Contract.Status.ACTIVE) | Q(ended_at__gte=now - COLLECT_AFTER_END)
-
-
-def something_new() -> Q:
-    """Contracts of which the host may have days that are not collected: no others are asked for.
-
-    Where collecting failed it is repeated until it works. A host with a ledger has nothing new without new entries;
-    once a day each contract is collected anyway, since which hours are its may have been learned later.
-    """
-    failed = Q(collect_attempts__gt=0) | ~Q(collect_error="")
-    adapter = get_adapter()
-    if adapter.observes_work:
-        midnight, _end = day_bounds(today(), today())
-        uncollected = Q(usage_collected_at=None) | Q(usage_collected_at__lt=midnight)
-        return failed | uncollected | Q(news())
-    if type(adapter).collect_usage is OpenTrainAdapter.collect_usage:
-        return failed
-    return Q()
 
 
 def _days_of(contract: Contract) -> tuple[date, date]:

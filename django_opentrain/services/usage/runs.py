@@ -26,7 +26,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.errors import OpenTrainAPIError, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import UsageResult
-from django_opentrain.services.usage import collecting, reporting, totals
+from django_opentrain.services.usage import changes, collecting, reporting, totals
 from django_opentrain.services.workers import failures
 from django_opentrain.services.workers.calls import Steps, alone, together
 from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease, reread
@@ -49,23 +49,37 @@ def run_due(*, stopping: Callable[[], bool] = bool) -> int:
     Contracts whose last collection failed come after all others: it may have ended the process. Ends after the
     contract in hand when ``stopping()`` is true.
     """
+    installs = _waiting_installs()
+    accepted = _run_all(installs, _STEADY, stopping)
+    # Host code, too: after what doesn't depend on it.
+    if not stopping() and changes.note_changes(timezone.now()):
+        accepted += _run_all(_waiting_installs(), _STEADY, stopping)
+    return accepted + _run_all(installs, ~_STEADY, stopping)
+
+
+def _waiting_installs() -> list[Install]:
+    """Those from whose contracts there is something to collect or to report. One statement, on most runs the only."""
     now = timezone.now()
-    accepted = 0
-    for collected, too in ((_STEADY, _owe_reports(now) | _were_interrupted()), (~_STEADY, Q())):
-        waiting = _can_be_collected(now, collected) | too
-        installs = list(Install.objects.callable_at(now).filter(waiting).order_by("pk"))
-        for begin in range(0, len(installs), ROUND):
-            accepted += _run(installs[begin : begin + ROUND], collected, stopping)
-    return accepted
+    waiting = _can_be_collected(now) | _owe_reports(now) | _were_interrupted()
+    return list(Install.objects.callable_at(now).filter(waiting).order_by("pk"))
+
+
+def _run_all(installs: Sequence[Install], collected: Q, stopping: Callable[[], bool]) -> int:
+    return sum(
+        _run(installs[begin : begin + ROUND], collected, stopping) for begin in range(0, len(installs), ROUND)
+    )
 
 
 def _run(installs: Sequence[Install], collected: Q, stopping: Callable[[], bool]) -> int:
     """Collect from one install after the other, then report: no call is on its way while the host's code runs."""
     rows = Install.objects.filter(pk__in=[install.pk for install in installs]).order_by("pk")
-    for install in rows.filter(_can_be_collected(timezone.now(), collected) | _were_interrupted()):
+    to_collect = list(rows.filter(_can_be_collected(timezone.now(), collected) | _were_interrupted()))
+    for install in to_collect:
         with _turn(install) as held:
             if held and not stopping():
                 _collect_all(install, held, collected, stopping)
+    if not to_collect and collected != _STEADY:
+        return 0  # the first pass has reported all
     reporting_installs = rows.filter(_owe_reports(timezone.now()))
     return sum(together([_report_all_in_turn(install, stopping) for install in reporting_installs]))
 
@@ -174,7 +188,7 @@ def _report_last(contract: Contract) -> None:
 def _collectable(now: datetime) -> ContractQuerySet:
     """Contracts of which the host may have something new, and that are due."""
     due = Q(next_collect_at=None) | Q(next_collect_at__lte=now)
-    rows = Contract.objects.filter(collecting.new_work(now), collecting.something_new(), due)
+    rows = Contract.objects.filter(changes.new_work(now), changes.something_new(now), due)
     return rows.select_related("trainer", "install")
 
 
@@ -190,9 +204,9 @@ def _unfinished() -> ContractQuerySet:
     return Contract.objects.filter(collect_attempts__gt=0, collect_error="")
 
 
-def _can_be_collected(now: datetime, collected: Q) -> Q:
-    """Installs with such contracts."""
-    return Q(Exists(_collectable(now).filter(collected, install=OuterRef("pk"))))
+def _can_be_collected(now: datetime, collected: Q | None = None) -> Q:
+    """Installs with contracts, such as ``collected``, from which there may be something to collect."""
+    return Q(Exists(_collectable(now).filter(collected or Q(), install=OuterRef("pk"))))
 
 
 def _were_interrupted() -> Q:

@@ -25,7 +25,7 @@ from django_opentrain.transactions import alias
 
 _SECOND: Final = timedelta(seconds=1)
 #: A host's transaction may commit what it observed this much later.
-_COMMITTED_LATER: Final = timedelta(minutes=10)
+COMMITTED_LATER: Final = timedelta(minutes=10)
 #: What is added to each entry.
 _MINE: Final = "mine"
 
@@ -90,7 +90,7 @@ def balanced_days(
 
 def news() -> Exists:
     """Contracts one of whose trainers may have done something that was not there when it was collected."""
-    before = OuterRef(OuterRef("usage_collected_at")) - _COMMITTED_LATER
+    before = OuterRef(OuterRef("usage_collected_at")) - COMMITTED_LATER
     entries = WorkEntry.objects.filter(
         opentrain_user_id=OuterRef("participant__opentrain_user_id"),
         # By the indexed column first: what is observed is at most a day old.

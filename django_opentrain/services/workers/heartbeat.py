@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -15,6 +15,8 @@ from django_opentrain.models import Heartbeat
 SWEEP: Final = "sweep"
 #: The purge, which has ended.
 PURGE: Final = "purge"
+#: The adapter was asked which contracts' usage has changed.
+USAGE_CHANGES: Final = "usage changes"
 #: The longest normal pause: cron runs once a minute, and a round may take a while.
 SWEEP_OVERDUE: Final = timedelta(minutes=5)
 #: What lies further ahead was written before the clock was set back. Two machines' clocks may differ a little.
@@ -32,6 +34,18 @@ def beat(name: str = SWEEP) -> None:
     Heartbeat.objects.update_or_create(
         name=name, defaults={"beat_at": timezone.now(), "host": socket.gethostname()[:255]}
     )
+
+
+def record(name: str, at: datetime) -> None:
+    """Record that ``name`` began at this time, and has ended."""
+    host = socket.gethostname()[:255]
+    if not Heartbeat.objects.filter(name=name).update(beat_at=at, host=host):
+        Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": at, "host": host})
+
+
+def last(name: str) -> datetime | None:
+    """When ``name`` last ran; None if it never did."""
+    return Heartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
 
 
 def beat_within(seconds: float, name: str = SWEEP) -> bool:

@@ -71,6 +71,16 @@ class UsageConformance(AdapterHooks):
             answered = list(adapter.collect_usage(maria.contract, days[1], days[1]))
             assert {day.work_date for day in answered} == {days[1]}
 
+    def test_a_contract_under_which_work_was_done_has_changed_since(
+        self, linked: OpenTrain, adapter: OpenTrainAdapter
+    ) -> None:
+        maria = self._hired(linked)
+        before = linked.now
+        self._work(linked, maria, seconds=100, tasks=2, labels=5)
+        changed = None if adapter.observes_work else adapter.usage_changed_since(before)
+        if changed is not None:
+            assert maria.contract in changed
+
     def test_each_trainer_has_their_own_work(self, linked: OpenTrain) -> None:
         maria, joao = self._hired(linked), self._hired(linked, "João P.")
         self._work(linked, maria, seconds=100, tasks=2, labels=5)
