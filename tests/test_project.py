@@ -17,8 +17,9 @@ from django.db.migrations.loader import MigrationLoader
 from django.dispatch import Signal
 
 import django_opentrain
-from django_opentrain import signals
+from django_opentrain import models, signals
 from django_opentrain.conf import SETTINGS, Setting, conf
+from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField
 from django_opentrain.services.conditions import CONDITIONS, Condition
 from django_opentrain.web.presenters.overview import SCHEDULE
 
@@ -174,6 +175,15 @@ def test_a_runbook_says_what_it_means_what_to_do_and_when_it_worked(name: str) -
     text = read(f"docs/runbooks/{name}.md")
     assert text.startswith(f"# {name}\n\n*{title}.*\n\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "What to do", "It worked when"]
+
+
+def test_privacy_has_a_row_for_each_table_and_says_what_is_encrypted() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", read("docs/explanation/privacy.md"), re.MULTILINE))
+    assert set(rows) == set(models.__all__)
+    for name, row in rows.items():
+        fields = getattr(models, name)._meta.get_fields()
+        is_encrypted = any(isinstance(each, (EncryptedTextField, EncryptedBinaryField)) for each in fields)
+        assert is_encrypted == ("**encrypted**" in row), name
 
 
 def test_the_code_names_documents_that_are_there() -> None:
