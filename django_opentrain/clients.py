@@ -52,4 +52,4 @@ def count_request(status: int, seconds: float) -> None:
     at_most = next((f"{bound:g}" for bound in LATENCIES if seconds <= bound), "+Inf")
     # Asked of the registry: the models import this module.
     counter = apps.get_model("django_opentrain", "Counter")
-    counter.objects.count_one(counter.Metric.API_REQUESTS, str(status), at_most, seconds=seconds)
+    counter.objects.count_up(counter.Metric.API_REQUESTS, str(status), at_most, seconds=seconds)

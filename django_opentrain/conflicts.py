@@ -31,7 +31,9 @@ MAX_SECONDS: Final = 4.0
 #: PostgreSQL's serialization_failure and deadlock_detected; MariaDB's and MySQL's record has changed since last read,
 #: lock wait timeout and deadlock; SQLite's text, which older Pythons give no number: it ends at once whatever would
 #: deadlock, and by default a wait of more than five seconds.
-_CONFLICTS: Final = frozenset({"40001", "40P01", 1020, 1205, 1213, "database is locked"})
+#: And our own, where a row was read without a lock and has changed by the time it is written.
+CHANGED: Final = "a row has changed since it was read"
+_CONFLICTS: Final = frozenset({"40001", "40P01", 1020, 1205, 1213, "database is locked", CHANGED})
 #: PostgreSQL's unique_violation, and MariaDB's and MySQL's duplicate entry. Repeated once: the row may be one that
 #: this transaction can't see, because it began before the one that created it.
 _UNSEEN: Final = frozenset({"23505", 1062})

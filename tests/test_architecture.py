@@ -318,7 +318,7 @@ def test_transactions_are_in_the_database_of_our_models() -> None:
 
 
 #: What opens a transaction in ``services/``.
-TRANSACTIONS = {"atomic", "install_lock", "locked"}
+TRANSACTIONS = {"atomic", "install_lock", "locked", "unit_of_work"}
 
 
 def opens_transaction(function: ast.FunctionDef) -> bool:

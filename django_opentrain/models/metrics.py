@@ -21,24 +21,24 @@ logger = logging.getLogger(__name__)
 class CounterQuerySet(models.QuerySet["Counter"]):
     """Operations on counters."""
 
-    def count_one(self, metric: str, label: str, detail: str, *, seconds: float = 0) -> None:
-        """Count one more, on a site that has metrics, once the transaction around the caller has committed.
+    def count_up(self, metric: str, label: str, detail: str, *, by: int = 1, seconds: float = 0) -> None:
+        """Count this many more, on a site that has metrics, once the transaction around the caller has committed.
 
         Before, the counter's row would stay locked for all others, and its error would undo what the caller does.
         """
         if conf.metrics_token:
-            on_commit(partial(self._count, metric, label, detail, seconds))
+            on_commit(partial(self._count, metric, label, detail, by, seconds))
 
-    def _count(self, metric: str, label: str, detail: str, seconds: float) -> None:
+    def _count(self, metric: str, label: str, detail: str, by: int, seconds: float) -> None:
         """What is counted has been done already: an error of the database is logged, and not raised."""
         try:
-            self._add({"metric": metric, "label": label, "detail": detail}, seconds)
+            self._add({"metric": metric, "label": label, "detail": detail}, by, seconds)
         except Error:
             logger.warning("Not counted for the metrics: %s %s %s.", metric, label, detail, exc_info=True)
 
     @retried
-    def _add(self, counter: dict[str, str], seconds: float) -> None:
-        more = {"count": F("count") + 1, "seconds": F("seconds") + seconds}
+    def _add(self, counter: dict[str, str], by: int, seconds: float) -> None:
+        more = {"count": F("count") + by, "seconds": F("seconds") + seconds}
         if not self.filter(**counter).update(**more):
             # Another process may make the row at the same time: so it starts at nothing.
             self.bulk_create([Counter(**counter)], ignore_conflicts=True)

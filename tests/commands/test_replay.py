@@ -113,7 +113,7 @@ def test_what_became_of_each_is_said() -> None:
 
 
 def _fail_for_globex(context: handlers.Context) -> str:
-    if context.install.tenant == "globex":
+    if context.unit.install.tenant == "globex":
         raise ValueError("still\nbroken")
     return ""
 

@@ -43,6 +43,8 @@ from django_opentrain.services import (
 )
 from django_opentrain.services.access import contracts
 from django_opentrain.services.connect import reconnect, tokens
+from django_opentrain.services.inbox import handlers
+from django_opentrain.services.purge import retention
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import install_lock, lock
 from django_opentrain.testing.kit import OpenTrain
@@ -293,6 +295,50 @@ def test_an_event_takes_effect_once(linked: OpenTrain) -> None:
         signals.event_received.disconnect(hear)
     assert len(heard) == 1
     assert AccessGrant.objects.count() == 1
+
+
+def test_a_customer_whom_another_worker_serves_is_left_to_that_one() -> None:
+    if not connection.features.has_select_for_update_skip_locked:
+        pytest.skip("MySQL before 8, MariaDB before 10.6")
+    installs = [make_install("acme"), make_install("globex")]
+    for install in installs:
+        make_event(make_endpoint(install), type="contract.ended", resource_id="ctr_1")
+    begun, drained = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def drain() -> None:
+        done.append(inbox.drain())
+        drained.set()
+
+    other = in_a_thread(drain, after=begun, atomic=False)
+    with install_lock(installs[0]):
+        begun.set()
+        assert drained.wait(10), "it doesn't wait for the lock"
+    other.join(10)
+    assert (other.error, done) == (None, [1])
+    assert inbox.drain() == 1
+
+
+def test_what_was_erased_since_it_was_read_is_not_written_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An erasure doesn't wait for the customer's events."""
+    endpoint = make_endpoint(make_install())
+    trainer = make_participant(endpoint.install, opentrain_user_id="usr_1")
+    person = {"opentrainUserId": "usr_1", "displayName": "Maria T.", "workEmail": "new@opentrain.work"}
+    event = make_event(endpoint, "contract.ended", {"freelancer": person}, resource_id="ctr_1")
+    end, read = handlers.HANDLERS["contract.ended"], threading.Event()
+    other = in_a_thread(lambda: retention.anonymize(Participant.objects.all()), after=read)
+
+    def and_erase(context: handlers.Context) -> str:
+        context.unit.participants.get("usr_1")
+        read.set()
+        other.join(10)
+        return end(context)
+
+    monkeypatch.setattr(handlers, "HANDLERS", {**handlers.HANDLERS, "contract.ended": and_erase})
+    assert inbox.process(event).status == WebhookEvent.Status.PROCESSED
+    assert other.error is None
+    trainer.refresh_from_db()
+    assert (trainer.display_name, trainer.work_email) == ("", None)
 
 
 @pytest.mark.parametrize("kind", ["SUBMITTED", "DELETED"])

@@ -34,6 +34,7 @@ def test_a_removal_does_not_wait_for_another_customers_events(
     linked.end(maria)
     linked.deliver()
     monkeypatch.setattr(sweep, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(processing, "BATCH_PER_CUSTOMER", 20)
     waiting: list[int] = []
 
     def note(_grant: AccessGrant) -> None:
@@ -46,9 +47,12 @@ def test_a_removal_does_not_wait_for_another_customers_events(
     assert not WebhookEvent.objects.filter(status="PENDING").exists()
 
 
-def test_a_worker_that_is_to_stop_ends_with_the_item_in_hand(linked: OpenTrain, flood: None) -> None:
+def test_a_worker_that_is_to_stop_ends_with_the_batch_in_hand(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch, flood: None
+) -> None:
+    monkeypatch.setattr(processing, "BATCH_PER_CUSTOMER", 10)
     pending = WebhookEvent.objects.filter(status="PENDING")
     before = pending.count()
-    done = sweep.run(stopping=lambda: pending.count() <= before - 3)
-    assert done.events == 3
-    assert pending.count() == before - 3
+    done = sweep.run(stopping=lambda: pending.count() < before)
+    assert done.events == 10
+    assert pending.count() == before - 10

@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import Install, WebhookEndpoint, WebhookEvent
-from django_opentrain.models.webhooks import WebhookEventQuerySet
 from django_opentrain.platform import catalog
+from django_opentrain.platform.payloads import Event
 from django_opentrain.services import inbox
+from django_opentrain.services.access.unit_of_work import UnitOfWork
 from django_opentrain.services.inbox import deliveries, handlers, processing, receiving
 from django_opentrain.services.workers import wakeup
 from tests.factories import make_endpoint, make_event, make_install
@@ -435,13 +436,13 @@ def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.Mon
     make_event(other, type="contract.ended", event_id="b", resource_id="b")
     monkeypatch.setattr(processing, "BATCH_PER_CUSTOMER", 2)
     order: list[str] = []
-    process = processing._process
+    apply = handlers.apply
 
-    def spy(row: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
-        order.append(row.endpoint.install.tenant)
-        return process(row, rows)
+    def spy(origin: Install, unit: UnitOfWork, event: Event) -> str:
+        order.append(origin.tenant)
+        return apply(origin, unit, event)
 
-    monkeypatch.setattr(processing, "_process", spy)
+    monkeypatch.setattr(handlers, "apply", spy)
     assert inbox.drain() == 6
     assert "globex" in order[:3]
 
@@ -461,9 +462,8 @@ def test_workers_that_chose_the_same_event_burn_one_attempt(
 
     monkeypatch.setattr(handlers, "apply", fail)
     if chosen == "before":
-        assert [processing._process(row, WebhookEvent.objects.due(timezone.now())) for row in listed].count(
-            True
-        )
+        due, install_id = WebhookEvent.objects.due(timezone.now()), endpoint.install.pk
+        assert [processing._process(install_id, due) for _row in listed] == [1, *[0] * 7]
         assert len(attempts) == 1
     else:  # each has rolled back before the first has written its failure down
         for row in listed:

@@ -285,7 +285,7 @@ def test_without_the_package_a_check_says_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_is_lost_where_many_count_at_once() -> None:
     def count() -> None:
         for _ in range(25):
-            Counter.objects.count_one(Counter.Metric.API_REQUESTS, "200", "0.1", seconds=0.5)
+            Counter.objects.count_up(Counter.Metric.API_REQUESTS, "200", "0.1", seconds=0.5)
         connections.close_all()
 
     threads = [threading.Thread(target=count) for _ in range(4)]

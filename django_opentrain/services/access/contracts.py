@@ -24,6 +24,7 @@ from django_opentrain.platform.payloads import Event, order_key
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import BudgetInfo, ContractInfo
 from django_opentrain.services.access import grants
+from django_opentrain.services.access.unit_of_work import UnitOfWork, unit_of_work
 from django_opentrain.services.workers import locks
 from django_opentrain.services.workers.locks import install_lock
 from django_opentrain.services.workers.retries import backoff, claim_attempt
@@ -40,22 +41,23 @@ _CLOCK_SLACK: Final = timedelta(minutes=5)
 
 
 @retried
-def save(install: Install, info: ContractInfo, *, event: Event | None = None) -> Contract:
-    """Save a contract. ``ended`` is terminal: nothing makes it active again.
+def save(install: Install, info: ContractInfo) -> Contract:
+    """Save a contract. ``ended`` is terminal: nothing makes it active again."""
+    with unit_of_work(install) as unit:
+        return record(unit, info)
 
-    With ``event``: if it is older than the newest one that was applied, it only fills in what is missing.
-    """
-    with install_lock(install):
-        contract, created = Contract.objects.get_or_create(install=install, opentrain_id=info.id)
-        stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
-        for name in DETAILS:
-            reported, stored = getattr(info, name), getattr(contract, name)
-            setattr(contract, name, (stored or reported) if stale else (reported or stored))
-        if event is not None and not stale:
-            contract.last_event_id = event.id
-        contract.save(update_fields=[*DETAILS, "last_event_id", "updated_at"])
-        if created and info.status != catalog.CONTRACT_HAS_ENDED:
-            signals.send_on_commit(signals.contract_started, Contract, contract=contract)
+
+def record(unit: UnitOfWork, info: ContractInfo, *, event: Event | None = None) -> Contract:
+    """What ``save`` does. An ``event`` that is older than the newest one applied only fills in what is missing."""
+    contract, created = unit.contracts.get_or_add(info.id)
+    stale = event is not None and order_key(event.id) < order_key(contract.last_event_id)
+    for name in DETAILS:
+        reported, stored = getattr(info, name), getattr(contract, name)
+        setattr(contract, name, (stored or reported) if stale else (reported or stored))
+    if event is not None and not stale:
+        contract.last_event_id = event.id
+    if created and info.status != catalog.CONTRACT_HAS_ENDED:
+        signals.send_on_commit(signals.contract_started, Contract, contract=contract)
     return contract
 
 
@@ -66,11 +68,28 @@ def set_trainer(contract: Contract, trainer: Participant) -> None:
         return
     with install_lock(contract.install):
         Contract.objects.filter(pk=contract.pk).update(trainer=trainer)
-        days = DailyUsage.objects.filter(contract=contract)
-        taken = list(days.filter(worker_id="").values_list("work_date", flat=True))
-        counted = days.filter(worker_id=trainer.opentrain_user_id).exclude(work_date__in=taken)
-        counted.update(worker_id="", updated_at=timezone.now())
+        _adopt_usage(contract, trainer)
     contract.trainer = trainer
+
+
+def record_trainer(unit: UnitOfWork, contract: Contract, trainer: Participant) -> None:
+    """What ``set_trainer`` does."""
+    if trainer.pk is None:
+        known = contract.trainer_id is None and contract.trainer is trainer
+    else:
+        known = contract.trainer_id == trainer.pk
+    if not known:
+        unit.set_trainer(contract, trainer)
+        if contract.pk is not None:
+            _adopt_usage(contract, trainer)
+
+
+def _adopt_usage(contract: Contract, trainer: Participant) -> None:
+    days = DailyUsage.objects.filter(contract=contract)
+    counted = days.filter(worker_id=trainer.opentrain_user_id)
+    if counted.exists():
+        taken = list(days.filter(worker_id="").values_list("work_date", flat=True))
+        counted.exclude(work_date__in=taken).update(worker_id="", updated_at=timezone.now())
 
 
 @retried
@@ -85,20 +104,37 @@ def end(contract: Contract, cause: str) -> int:
         return grants.revoke(AccessGrant.objects.filter(contract=contract), cause)
 
 
-def save_budget(
-    contract: Contract, budget: BudgetInfo, *, event: Event | None = None, asked_at: datetime | None = None
-) -> None:
-    """Save a budget, unless the stored one is newer.
+def record_end(unit: UnitOfWork, contract: Contract, cause: str) -> None:
+    """What ``end`` does."""
+    if contract.status != Contract.Status.ENDED:
+        contract.status, contract.ended_at = Contract.Status.ENDED, timezone.now()
+        signals.send_on_commit(signals.contract_ended, Contract, contract=contract)
+    unit.revoke_contract(contract, cause)
 
-    It is from ``event``, or from the response to a call made at ``asked_at``: what was saved since is newer.
-    """
-    if event is not None and _is_outdated(contract, event):
+
+def save_budget(contract: Contract, budget: BudgetInfo, *, asked_at: datetime | None = None) -> None:
+    """Save a budget. With ``asked_at``, when OpenTrain was asked for it: unless what is stored was saved since."""
+    values = _columns(budget)
+    if _store_same_state(contract, values, asked_at) or _store_budget(contract, values, asked_at):
+        for name, value in values.items():
+            setattr(contract, name, value)
+
+
+def record_budget(unit: UnitOfWork, contract: Contract, budget: BudgetInfo, event: Event) -> None:
+    """Record the budget that an event says, unless what is stored is newer."""
+    if _is_outdated(contract, event):
         return
-    state = budget.state if budget.state in catalog.BUDGET_STATES else catalog.BUDGET_OK
+    for name, value in _columns(budget).items():
+        setattr(contract, name, value)
+    contract.budget_event_id = event.id
+    unit.follow_budget(contract)
+
+
+def _columns(budget: BudgetInfo) -> dict[str, Any]:
     milestone = budget.active_milestone
-    values = {
+    return {
         "payment_type": budget.payment_type,
-        "budget_state": state,
+        "budget_state": budget.state if budget.state in catalog.BUDGET_STATES else catalog.BUDGET_OK,
         "funded_volume": _rounded(budget.funded_volume),
         "consumed_volume": _rounded(budget.consumed_volume),
         "remaining_volume": _rounded(budget.remaining_volume),
@@ -107,11 +143,6 @@ def save_budget(
         and {"id": milestone.id, "name": milestone.name, "status": milestone.status},
         "budget_updated_at": timezone.now(),
     }
-    if event is not None:
-        values["budget_event_id"] = event.id
-    if _store_same_state(contract, values, asked_at) or _store_budget(contract, values, asked_at):
-        for name, value in values.items():
-            setattr(contract, name, value)
 
 
 @retried

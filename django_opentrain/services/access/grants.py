@@ -5,9 +5,10 @@ Events, reconciliation and operators only record the desired state here; converg
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,6 +29,17 @@ EVENT_CAUSE: Final = "event"
 REVIVABLE: Final = Q(desired=AccessGrant.Desired.REVOKED, cause__startswith=INSTALL_CAUSE)
 
 _CAUSE_LENGTH: Final = 300
+
+
+def new(contract: Contract, link: ProjectLink, participant: Participant, cause: str) -> AccessGrant:
+    """A grant that is not saved yet."""
+    return AccessGrant(
+        contract=contract,
+        link=link,
+        participant=participant,
+        cause=cause[:_CAUSE_LENGTH],
+        desired_at=timezone.now(),
+    )
 
 
 def grant(contract: Contract, link: ProjectLink, participant: Participant, cause: str) -> AccessGrant:
@@ -51,8 +63,13 @@ def grant(contract: Contract, link: ProjectLink, participant: Participant, cause
 
 def remember(contract: Contract, link: ProjectLink, participant: Participant, cause: str) -> None:
     """This trainer may have access to this project: have a row for it, so that it can be removed."""
-    if link.provisioning_mode != ProjectLink.ProvisioningMode.MANAGED_ADAPTER:
+    if may_grant(link):
         grant(contract, link, participant, cause)
+
+
+def may_grant(link: ProjectLink) -> bool:
+    """Whether access through this link is, or was, given by us and not by OpenTrain."""
+    return link.provisioning_mode != ProjectLink.ProvisioningMode.MANAGED_ADAPTER
 
 
 def event_cause(event_id: str, event_type: str) -> str:
@@ -71,6 +88,23 @@ def revoke(grants: AccessGrantQuerySet, cause: str) -> int:
     if changed:
         wakeup.wake_workers_on_commit()
     return changed
+
+
+def revoke_each(of: str, causes: Mapping[int, str]) -> None:
+    """Revoke the grants of each of these contracts or links (``of``, by their keys), for a cause of its own."""
+    grants = AccessGrant.objects.unrevoked().filter(**{f"{of}__in": causes})
+    if _desire(grants, AccessGrant.Desired.REVOKED, _cause_by(of, causes)):
+        wakeup.wake_workers_on_commit()
+
+
+def revive_each(causes: Mapping[int, str]) -> None:
+    """Restore these grants (by their keys), which are revivable, each for a cause of its own."""
+    _desire(AccessGrant.objects.filter(pk__in=causes), AccessGrant.Desired.GRANTED, _cause_by("pk", causes))
+
+
+def _cause_by(column: str, causes: Mapping[int, str]) -> Case:
+    each = (When(**{column: key}, then=Value(cause[:_CAUSE_LENGTH])) for key, cause in causes.items())
+    return Case(*each, output_field=CharField())
 
 
 def follow_budgets(grants: AccessGrantQuerySet) -> int:
@@ -151,18 +185,18 @@ def give_again(grants: AccessGrantQuerySet) -> int:
     return changed
 
 
-def email_arrived(participant: Participant) -> None:
-    """A trainer's Work Email is new or has changed: grant access with it, unless they were removed by hand."""
-    wanted = AccessGrant.objects.filter(participant=participant).wanted()
+def email_arrived(*participants: Participant) -> None:
+    """Trainers' Work Emails are new or have changed: grant access with them, except to who was removed by hand."""
+    wanted = AccessGrant.objects.filter(participant__in=participants).wanted()
     wanted.exclude(state=AccessGrant.State.REMOVED_BY_HAND).update(
         state=AccessGrant.State.PENDING, attempts=0, next_attempt_at=None, updated_at=timezone.now()
     )
     wakeup.wake_workers_on_commit()
 
 
-def details_changed(participant: Participant) -> None:
-    """What OpenTrain says of a trainer has changed: the next reconciliation gives it to the host."""
-    given = AccessGrant.objects.filter(participant=participant).wanted()
+def details_changed(*participants: Participant) -> None:
+    """What OpenTrain says of trainers has changed: the next reconciliation gives it to the host."""
+    given = AccessGrant.objects.filter(participant__in=participants).wanted()
     given.filter(state=AccessGrant.State.GRANTED, next_attempt_at=None).update(
         next_attempt_at=timezone.now(), updated_at=timezone.now()
     )
@@ -175,14 +209,14 @@ def email_accepted(participant: Participant) -> None:
     wakeup.wake_workers_on_commit()
 
 
-def _desire(grants: AccessGrantQuerySet, desired: str, cause: str) -> int:
+def _desire(grants: AccessGrantQuerySet, desired: str, cause: str | Case) -> int:
     now = timezone.now()
     # Even a state that seems right is converged again: a worker may have been killed while it changed the host.
     uncertain = When(state=desired, then=Value(AccessGrant.State.PENDING))
     return grants.exclude(desired=desired).update(
         desired=desired,
         state=Case(uncertain, default=F("state")),
-        cause=cause[:_CAUSE_LENGTH],
+        cause=cause[:_CAUSE_LENGTH] if isinstance(cause, str) else cause,
         desired_at=now,
         attempts=0,
         attempt_began_at=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -14,11 +15,13 @@ from django_opentrain.models import Contract, Install, Participant
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ParticipantInfo
 from django_opentrain.services.access import contracts, grants
-from django_opentrain.services.workers.locks import install_lock
+from django_opentrain.services.access.unit_of_work import UnitOfWork, unit_of_work
 from django_opentrain.transactions import atomic
 
 #: What OpenTrain says of a trainer that the host may show.
 SHOWN: Final = ("display_name", "country", "profile_url")
+#: A row that says nothing new is written only this often: when a trainer was last named decides when they are purged.
+SEEN_PRECISION: Final = timedelta(hours=1)
 
 
 def readable_email(participant: Participant) -> str | None:
@@ -58,26 +61,29 @@ def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Pa
 
     Erased personal data is saved again only while the trainer is ``at_work``: a late delivery restores none of it.
     """
-    with install_lock(install):
-        participant, _created = Participant.objects.get_or_create(
-            install=install, opentrain_user_id=info.opentrain_user_id
-        )
-        if participant.purged_at is not None and not at_work:
-            return participant
-        shown = {name: getattr(info, name) or getattr(participant, name) for name in SHOWN}
-        is_news = any(value != getattr(participant, name) for name, value in shown.items())
-        for name, value in shown.items():
-            setattr(participant, name, value)
-        participant.purged_at = None
-        email_is_new = bool(info.work_email) and info.work_email != readable_email(participant)
-        if email_is_new:
-            participant.work_email = info.work_email
-            participant.email_changed_at = timezone.now()
-        participant.save()
-        if email_is_new:
-            grants.email_arrived(participant)
-        elif is_news:
-            grants.details_changed(participant)
+    with unit_of_work(install) as unit:
+        return record(unit, info, at_work=at_work)
+
+
+def record(unit: UnitOfWork, info: ParticipantInfo, *, at_work: bool) -> Participant:
+    """What ``save`` does."""
+    participant, created = unit.participants.get_or_add(info.opentrain_user_id)
+    if participant.purged_at is not None and not at_work:
+        return participant
+    shown = {name: getattr(info, name) or getattr(participant, name) for name in SHOWN}
+    is_news = any(value != getattr(participant, name) for name, value in shown.items())
+    for name, value in shown.items():
+        setattr(participant, name, value)
+    participant.purged_at = None
+    if info.work_email and info.work_email != readable_email(participant):
+        participant.work_email = info.work_email
+        participant.email_changed_at = timezone.now()
+        unit.add_email(participant)
+    elif is_news:
+        unit.add_details(participant)
+    now = timezone.now()
+    if not created and participant.updated_at < now - SEEN_PRECISION:
+        participant.updated_at = now
     return participant
 
 

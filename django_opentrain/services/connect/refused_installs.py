@@ -76,3 +76,4 @@ def note_event_received(install: Install, event: Event) -> None:
         return  # a superseded install may be locked by a process that waits for its successor
     if install.refused_at < emitted_at <= timezone.now():
         Install.objects.filter(pk=install.pk).update(refused_at=emitted_at)
+        install.refused_at = emitted_at

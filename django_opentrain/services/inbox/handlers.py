@@ -1,4 +1,7 @@
-"""A handler for each type of webhook event. Called with the install's row locked, in one transaction per event.
+"""A handler for each type of webhook event. Called with the install's row locked, several in one transaction.
+
+What an event changes is in the unit of work at once, for the next event to see, and in the database with what the
+others change. Before a handler changes rows of these tables itself, the unit has to be written.
 
 Source: OpenTrain's documentation, "Webhooks". Only a few of the keys in ``data`` are documented, so what is missing
 is fetched: an event that can't be used in full requests a reconciliation.
@@ -27,9 +30,9 @@ from django_opentrain.platform.resources import (
 )
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import contracts, grants, participants
+from django_opentrain.services.access.unit_of_work import UnitOfWork
 from django_opentrain.services.connect import refused_installs
 from django_opentrain.services.linking import generations, records
-from django_opentrain.services.workers import retries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,14 @@ class Context:
 
     #: The install whose endpoint received it: the event names its links.
     origin: Install
-    #: The install to which it applies: after a reconnect, the one that took over.
-    install: Install
+    #: The changes to the install to which it applies: after a reconnect, the one that took over.
+    unit: UnitOfWork
     event: Event
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it came through an install that another one has taken over."""
+        return self.origin != self.unit.install
 
 
 def subject(install: Install) -> Install:
@@ -52,19 +60,26 @@ def subject(install: Install) -> Install:
     return install
 
 
-def apply(origin: Install, install: Install, event: Event) -> str:
+def expect(unit: UnitOfWork, event: Event) -> None:
+    """What this event names is read together with what the others of its batch name."""
+    unit.contracts.expect(_contract_ids(event))
+    unit.participants.expect([as_id(_part(event, "freelancer").get("opentrainUserId"))])
+    unit.links.expect([as_id(_part(event, "projectLink").get("id"))])
+
+
+def apply(origin: Install, unit: UnitOfWork, event: Event) -> str:
     """Apply an event; returns why it was ignored, or "".
 
-    ``origin`` is the install whose endpoint received it, ``install`` the one it applies to.
+    ``origin`` is the install whose endpoint received it, ``unit`` changes the one it applies to.
     """
     if event.type not in catalog.EVENT_TYPES:
         return _("Unknown event type.")
     if event.type == catalog.INSTALL_REVOKED:
         return _install_revoked(origin, event)
     refused_installs.note_event_received(origin, event)
-    if event.type in _GIVING and not install.is_live:
+    if event.type in _GIVING and not unit.install.is_live:
         return _("The connection has ended.")
-    return HANDLERS[event.type](Context(origin=origin, install=install, event=event))
+    return HANDLERS[event.type](Context(origin=origin, unit=unit, event=event))
 
 
 def _install_revoked(origin: Install, event: Event) -> str:
@@ -73,56 +88,60 @@ def _install_revoked(origin: Install, event: Event) -> str:
         return _("It is about another connection.")
     if origin.status in (Install.Status.REVOKED, Install.Status.DISCONNECTED):
         return _("The connection had already ended.")
-    Install.objects.filter(pk=origin.pk).update(
-        status=Install.Status.REVOKED,
-        revoked_at=timezone.now(),
-        token=None,
-        removals_held=0,
-        removals_confirmed=False,
+    columns = {
+        "status": Install.Status.REVOKED,
+        "revoked_at": timezone.now(),
+        "token": None,
+        "removals_held": 0,
+        "removals_confirmed": False,
         **Reason(_("The customer disconnected on OpenTrain."), "REVOKED").columns("last_error"),
-    )
+    }
+    Install.objects.filter(pk=origin.pk).update(**columns)
+    # For the events after it.
+    for name, value in columns.items():
+        setattr(origin, name, value)
     signals.send_on_commit(signals.install_revoked, Install, install=origin)
     return ""
 
 
 def _contract_started(context: Context) -> str:
-    install, event = context.install, context.event
+    unit, event = context.unit, context.event
     info = _contract(event)
     if info is None:
-        retries.request_reconcile(install)
+        unit.request_reconcile()
         return ""
-    contract = contracts.save(install, info, event=event)
+    contract = contracts.record(unit, info, event=event)
     if contract.status == Contract.Status.ENDED:
         return _("The contract has ended already.")
     link = _link(context)
-    trainer = _trainer(install, contract, event)
+    trainer = _trainer(unit, contract, event)
     if link is None or trainer is None:
-        retries.request_reconcile(install)
+        unit.request_reconcile()
         return ""
-    contract.links.add(link)
+    unit.add_link(contract, link)
     if link.grants_access:
-        grants.grant(contract, link, trainer, _cause(event))
+        unit.grant(contract, link, trainer, _cause(event))
     return ""
 
 
 def _contract_ended(context: Context) -> str:
-    install, event = context.install, context.event
+    unit, event = context.unit, context.event
     info = _contract(event)
     if info is None:
-        retries.request_reconcile(install)
+        unit.request_reconcile()
         return ""
-    contract = contracts.save(install, info, event=event)
-    link, trainer = _link(context), _trainer(install, contract, event)
-    if link is not None and trainer is not None:
+    contract = contracts.record(unit, info, event=event)
+    link, trainer = _link(context), _trainer(unit, contract, event)
+    if link is not None and trainer is not None and grants.may_grant(link):
         # Access may have been granted although its row was deleted.
-        grants.remember(contract, link, trainer, _cause(event))
-    contracts.end(contract, _cause(event))
+        unit.grant(contract, link, trainer, _cause(event))
+    contracts.record_end(unit, contract, _cause(event))
     return ""
 
 
 def _project_link_created(context: Context) -> str:
     link = _link(context)
-    retries.request_reconcile(context.install)
+    context.unit.request_reconcile()
     return "" if link is None or link.live else _("The link was removed already.")
 
 
@@ -131,30 +150,33 @@ def _project_link_removed(context: Context) -> str:
     snapshot = _part(event, "projectLink")
     link_id = as_id(snapshot.get("id")) or event.resource_id
     if not link_id:
-        retries.request_reconcile(context.install)
+        context.unit.request_reconcile()
         return ""
-    link = records.record_removed_link(context.origin, ProjectLinkInfo.from_json({**snapshot, "id": link_id}))
-    if context.origin == context.install:
-        records.mark_removed(link, _cause(event))
+    info = ProjectLinkInfo.from_json({**snapshot, "id": link_id})
+    if not context.is_late:
+        records.record_removal(context.unit, info, _cause(event))
         return ""
+    link = records.record_removed_link(context.origin, info)
     if not generations.was_intended(link, event.created_at):
         return _("It is about a link of the previous connection: the new connection has its own.")
     if (successor := generations.current(link)).live:
+        context.unit.write()
         records.request_removal(successor, _cause(event))
     return ""
 
 
 def _milestone(context: Context) -> str:
-    install, event = context.install, context.event
-    contract = _known_contract(install, event)
+    unit, event = context.unit, context.event
+    rows = (unit.contracts.get(each) for each in _contract_ids(event))
+    contract = next((row for row in rows if row is not None), None)
     if contract is None:
-        retries.request_reconcile(install)
+        unit.request_reconcile()
         return ""
     try:
-        contracts.save_budget(contract, BudgetInfo.from_json(event.data.get("budget")), event=event)
+        contracts.record_budget(unit, contract, BudgetInfo.from_json(event.data.get("budget")), event)
     except MalformedResource:
-        Contract.objects.filter(pk=contract.pk).update(budget_updated_at=None)
-        retries.request_reconcile(install)
+        contract.budget_updated_at = None
+        unit.request_reconcile()
     return ""
 
 
@@ -190,9 +212,9 @@ def _link(context: Context) -> ProjectLink | None:
         info = ProjectLinkInfo.from_json(_part(context.event, "projectLink"))
     except MalformedResource:
         return None
-    if context.origin == context.install:
-        return records.save(context.install, info)
-    return generations.from_predecessor(context.origin, context.install, info)
+    if context.is_late:
+        return generations.from_predecessor(context.origin, context.unit.install, info)
+    return records.record(context.unit, info)
 
 
 def _contract(event: Event) -> ContractInfo | None:
@@ -205,18 +227,19 @@ def _contract(event: Event) -> ContractInfo | None:
         return None
 
 
-def _known_contract(install: Install, event: Event) -> Contract | None:
-    ids = [as_id(event.data.get("contractId")), as_id(_part(event, "contract").get("id")), event.resource_id]
-    ids.append(as_id(_part(event, "budget").get("contractId")))
-    return Contract.objects.filter(install=install, opentrain_id__in=filter(None, ids)).first()
+def _contract_ids(event: Event) -> list[str]:
+    """What may be the id of the event's contract."""
+    named = event.data.get("contractId"), _part(event, "contract").get("id")
+    ids = [*map(as_id, named), event.resource_id, as_id(_part(event, "budget").get("contractId"))]
+    return [*filter(None, ids)]
 
 
-def _trainer(install: Install, contract: Contract, event: Event) -> Participant | None:
+def _trainer(unit: UnitOfWork, contract: Contract, event: Event) -> Participant | None:
     """The hired trainer that the event names, saved as the contract's."""
     try:
         info = ParticipantInfo.from_json(_part(event, "freelancer"))
     except MalformedResource:
         return None
-    trainer = participants.save(install, info, at_work=event.type == catalog.CONTRACT_STARTED)
-    contracts.set_trainer(contract, trainer)
+    trainer = participants.record(unit, info, at_work=event.type == catalog.CONTRACT_STARTED)
+    contracts.record_trainer(unit, contract, trainer)
     return trainer

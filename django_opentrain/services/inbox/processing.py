@@ -6,24 +6,22 @@ The receiver only stores them. Everything else happens later, from the rows.
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Iterator
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from django_opentrain import signals
 from django_opentrain.conflicts import is_conflict, retried
 from django_opentrain.explanations import NO_REASON, Reason
-from django_opentrain.models import Counter, Install, WebhookEvent
+from django_opentrain.models import WebhookEvent
 from django_opentrain.models.webhooks import WebhookEventQuerySet
-from django_opentrain.platform import catalog
-from django_opentrain.platform.payloads import Event
-from django_opentrain.platform.tracebacks import without_locals
-from django_opentrain.services.inbox import handlers
+from django_opentrain.services.inbox import batches
+from django_opentrain.services.inbox.batches import Batch
 from django_opentrain.services.workers import wakeup
-from django_opentrain.services.workers.locks import lock, locked
+from django_opentrain.services.workers.locks import lock
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.transactions import atomic
 
@@ -31,12 +29,14 @@ logger = logging.getLogger(__name__)
 
 #: Attempts after which an event is FAILED and waits for a person (about ten hours).
 MAX_ATTEMPTS: Final = 20
-#: Events of one customer that are processed before the next customer's turn.
-BATCH_PER_CUSTOMER: Final = 20
+#: Events of one customer that are processed, in one transaction, before the next customer's turn.
+BATCH_PER_CUSTOMER: Final = 100
+#: Seconds after which it is asked anew which customers have events: that takes a while when there are many events.
+LISTED_SECONDS: Final = 1.0
+#: Seconds after which an install is tried once more that was locked: all but workers have it for a moment only.
+LOCKED_PAUSE: Final = 0.05
 #: The outcome that is counted for an attempt after which another one follows.
 RETRIED: Final = "RETRIED"
-#: What is counted for event types that aren't documented.
-OTHER_TYPE: Final = "other"
 
 
 def process(event: WebhookEvent) -> WebhookEvent:
@@ -45,76 +45,47 @@ def process(event: WebhookEvent) -> WebhookEvent:
     The events of one install are applied one after the other. A failure is not raised, but stored with the event,
     which is retried later; its effect is all or nothing.
     """
-    _process(event, WebhookEvent.objects.all())
+    pending = WebhookEvent.objects.filter(pk=event.pk, status=WebhookEvent.Status.PENDING)
+    _process(event.endpoint.install_id, pending, wait=True)
     event.refresh_from_db()
     return event
 
 
-def _process(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
-    """Make one attempt, if the event is pending and among ``rows``; returns whether it was made."""
+def _process(install_id: int, rows: WebhookEventQuerySet, *, wait: bool = False) -> int | None:
+    """Make one attempt at each of the first of these events of an install, in one transaction.
+
+    Returns at how many, and None if another worker has the install. If it fails, each half is tried, until the event
+    is found that can't be applied.
+    """
+    batch = Batch(install_id, rows, limit=BATCH_PER_CUSTOMER, wait=wait)
     try:
-        return _attempt(event, rows)
+        return batch.apply()
     except Exception as error:  # no event may be lost, whatever its body does to our code
-        if is_conflict(error):
-            logger.warning(
-                "Webhook event %s stays due: other transactions were always faster.",
-                event.pk,
-                extra={"event_type": event.type, **event.endpoint.install.log_fields},
-            )
-            return False
-        _failed(event, error)
-        if isinstance(error, SoftTimeLimitExceeded):
+        if not batch.events:
             raise
-    return True
+        if is_conflict(error):
+            _log_conflict(batch.events)
+            return 0
+        ends = isinstance(error, SoftTimeLimitExceeded)
+        if ends or len(batch.events) == 1:
+            _failed(batch.in_hand or batch.events[0], error)
+        if ends:
+            raise
+    keys = [event.pk for event in batch.events]
+    if len(keys) == 1:
+        return 1
+    middle = len(keys) // 2
+    halves = rows.filter(pk__in=keys[:middle]), rows.filter(pk__in=keys[middle:])
+    return sum(_process(install_id, half, wait=wait) or 0 for half in halves)
 
 
-@retried
-def _attempt(event: WebhookEvent, rows: WebhookEventQuerySet) -> bool:
-    pk = handlers.subject(event.endpoint.install).pk
-    with locked(pk) as install:
-        if install is not None and install.superseded_by_id is None:
-            return _apply(event.pk, install, rows)
-    # A reconnect was faster than this lock.
-    return _attempt(WebhookEvent.objects.select_related("endpoint__install").get(pk=event.pk), rows)
-
-
-@without_locals
-def _apply(pk: int, install: Install, rows: WebhookEventQuerySet) -> bool:
-    # The event was selected before the lock: another worker may have been faster.
-    row = rows.filter(pk=pk, status=WebhookEvent.Status.PENDING).select_related("endpoint__install").first()
-    if row is None:
-        return False
-    event = None if row.body is None else Event.from_body(row.body)
-    if event is None:
-        ignored = _("The body was deleted, or is not a JSON object.")
-    elif row.endpoint.compromised_at is not None:
-        ignored = _("The secret with which it was signed is compromised.")
-    elif _was_processed(row):
-        ignored = _("This event was already processed.")
-    else:
-        ignored = handlers.apply(row.endpoint.install, install, event)
-    row.status = WebhookEvent.Status.IGNORED if ignored else WebhookEvent.Status.PROCESSED
-    Reason.note(ignored).put(row, "error")
-    row.attempts += 1
-    row.next_attempt_at = None
-    row.processed_at = timezone.now()
-    row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at", "processed_at"])
-    signals.send_on_commit(signals.event_received, WebhookEvent, event=row)
-    _count(row, row.status)
-    return True
-
-
-def _was_processed(row: WebhookEvent) -> bool:
-    """An event takes effect once per install, however many endpoints and deliveries it comes through."""
-    if not row.event_id:
-        return False
-    others = WebhookEvent.objects.filter(
-        event_id=row.event_id,
-        endpoint__install=row.endpoint.install,
-        type=row.type,
-        status=WebhookEvent.Status.PROCESSED,
-    )
-    return others.exclude(pk=row.pk).exists()
+def _log_conflict(events: list[WebhookEvent]) -> None:
+    for event in events:
+        logger.warning(
+            "Webhook event %s stays due: other transactions were always faster.",
+            event.pk,
+            extra={"event_type": event.type, **event.endpoint.install.log_fields},
+        )
 
 
 @retried
@@ -130,7 +101,7 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
         if row.attempts >= MAX_ATTEMPTS:
             row.status = WebhookEvent.Status.FAILED
         row.save(update_fields=["status", "error", "error_code", "attempts", "next_attempt_at"])
-        _count(row, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
+        batches.count(row.type, row.status if row.status == WebhookEvent.Status.FAILED else RETRIED)
     logger.error(
         "Webhook event %s (%s) failed, attempt %d: %s [%s]",
         row.pk,
@@ -142,12 +113,6 @@ def _failed(event: WebhookEvent, error: Exception) -> None:
     )
 
 
-def _count(row: WebhookEvent, outcome: str) -> None:
-    # OpenTrain may send types that it documents later: whatever they are, there are few counters.
-    label = row.type if row.type in catalog.EVENT_TYPES else OTHER_TYPE
-    Counter.objects.count_one(Counter.Metric.EVENTS, label, outcome)
-
-
 def drain() -> int:
     """Process every event that is due; returns how many were tried."""
     total = 0
@@ -156,16 +121,32 @@ def drain() -> int:
     return total
 
 
-def each_due() -> Iterator[bool]:
-    """Process some of the events that are due now of each customer, in turn.
+def each_due() -> Iterator[int]:
+    """Process some of the events that are due now, the customers in turn.
 
-    Yields after each whether it was tried: another worker may have been faster.
+    Yields after each turn how many were tried. A customer whom another worker serves is left to that one, who looks
+    again before it ends.
     """
-    due = WebhookEvent.objects.due(timezone.now())
-    for install_id in list(due.order_by().values_list("endpoint__install", flat=True).distinct()):
-        rows = due.filter(endpoint__install=install_id).select_related("endpoint__install")
-        for row in rows.order_by("pk")[:BATCH_PER_CUSTOMER]:
-            yield _process(row, WebhookEvent.objects.due(timezone.now()))
+    until = time.monotonic() + LISTED_SECONDS
+    due = WebhookEvent.objects.due(timezone.now()).order_by()
+    installs = list(due.values_list("endpoint__install", flat=True).distinct())
+    # So that several workers don't go the same way.
+    random.shuffle(installs)
+    skipped = []
+    while installs and time.monotonic() < until:
+        more = []
+        for install_id in installs:
+            tried = _process(install_id, WebhookEvent.objects.due(timezone.now()))
+            if tried is None:
+                skipped.append(install_id)
+            elif tried >= BATCH_PER_CUSTOMER:
+                more.append(install_id)
+            yield tried or 0
+        installs = more
+    if skipped:
+        time.sleep(LOCKED_PAUSE)
+    for install_id in skipped:
+        yield _process(install_id, WebhookEvent.objects.due(timezone.now())) or 0
 
 
 def replay(events: WebhookEventQuerySet) -> int:

@@ -17,6 +17,7 @@ from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.resources import ProjectLinkInfo
 from django_opentrain.services.access import grants
+from django_opentrain.services.access.unit_of_work import UnitOfWork, unit_of_work
 from django_opentrain.services.usage import withholding
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.locks import install_lock
@@ -32,27 +33,25 @@ def save(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
     answered is recognised by its project. None if the project has another link here: OpenTrain allows one per
     project, so one of the two no longer exists, and only OpenTrain's list says which.
     """
-    with install_lock(install):
-        link = _row_for(install, info)
-        if link is not None and link.live:
-            contradiction = contradicts(link, info)
-            if contradiction:
-                logger.error(
-                    "Project link %s: %s",
-                    link.opentrain_id,
-                    contradiction,
-                    extra=install.log_fields,
-                )
-            else:
-                _fill(link, info)
-                link.status = ProjectLink.Status.ACTIVE
-            Reason.note(str(contradiction or "")).put(link, "last_error")
-            is_new = link.status == ProjectLink.Status.ACTIVE and link.linked_at is None
-            if is_new:
-                link.linked_at = timezone.now()
-            link.save()
-            if is_new:
-                _announce(signals.link_created, link)
+    with unit_of_work(install) as unit:
+        return record(unit, info)
+
+
+def record(unit: UnitOfWork, info: ProjectLinkInfo) -> ProjectLink | None:
+    """What ``save`` does."""
+    link = _row_for(unit, info)
+    if link is None or not link.live:
+        return link
+    contradiction = contradicts(link, info)
+    if contradiction:
+        logger.error("Project link %s: %s", link.opentrain_id, contradiction, extra=unit.install.log_fields)
+    else:
+        _fill(link, info)
+        link.status = ProjectLink.Status.ACTIVE
+    Reason.note(str(contradiction or "")).put(link, "last_error")
+    if link.status == ProjectLink.Status.ACTIVE and link.linked_at is None:
+        link.linked_at = timezone.now()
+        _announce(signals.link_created, link)
     return link
 
 
@@ -80,17 +79,25 @@ def adopt_job(link: ProjectLink, job_id: str) -> None:
         ProjectLink.objects.live().filter(pk=link.pk).update(job_id=job_id, updated_at=timezone.now())
 
 
-def _row_for(install: Install, info: ProjectLinkInfo) -> ProjectLink | None:
+def _row_for(unit: UnitOfWork, info: ProjectLinkInfo) -> ProjectLink | None:
     """The row of this link: by its id, an unanswered one, or a new one; None if the project has another link."""
-    link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
+    link = unit.links.get(info.id)
     if link is not None:
         return link
-    live = ProjectLink.objects.live().filter(install=install)
-    of_project = live.filter(external_project_id=info.external_project_id).first()
+    of_project = _live_link(unit, info.external_project_id)
     if of_project is None:
-        return ProjectLink(install=install)
+        return unit.links.put(info.id, ProjectLink(install=unit.install))
     unanswered = of_project.opentrain_id is None and same_job(of_project, info.job_id)
-    return of_project if unanswered else None
+    return unit.links.put(info.id, of_project) if unanswered else None
+
+
+def _live_link(unit: UnitOfWork, external_project_id: str) -> ProjectLink | None:
+    for link in unit.links:
+        if link.live and link.external_project_id == external_project_id:
+            return link
+    found = unit.links.find(live=True, external_project_id=external_project_id)
+    # In the database a link is live that the unit has removed.
+    return next((link for link in found if link.live), None)
 
 
 def same_job(link: ProjectLink, job_id: str) -> bool:
@@ -115,11 +122,31 @@ def record_removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
     """The link with this id; if unknown, a removed one is created, so that no late event can revive it."""
     link = ProjectLink.objects.filter(install=install, opentrain_id=info.id).first()
     if link is None:
-        link = ProjectLink(
-            install=install, status=ProjectLink.Status.REMOVED, live=None, removed_at=timezone.now()
-        )
-        _fill(link, info)
+        link = _removed_link(install, info)
         link.save()
+    return link
+
+
+def record_removal(unit: UnitOfWork, info: ProjectLinkInfo, cause: str) -> None:
+    """The link with this id no longer exists on OpenTrain: what ``mark_removed`` does, also for an unknown one."""
+    link = unit.links.get(info.id)
+    if link is None:
+        link = unit.links.put(info.id, _removed_link(unit.install, info))
+    unit.revoke_link(link, cause)
+    if link.status == ProjectLink.Status.REMOVED:
+        return
+    link.status, link.live, link.removed_at = ProjectLink.Status.REMOVED, None, timezone.now()
+    if link.linked_at:
+        _announce(signals.link_removed, link)
+    if link.hours_tracked_elsewhere:
+        unit.write()
+        withholding.end(Contract.objects.filter(links=link))
+
+
+def _removed_link(install: Install, info: ProjectLinkInfo) -> ProjectLink:
+    status = ProjectLink.Status.REMOVED
+    link = ProjectLink(install=install, status=status, live=None, removed_at=timezone.now())
+    _fill(link, info)
     return link
 
 

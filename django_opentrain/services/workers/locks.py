@@ -46,14 +46,16 @@ def lock_all(queryset: models.QuerySet[M]) -> list[M]:
     return list(_locking(queryset.order_by("pk")))
 
 
-def _locking(queryset: models.QuerySet[M]) -> models.QuerySet[M]:
+def _locking(queryset: models.QuerySet[M], *, skip_locked: bool = False) -> models.QuerySet[M]:
     connection = connections[queryset.select_for_update().db]
     key = queryset.model._meta.pk.attname
     if connection.features.has_select_for_update:
-        locked = queryset.select_for_update()
+        skip_locked = skip_locked and connection.features.has_select_for_update_skip_locked
+        locked = queryset.select_for_update(skip_locked=skip_locked)
         if not _keeps_its_snapshot(connection):
             return locked
-        list(locked.values_list(key))  # in the order of the keys, which an UPDATE doesn't keep to
+        # In the order of the keys, which an UPDATE doesn't keep to; and it would wait for what was skipped.
+        queryset = queryset.filter(pk__in=list(locked.values_list(key, flat=True)))
     # SQLite has no row locks: its first writer locks the whole database.
     queryset.order_by().update(**{key: F(key)})
     return queryset
@@ -85,10 +87,13 @@ _locked: Final[ContextVar[frozenset[int]]] = ContextVar("locked", default=frozen
 
 
 @contextmanager
-def locked(pk: int) -> Iterator[Install | None]:
-    """A transaction in which this install's row is locked; the row, or None when there is none."""
+def locked(pk: int, *, wait: bool = True) -> Iterator[Install | None]:
+    """A transaction in which this install's row is locked; the row, or None when there is none.
+
+    Without ``wait``, None as well when another process has locked it, where the database can say so.
+    """
     with atomic():
-        row = lock(Install.objects.filter(pk=pk))
+        row = _locking(Install.objects.filter(pk=pk), skip_locked=not wait).first()
         token = _locked.set(_locked.get() | {pk})
         try:
             yield row
