@@ -61,7 +61,7 @@ def play(opentrain: OpenTrain, scene: Callable[[OpenTrain], T], host: object = N
     does the same each time; it is played anew for each ``OPENTRAIN``. ``host``: its attributes belong to the scene.
     """
     around = (repr(settings.OPENTRAIN), repr(opentrain.sandbox.store.readings), opentrain.clock.today())
-    key = (*_played.get(opentrain, ()), scene.__module__, scene.__qualname__, *around)
+    key = (*_played.get(opentrain, ()), scene.__module__, scene.__qualname__, type(host), *around)
     _played[opentrain] = key
     if recording := _recordings.get(key):
         _restore(recording)

@@ -314,6 +314,7 @@ def hired(settings: Any) -> Hired:
         Hired.rotate,
     ],
 )
+@pytest.mark.slow
 def test_a_statement(hired: Hired, act: Callable[[Hired], None], stop: type[BaseException]) -> None:
     found: set[str] = set()
     for place in range(1, 1000):

@@ -43,6 +43,7 @@ def test_the_description_is_clean_and_current(tmp_path: Path) -> None:
     assert yaml.safe_load(made.read_text()) == yaml.safe_load(COMMITTED.read_text())
 
 
+@pytest.mark.slow
 def test_a_host_with_sessions_of_its_own_is_described_as_well() -> None:
     pytest.importorskip("drf_spectacular")
     result = python(
@@ -55,6 +56,7 @@ def test_a_host_with_sessions_of_its_own_is_described_as_well() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_hosts_own_components_are_described_as_without_ours() -> None:
     pytest.importorskip("drf_spectacular")
     command = ("-m", "django", "spectacular", "--validate", "--fail-on-warn")
@@ -99,6 +101,7 @@ def test_nothing_that_a_client_sends_has_a_default() -> None:
     assert [each for each in schemas if "default" in each[2]] == []
 
 
+@pytest.mark.slow
 def test_an_api_at_a_path_of_the_hosts_has_each_operation_once() -> None:
     pytest.importorskip("drf_spectacular")
     settings = "tests.api.schema_elsewhere_settings"

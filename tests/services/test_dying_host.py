@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DIED = 9
 
 SITE = """
@@ -70,6 +72,7 @@ with OpenTrain() as opentrain:
 """
 
 
+@pytest.mark.slow
 def test_others_are_reported_and_the_one_waits(tmp_path: Path) -> None:
     program = [sys.executable, "-c", SITE, str(tmp_path / "site.sqlite3"), str(DIED)]
     done = subprocess.run(

@@ -359,6 +359,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_any_history_in_any_order_with_any_failure() -> None:
     run_state_machine_as_test(
         AnyHistory,

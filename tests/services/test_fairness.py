@@ -22,6 +22,7 @@ def flood() -> None:
         make_event(endpoint, type="contract.ended", event_id=f"f{number}", resource_id=f"f{number}")
 
 
+@pytest.mark.slow
 def test_a_removal_does_not_wait_for_another_customers_events(
     linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch, flood: None
 ) -> None:

@@ -40,6 +40,7 @@ def takes(
     return opentrain.now - began
 
 
+@pytest.mark.slow
 def test_usage(linked: OpenTrain, status: int) -> None:
     maria = linked.hire()
     linked.run()
@@ -72,6 +73,7 @@ def test_disconnecting(linked: OpenTrain, status: int) -> None:
     assert takes(linked, status, match="DELETE .*", work=reconcile.run_due, done=done) <= LONGEST
 
 
+@pytest.mark.slow
 def test_asking_for_a_work_email(linked: OpenTrain, status: int) -> None:
     maria = linked.hire(work_email="later")
     linked.run()
@@ -86,6 +88,7 @@ def test_asking_for_a_work_email(linked: OpenTrain, status: int) -> None:
     ) <= LONGEST + timedelta(minutes=1)
 
 
+@pytest.mark.slow
 def test_one_who_leaves_is_let_go_in_the_end(linked: OpenTrain, caplog: pytest.LogCaptureFixture) -> None:
     """OpenTrain asks for a pause forever, or fails."""
     install = connect.disconnect(Install.objects.get())

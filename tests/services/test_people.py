@@ -33,6 +33,7 @@ def test_who_is_hired_besides_the_trainer_gets_in(linked: OpenTrain, site: Host)
     assert site.inside == set()
 
 
+@pytest.mark.slow
 def test_who_joins_later_does_not_wait_for_the_trainers_work_email(linked: OpenTrain, site: Host) -> None:
     """Which is asked for each hour: that is another question."""
     maria = linked.hire(work_email="later")
@@ -44,6 +45,7 @@ def test_who_joins_later_does_not_wait_for_the_trainers_work_email(linked: OpenT
     assert site.inside == {(ken.opentrain_user_id, "p1")}
 
 
+@pytest.mark.slow
 def test_who_joins_later_gets_in_within_a_day(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
@@ -54,6 +56,7 @@ def test_who_joins_later_gets_in_within_a_day(linked: OpenTrain, site: Host) -> 
     assert (ken.opentrain_user_id, "p1") in site.inside
 
 
+@pytest.mark.slow
 def test_a_changed_work_email_is_noticed_within_a_day(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

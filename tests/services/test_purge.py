@@ -27,6 +27,7 @@ from django_opentrain.services import inbox, purge, reconcile
 from django_opentrain.services.purge import retention
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.played import a_customer, play
 
 pytestmark = pytest.mark.django_db
 
@@ -288,7 +289,7 @@ def test_people_whose_hours_nobody_can_report_any_more_are_forgotten(install: In
 
 def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, site: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
-    opentrain.connect()
+    play(opentrain, a_customer)
     opentrain.link("p1")
     first = opentrain.hire("Maria S.")
     opentrain.run()
@@ -308,7 +309,7 @@ def test_an_end_that_is_found_again_brings_nothing_back(
     opentrain: OpenTrain, settings: Any, site: Any
 ) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
-    opentrain.connect()
+    play(opentrain, a_customer)
     opentrain.link("p1")
     maria = opentrain.hire("Maria S.")
     opentrain.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,10 @@ from django_opentrain.testing.kit import OpenTrain
 from tests.services.conftest import Host
 
 
-def every_reading(*names: str) -> list[Readings]:
-    """The defaults, and each other reading of the points named; of all when none is."""
+def every_reading(*names: str) -> list[Any]:
+    """The defaults, and (slow: they are many) each other reading of the points named; of all when none is."""
     others = [
-        Readings(**{point.name: value})
+        pytest.param(Readings(**{point.name: value}), marks=pytest.mark.slow)
         for point in fields(Readings)
         for value in point.metadata["choices"].split("|")[1:]
         if not names or point.name in names

@@ -250,6 +250,7 @@ def test_customers_who_left_one_after_the_other_wait_for_nobody(
     assert site.inside == set()
 
 
+@pytest.mark.slow
 def test_one_refused_customer_among_others_waits_for_nobody(
     opentrain: OpenTrain, site: Host, hired: Hire
 ) -> None:

@@ -16,6 +16,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
+from tests.played import a_customer, play
 
 
 @pytest.mark.timeout(60)
@@ -38,7 +39,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("ending")
 @pytest.mark.parametrize("task", [tasks.drain, tasks.sweep])
 def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[], None]) -> None:
-    opentrain.connect("acme")
+    play(opentrain, a_customer)
     for number in range(3):
         factories.make_event(
             WebhookEndpoint.objects.get(), event_id=f"e{number}", type=catalog.CONTRACT_STARTED
@@ -49,7 +50,7 @@ def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[]
 
 @pytest.mark.usefixtures("ending")
 def test_endpoints_and_usage_wait_for_the_next_worker(opentrain: OpenTrain) -> None:
-    opentrain.connect("acme")
+    play(opentrain, a_customer)
     opentrain.link("p1")
     hire = opentrain.hire()
     opentrain.run()

@@ -100,6 +100,7 @@ def test_a_day_that_opentrain_held_to_be_in_the_future_is_reported_when_it_is_ov
     assert (row.status, row.error, row.retry_at) == (REPORTED, "", None)
 
 
+@pytest.mark.slow
 def test_another_refusal_of_such_a_day_is_retried_twice_at_most(opentrain: OpenTrain, maria: Hire) -> None:
     usage.record(maria.contract, usage.today(), total_seconds=60, worker_id="usr_stranger")
     to_midnight(opentrain)
@@ -109,6 +110,7 @@ def test_another_refusal_of_such_a_day_is_retried_twice_at_most(opentrain: OpenT
     assert set(DailyUsage.objects.values_list("status", "retry_at")) == {(REFUSED, None)}
 
 
+@pytest.mark.slow
 def test_a_day_that_was_over_everywhere_is_not_retried(opentrain: OpenTrain, maria: Hire) -> None:
     usage.record(
         maria.contract, usage.today() - timedelta(days=2), total_seconds=60, worker_id="usr_stranger"

@@ -41,6 +41,11 @@ class ObservingAdapter(RecordingAdapter):
     observer = f"{__name__}.observe_host"
 
 
+def seeds(number: int) -> list[Any]:
+    """Of random orders: one that is tried each time, and others that are slow."""
+    return [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, number))]
+
+
 @pytest.fixture
 def linked(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}
@@ -300,7 +305,7 @@ class TestTasks:
         assert self.count(maria) == (0, 2)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_in_any_order_a_task_is_one_as_long_as_something_of_it_stands(
     linked: OpenTrain, maria: Hire, seed: int
 ) -> None:
@@ -462,7 +467,7 @@ class TestLabels:
         assert self.take_back(maria, "l3") == 0
         assert [self.add(maria, "l4"), self.add(maria, "l5")] == [0, 1]
 
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", seeds(4))
     def test_in_any_order_no_more_count_than_there_were_at_once(
         self, maria: Hire, joao: Hire, seed: int
     ) -> None:
@@ -654,9 +659,7 @@ class TestContracts:
         assert totals(maria) == [(20, 0, 0)]
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))]
-)
+@pytest.mark.parametrize("seed", seeds(12))
 def test_in_any_order_each_second_is_paid_once(linked: OpenTrain, seed: int) -> None:
     """Hires, ends, news that come late, work in two projects and over midnight, what is taken back and removed."""
     dice = random.Random(seed)

@@ -14,6 +14,8 @@ from django.db import connection
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.testing.conformance import AdapterConformance, AdapterHooks
+from django_opentrain.testing.kit import OpenTrain
+from tests.played import play
 from tests.testing import broken
 from tests.testing.hosts import WORK, GroupAdapter, Work
 
@@ -44,6 +46,16 @@ class GroupHooks(AdapterHooks):
 
 class TestGroupAdapter(GroupHooks, AdapterConformance):
     """DjangoUsersAdapter, with the least that a site adds."""
+
+    @pytest.fixture
+    def linked(self, opentrain: OpenTrain) -> OpenTrain:
+        play(opentrain, link_first)
+        return opentrain
+
+
+def link_first(opentrain: OpenTrain) -> None:
+    opentrain.connect(GroupHooks.tenant)
+    opentrain.link(GroupHooks.project_id)
 
 
 FOUND_OUT = [

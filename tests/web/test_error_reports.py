@@ -127,6 +127,7 @@ def test_a_request_whose_delivery_failed_has_no_body(
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("sentry_sdk"), reason="sentry-sdk is not installed")
+@pytest.mark.slow
 def test_sentry_sends_no_work_email() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.web.sentry_site"],
