@@ -104,6 +104,14 @@ def test_the_suite_runs_on_the_pythons_that_the_package_promises() -> None:
     assert all(row["python"] not in promised for row in suites if row.get("experimental"))
 
 
+def test_every_django_that_is_promised_is_tested(environments: set[str]) -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    promised = re.findall(r'"Framework :: Django :: (\d\.\d)"', text)
+    for version in promised:
+        factor = "dj6x" if version == max(promised) else f"dj{version.replace('.', '')}"
+        assert any(name.endswith(f"-{factor}") for name in environments), version
+
+
 def test_what_tox_lists_runs_on_github(environments: set[str]) -> None:
     run = {row["env"] for job in JOBS.values() for row in rows(job) if "env" in row}
     # Pictures are looked at by a person; `sbom` is part of a release, and `quality` of `docs`.
