@@ -39,13 +39,17 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("ending")
 @pytest.mark.parametrize("task", [tasks.drain, tasks.sweep])
 def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[], None]) -> None:
+    """The item in hand are one customer's next events: they are one transaction."""
     play(opentrain, a_customer)
-    for number in range(3):
-        factories.make_event(
-            WebhookEndpoint.objects.get(), event_id=f"e{number}", type=catalog.CONTRACT_STARTED
-        )
+    endpoints = [WebhookEndpoint.objects.get()]
+    endpoints += [factories.make_endpoint(factories.make_install(name)) for name in ("globex", "initech")]
+    for endpoint in endpoints:
+        for number in range(2):
+            factories.make_event(endpoint, event_id=f"e{number}", type=catalog.CONTRACT_STARTED)
     task()
-    assert WebhookEvent.objects.due(timezone.now()).count() == 2
+    waiting = WebhookEvent.objects.due(timezone.now()).values_list("endpoint", flat=True)
+    assert len(waiting) == 4
+    assert len(set(waiting)) == 2
 
 
 @pytest.mark.usefixtures("ending")
