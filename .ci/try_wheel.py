@@ -1,4 +1,4 @@
-"""Build the wheel, and follow the README's "Install in your site" to the letter in a new Django project.
+"""Build the wheel, and follow docs/how-to/install.md to the letter in a new Django project; the README in another.
 
 The documents' own blocks are used: ``sh`` blocks are run, and a ``python`` block goes to the end of the file that
 its first line names. The new site has to pass ``check --deploy`` without a warning of ours, also without ``DEBUG``,
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTION = re.compile(r"^#+ ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (mysite/\w+\.py)(?:, (before|from) Django 6\.1(?: on)?)?\n")
-#: The README names what it needs.
+#: The documents name what it needs.
 MODE = ', "transaction_mode": "IMMEDIATE"'
 OUR_WARNING = re.compile(r"\(opentrain\.[A-Z]\d+\)")
 SECRET = "whsec_only_for_this_test"
@@ -70,7 +70,8 @@ def main(*, lowest: bool) -> None:
         wheel = build(work)
         constraints = [f"django-opentrain @ {wheel.as_uri()}", *(lowest_versions(work) if lowest else [])]
         environment = new_project(work, constraints)
-        environment = follow(work, environment, "README.md", "Install in your site")
+        bare = dict(environment)
+        environment = follow(work, environment, "docs/how-to/install.md", "Install it in your site")
         (work / "mysite" / "production.py").write_text(PRODUCTION, encoding="utf-8")
         run_block(work, environment, "python manage.py check --deploy --settings mysite.production")
         run_block(work, environment, "celery --app mysite --quiet report")
@@ -82,7 +83,21 @@ def main(*, lowest: bool) -> None:
         # In this order: the second installs pytest.
         for heading in () if lowest else ("Without pytest", "Testing your site"):
             follow(work, environment, "docs/how-to/test-your-site.md", heading)
-    print(f"{wheel.name}: installed by the README, one signed event received")
+        follow_readme(work, bare)
+    print(f"{wheel.name}: installed by the documents, one signed event received")
+
+
+def follow_readme(work: Path, environment: dict[str, str]) -> None:
+    """Its few lines are enough: another new project in the same environment."""
+    project = work / "short"
+    project.mkdir()
+    run("django-admin", "startproject", "mysite", ".", cwd=project, environment=environment)
+    blocks = dict(SECTION.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    add_block(project, BLOCK.findall(blocks["Write an adapter"])[0][1])
+    environment = follow(project, environment, "README.md", "Install in your site")
+    run_block(project, environment, "python manage.py opentrain_work")
+    pages = shell(project, environment, OPEN_PAGE.replace("localhost", "annotate.example.com"))
+    expect(pages == "200 200", f"the README's login page and customer's page answer {pages}")
 
 
 def expect(condition: bool, problem: str) -> None:
@@ -190,7 +205,7 @@ def add_block(work: Path, text: str) -> None:
 
 def shell(work: Path, environment: Mapping[str, str], code: str) -> str:
     """Run ``code`` inside the new site; returns the last line that it prints."""
-    command = [str(work / "venv" / "bin" / "python"), "manage.py", "shell", "-c", code]
+    command = ["python", "manage.py", "shell", "-c", code]
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
     expect(done.returncode == 0, done.stderr)
     return done.stdout.strip().splitlines()[-1]

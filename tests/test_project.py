@@ -193,10 +193,21 @@ def test_the_code_names_documents_that_are_there() -> None:
     assert [name for name in found if not (ROOT / name).is_file()] == []
 
 
-def test_the_readme_shows_the_example_adapter_as_it_is() -> None:
-    name = "example_project/labelling/adapter.py"
-    shown = [block for block in PYTHON_BLOCK.findall(read("README.md")) if block.startswith(f"# {name}\n")]
-    assert shown == [f"# {name}\n{read(name)}"], f"Copy {name} into the README."
+def test_the_example_adapter_is_shown_as_it_is() -> None:
+    name, document = "example_project/labelling/adapter.py", "docs/how-to/adapter.md"
+    shown = [block for block in PYTHON_BLOCK.findall(read(document)) if block.startswith(f"# {name}\n")]
+    assert shown == [f"# {name}\n{read(name)}"], f"Copy {name} into {document}."
+
+
+@pytest.mark.parametrize(
+    ("heading", "language", "most"),
+    [("Install in your site", "python", 11), ("Write an adapter", "python", 30)],
+)
+def test_the_readme_is_short(heading: str, language: str, most: int) -> None:
+    section = read("README.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+    assert 0 < len(lines) <= most
 
 
 def test_recipes_are_from_sites_that_run() -> None:

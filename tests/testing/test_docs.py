@@ -1,4 +1,4 @@
-"""The examples in the documents, run in a site that ``startproject`` made and the README completed."""
+"""The examples in the documents, run in a site that ``startproject`` made and docs/how-to/install.md completed."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A new site, with the README's steps and the examples of ``docs/how-to/test-your-site.md``."""
+    """A new site, with the steps of ``install.md`` and the examples of ``test-your-site.md``."""
     run("-m", "django", "startproject", "mysite", str(tmp_path), cwd=tmp_path)
-    for name, text in [*examples("README.md"), *examples("docs/how-to/test-your-site.md")]:
+    for name, text in [*examples("docs/how-to/install.md"), *examples("docs/how-to/test-your-site.md")]:
         if name.startswith("mysite/"):
             with (tmp_path / name).open("a", encoding="utf-8") as file:
                 file.write(text)
