@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Model
-from django.db.models.signals import post_save
+from django.db.models.signals import post_init
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -57,32 +56,33 @@ class NotFound(Exception):  # noqa: N818 - the host's own, named like one of Ope
 
 
 @pytest.fixture
-def broken(opentrain: OpenTrain, site: Host) -> Iterator[list[tuple[Model, str]]]:
+def broken(opentrain: OpenTrain, site: Host) -> list[tuple[Model, str]]:
     """Rows that keep what a host said whose every part is broken, with the columns."""
     error = NotFound(f"http://{ADDRESS}/projects/p1/ is gone")
 
-    def fail(**_arguments: object) -> None:
-        raise error
+    def fail(instance: Contract, **_arguments: object) -> None:
+        if instance.pk is None:
+            raise error
 
     opentrain.connect()
     opentrain.link("p1")
     site.failing = dict.fromkeys(("grant_access", "collect_usage"), error)
     opentrain.hire("Maria S.")
     opentrain.run()
-    post_save.connect(fail, sender=Contract)
+    post_init.connect(fail, sender=Contract)
     try:
         opentrain.hire("Ken T.")
         opentrain.run()
         reconcile.request_all()
         reconcile.run_due()
-        yield [
-            (AccessGrant.objects.get(), "last_error"),
-            (Contract.objects.get(), "collect_error"),
-            (WebhookEvent.objects.get(status=WebhookEvent.Status.PENDING), "error"),
-            (Install.objects.get(), "last_error"),
-        ]
     finally:
-        post_save.disconnect(fail, sender=Contract)
+        post_init.disconnect(fail, sender=Contract)
+    return [
+        (AccessGrant.objects.get(), "last_error"),
+        (Contract.objects.get(), "collect_error"),
+        (WebhookEvent.objects.get(status=WebhookEvent.Status.PENDING), "error"),
+        (Install.objects.get(), "last_error"),
+    ]
 
 
 def urls(rows: list[tuple[Model, str]]) -> list[str]:
