@@ -127,6 +127,8 @@ class WebhookEvent(SecretKeepingModel):
     FAILING = Q(status=Status.PENDING, attempts__gte=FAILING_AFTER, next_attempt_at__isnull=False)
     #: Settled, and with its body: migration 0038 has an index for it on PostgreSQL, to which no delivery writes.
     PURGEABLE = Q(status__in=[Status.PROCESSED, Status.IGNORED], body__isnull=False)
+    #: Settled, and without it.
+    PURGED = Q(status__in=[Status.PROCESSED, Status.IGNORED], body__isnull=True)
 
     # Two of the indexes below begin with it: each one more is written at each delivery.
     endpoint = models.ForeignKey(

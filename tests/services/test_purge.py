@@ -24,7 +24,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.services import inbox, purge, reconcile
-from django_opentrain.services.purge import retention
+from django_opentrain.services.purge import batches, retention
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.played import a_customer, play
@@ -96,7 +96,7 @@ def test_bodies_are_emptied_in_batches(install: Install, monkeypatch: pytest.Mon
         sizes.append(rows.count())
         return empty(rows)
 
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     monkeypatch.setattr(retention, "empty_bodies", empty_and_note)
     assert purge.run().event_bodies == 5
     assert sizes == [2, 2, 1]
@@ -120,7 +120,7 @@ def test_each_batch_goes_on_where_the_last_one_ended(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [event(install) for _number in range(3)]
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     with CaptureQueriesContext(connection) as queries:
         purge.run()
     table = WebhookEvent._meta.db_table
@@ -134,7 +134,7 @@ def test_bodies_of_one_moment_are_emptied_in_batches(
     for _number in range(5):
         event(install)
     WebhookEvent.objects.update(received_at=timezone.now() - OLD)
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     assert purge.run().event_bodies == 5
 
 
@@ -344,7 +344,7 @@ def test_installs_that_never_got_a_token_are_deleted(status: str, days: int, lef
 
 
 def test_unfinished_connections_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     user = factories.make_user()
     for _number in range(5):
         factories.make_consent_request(user, expires_at=timezone.now() - OLD)

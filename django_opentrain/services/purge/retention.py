@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from django_opentrain.conf import conf
-from django_opentrain.conflicts import retried, statements_retried
+from django_opentrain.conflicts import statements_retried
 from django_opentrain.models import (
     AccessGrant,
     ConsentRequest,
@@ -26,16 +25,11 @@ from django_opentrain.models import (
     WorkEntry,
 )
 from django_opentrain.services.purge import history
+from django_opentrain.services.purge.batches import delete, in_batches
 from django_opentrain.services.work.days import work_day
 from django_opentrain.services.workers import heartbeat
-from django_opentrain.services.workers.locks import lock_all
-from django_opentrain.transactions import atomic
 
-#: Rows changed by one statement, so that no lock is held for long.
-BATCH: Final = 500
 OVERDUE: Final = timedelta(days=30)
-
-Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(kw_only=True)
@@ -54,11 +48,11 @@ def run() -> Purged:
     """Delete everything past its retention, but nothing that still has to be processed, revoked or reported."""
     now = timezone.now()
     purged = Purged(
-        event_bodies=_in_batches(_old_bodies(now), empty_bodies, by="received_at"),
-        participants=_in_batches(_former_trainers(now), anonymize),
-        consent_requests=_in_batches(_old_consents(now), _delete, by="expires_at"),
-        pending_installs=_in_batches(_abandoned_installs(now), _delete),
-        work_entries=_in_batches(_old_work(now), _delete, by="at"),
+        event_bodies=in_batches(_old_bodies(now), empty_bodies, by="received_at"),
+        participants=in_batches(_former_trainers(now), anonymize),
+        consent_requests=in_batches(_old_consents(now), delete, by="expires_at"),
+        pending_installs=in_batches(_abandoned_installs(now), delete),
+        work_entries=in_batches(_old_work(now), delete, by="at"),
     )
     heartbeat.beat(heartbeat.PURGE)
     return purged
@@ -165,26 +159,3 @@ def _old_work(now: datetime) -> QuerySet[WorkEntry]:
 
 def _abandoned_installs(now: datetime) -> QuerySet[Install]:
     return Install.objects.filter(status=Install.Status.PENDING, created_at__lte=now - timedelta(days=7))
-
-
-@retried
-def _delete(rows: QuerySet[ConsentRequest] | QuerySet[Install] | QuerySet[WorkEntry]) -> int:
-    with atomic():
-        # A token may be being saved to such a row: once it is locked, it meets the condition or is left out.
-        keys = [row.pk for row in lock_all(rows)]
-        deleted, _by_model = rows.model._default_manager.filter(pk__in=keys).delete()
-    return deleted
-
-
-def _in_batches(rows: QuerySet[Row], step: Callable[[QuerySet[Row]], int], *, by: str = "pk") -> int:
-    """``step`` gets the condition with the keys: rows that are needed again (replayed, hired) don't meet it.
-
-    :param by: an indexed column that says how old a row is. The rows are read in its order, each batch from where the
-        last one ended: in the order of their keys, a database would read all that are too young or gone already.
-    """
-    total, after = 0, Q()
-    while batch := list(rows.filter(after).order_by(by, "pk").values_list(by, "pk")[:BATCH]):
-        total += step(rows.filter(pk__in=[key for _value, key in batch]))
-        value, key = batch[-1]
-        after = Q(**{f"{by}__gte": value}) & (Q(**{f"{by}__gt": value}) | Q(pk__gt=key))
-    return total

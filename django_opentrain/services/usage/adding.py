@@ -28,8 +28,8 @@ from django_opentrain.services.usage.totals import (
 )
 from django_opentrain.transactions import alias
 
-_FIELDS: Final = DailyUsage._meta.concrete_fields
-_NAMES: Final = [field.attname for field in _FIELDS]
+_NAMES: Final = [field.attname for field in DailyUsage._meta.concrete_fields]
+_COLUMNS: Final = [field.cached_col for field in DailyUsage._meta.concrete_fields]
 #: The columns that a new row has beside what is added, as SQL.
 _CONSTANTS: Final = {
     "revision": "1",
@@ -99,10 +99,17 @@ def _execute(
 
 
 def _row(connection: BaseDatabaseWrapper, values: Sequence[Any]) -> DailyUsage:
-    compiler = DailyUsage.objects.using(connection.alias).query.get_compiler(connection.alias)
-    converters = compiler.get_converters([field.cached_col for field in _FIELDS])
-    (converted,) = compiler.apply_converters([values], converters)
-    return DailyUsage.from_db(connection.alias, _NAMES, converted)
+    if not _is_native(connection.alias):
+        compiler = DailyUsage.objects.using(connection.alias).query.get_compiler(connection.alias)
+        [values] = compiler.apply_converters([values], compiler.get_converters(_COLUMNS))
+    return DailyUsage.from_db(connection.alias, _NAMES, values)
+
+
+@lru_cache
+def _is_native(database: str) -> bool:
+    """Whether the driver returns what the fields hold, as PostgreSQL's does: asked once, as it takes a while."""
+    compiler = DailyUsage.objects.using(database).query.get_compiler(database)
+    return not compiler.get_converters(_COLUMNS)
 
 
 @lru_cache
