@@ -5,6 +5,7 @@ DJANGO_SETTINGS_MODULE=tests.settings python -m django shell -c "from tests.refe
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 import re
@@ -16,7 +17,10 @@ from types import ModuleType
 from typing import Any, Final
 
 from celery import Task
+from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
 
+from django_opentrain import errors as our_errors
 from django_opentrain import models as our_models
 from django_opentrain import services as our_services
 from django_opentrain import signals as our_signals
@@ -38,10 +42,12 @@ pages say how things belong together.
 - [The adapter](#the-adapter)
 - [Services](#services)
 - [Signals](#signals)
+- [Errors](#errors)
 - [Template tags](#template-tags)
 - [Templates](#templates)
 - [URL names](#url-names)
 - [Tasks](#tasks)
+- [Commands](#commands)
 - [Models](#models)
 """
 
@@ -295,9 +301,61 @@ def _queryset(model: Any) -> Iterator[tuple[str, str]]:
             yield f"`{name}({', '.join(parameters)})`", prose(inspect.getdoc(method))
 
 
+def errors() -> Iterator[str]:
+    yield (
+        "## Errors\n\nFrom `django_opentrain.errors`: see [what they have in common](python.md#services). Customers"
+        " may read the text of those that are public."
+    )
+    found = [getattr(our_errors, name) for name in our_errors.__all__]
+    yield table("Error", "Is a", "`code`", "`http_status`", "Public", "Raised", rows=map(_error, found))
+
+
+def _error(each: type[Any]) -> tuple[str, ...]:
+    bases = ", ".join(f"`{base.__name__}`" for base in each.__bases__)
+    meaning = prose(inspect.getdoc(each)).partition("\n\n")[0]
+    status = str(each.http_status) if isinstance(each.http_status, int) else ""
+    code = f"`{each.code}`" if isinstance(each.code, str) else ""
+    return f"`{each.__name__}`", bases, code, status, "yes" if each.public is True else "", meaning
+
+
+def commands() -> Iterator[str]:
+    yield "## Commands\n\nSee [commands](commands.md) for what they are for. Django's own options are left out."
+    usual = set(_options(BaseCommand()))
+    for path in sorted((PACKAGE / "management" / "commands").glob("opentrain_*.py")):
+        command = load_command_class("django_opentrain", path.stem)
+        yield f"### {path.stem}\n\n{command.help}"
+        own = {name: row for name, row in _options(command).items() if name not in usual}
+        if own:
+            yield table("Option", "Is", rows=own.values())
+
+
+def _options(command: BaseCommand) -> dict[str, tuple[str, str]]:
+    actions = command.create_parser("manage.py", "command")._actions
+    return {each.dest: (_option(each), (each.help or "") % vars(each)) for each in actions}
+
+
+def _option(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return f"`{action.option_strings[-1]}`"
+    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
+    takes = str(action.metavar or choices or action.dest.upper())
+    return f"`{' '.join([*action.option_strings[-1:], takes])}`"
+
+
 def reference() -> str:
     """The whole page."""
-    parts = (adapter, services, signals, template_tags, templates, url_names, tasks, models)
+    parts = (
+        adapter,
+        services,
+        signals,
+        errors,
+        template_tags,
+        templates,
+        url_names,
+        tasks,
+        commands,
+        models,
+    )
     return (
         "\n\n".join([HEAD.strip(), *(textwrap.dedent(each).strip() for part in parts for each in part())])
         + "\n"
