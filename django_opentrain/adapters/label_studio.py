@@ -100,16 +100,18 @@ class LabelStudioAdapter(DjangoUsersAdapter):
         return project is not None and bool(project.has_permission(user))
 
     def has_projects(self, users: Sequence[tuple[Any, AccessGrant]]) -> Mapping[int, bool | None]:
-        """Who is a member of the organization and listed with the project; of those who are only one, nothing."""
+        """Who is a member of the organization, and listed with the project; nothing of members who aren't listed."""
         # A link that was made on OpenTrain can name anything.
         possible = [(user, grant) for user, grant in users if grant.external_project_id.isdecimal()]
         members, listed = _members_among(possible), _listed_among(possible)
-        states = {}
+        states: dict[int, bool | None] = {}
         for user, grant in possible:
-            is_member = (user.pk, grant.tenant) in members
-            is_listed = (user.pk, grant.external_project_id) in listed
+            if (user.pk, grant.tenant) not in members:
+                # Removed from the organization by hand, their entry in the project's list stays.
+                states[grant.pk] = False
+            elif (user.pk, grant.external_project_id) in listed:
+                states[grant.pk] = True
             # A member who isn't listed may have a grant of another project, or access that isn't ours to end.
-            states[grant.pk] = is_member if is_member == is_listed else None
         return states
 
     def left_behind(self, grant: AccessGrant) -> Iterable[str]:
