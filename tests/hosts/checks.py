@@ -147,8 +147,8 @@ class HostChecks(AdapterConformance):
         linked.run()
         self.remove_by_hand(maria.grant)
         assert not self.can_enter(maria.grant)
-        for _hour in range(2):
-            linked.travel(hours=1)
+        for _day in range(2):
+            linked.travel(days=1)
             reconcile.request_all()
             linked.run()
             assert maria.grant.state == AccessGrant.State.REMOVED_BY_HAND
