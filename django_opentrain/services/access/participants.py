@@ -67,7 +67,7 @@ def save(install: Install, info: ParticipantInfo, *, at_work: bool = True) -> Pa
 
 def record(unit: UnitOfWork, info: ParticipantInfo, *, at_work: bool) -> Participant:
     """What ``save`` does."""
-    participant, created = unit.participants.get_or_add(info.opentrain_user_id)
+    participant, _created = unit.participants.get_or_add(info.opentrain_user_id)
     if participant.purged_at is not None and not at_work:
         return participant
     shown = {name: getattr(info, name) or getattr(participant, name) for name in SHOWN}
@@ -82,7 +82,7 @@ def record(unit: UnitOfWork, info: ParticipantInfo, *, at_work: bool) -> Partici
     elif is_news:
         unit.add_details(participant)
     now = timezone.now()
-    if not created and participant.updated_at < now - SEEN_PRECISION:
+    if participant.pk and participant.updated_at < now - SEEN_PRECISION:
         participant.updated_at = now
     return participant
 

@@ -75,8 +75,10 @@ def _process(install_id: int, rows: WebhookEventQuerySet, *, wait: bool = False)
     if len(keys) == 1:
         return 1
     middle = len(keys) // 2
-    halves = rows.filter(pk__in=keys[:middle]), rows.filter(pk__in=keys[middle:])
-    return sum(_process(install_id, half, wait=wait) or 0 for half in halves)
+    tried = _process(install_id, rows.filter(pk__in=keys[:middle]), wait=wait) or 0
+    if tried < middle:
+        return tried  # another worker has them by now: later ones must not overtake them
+    return tried + (_process(install_id, rows.filter(pk__in=keys[middle:]), wait=wait) or 0)
 
 
 def _log_conflict(events: list[WebhookEvent]) -> None:
