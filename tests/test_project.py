@@ -193,6 +193,11 @@ def test_the_code_names_documents_that_are_there() -> None:
     assert [name for name in found if not (ROOT / name).is_file()] == []
 
 
+@pytest.mark.parametrize("page", sorted({*(ROOT / "docs" / "how-to").glob("*.md")} - {*SECTIONS}), ids=named)
+def test_a_how_to_says_how_to_see_that_it_worked(page: Path) -> None:
+    assert re.search(r"^\*\*It work(s|ed)\*\* when", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_the_example_adapter_is_shown_as_it_is() -> None:
     name, document = "example_project/labelling/adapter.py", "docs/how-to/adapter.md"
     shown = [block for block in PYTHON_BLOCK.findall(read(document)) if block.startswith(f"# {name}\n")]
