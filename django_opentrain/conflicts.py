@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, Final, ParamSpec, TypeVar
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: Seconds to wait before each repetition, with jitter.
 PAUSES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8)
+#: The same where many processes write one row, and each is done with it soon: more of them, and short.
+SHORT_PAUSES: Final = (0.0, *[0.05] * 60)
 #: What has taken longer, such as a wait for a lock, is not repeated: OpenTrain waits ten seconds for an answer.
 MAX_SECONDS: Final = 4.0
 
@@ -55,7 +57,17 @@ def retried(step: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(step)
     def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
-        return _repeat(partial(step, *args, **kwargs))
+        return _repeat(partial(step, *args, **kwargs), PAUSES)
+
+    return repeated
+
+
+def retried_often(step: Callable[P, T]) -> Callable[P, T]:
+    """As ``retried``, for what many processes do to one row at once."""
+
+    @wraps(step)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        return _repeat(partial(step, *args, **kwargs), SHORT_PAUSES)
 
     return repeated
 
@@ -74,12 +86,12 @@ def statements_retried() -> Iterator[None]:
 def _execute(execute: Callable[..., T], sql: str, params: Any, many: bool, context: Any) -> T:
     if "django_opentrain_" not in sql:
         return execute(sql, params, many, context)
-    return _repeat(partial(execute, sql, params, many, context))
+    return _repeat(partial(execute, sql, params, many, context), PAUSES)
 
 
-def _repeat(step: Callable[[], T]) -> T:
+def _repeat(step: Callable[[], T], pauses: Sequence[float]) -> T:
     until = time.monotonic() + MAX_SECONDS
-    for number, pause in enumerate(PAUSES):
+    for number, pause in enumerate(pauses):
         try:
             return step()
         except DatabaseError as error:

@@ -509,3 +509,20 @@ def test_what_was_created_while_a_worker_waited_is_seen(isolation: None) -> None
     other.join(10)
     assert other.error is None
     assert Contract.objects.get().title == "Boxes"
+
+
+def test_sixteen_writers_to_one_day_lose_nothing() -> None:
+    contract = make_contract(make_install())
+    begin = threading.Event()
+
+    def write() -> None:
+        for _second in range(20):
+            usage.add(contract, usage.today(), total_seconds=1, labels_completed=2)
+
+    writers = [in_a_thread(write, after=begin, atomic=False) for _writer in range(16)]
+    begin.set()
+    for each in writers:
+        each.join()
+    assert [each.error for each in writers] == [None] * 16
+    row = contract.usage.get()
+    assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import date, datetime, timedelta
 from datetime import timezone as tz
 from decimal import Decimal
@@ -10,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from django_opentrain.adapters import DayUsage, OpenTrainAdapter
@@ -134,28 +133,6 @@ def test_impossible_totals_are_refused(contract: Contract, write: Any, totals: d
 def test_a_moment_is_not_a_day(contract: Contract) -> None:
     with pytest.raises(ValueError, match="must be a date"):
         usage.record(contract, datetime(2026, 11, 1, tzinfo=tz.utc), total_seconds=1)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_sixteen_writers_lose_nothing() -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite in memory has one connection; tests/chaos does this with processes")
-    contract = make_contract(make_install())
-
-    def write() -> None:
-        try:
-            for _second in range(20):
-                usage.add(contract, date(2026, 11, 1), total_seconds=1, labels_completed=2)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=write) for _writer in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    row = DailyUsage.objects.get()
-    assert (row.total_seconds, row.labels_completed, row.revision) == (320, 640, 320)
 
 
 @pytest.mark.parametrize("day", ["new", "known"])

@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from django_opentrain.conflicts import retried
+from django_opentrain.conflicts import retried, retried_often
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.platform.resources import MAX_TOTALS, UsageEntry
 from django_opentrain.services.usage.totals import (
@@ -86,7 +86,7 @@ def _add(contract: Contract, entry: UsageEntry) -> DailyUsage:
     returning = connection.features.can_return_columns_from_insert
     statement = _upsert(database, tuple(columns), returning=returning)
     # Each statement is repeated on its own: what one has added is not added once more.
-    values = retried(_execute)(connection, statement, params, returning=returning)
+    values = retried_often(_execute)(connection, statement, params, returning=returning)
     return _row(connection, values) if values else retried(DailyUsage.objects.using(database).get)(**key)
 
 
