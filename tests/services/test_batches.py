@@ -243,6 +243,19 @@ def test_a_new_trainer_of_several_contracts(endpoint: WebhookEndpoint) -> None:
     assert AccessGrant.objects.count() == 2
 
 
+def test_rows_are_in_the_order_of_their_events(endpoint: WebhookEndpoint) -> None:
+    for number in range(8):
+        person = {"opentrainUserId": f"usr_{number}"}
+        make_event(endpoint, catalog.CONTRACT_STARTED, {"contract": {"id": f"c{number}"}, "freelancer": person})
+    assert apply_together(endpoint) == 8
+    assert [*Contract.objects.order_by("pk").values_list("opentrain_id", flat=True)] == [
+        f"c{number}" for number in range(8)
+    ]
+    assert [*Participant.objects.order_by("pk").values_list("opentrain_user_id", flat=True)] == [
+        f"usr_{number}" for number in range(8)
+    ]
+
+
 def test_a_link_that_takes_a_removed_ones_place_in_the_same_batch(endpoint: WebhookEndpoint) -> None:
     old, new = ({"id": name, "externalProjectId": "p1", "jobId": "job_1"} for name in ("lnk_1", "lnk_2"))
     make_event(endpoint, catalog.PROJECT_LINK_CREATED, {"projectLink": old})

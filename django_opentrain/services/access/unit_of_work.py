@@ -62,6 +62,8 @@ class Rows(Generic[Row]):
 
     def put(self, opentrain_id: str, row: Row) -> Row:
         """Have this row under this id."""
+        # Behind those that were put before: rows are inserted in the order of their events.
+        self._by_id.pop(opentrain_id, None)
         self._by_id[opentrain_id] = row
         return row
 
