@@ -33,11 +33,15 @@ def stored() -> list[object]:
 @pytest.mark.django_db(transaction=True)
 def test_a_dump_can_be_loaded_and_read(opentrain: OpenTrain, settings: Any, tmp_path: Path) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
+    # Who left: ids have gaps.
+    User.objects.create(pk=7, username="left").delete()
+    User.objects.create(pk=12, username="stays")
     opentrain.connect()
     opentrain.link("1")
     opentrain.hire("Maria S.")
     opentrain.run()
     before = stored()
+    users = list(User.objects.order_by("pk").values_list("pk", "username"))
     assert before[2]
     assert before[3]
     arguments = [str(tmp_path / each) if each.endswith(".gz") else each for each in documented()]
@@ -46,4 +50,5 @@ def test_a_dump_can_be_loaded_and_read(opentrain: OpenTrain, settings: Any, tmp_
     assert not Install.objects.exists()
     call_command("loaddata", tmp_path / "data.json.gz", verbosity=0)
     assert stored() == before
+    assert list(User.objects.order_by("pk").values_list("pk", "username")) == users
     assert User.objects.filter(pk=AccessGrant.objects.get().host_user_ref).exists()
