@@ -246,7 +246,9 @@ def test_a_new_trainer_of_several_contracts(endpoint: WebhookEndpoint) -> None:
 def test_rows_are_in_the_order_of_their_events(endpoint: WebhookEndpoint) -> None:
     for number in range(8):
         person = {"opentrainUserId": f"usr_{number}"}
-        make_event(endpoint, catalog.CONTRACT_STARTED, {"contract": {"id": f"c{number}"}, "freelancer": person})
+        make_event(
+            endpoint, catalog.CONTRACT_STARTED, {"contract": {"id": f"c{number}"}, "freelancer": person}
+        )
     assert apply_together(endpoint) == 8
     assert [*Contract.objects.order_by("pk").values_list("opentrain_id", flat=True)] == [
         f"c{number}" for number in range(8)
