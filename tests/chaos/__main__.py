@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"chaos: --seed {seed} --minutes {options.minutes:g} --broker {name}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix=f"opentrain-chaos-{seed}-"))
     (folder / "data").mkdir()
-    steps = plan.make(seed, options.minutes * 60, frozenset(options.faults.split(",")))
+    steps = plan.make(seed, options.minutes * 60, frozenset(options.faults.split(",")), options.pace)
     with stage(folder, BROKER_URLS.get(name, name), options.database) as where:
         django.setup()
         from tests.chaos.performance import Performance  # its imports need Django to be set up
@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         performance.play(steps)
         violations = performance.settle(PATIENCE + PATIENCE_PER_MINUTE * options.minutes)
         trace = where.journal.trace(each for violation in violations[:5] for each in violation.ids)
-        summary = "\n  ".join([performance.summary(), *performance.tally()])
+        vitals = performance.vitals.table() if options.vitals else ()
+        summary = "\n  ".join([performance.summary(), *performance.tally(), *vitals])
         connections.close_all()
     print(f"seed {seed}: violations {len(violations)}, {summary}", flush=True)
     if violations:
@@ -64,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="how long things go wrong")
     parser.add_argument("--faults", default=",".join(plan.FAULTS), help="kinds of faults, by commas")
+    parser.add_argument("--pace", type=float, default=1.0, help="people act so many times as often")
+    parser.add_argument("--vitals", action="store_true", help="show memory and waiting times by minute")
     parser.add_argument("--broker", default="rabbitmq", help=f"a URL, {', '.join(BROKER_URLS)}, or any")
     parser.add_argument("--database", default=DATABASE, help="a PostgreSQL server's URL, or sqlite")
     parser.add_argument("--keep", action="store_true", help="keep the logs also when nothing was violated")

@@ -66,6 +66,11 @@ class Crew:
             if member is not None and member.process is not None:
                 self._bury(member.process)
 
+    def running(self) -> list[tuple[str, int]]:
+        """The members that are up, with the ids of their processes."""
+        with self._lock:
+            return [(each.name, each.process.pid) for each in self._members.values() if each.process]
+
     def has(self, name: str) -> bool:
         return name in self._members
 

@@ -24,6 +24,7 @@ from tests.chaos.site.adapter import DEATHS
 from tests.chaos.stage import Stage
 from tests.chaos.story import EXPECTED, Story
 from tests.chaos.truth import Truth
+from tests.chaos.vitals import Vitals
 
 #: Actions that may wait for OpenTrain at the same time.
 AT_ONCE: Final = 3
@@ -41,6 +42,7 @@ class Performance:
         self.customers = make_customers(stage.opentrain)
         self.story = Story(stage.opentrain, self.customers, stage.journal)
         self.faults = Faults(stage, self.story)
+        self.vitals = Vitals(stage.crew)
         #: How many events OpenTrain emitted, and how many deliveries it gave up.
         self.events = self.given_up = 0
         #: Seconds after the last fault until all was well; None when it never was.
@@ -65,9 +67,10 @@ class Performance:
         return pool.submit(with_own_connection, lambda: self.story.play(step.what, random.Random(step.dice)))
 
     def _pass_time(self, until: float) -> None:
-        """Nothing happens until then, except that killed processes are started again."""
+        """Nothing happens until then, except that killed processes are started again, and looked at."""
         while (left := until - time.monotonic()) > 0:
             self.stage.crew.tend()
+            self.vitals.sample()
             time.sleep(min(left, _TEND))
 
     def settle(self, patience: float) -> list[Violation]:

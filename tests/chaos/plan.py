@@ -90,16 +90,20 @@ class Step:
     dice: int
 
 
-def make(seed: int, seconds: float, faults: frozenset[str]) -> list[Step]:
-    """The steps of a run, in order. Leaving out a kind of fault changes nothing about the others."""
+def make(seed: int, seconds: float, faults: frozenset[str], pace: float = 1.0) -> list[Step]:
+    """The steps of a run, in order. Leaving out a kind of fault changes nothing about the others.
+
+    ``pace``: people act so many times as often.
+    """
     kinds = [kind for kind in RHYTHM if kind == STORY or kind in faults]
-    steps = [step for kind in kinds for step in _of_kind(kind, seed, seconds)]
+    steps = [step for kind in kinds for step in _of_kind(kind, seed, seconds, pace if kind == STORY else 1.0)]
     return sorted(steps, key=lambda step: step.at)
 
 
-def _of_kind(kind: str, seed: int, seconds: float) -> Iterator[Step]:
+def _of_kind(kind: str, seed: int, seconds: float, pace: float) -> Iterator[Step]:
     dice = random.Random(f"{seed} {kind}")
-    pause, choices = RHYTHM[kind]
+    mean, choices = RHYTHM[kind]
+    pause = mean / pace
     moment = dice.expovariate(1 / pause)
     while moment < seconds:
         (what,) = dice.choices(list(choices), weights=list(choices.values()))
