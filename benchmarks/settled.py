@@ -11,6 +11,8 @@ from datetime import timezone as tz
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from benchmarks.site import database  # isort: skip  # first: it sets Django up
+
 import requests
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -19,7 +21,6 @@ from django.utils import timezone
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.response import HTTPResponse
 
-from benchmarks.site import database
 from django_opentrain.adapters import Project
 from django_opentrain.adapters.naming import group_name
 from django_opentrain.adapters.users import DjangoUsersAdapter
@@ -76,7 +77,7 @@ def hire(
             for each in projects
         ]
         for number in range(contracts):
-            _hire(install, projects, groups, _read(read_at, number / contracts))
+            _hire(install, projects, groups, _read(read_at, (number + tenant / installs) / contracts))
         made.append(install)
     return made
 
