@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django_opentrain.models import AccessGrant, Contract, Install
 from django_opentrain.services import reconcile
 from django_opentrain.services.access import grants, participants
-from django_opentrain.services.reconcile import assertion
+from django_opentrain.services.reconcile import assertion, runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_participant
@@ -225,6 +225,23 @@ def test_each_grant_has_its_turn_within_a_day(linked: OpenTrain, site: Host) -> 
     assert len(times) == 8
     assert set(times.values()) <= {1, 2}
     assert max(hours) == 1, "spread over the day"
+
+
+def test_runs_that_last_over_the_hour_leave_no_grant_out(
+    linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins shortly before the hour, as the schedule goes on, and ends after it."""
+    for number in range(8):
+        linked.hire(f"Trainer {number}")
+    linked.run()
+    mine = Install.objects.get()
+    linked.travel(minutes=(58 - linked.now.minute) % 60)
+    monkeypatch.setattr(runs, "_ask_for_projects", lambda *_arguments: linked.travel(minutes=4))
+    site.inside.clear()
+    for _hour in range(24):
+        reconcile.install(mine, scheduled=True)
+        linked.travel(minutes=56)
+    assert len(site.inside) == 8
 
 
 def test_a_run_that_comes_late_makes_up_for_it(linked: OpenTrain, site: Host) -> None:

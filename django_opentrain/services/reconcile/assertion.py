@@ -34,14 +34,15 @@ SHARES: Final = 20
 PAGE: Final = 500
 
 
-def assert_access(install: Install, held: Lease, *, since: datetime | None) -> None:
+def assert_access(install: Install, held: Lease, *, since: datetime | None, now: datetime) -> None:
     """Converge those of the install's settled grants with which the host doesn't agree, or may not.
 
-    Of those that the adapter can't speak for: those whose turn it was ``since`` the last run, or all.
+    Of those that the adapter can't speak for: those whose turn it was until ``now``, ``since`` the last run was here,
+    or all.
     """
     # Stays where a question ended its process or this run: then the adapter isn't asked in this one.
     may_ask = install.access_asked_at is None
-    shares = _shares(since, timezone.now())
+    shares = _shares(since, now)
     for page in _pages(install):
         held.renew(access_asked_at=timezone.now())
         wanted = [grant for grant in page if grant.desired == Desired.GRANTED]

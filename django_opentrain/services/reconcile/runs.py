@@ -83,6 +83,8 @@ class Outcome:
     too_many: bool = False
     #: ``next_reconcile_at`` before the lists were read: a later request needs another run.
     planned: datetime | None = None
+    #: When all was compared with OpenTrain, and access began to be asserted.
+    compared_at: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
@@ -153,8 +155,8 @@ def _run(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
 
 
 def _record(row: Install, outcome: Outcome) -> None:
-    now = timezone.now()
-    row.reconciled_at, row.access_asked_at = now, None
+    # Not when it ended: the next run asserts the shares of the hours that have begun since.
+    row.reconciled_at, row.access_asked_at = outcome.compared_at, None
     row.reconcile_attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
     row.reconcile_summary = {
         "changes": [change.line.stored() for change in outcome.changes[:100]],
@@ -165,7 +167,7 @@ def _record(row: Install, outcome: Outcome) -> None:
     if outcome.too_many:
         row.reconcile_summary[TOO_MANY] = True
     row.removals_held = sum(change.removes for change in outcome.held)
-    again = now + retries.backoff(row.reconcile_attempts) if outcome.unfinished else None
+    again = timezone.now() + retries.backoff(row.reconcile_attempts) if outcome.unfinished else None
     # Not if another run was requested since the lists were read.
     planned = When(_is(outcome.planned), then=Value(again, output_field=DateTimeField()))
     columns = "reconciled_at", "access_asked_at", "reconcile_attempts", "reconcile_summary", "removals_held"
@@ -195,7 +197,8 @@ def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
     outcome.problems.extend(remote.problems)
     _refresh(row, held, outcome)
     grants.correct_pauses(row)
-    assert_access(row, held, since=row.reconciled_at if scheduled else None)
+    outcome.compared_at = timezone.now()
+    assert_access(row, held, since=row.reconciled_at if scheduled else None, now=outcome.compared_at)
     _ask_for_projects(remote.link_rows(row), held)
     return outcome
 
