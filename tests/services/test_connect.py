@@ -32,7 +32,7 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.client import PlatformClient
-from django_opentrain.platform.errors import Forbidden, ServerError, Unauthorized
+from django_opentrain.platform.errors import Forbidden, RateLimited, ServerError, Unauthorized
 from django_opentrain.platform.resources import InstallInfo
 from django_opentrain.sandbox.lookup import find
 from django_opentrain.sandbox.models import Install as SandboxInstall
@@ -287,6 +287,19 @@ def test_what_a_worker_wrote_while_opentrain_was_asked_stays(
     monkeypatch.setattr(PlatformClient, "get_install", during_call)
     install = connect.capture_token(install, str(install.token))
     assert (install.lease, install.leased_until, install.paused_until) == (LEASE, until, until)
+
+
+def test_a_pause_leaves_the_token_that_another_tab_has_stored(opentrain: OpenTrain, customer: User) -> None:
+    """The form was sent twice, and OpenTrain limits the second call."""
+    waiting = connect.start_without_return(customer, "acme")
+    same = Install.objects.get(pk=waiting.pk)
+    token = opentrain.sandbox.approve().token
+    connect.capture_token(waiting, token)
+    opentrain.fail_next(429, retry_after="30", match="GET /installs/current")
+    with pytest.raises(RateLimited):
+        connect.capture_token(same, token)
+    stored = Install.objects.get()
+    assert (stored.status, stored.token) == (Status.ACTIVE, token)
 
 
 def test_a_token_pasted_where_nothing_waits_any_more(opentrain: OpenTrain, customer: User) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import datetime
 from typing import Final
 
 from django.db import IntegrityError
@@ -52,8 +53,7 @@ def capture_token(install: Install, token: str) -> Install:
         info = _fetch_install_for_token(token)
     except OpenTrainError as error:
         if error.asks_for_pause:
-            install.paused_until = timezone.now() + pause_after(error)
-            install.save()
+            _remember_pause(install, timezone.now() + pause_after(error))
         raise
     _check_ownership(install, info)
     predecessors = organizations.find_predecessors(install.tenant, info, token)
@@ -76,6 +76,15 @@ def _respect_pause(install: Install) -> None:
             code=RateLimited.code,
             retry_after=(waiting.paused_until - now).total_seconds(),
         )
+
+
+def _remember_pause(install: Install, until: datetime) -> None:
+    install.paused_until = until
+    if install.pk is None:
+        install.save()
+    else:
+        # Not save(): another tab may have stored a token since the row was loaded.
+        Install.objects.filter(pk=install.pk).pause_until(until)
 
 
 def _clean_token(pasted: str) -> SecretStr:
