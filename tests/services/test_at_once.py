@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection, connections, transaction
@@ -27,7 +29,7 @@ from django_opentrain.models import (
     WebhookEvent,
     WorkEntry,
 )
-from django_opentrain.platform.resources import ContractInfo
+from django_opentrain.platform.resources import BudgetInfo, ContractInfo
 from django_opentrain.platform.signing import sign
 from django_opentrain.services import (
     access,
@@ -317,6 +319,39 @@ def test_a_customer_whom_another_worker_serves_is_left_to_that_one() -> None:
     other.join(10)
     assert (other.error, done) == (None, [1])
     assert inbox.drain() == 1
+
+
+def test_a_budget_that_was_fetched_while_a_late_event_is_processed_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer with the state that is known locks nothing."""
+    endpoint, long_ago = make_endpoint(make_install()), timezone.now() - timedelta(days=1)
+    contract = make_contract(endpoint.install, budget_updated_at=long_ago, funded_volume=1)
+    kind = "milestone.budget_depleted"
+    body = {
+        "type": kind,
+        "id": "7",
+        "createdAt": (timezone.now() - timedelta(hours=1)).isoformat(),
+        "data": {"contractId": contract.opentrain_id, "budget": {"state": "DEPLETED", "fundedVolume": 1}},
+    }
+    event = make_event(endpoint, kind, body=json.dumps(body).encode())
+    answer = BudgetInfo(contract_id="", payment_type="", state="OK", funded_volume=Decimal(9))
+    read, usual = threading.Event(), handlers.HANDLERS[kind]
+    other = in_a_thread(
+        lambda: contracts.save_budget(contract, answer, asked_at=timezone.now()), after=read, atomic=False
+    )
+
+    def and_fetch(context: handlers.Context) -> str:
+        ignored = usual(context)
+        read.set()
+        other.join(10)
+        return ignored
+
+    monkeypatch.setattr(handlers, "HANDLERS", {**handlers.HANDLERS, kind: and_fetch})
+    assert inbox.process(event).status == WebhookEvent.Status.PROCESSED
+    assert other.error is None
+    contract.refresh_from_db()
+    assert (contract.budget_state, contract.funded_volume) == ("OK", Decimal(9))
 
 
 def test_what_was_erased_since_it_was_read_is_not_written_back(monkeypatch: pytest.MonkeyPatch) -> None:

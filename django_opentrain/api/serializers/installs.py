@@ -58,7 +58,9 @@ class InstallSerializer(CamelSerializer):
     reconcile_due_at = UTCDateTimeField(
         source="next_reconcile_at", allow_null=True, help_text="Set while a reconciliation is waiting."
     )
-    reconciled_at = UTCDateTimeField(allow_null=True, help_text="As of when: the last one that was completed.")
+    reconciled_at = UTCDateTimeField(
+        allow_null=True, help_text="As of when: the last one that was completed."
+    )
     reconcile_changes = serializers.ListField(
         source="last_reconciliation.changes",
         default=list,

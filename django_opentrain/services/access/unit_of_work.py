@@ -6,7 +6,7 @@ So a hundred events cost about as many statements as one. The rules stay where t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
@@ -22,16 +22,19 @@ from django_opentrain.services.workers.locks import install_lock, lock_all
 
 Row = TypeVar("Row", Contract, Participant, ProjectLink)
 
+#: What is erased of a trainer.
+PERSONAL: Final = ("display_name", "country", "profile_url", "work_email", "purged_at")
+
 
 class Rows(Generic[Row]):
     """An install's rows of one table, by OpenTrain's id."""
 
-    def __init__(self, install: Install, model: type[Row], key: str, *, shared: bool = False) -> None:
-        """Of ``shared`` rows, processes that have not locked the install change the same columns."""
+    def __init__(self, install: Install, model: type[Row], key: str, *, shared: Collection[str] = ()) -> None:
+        """``shared`` are columns that processes change which have not locked the install."""
         self._install = install
         self._model: type[Row] = model
         self._key = key
-        self._shared = shared
+        self._shared: Final = frozenset(shared)
         self._expected: set[str] = set()
         self._by_id: dict[str, Row | None] = {}
         #: What was read, by its key, and the columns as they were then.
@@ -104,7 +107,8 @@ class Rows(Generic[Row]):
 
     def _update(self, rows: Sequence[Row]) -> None:
         names = {name for row in rows for name in self._changed(row)} | {"updated_at"}
-        if self._shared or len(rows) > 1:  # of which each gets all columns that one of them has changed
+        # Of several, each gets all columns that one of them has changed.
+        if len(rows) > 1 or names & self._shared:
             self._refuse_outdated(rows, names)
         if len(rows) == 1:
             rows[0].save(update_fields=names)
@@ -161,8 +165,9 @@ class UnitOfWork:
 
     def __init__(self, install: Install) -> None:
         self.install: Final = install
-        self.contracts: Final = Rows(install, Contract, "opentrain_id")
-        self.participants: Final = Rows(install, Participant, "opentrain_user_id", shared=True)
+        # Budgets that are fetched, and erasure, wait for no install's lock.
+        self.contracts: Final = Rows(install, Contract, "opentrain_id", shared=["budget_updated_at"])
+        self.participants: Final = Rows(install, Participant, "opentrain_user_id", shared=PERSONAL)
         self.links: Final = Rows(install, ProjectLink, "opentrain_id")
         self._begin()
 
