@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from django_opentrain.models import Install
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-
-T = TypeVar("T")
-
-
-def play(opentrain: OpenTrain, scene: Callable[[OpenTrain], T], host: object = None) -> T:
-    """Do ``scene(opentrain)``; returns what it returned. ``host`` is the fixture that takes part in it."""
-    return scene(opentrain)
-
-
-# Scenes ---------------------------------------------------------------------------------------
 
 
 def a_customer(opentrain: OpenTrain) -> Install:

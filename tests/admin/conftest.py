@@ -32,7 +32,6 @@ from django_opentrain.models import (
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import play
 
 TOKEN = "ot_ptk_planted-token-1234"
 SECRET = "whsec_planted-secret"
@@ -181,4 +180,4 @@ def connect_and_hire(opentrain: OpenTrain) -> Hire:
 def hire(opentrain: OpenTrain, settings: Any) -> Hire:
     """A customer who is connected, and a trainer at work in a linked project."""
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
-    return play(opentrain, connect_and_hire)
+    return connect_and_hire(opentrain)

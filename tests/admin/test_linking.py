@@ -18,7 +18,7 @@ from tests import factories
 from tests.admin.browsing import messages_of, text_of, url
 from tests.admin.conftest import logged_in
 from tests.admin.test_pages import INLINE_CODE
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ VALUES = {"project": "1", "job_id": "", "provisioning_mode": "PARTNER_WEBHOOK"}
 def install(opentrain: OpenTrain, settings: Any) -> Install:
     """A connected customer with two projects."""
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
-    return play(opentrain, a_customer)
+    return a_customer(opentrain)
 
 
 def form_url(install: Install) -> str:

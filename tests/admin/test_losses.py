@@ -16,7 +16,7 @@ from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.admin.browsing import act, text_of, url
 from tests.admin.conftest import HOSTILE, logged_in
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def test_what_a_sync_held_is_what_its_confirmation_says(
     opentrain: OpenTrain, settings: Any, superuser: User
 ) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("1")
     opentrain.run()
     hires = [opentrain.hire(f"Trainer {number}.") for number in range(8)]

@@ -16,12 +16,12 @@ from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.web.adapter import NamesAdapter
 
 
 def test_a_hire_and_its_budget(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     link = opentrain.link("acme-1")
     hire = opentrain.hire("Maria S.")
     opentrain.run()
@@ -315,7 +315,7 @@ def test_days_are_written_in_the_same_order_whatever_the_requests(
 
 
 def test_usage_reaches_opentrain(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("acme-1")
     hire = opentrain.hire()
     opentrain.run()

@@ -13,7 +13,7 @@ from django_opentrain.services import reconcile
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import log_in, url
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 
 def test_the_way_to_the_consent_screen(boss: APIClient) -> None:
@@ -95,14 +95,14 @@ def test_opentrain_away_while_the_token_is_given(boss: APIClient, opentrain: Ope
 
 
 def test_verify_heals(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     Install.objects.update(status=Install.Status.UNAUTHORIZED, last_error="refused")
     shown = boss.post(url("install-verify", install.pk)).json()
     assert (shown["status"], shown["lastError"]) == ("ACTIVE", None)
 
 
 def test_verify_tells_that_it_takes_a_reconnect(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     opentrain.disconnect()
     response = boss.post(url("install-verify", install.pk))
     assert (response.status_code, response.json()["code"]) == (409, "RECONNECT_REQUIRED")
@@ -110,7 +110,7 @@ def test_verify_tells_that_it_takes_a_reconnect(boss: APIClient, opentrain: Open
 
 
 def test_disconnect_ends_access(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     assert boss.post(url("install-disconnect", install.pk)).json()["status"] == "DISCONNECTED"
     assert boss.post(url("install-disconnect", install.pk)).status_code == 200
 
@@ -119,7 +119,7 @@ def test_disconnect_ends_access(boss: APIClient, opentrain: OpenTrain) -> None:
 def test_reconcile_is_asked_for_and_read_from_the_install(
     action: str, boss: APIClient, opentrain: OpenTrain
 ) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     opentrain.link("acme-1")
     opentrain.hire()
     before = boss.get(url("install-detail", install.pk)).json()

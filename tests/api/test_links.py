@@ -15,7 +15,7 @@ from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
 from tests.factories import make_user
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 
 def link(boss: APIClient, **body: Any) -> Any:
@@ -23,7 +23,7 @@ def link(boss: APIClient, **body: Any) -> Any:
 
 
 def test_link_and_unlink(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     made = link(boss, externalProjectName="Cats", externalProjectUrl="https://annotate.example/cats")
     shown = made.json()
     assert (made.status_code, shown["status"], shown["installId"]) == (201, "ACTIVE", install.pk)
@@ -37,7 +37,7 @@ def test_link_and_unlink(boss: APIClient, opentrain: OpenTrain) -> None:
 
 
 def test_a_link_is_made_as_it_is_asked_for(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     asked = {
         "externalProjectName": "Cats",
         "externalProjectUrl": "https://annotate.example/cats",
@@ -48,13 +48,13 @@ def test_a_link_is_made_as_it_is_asked_for(boss: APIClient, opentrain: OpenTrain
 
 
 def test_a_lost_answer_is_found_out_at_once(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.lose_next_response()
     assert link(boss).status_code == 201
 
 
 def test_a_link_that_opentrain_has_not_confirmed_is_accepted(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.fail_next(500, times=2)
     pending = link(boss)
     assert (pending.status_code, pending.json()["status"]) == (202, "PENDING")
@@ -67,7 +67,7 @@ def test_a_link_that_opentrain_has_not_confirmed_is_accepted(boss: APIClient, op
 def test_an_unlinking_that_opentrain_has_not_heard_of_is_accepted(
     boss: APIClient, opentrain: OpenTrain
 ) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     row = opentrain.link("acme-1")
     opentrain.fail_next(500)
     response = boss.delete(url("project-link-detail", row.pk))
@@ -81,7 +81,7 @@ def test_unlinking_shows_the_link_that_took_its_place(
     boss: APIClient, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The customer reconnects just then: what is removed is the new connection's link."""
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     old = link(boss).json()
     own = ProjectLinkViewSet.own
 
@@ -101,7 +101,7 @@ def test_unlinking_shows_the_link_that_took_its_place(
 
 
 def test_a_project_has_one_link(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("acme-1")
     response = link(boss)
     assert (response.status_code, response.json()["code"]) == (409, "CONFLICT")
@@ -113,7 +113,7 @@ def test_only_the_tenants_projects(boss: APIClient, install: Install) -> None:
 
 
 def test_a_job_that_opentrain_does_not_know(boss: APIClient, opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     response = link(boss, jobId="job_of_somebody_else")
     assert (response.status_code, response.json()["code"]) == (404, "OPENTRAIN_NOT_FOUND")
     assert response.json()["requestId"].startswith("req_")
@@ -128,7 +128,7 @@ def test_a_scope_that_is_missing(boss: APIClient, opentrain: OpenTrain) -> None:
 
 
 def test_a_rate_limit(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     opentrain.fail_next(429, retry_after="17")
     response = boss.post(url("install-verify", install.pk))
     assert (response.status_code, response.json()["code"], response["Retry-After"]) == (
@@ -140,7 +140,7 @@ def test_a_rate_limit(boss: APIClient, opentrain: OpenTrain) -> None:
 
 def test_which_of_several_connections(boss: APIClient, opentrain: OpenTrain) -> None:
     assert link(boss).json()["code"] == "RECONNECT_REQUIRED"
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     assert list(link(boss, installId=install.pk + 1).json()["details"]) == ["installId"]
     factories.make_install("acme")
     assert list(link(boss).json()["details"]) == ["installId"]
@@ -157,7 +157,7 @@ def test_filters(name: str, boss: APIClient, install: Install) -> None:
 
 
 def test_another_change_is_under_way(boss: APIClient, opentrain: OpenTrain) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     endpoint = install.webhook_endpoints.get()
     with lease(install.pk):
         response = boss.post(url("webhook-endpoint-rotate", endpoint.pk))

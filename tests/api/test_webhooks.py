@@ -10,13 +10,13 @@ from django_opentrain.services import connect
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.api.conftest import url
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 
 @pytest.fixture
 def endpoint(opentrain: OpenTrain) -> WebhookEndpoint:
     """One that works."""
-    return play(opentrain, a_customer).webhook_endpoints.get()
+    return a_customer(opentrain).webhook_endpoints.get()
 
 
 def test_pause_and_recover(boss: APIClient, endpoint: WebhookEndpoint) -> None:

@@ -16,7 +16,7 @@ from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.commands.conftest import AnyProjectAdapter
-from tests.played import a_linked_project, play
+from tests.played import a_linked_project
 
 pytestmark = pytest.mark.usefixtures("any_project")
 
@@ -30,7 +30,7 @@ def sync(*arguments: str) -> str:
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
     """Connected, with a project linked and nothing left to do."""
-    play(opentrain, a_linked_project)
+    a_linked_project(opentrain)
     return Install.objects.get()
 
 

@@ -20,7 +20,7 @@ from django_opentrain.models import ConsentRequest, Install
 from django_opentrain.services import sweep
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 
 def run(*arguments: str) -> str:
@@ -38,7 +38,7 @@ def test_a_pause_that_is_none_is_refused(pause: str) -> None:
 @pytest.mark.usefixtures("any_project")
 class TestOnce:
     def test_what_came_in_takes_effect(self, opentrain: OpenTrain) -> None:
-        play(opentrain, a_customer)
+        a_customer(opentrain)
         opentrain.link("p1")
         trainer = opentrain.hire("Maria S.")
         opentrain.deliver()
@@ -47,11 +47,11 @@ class TestOnce:
         assert User.objects.get().groups.get().name == "opentrain:acme:p1"
 
     def test_nothing_to_do_is_nothing_to_say(self, opentrain: OpenTrain) -> None:
-        play(opentrain, a_customer)
+        a_customer(opentrain)
         assert run() == ""
 
     def test_each_hour_it_asks_what_was_missed(self, opentrain: OpenTrain) -> None:
-        play(opentrain, a_customer)
+        a_customer(opentrain)
         opentrain.link("p1")
         opentrain.run()
         trainer = opentrain.hire("Maria S.")

@@ -11,7 +11,7 @@ import pytest
 from django_opentrain.adapters import DayUsage, OpenTrainAdapter, Project
 from django_opentrain.models import AccessGrant, Contract
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_linked_project, play
+from tests.played import a_linked_project
 
 
 class Host:
@@ -89,5 +89,5 @@ def site(settings: Any) -> Host:
 @pytest.fixture
 def linked(opentrain: OpenTrain) -> OpenTrain:
     """A customer who is connected and has linked a project."""
-    play(opentrain, a_linked_project, host)
+    a_linked_project(opentrain)
     return opentrain

@@ -20,7 +20,7 @@ from django_opentrain.services.access import attempts, convergence, grants, part
 from django_opentrain.services.workers import retries
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +138,7 @@ def test_an_end_finds_access_whose_rows_were_deleted(linked: OpenTrain, site: Ho
 
 
 def test_an_end_takes_nothing_that_opentrain_gave_itself(opentrain: OpenTrain, site: Host) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1", provisioning_mode="MANAGED_ADAPTER")
     maria = opentrain.hire()
     opentrain.run()
@@ -158,7 +158,7 @@ def test_unlinking_takes_access_away(linked: OpenTrain, site: Host) -> None:
 
 
 def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1", provisioning_mode="MANAGED_ADAPTER")
     maria = opentrain.hire()
     opentrain.run()
@@ -279,7 +279,7 @@ def reassert(opentrain: OpenTrain) -> None:
 def test_a_link_made_on_opentrain_does_not_open_another_tenants_project(
     opentrain: OpenTrain, site: Host
 ) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     job = opentrain.sandbox.create_job("theirs", organization_id=install.organization_id)
     install.client.create_project_link(external_project_id="g1", job_id=job.id)
     opentrain.run()

@@ -16,7 +16,7 @@ from django_opentrain.services.access import bindings
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.testing.hosts import GroupAdapter
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def known() -> User:
 def maria(known: User, opentrain: OpenTrain, settings: Any) -> Hire:
     """A trainer who waits for consent."""
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.CarefulAdapter"}
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("1")
     hire = opentrain.hire("Maria S.", work_email=EMAIL)
     opentrain.run()

@@ -12,7 +12,7 @@ from django_opentrain.services import access, connect, reconcile
 from django_opentrain.services.access import grants, participants
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_trainer, play
+from tests.played import a_trainer
 from tests.services.conftest import Host, RecordingAdapter, host
 from tests.services.test_attempts import Lethal
 
@@ -37,7 +37,7 @@ def seeing(site: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
 @pytest.fixture
 def maria(seeing: Host, linked: OpenTrain) -> Hire:
     """A trainer who has access."""
-    return play(linked, a_trainer, host)
+    return a_trainer(linked)
 
 
 def a_day_later(opentrain: OpenTrain) -> None:

@@ -27,7 +27,6 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
 from tests.services.conftest import Host, host
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +72,7 @@ def hire_twice(opentrain: OpenTrain) -> Hire:
 @pytest.fixture
 def maria(opentrain: OpenTrain) -> Hire:
     """Hired by two customers, with everything that a customer can have; here as the first one's."""
-    return play(opentrain, hire_twice, host)
+    return hire_twice(opentrain)
 
 
 def hire(opentrain: OpenTrain, maria: Hire) -> None:

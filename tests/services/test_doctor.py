@@ -58,7 +58,6 @@ from django_opentrain.testing.kit import OpenTrain
 from tests import factories
 from tests.mail_servers import closed_port, send_by
 from tests.platform.scripted_server import serving
-from tests.played import play
 from tests.services.conftest import Host, RecordingAdapter, host
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -91,7 +90,7 @@ def install(opentrain: OpenTrain, settings: Any, site: Host) -> Install:
     """A site that is well: connected, with a trainer at work."""
     settings.CSRF_TRUSTED_ORIGINS = ["https://*.example"]
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Canary", "ENCRYPTION_KEYS": KEYS}
-    return play(opentrain, set_up_well, host)
+    return set_up_well(opentrain)
 
 
 def set_up_well(opentrain: OpenTrain) -> Install:

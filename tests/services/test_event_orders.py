@@ -38,7 +38,7 @@ from django_opentrain.services import access, endpoints, inbox, linking, reconci
 from django_opentrain.testing.environment import committing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.services.conftest import host
 from tests.services.test_kills import process
 from tests.undone import undone as rolled_back
@@ -105,7 +105,7 @@ def take(opentrain: OpenTrain, bag: Bag) -> list[Letter]:
 def bag(opentrain: OpenTrain) -> Bag:
     """The customer is connected and has linked two projects to one job."""
     bag = Bag(opentrain)
-    play(opentrain, a_customer, host)
+    a_customer(opentrain)
     for project in ("p1", "p2"):
         opentrain.link(project, job=JOBS[0])
     opentrain.run()

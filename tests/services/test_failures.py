@@ -15,8 +15,6 @@ from django_opentrain.services import endpoints, reconcile, usage
 from django_opentrain.services.reconcile import snapshot
 from django_opentrain.services.usage import reporting, runs
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
-from tests.services.conftest import host
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +30,7 @@ def connect_two(opentrain: OpenTrain) -> None:
 @pytest.fixture
 def customers(opentrain: OpenTrain) -> OpenTrain:
     """Two, of whom the first has the trouble; each with a trainer."""
-    play(opentrain, connect_two, host)
+    connect_two(opentrain)
     return opentrain
 
 

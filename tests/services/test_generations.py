@@ -22,7 +22,7 @@ from django_opentrain.services.reconcile import runs, snapshot
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_event, make_install, make_link, make_user
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +102,7 @@ def test_a_budget_that_waits(linked: OpenTrain, site: Host) -> None:
 
 def test_a_link_whose_news_waits_is_made_in_the_new_install(opentrain: OpenTrain, site: Host) -> None:
     """As it would have been, had the event been faster."""
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     job = opentrain.sandbox.create_job("Sort", organization_id=current().organization_id)
     current().client.create_project_link(external_project_id="p1", job_id=job.id)
     opentrain.deliver()
@@ -127,7 +127,7 @@ def test_what_was_linked_anew_since_is_not_what_the_old_news_is_about(linked: Op
 def test_late_news_of_an_unknown_link_leaves_what_was_decided_since(
     opentrain: OpenTrain, site: Host, linked_again: bool
 ) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     job = opentrain.sandbox.create_job("Sort", organization_id=current().organization_id)
     current().client.create_project_link(external_project_id="p1", job_id=job.id)
     opentrain.deliver()
@@ -188,7 +188,7 @@ def test_a_removal_from_before_the_reconnect_counts(linked: OpenTrain, site: Hos
 def test_a_link_that_came_and_went_before_the_reconnect(
     opentrain: OpenTrain, site: Host, order: Sequence[int]
 ) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     job = opentrain.sandbox.create_job("Sort", organization_id=current().organization_id)
     made = current().client.create_project_link(external_project_id="p1", job_id=job.id)
     current().client.delete_project_link(made.id)

@@ -19,8 +19,7 @@ from django_opentrain.services.usage import runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_link, make_usage
-from tests.played import play
-from tests.services.conftest import Host, host
+from tests.services.conftest import Host
 
 DUE, REPORTED, REFUSED, WITHHELD = DailyUsage.Status.values
 
@@ -34,7 +33,7 @@ def hire_and_wait(linked: OpenTrain) -> Hire:
 
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
-    return play(linked, hire_and_wait, host)
+    return hire_and_wait(linked)
 
 
 def switch(hire: Hire, *, on: bool, **options: Any) -> ProjectLink:

@@ -20,8 +20,8 @@ from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from django_opentrain.web.presenters.projects import project_rows
 from tests.factories import make_install, make_link, make_user
-from tests.played import a_customer, play
-from tests.services.conftest import Host, RecordingAdapter, host
+from tests.played import a_customer
+from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ DELETE = "DELETE /project-links/.*"
 
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
-    return play(opentrain, a_customer, host)
+    return a_customer(opentrain)
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from django_opentrain.adapters import OpenTrainAdapter
 from django_opentrain.models import Contract
 from django_opentrain.services import linking, usage, work
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
-from tests.services.conftest import RecordingAdapter, host
+from tests.services.conftest import RecordingAdapter
 
 TIMER = "django_opentrain.middleware.timer"
 
@@ -37,7 +36,7 @@ def hire_two(opentrain: OpenTrain) -> None:
 def hourly(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     """Maria is paid by the hour, João by the label."""
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Timeless"}
-    play(opentrain, hire_two, host)
+    hire_two(opentrain)
     return opentrain
 
 

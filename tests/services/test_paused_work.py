@@ -18,7 +18,6 @@ from django_opentrain.services.linking import generations
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
-from tests.played import play
 from tests.services.conftest import Host, RecordingAdapter, host
 from tests.services.test_attempts import Lethal
 
@@ -37,7 +36,7 @@ def hire_funded(linked: OpenTrain) -> Hire:
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
     """A trainer whose contract is funded with ten hours, on a link that stops work when they are used up."""
-    return play(linked, hire_funded, host)
+    return hire_funded(linked)
 
 
 def an_hour_later(opentrain: OpenTrain) -> None:

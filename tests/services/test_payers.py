@@ -14,8 +14,7 @@ from django_opentrain.services import access, work
 from django_opentrain.services.access.payers import hours_of
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_trainer, play
-from tests.services.conftest import host
+from tests.played import a_trainer
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +28,7 @@ class Account:
 
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
-    return play(linked, a_trainer, host)
+    return a_trainer(linked)
 
 
 def account_of(hire: Hire) -> str:

@@ -27,7 +27,7 @@ from django_opentrain.services import inbox, purge, reconcile
 from django_opentrain.services.purge import batches, retention
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -289,7 +289,7 @@ def test_people_whose_hours_nobody_can_report_any_more_are_forgotten(install: In
 
 def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, site: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1")
     first = opentrain.hire("Maria S.")
     opentrain.run()
@@ -309,7 +309,7 @@ def test_an_end_that_is_found_again_brings_nothing_back(
     opentrain: OpenTrain, settings: Any, site: Any
 ) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1")
     maria = opentrain.hire("Maria S.")
     opentrain.run()

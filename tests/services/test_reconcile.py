@@ -36,7 +36,7 @@ from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_grant, make_install, make_link, make_participant
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.services.conftest import Host, RecordingAdapter
 
 pytestmark = pytest.mark.django_db
@@ -126,7 +126,7 @@ def test_new_funding_is_found(linked: OpenTrain, site: Host) -> None:
 
 
 def test_contracts_from_before_the_link_are_found(opentrain: OpenTrain, site: Host) -> None:
-    install = play(opentrain, a_customer)
+    install = a_customer(opentrain)
     job = opentrain.sandbox.create_job("Old job", organization_id=install.organization_id)
     maria = opentrain.hire(job=job.id)
     opentrain.link("p1", job=job.id)

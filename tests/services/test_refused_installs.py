@@ -19,8 +19,8 @@ from django_opentrain.services.connect import refused_installs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_event
-from tests.played import a_trainer, play
-from tests.services.conftest import Host, host
+from tests.played import a_trainer
+from tests.services.conftest import Host
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ ALWAYS = 10_000
 @pytest.fixture
 def hired(linked: OpenTrain) -> Hire:
     """A trainer who works for the one customer."""
-    return play(linked, a_trainer, host)
+    return a_trainer(linked)
 
 
 def install(tenant: str = "acme") -> Install:

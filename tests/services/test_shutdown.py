@@ -16,7 +16,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.services import usage
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 
 @pytest.mark.timeout(60)
@@ -40,7 +40,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("task", [tasks.drain, tasks.sweep])
 def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[], None]) -> None:
     """The item in hand are one customer's next events: they are one transaction."""
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     endpoints = [WebhookEndpoint.objects.get()]
     endpoints += [factories.make_endpoint(factories.make_install(name)) for name in ("globex", "initech")]
     for endpoint in endpoints:
@@ -54,7 +54,7 @@ def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[]
 
 @pytest.mark.usefixtures("ending")
 def test_endpoints_and_usage_wait_for_the_next_worker(opentrain: OpenTrain) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1")
     hire = opentrain.hire()
     opentrain.run()

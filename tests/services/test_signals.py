@@ -31,8 +31,7 @@ from django_opentrain.services.access import contracts
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install
-from tests.played import a_trainer, play
-from tests.services.conftest import host
+from tests.played import a_trainer
 
 pytestmark = pytest.mark.django_db
 
@@ -258,7 +257,7 @@ class TestHeldRemovals:
 class TestRefusedUsage:
     @pytest.fixture
     def maria(self, linked: OpenTrain) -> Hire:
-        return play(linked, a_trainer, host)
+        return a_trainer(linked)
 
     def test_a_day_is_announced_once_for_each_total(
         self, maria: Hire, heard: Heard, committing: Committing

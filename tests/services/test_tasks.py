@@ -13,7 +13,7 @@ from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.services import reconcile, sweep
 from django_opentrain.services.usage import runs
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.services.conftest import Host
 
 CALLING_THE_HOST = ["drain", "sweep", "converge_access", "reconcile_install", "reconcile_all"]
@@ -51,7 +51,7 @@ def test_a_sweep_leaves_installs_to_the_next_one(
 @pytest.mark.django_db
 def test_sweeps_that_waited_in_one_queue_come_to_one(opentrain: OpenTrain, site: Host) -> None:
     """Behind a host's slow tasks they wait for longer than the time between two of them."""
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("p1")
     tasks.sweep()
     maria = opentrain.hire()

@@ -26,8 +26,7 @@ from django_opentrain.services.usage.due import due_days
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_contract, make_install, make_participant, make_usage
-from tests.played import play
-from tests.services.conftest import Host, RecordingAdapter, host
+from tests.services.conftest import Host, RecordingAdapter
 
 DUE, REPORTED, REFUSED, _WITHHELD = DailyUsage.Status.values
 
@@ -50,7 +49,7 @@ def hire_and_wait(opentrain: OpenTrain) -> Hire:
 
 @pytest.fixture
 def maria(opentrain: OpenTrain) -> Hire:
-    return play(opentrain, hire_and_wait, host)
+    return hire_and_wait(opentrain)
 
 
 def sent(opentrain: OpenTrain) -> dict[str, int | None]:

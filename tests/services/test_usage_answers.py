@@ -19,8 +19,6 @@ from django_opentrain.services import connect, linking, usage
 from django_opentrain.services.usage import reporting, runs
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
-from tests.services.conftest import host
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +36,7 @@ def hire_and_wait(opentrain: OpenTrain) -> Hire:
 
 @pytest.fixture
 def maria(opentrain: OpenTrain) -> Hire:
-    return play(opentrain, hire_and_wait, host)
+    return hire_and_wait(opentrain)
 
 
 def stored(opentrain: OpenTrain) -> dict[str, int | None]:

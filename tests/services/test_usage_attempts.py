@@ -20,8 +20,7 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.retries import backoff
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
-from tests.services.conftest import RecordingAdapter, host
+from tests.services.conftest import RecordingAdapter
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +44,7 @@ def hire_three(opentrain: OpenTrain) -> list[Hire]:
 @pytest.fixture
 def crew(opentrain: OpenTrain) -> list[Hire]:
     """Three trainers, the first two of one customer; the site collects in this order."""
-    return play(opentrain, hire_three, host)
+    return hire_three(opentrain)
 
 
 class Collected(list[str]):

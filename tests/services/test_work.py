@@ -23,8 +23,8 @@ from django_opentrain.services.usage import runs
 from django_opentrain.services.work import observers, observing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_linked_project, a_trainer, play
-from tests.services.conftest import RecordingAdapter, host
+from tests.played import a_linked_project, a_trainer
+from tests.services.conftest import RecordingAdapter
 
 Kind = WorkEntry.Kind
 
@@ -49,13 +49,13 @@ def seeds(number: int) -> list[Any]:
 @pytest.fixture
 def linked(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.ObservingAdapter"}
-    play(opentrain, a_linked_project, host)
+    a_linked_project(opentrain)
     return opentrain
 
 
 @pytest.fixture
 def maria(linked: OpenTrain) -> Hire:
-    return play(linked, a_trainer, host)
+    return a_trainer(linked)
 
 
 def act(hire: Hire, kind: str = Kind.UPDATED, project: str = "p1", **details: Any) -> bool:

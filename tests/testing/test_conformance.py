@@ -15,7 +15,6 @@ from django_opentrain.adapters import get_adapter
 from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.testing.conformance import AdapterConformance, AdapterHooks
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import play
 from tests.testing import broken
 from tests.testing.hosts import WORK, GroupAdapter, Work
 
@@ -49,7 +48,7 @@ class TestGroupAdapter(GroupHooks, AdapterConformance):
 
     @pytest.fixture
     def linked(self, opentrain: OpenTrain) -> OpenTrain:
-        play(opentrain, link_first)
+        link_first(opentrain)
         return opentrain
 
 

@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django_opentrain.models import TrainerAccount
 from django_opentrain.testing import FirstLoginFailed, Hire, OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.testing.hosts import GroupAdapter
 
 PAGE = '<form method="post"><input name="chosen" type="password"></form><p>Too short.</p>'
@@ -62,7 +62,7 @@ class Adapter(GroupAdapter):
 @pytest.fixture
 def linked(opentrain: OpenTrain, settings: Any) -> OpenTrain:
     settings.LOGIN_URL, settings.LOGIN_REDIRECT_URL = "login", "/opentrain/work/"
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("1")
     return opentrain
 

@@ -19,7 +19,7 @@ from django_opentrain.sandbox import Sandbox
 from django_opentrain.sandbox.runner import DeliveryRunner
 from django_opentrain.sandbox.server import SandboxServer
 from django_opentrain.testing.kit import OpenTrain
-from tests.played import a_customer, play
+from tests.played import a_customer
 
 COMMAND = "opentrain_trigger"
 
@@ -50,7 +50,7 @@ def trigger(event: str, url: str, **options: Any) -> str:
 
 @pytest.mark.parametrize("event_type", catalog.EVENT_TYPES)
 def test_each_event_comes_in(opentrain: OpenTrain, serve: Callable[[Sandbox], str], event_type: str) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("1")
     opentrain.run()
     url = serve(opentrain.sandbox)
@@ -61,7 +61,7 @@ def test_each_event_comes_in(opentrain: OpenTrain, serve: Callable[[Sandbox], st
 
 
 def test_fields_are_the_callers_choice(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.link("1")
     maria = opentrain.hire("Maria S.")
     opentrain.run()
@@ -80,7 +80,7 @@ def test_fields_are_the_callers_choice(opentrain: OpenTrain, serve: Callable[[Sa
 
 
 def test_a_link_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     first, second = opentrain.link("1"), opentrain.link("2")
     opentrain.run()
     trigger("project_link.removed", serve(opentrain.sandbox), link=first.opentrain_id, wait=0)
@@ -92,7 +92,7 @@ def test_a_link_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbox], st
 
 @pytest.mark.parametrize("by", ["tenant", "install", "endpoint"])
 def test_the_customer_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbox], str], by: str) -> None:
-    acme = play(opentrain, a_customer)
+    acme = a_customer(opentrain)
     opentrain.connect("globex")
     options: dict[str, dict[str, Any]] = {
         "tenant": {"install": "acme"},
@@ -108,7 +108,7 @@ def test_the_customer_can_be_named(opentrain: OpenTrain, serve: Callable[[Sandbo
 def test_without_a_name_it_is_the_newest_customer(
     opentrain: OpenTrain, serve: Callable[[Sandbox], str]
 ) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     opentrain.connect("globex")
     trigger("install.revoked", serve(opentrain.sandbox), wait=0)
     opentrain.run()
@@ -170,7 +170,7 @@ def test_it_fails_when_the_site_refused(delivering: Callable[[Receiver], str]) -
 
 
 def test_it_doesnt_wait_for_ever(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     output = StringIO()
     with pytest.raises(CommandError, match="Not every delivery"):
         call_command(COMMAND, "contract.started", sandbox=serve(opentrain.sandbox), wait=0.3, stdout=output)
@@ -216,7 +216,7 @@ def test_it_says_when_nobody_is_there() -> None:
 
 
 def test_it_says_what_the_sandbox_refused(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     with pytest.raises(CommandError, match="Contract not found"):
         trigger("contract.started", serve(opentrain.sandbox), contract="ctr_unknown")
 
@@ -228,7 +228,7 @@ def test_a_time_to_wait_that_is_none_is_refused(wait: str) -> None:
 
 
 def test_an_unknown_install_is_refused(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
-    play(opentrain, a_customer)
+    a_customer(opentrain)
     with pytest.raises(CommandError, match="Install not found"):
         trigger("contract.started", serve(opentrain.sandbox), install="nope")
 

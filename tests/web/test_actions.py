@@ -30,7 +30,7 @@ from django_opentrain.platform import errors
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.kit import OpenTrain
 from tests import factories
-from tests.played import a_customer, play
+from tests.played import a_customer
 from tests.web.adapter import NamesAdapter
 from tests.web.markup import page_of, text_of
 from tests.web.scenes import full_scene
@@ -39,7 +39,7 @@ from tests.web.test_connect import send
 
 @pytest.fixture
 def install(opentrain: OpenTrain) -> Install:
-    return play(opentrain, a_customer)
+    return a_customer(opentrain)
 
 
 NOW = timezone.now()
