@@ -12,6 +12,8 @@ QUICK = ("--numprocesses=auto", "-m", "not slow and not browser")
 
 if __name__ == "__main__":
     command = ["pytest", *QUICK, *sys.argv[1:]]
+    # Without bytecode each run would rewrite the assertions of all tests anew, in each of its processes.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.environ.get("TEST_COVERAGE"):
         # CI adds the slow tests to it: `coverage` in tox.ini.
         command = ["coverage", "run", "-m", *command]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import socket
@@ -21,6 +22,8 @@ pytest_plugins = ["django_opentrain.testing.plugin"]
 
 #: The port on 127.0.0.1 of each service that a test can be marked with.
 PORTS = {"postgresql": 5432, "mariadb": 3306, "redis": 6379, "rabbitmq": 5672}
+#: Objects after which the collector looks for garbage: many times Python's own figure, which suits small programs.
+GARBAGE = 50_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -47,6 +50,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = {item for item in items if crc32(item.location[0].encode()) % 2 != int(half)}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what all tests share, and look less often at what one leaves.
+
+    Modules, models and thousands of collected tests stay until the end: each full collection would visit them all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 50)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
