@@ -1,17 +1,24 @@
-"""Clients of the Platform API with this site's settings."""
+"""Clients of the Platform API with this site's settings.
+
+The models import this module, and it is loaded when Django starts. requests, which takes 5 MB, and the client with
+it, are loaded with the first client: most web processes make none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import requests
 from django.apps import apps
 
 from django_opentrain.conf import conf
-from django_opentrain.platform.client import Observer, PlatformClient, build_session
-from django_opentrain.platform.transport import OnRequest
+
+if TYPE_CHECKING:
+    import requests
+
+    from django_opentrain.platform.client import Observer, PlatformClient
+    from django_opentrain.platform.transport import OnRequest
 
 #: The upper bounds of the metrics' histogram, in seconds.
 LATENCIES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -20,6 +27,8 @@ LATENCIES: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 @lru_cache(maxsize=1)
 def shared_session() -> requests.Session:
     """The process's connection pool. It holds no credentials and no cookies."""
+    from django_opentrain.platform.connections import build_session  # noqa: PLC0415 - see above
+
     return build_session()
 
 
@@ -34,6 +43,8 @@ def build_client(
 
     ``on_request`` counts its requests instead of ``count_request``, which writes to the database.
     """
+    from django_opentrain.platform.client import PlatformClient  # noqa: PLC0415 - see above
+
     return PlatformClient(
         conf.base_url,
         token,

@@ -14,7 +14,7 @@ from django_opentrain.checks.messages import configured, error, value_of, warnin
 from django_opentrain.conf import SETTING, SETTINGS
 from django_opentrain.constraints import is_local, split_url
 from django_opentrain.platform import catalog
-from django_opentrain.platform.transport import MAX_CALL_SECONDS
+from django_opentrain.platform.deadlines import MAX_CALL_SECONDS
 
 #: Without these an end of access is only found by the next reconciliation.
 URGENT_EVENTS: Final = (catalog.CONTRACT_STARTED, catalog.CONTRACT_ENDED, catalog.INSTALL_REVOKED)

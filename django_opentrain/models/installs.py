@@ -22,7 +22,6 @@ from django_opentrain.fields import EncryptedTextField, IdField
 from django_opentrain.lazy_messages import restored
 from django_opentrain.models.base import TimestampedModel, manager_of
 from django_opentrain.platform.catalog import PARTICIPANTS_EMAIL, has_scope
-from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
     Forbidden,
     OpenTrainError,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from django_opentrain.models.contracts import ContractQuerySet, Participant
     from django_opentrain.models.links import ProjectLinkQuerySet
     from django_opentrain.models.webhooks import WebhookEndpointQuerySet
+    from django_opentrain.platform.client import PlatformClient
 
 #: How long OpenTrain may refuse an install before the access that it gave ends.
 REFUSAL_GRACE: Final = timedelta(days=1)

@@ -64,7 +64,7 @@ class PlatformClient:
     :param token: the install's ``ot_ptk_…``; "" will do for ``get_openapi`` alone.
     :param connect_timeout: seconds, for each address that OpenTrain's name has.
     :param read_timeout: seconds for the whole response, from its request to its last byte.
-    :param max_retries: retries of an idempotent operation, as far as ``transport.MAX_CALL_SECONDS`` allow.
+    :param max_retries: retries of an idempotent operation, as far as ``deadlines.MAX_CALL_SECONDS`` allow.
     :param session: shared connections (``build_session``); an own pool when left out.
     :param scopes: what the customer granted; None when that isn't known.
     :param on_request: is passed each request's status and duration, retries included (``transport.OnRequest``).

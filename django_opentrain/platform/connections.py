@@ -1,18 +1,12 @@
 """Pooled connections that end each attempt in time and know whether its request was sent.
 
-``requests`` limits each wait for bytes, not their sum: headers that arrive one byte at a time would hold a worker
-for hours. And its exceptions don't prove that the request wasn't sent: urllib3 2 also raises ``ProxyError`` when the
-peer hangs up after the request.
+``requests`` limits each wait for bytes, not their sum (see ``deadlines``). And its exceptions don't prove that the
+request wasn't sent: urllib3 2 also raises ``ProxyError`` when the peer hangs up after the request.
 """
 
 from __future__ import annotations
 
 import io
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
@@ -23,51 +17,9 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
 
+from django_opentrain.platform.deadlines import BoundedReads, current_attempt
+
 POOL_SIZE: Final = 10
-
-
-class Attempt:
-    """One attempt to get a response: how long it may take, and how far it came."""
-
-    def __init__(self, *, seconds: float, latest: float = math.inf) -> None:
-        """``seconds`` for the response, once connected, but not after ``latest`` (``time.monotonic``)."""
-        self._seconds = seconds
-        self._latest = latest
-        #: False while a connection is made, with its tunnel and TLS: what fails then was never sent.
-        self.connected = True
-        self.deadline = self._deadline()
-
-    def _deadline(self) -> float:
-        return min(time.monotonic() + self._seconds, self._latest)
-
-    def remaining(self) -> float:
-        """Seconds until the deadline. Raises ``TimeoutError`` when there are none."""
-        seconds = self.deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("the response took too long")
-        return seconds
-
-    @contextmanager
-    def connecting(self) -> Iterator[None]:
-        """The block's time doesn't count as the response's."""
-        self.connected = False
-        yield
-        self.connected = True
-        self.deadline = self._deadline()
-
-
-#: The attempt for which this thread uses its connections.
-_current: ContextVar[Attempt] = ContextVar("attempt")
-
-
-@contextmanager
-def attempting(attempt: Attempt) -> Iterator[None]:
-    """Requests in the block, with a session of ``build_session``, belong to ``attempt``."""
-    token = _current.set(attempt)
-    try:
-        yield
-    finally:
-        _current.reset(token)
 
 
 def build_session(*, pool_size: int = POOL_SIZE) -> requests.Session:
@@ -84,34 +36,10 @@ def build_session(*, pool_size: int = POOL_SIZE) -> requests.Session:
     return session
 
 
-class BoundedReads(io.RawIOBase):
-    """What a socket receives, until the attempt's deadline."""
-
-    def __init__(self, received: io.RawIOBase, sock: Any, attempt: Attempt) -> None:
-        self._received = received
-        self._sock = sock
-        self._attempt = attempt
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        usual = self._sock.gettimeout()
-        self._sock.settimeout(min(usual, self._attempt.remaining()))
-        try:
-            return self._received.readinto(buffer)
-        finally:
-            self._sock.settimeout(usual)  # the connection is kept
-
-    def close(self) -> None:
-        self._received.close()
-        super().close()
-
-
 class _Response(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        attempt = _current.get(None)
+        attempt = current_attempt.get(None)
         if attempt is not None:
             self.fp = io.BufferedReader(BoundedReads(self.fp.detach(), sock, attempt))
 
@@ -120,7 +48,7 @@ class _Connection(HTTPConnection):
     response_class = _Response
 
     def connect(self) -> None:
-        attempt = _current.get(None)
+        attempt = current_attempt.get(None)
         if attempt is None:
             super().connect()
         else:

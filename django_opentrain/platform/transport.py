@@ -19,8 +19,8 @@ from urllib3.exceptions import (
 
 from django_opentrain import __version__
 from django_opentrain.platform.catalog import API_PATH
-from django_opentrain.platform.connections import Attempt, attempting
 from django_opentrain.platform.credentials import BearerToken
+from django_opentrain.platform.deadlines import MAX_CALL_SECONDS, Attempt, attempting
 from django_opentrain.platform.errors import (
     InvalidRequest,
     NotFound,
@@ -34,8 +34,6 @@ from django_opentrain.platform.tracebacks import without_locals
 USER_AGENT: Final = f"django-opentrain/{__version__}"
 BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 8.0
-#: The longest that a call takes, with its retries: less than the lease under which it is made.
-MAX_CALL_SECONDS: Final = 240.0
 #: requests refuses a timeout of 0.
 MIN_TIMEOUT_SECONDS: Final = 0.001
 #: A worker waits for a shorter Retry-After; after a longer one the work is rescheduled.

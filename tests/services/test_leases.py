@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django_opentrain.platform.transport import MAX_CALL_SECONDS
+from django_opentrain.platform.deadlines import MAX_CALL_SECONDS
 from django_opentrain.services.workers.locks import LEASE
 
 

@@ -18,7 +18,7 @@ from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.models import Install, WebhookEndpoint
 from django_opentrain.platform import catalog, operations, spec
-from django_opentrain.platform.connections import Attempt, attempting
+from django_opentrain.platform.deadlines import Attempt, attempting
 from django_opentrain.platform.errors import Forbidden, OpenTrainError, Unauthorized
 from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import WebhookEndpointInfo

@@ -27,7 +27,7 @@ from django_opentrain.transactions import atomic
 
 M = TypeVar("M", bound=models.Model)
 
-#: Longer than the longest single call (``transport.MAX_CALL_SECONDS``), so that a live holder never loses it in one.
+#: Longer than the longest single call (``deadlines.MAX_CALL_SECONDS``), so that a live holder never loses it in one.
 LEASE = timedelta(minutes=5)
 #: How long a call to the host keeps other workers from the same trainer or budget, even if its process has ended.
 #: A longer call may overlap with another one: its result is then checked again.
