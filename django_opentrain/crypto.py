@@ -14,21 +14,18 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
 
+from django_opentrain import constraints
 from django_opentrain.conf import conf
 from django_opentrain.errors import UndecryptableError
 from django_opentrain.platform.tracebacks import without_locals
+
+if TYPE_CHECKING:
+    from django_opentrain.ciphers import Keys
 
 
 class SecretStr(str):
@@ -53,50 +50,21 @@ class SecretBytes(bytes):
 UNBOUND: Final = b"\x01"
 BOUND: Final = b"\x02"
 _BOUND_TEXT: Final = b"A"
-#: Bytes. Random ones are good for 2**32 messages under one key (SP 800-38D, section 8.3).
-NONCE: Final = 12
 
 
-class _Keys:
-    """The configured keys, ready for use."""
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self.fernet = MultiFernet([Fernet(key) for key in keys])
-        self.gcm = [AESGCM(_derived(key)) for key in keys]
-
-    def decrypt(self, ciphertext: bytes, place: bytes) -> SecretBytes:
-        """Decrypt with the key that fits. Raises ``UndecryptableError`` when none does."""
-        if ciphertext.startswith(BOUND):
-            return self._open(ciphertext, place)
-        if ciphertext.startswith(UNBOUND):
-            return self._open(ciphertext, None)
-        try:
-            return SecretBytes(self.fernet.decrypt(ciphertext))
-        except InvalidToken:
-            raise UndecryptableError from None
-
-    def _open(self, ciphertext: bytes, place: bytes | None) -> SecretBytes:
-        nonce, sealed = ciphertext[1 : 1 + NONCE], ciphertext[1 + NONCE :]
-        for cipher in self.gcm:
-            with suppress(InvalidTag, ValueError):  # another key's or place's, or cut off
-                return SecretBytes(cipher.decrypt(nonce, sealed, place))
-        raise UndecryptableError
-
-
-def _derived(key: str) -> bytes:
-    derivation = HKDF(SHA256(), length=32, salt=None, info=b"django-opentrain AES-256-GCM")
-    return derivation.derive(urlsafe_b64decode(key))
-
-
-def _configured_keys() -> _Keys:
+def _configured_keys() -> Keys:
     return _keys(tuple(map(SecretStr, conf.encryption_keys)))
 
 
 @lru_cache(maxsize=8)
 @without_locals
-def _keys(keys: tuple[SecretStr, ...]) -> _Keys:
+def _keys(keys: tuple[SecretStr, ...]) -> Keys:
+    # Not at the module's level, which is loaded when Django starts: cryptography takes 8 MB, and a process without
+    # secrets (``migrate``, a web server that receives nothing) has none of it.
+    from django_opentrain.ciphers import Keys  # noqa: PLC0415
+
     try:
-        return _Keys(keys)
+        return Keys(keys)
     except ValueError:
         # Not chained: the exception's traceback holds the key.
         raise ImproperlyConfigured(
@@ -107,8 +75,7 @@ def _keys(keys: tuple[SecretStr, ...]) -> _Keys:
 
 def seal(plain: bytes, place: bytes) -> bytes:
     """Encrypt with the first key, for this place alone."""
-    nonce = os.urandom(NONCE)
-    return BOUND + nonce + _configured_keys().gcm[0].encrypt(nonce, plain, place)
+    return BOUND + _configured_keys().seal(plain, place)
 
 
 def to_text(sealed: bytes) -> bytes:
@@ -118,7 +85,15 @@ def to_text(sealed: bytes) -> bytes:
 
 def decrypt(ciphertext: bytes, place: bytes) -> SecretBytes:
     """Decrypt any form with the key that fits. Raises ``UndecryptableError`` when none does, or in another place."""
-    return _configured_keys().decrypt(_binary(ciphertext), place)
+    return _opened(_configured_keys(), _binary(ciphertext), place)
+
+
+def _opened(keys: Keys, ciphertext: bytes, place: bytes) -> SecretBytes:
+    if ciphertext.startswith(BOUND):
+        return SecretBytes(keys.open(ciphertext[1:], place))
+    if ciphertext.startswith(UNBOUND):
+        return SecretBytes(keys.open(ciphertext[1:], None))
+    return SecretBytes(keys.open_token(ciphertext))
 
 
 def is_bound(ciphertext: bytes) -> bool:
@@ -131,7 +106,7 @@ def is_current(ciphertext: bytes, place: bytes) -> bool:
     if not is_bound(ciphertext):
         return False
     try:
-        _keys((SecretStr(conf.encryption_keys[0]),)).decrypt(_binary(ciphertext), place)
+        _opened(_keys((SecretStr(conf.encryption_keys[0]),)), _binary(ciphertext), place)
     except UndecryptableError:
         return False
     return True
@@ -148,4 +123,4 @@ def _binary(ciphertext: bytes) -> bytes:
 
 def generate_key() -> str:
     """A new key for ``OPENTRAIN["ENCRYPTION_KEYS"]``."""
-    return Fernet.generate_key().decode()
+    return urlsafe_b64encode(os.urandom(constraints.KEY_LENGTH)).decode()

@@ -22,6 +22,7 @@ BASICS = {
     "conf",
     "conflicts",
     "constraints",
+    "ciphers",
     "crypto",
     "errors",
     "explanations",
