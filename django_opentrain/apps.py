@@ -25,4 +25,4 @@ class DjangoOpenTrainConfig(AppConfig):
         checks.register()
         # Register the tasks wherever Django is set up: some hosts autodiscover modules of another name only.
         import_module("django_opentrain.tasks")
-        import_module("django_opentrain.services.work.observers").connect()
+        import_module("django_opentrain.adapters.observers").connect()

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin import moments, timelines
+from django_opentrain.admin import moments, services, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -33,7 +33,6 @@ from django_opentrain.admin.customers import customer_column
 from django_opentrain.admin.row_links import RowLinks, user_link
 from django_opentrain.models import AccessGrant, TrainerAccount, WebhookEvent
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services.access import bindings, grants, participants
 from django_opentrain.user_model import user_model
 
 Desired, State = AccessGrant.Desired, AccessGrant.State
@@ -190,7 +189,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=UNSETTLED,
     )
     def retry_now(self, selection: Selection[AccessGrant]) -> int:
-        return selection.in_bulk(grants.retry_now)
+        return selection.in_bulk(services.grants.retry_now)
 
     @operation(
         gettext_lazy("Give access again"),
@@ -201,7 +200,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=AccessGrant.REMOVED_BY_HAND,
     )
     def give_again(self, selection: Selection[AccessGrant]) -> int:
-        return selection.in_bulk(grants.give_again)
+        return selection.in_bulk(services.grants.give_again)
 
     @operation(
         gettext_lazy("Use existing account"),
@@ -214,7 +213,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=Q(desired=Desired.GRANTED, state=State.FAILED),
     )
     def bind(self, selection: Selection[AccessGrant]) -> int:
-        return selection.each(lambda grant: bindings.bind(grant, selection.cause))
+        return selection.each(lambda grant: services.bindings.bind(grant, selection.cause))
 
     @operation(
         gettext_lazy("Accept Work Email"),
@@ -226,7 +225,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         applies=Q(desired=Desired.GRANTED, state=State.HELD),
     )
     def accept_email(self, selection: Selection[AccessGrant]) -> int:
-        return selection.each(lambda grant: participants.accept_email(grant.participant))
+        return selection.each(lambda grant: services.participants.accept_email(grant.participant))
 
     @operation(
         gettext_lazy("Revoke access"),
@@ -239,7 +238,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         asks_reason=True,
     )
     def revoke(self, selection: Selection[AccessGrant]) -> int:
-        return selection.in_bulk(lambda rows: grants.revoke(rows, selection.cause))
+        return selection.in_bulk(lambda rows: services.grants.revoke(rows, selection.cause))
 
     @operation(
         gettext_lazy("Restore access"),
@@ -251,7 +250,7 @@ class AccessGrantAdmin(OpenTrainAdmin):
         asks_reason=True,
     )
     def restore(self, selection: Selection[AccessGrant]) -> int:
-        return selection.each(lambda grant: grants.restore(grant, selection.cause))
+        return selection.each(lambda grant: services.grants.restore(grant, selection.cause))
 
 
 class TrainerAccountAdmin(OpenTrainAdmin):

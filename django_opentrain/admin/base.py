@@ -25,14 +25,13 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from django_opentrain.admin import looks
+from django_opentrain.admin import looks, services
 from django_opentrain.admin.columns import EMPTY
 from django_opentrain.admin.customers import customer_name, name_customers
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.admin.searching import search
 from django_opentrain.admin.timelines import Timeline
 from django_opentrain.models import Install
-from django_opentrain.services import conditions
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 from django_opentrain.web.stylesheets import admin_media
 
@@ -252,13 +251,13 @@ class AttentionFilter(admin.SimpleListFilter):
     parameter_name = "attention"
 
     def lookups(self, _request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        named = [(each.name, each.title) for each in conditions.of_model(model_admin.model)]
+        named = [(each.name, each.title) for each in services.conditions.of_model(model_admin.model)]
         return [("yes", _("needs attention")), *named]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        of_model = conditions.of_model(queryset.model)
+        of_model = services.conditions.of_model(queryset.model)
         chosen = [each for each in of_model if self.value() in ("yes", each.name)]
-        return queryset.filter(conditions.any_of(chosen)) if chosen else queryset
+        return queryset.filter(services.conditions.any_of(chosen)) if chosen else queryset
 
 
 class CustomerFilter(admin.SimpleListFilter):

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin import moments, timelines
+from django_opentrain.admin import moments, services, timelines
 from django_opentrain.admin.access import GrantRows
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin
@@ -47,9 +47,7 @@ from django_opentrain.models import (
     WorkEntry,
 )
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import access, usage
-from django_opentrain.services.access import contracts
-from django_opentrain.web.presenters import budgets, course
+from django_opentrain.web.presenters import budgets
 
 
 def _volume_column(name: str, description: Any) -> Column:
@@ -182,6 +180,9 @@ class ContractAdmin(OpenTrainAdmin):
 
     def sections(self, request: HttpRequest, row: Contract) -> dict[str, Any]:
         """With the budget as a bar, and the days as a chart."""
+        # Not at the module's level, which is loaded when Django starts: no other page of the admin has charts.
+        from django_opentrain.web.presenters import course  # noqa: PLC0415
+
         links = RowLinks(self.admin_site, request)
         shown = {"opentrain_budget": budgets.describe(row), "opentrain_left": budgets.left(row)}
         if links.lead_to(DailyUsage):
@@ -199,7 +200,7 @@ class ContractAdmin(OpenTrainAdmin):
         ),
     )
     def refresh_budget(self, selection: Selection[Contract]) -> int:
-        return selection.each(contracts.fetch_budget)
+        return selection.each(services.contracts.fetch_budget)
 
     @operation(
         gettext_lazy("Collect and report usage"),
@@ -209,7 +210,7 @@ class ContractAdmin(OpenTrainAdmin):
         ),
     )
     def collect_and_report(self, selection: Selection[Contract]) -> int:
-        return selection.each(usage.collect_and_report)
+        return selection.each(services.usage.collect_and_report)
 
     @operation(
         gettext_lazy("Apply access now"),
@@ -220,7 +221,7 @@ class ContractAdmin(OpenTrainAdmin):
         permission="change_access",
     )
     def apply_access(self, selection: Selection[Contract]) -> int:
-        return selection.each(access.converge_contract)
+        return selection.each(services.access.converge_contract)
 
     @operation(gettext_lazy("Correct a day"), consequence=CORRECTING, form=DayCorrectionForm)
     def correct_day(self, selection: Selection[Contract]) -> int:
@@ -228,7 +229,9 @@ class ContractAdmin(OpenTrainAdmin):
         amounts = CorrectionForm.amounts(values)
 
         def correct(contract: Contract) -> None:
-            usage.correct(contract, values["work_date"], worker_id=values["trainer"], by=by, **amounts)
+            services.usage.correct(
+                contract, values["work_date"], worker_id=values["trainer"], by=by, **amounts
+            )
 
         return selection.each(correct) if is_one(selection) else 0
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_opentrain.admin import losses, moments, timelines
+from django_opentrain.admin import losses, moments, services, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -45,7 +45,6 @@ from django_opentrain.models import (
     WebhookEvent,
 )
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import connect, reconcile
 from django_opentrain.services.workers import retries
 from django_opentrain.services.workers.heartbeat import SWEEP
 
@@ -192,7 +191,7 @@ class InstallAdmin(OpenTrainAdmin):
 
     @admin.display(description=gettext_lazy("missing scopes"))
     def missing_scopes(self, install: Install) -> str:
-        missing = connect.missing_scopes(install)
+        missing = services.connect.missing_scopes(install)
         return badge(", ".join(missing), "warn") if missing else EMPTY
 
     @admin.display(description=gettext_lazy("related"))
@@ -232,7 +231,7 @@ class InstallAdmin(OpenTrainAdmin):
         ),
     )
     def verify(self, selection: Selection[Install]) -> int:
-        return selection.each(connect.verify)
+        return selection.each(services.connect.verify)
 
     @operation(
         gettext_lazy("Sync now"),
@@ -256,7 +255,7 @@ class InstallAdmin(OpenTrainAdmin):
         losses=losses.of_held_removals,
     )
     def confirm_held_removals(self, selection: Selection[Install]) -> int:
-        return selection.each(reconcile.confirm_removals)
+        return selection.each(services.reconcile.confirm_removals)
 
     @operation(
         gettext_lazy("Disconnect"),
@@ -269,7 +268,7 @@ class InstallAdmin(OpenTrainAdmin):
         applies=Q(status__in=Install.LIVE),
     )
     def disconnect(self, selection: Selection[Install]) -> int:
-        return selection.each(connect.disconnect)
+        return selection.each(services.connect.disconnect)
 
 
 def _reconcile(install: Install) -> None:

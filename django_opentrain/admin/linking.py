@@ -12,12 +12,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from django_opentrain.adapters import Project, get_adapter
-from django_opentrain.admin import history, looks
+from django_opentrain.admin import history, looks, services
 from django_opentrain.admin.customers import customer_name
 from django_opentrain.errors import EXPECTED
 from django_opentrain.models import Install, ProjectLink
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services import linking
 from django_opentrain.web.forms import LinkForm
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _link(install: Install, form: LinkForm) -> ProjectLink | None:
     """The link; without it the form says why."""
     values = form.cleaned_data
     try:
-        return linking.link(
+        return services.linking.link(
             install,
             values["project"],
             job_id=values["job_id"] or None,

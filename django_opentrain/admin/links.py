@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import services
 from django_opentrain.admin.access import GrantRows
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, OpenTrainAdmin, as_key
@@ -28,10 +29,8 @@ from django_opentrain.admin.columns import (
     whole_problem_column,
 )
 from django_opentrain.admin.customers import customer_column
-from django_opentrain.admin.linking import link_project
 from django_opentrain.models import Contract, Install, ProjectLink
 from django_opentrain.platform.errors import OpenTrainError
-from django_opentrain.services import linking
 from django_opentrain.view_decorators import keep_csrf_checks, never_atomic
 
 LINK_TONES: Final[Mapping[str, Tone]] = {
@@ -115,6 +114,9 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         key = as_key(request.GET.get("install", ""))
         install = Install.objects.live().filter(pk=key).first() if key else None
         if install is not None:
+            # Not at the module's level, which is loaded when Django starts: the form loads services.
+            from django_opentrain.admin.linking import link_project  # noqa: PLC0415
+
             return link_project(self, request, install)
         messages.info(request, _("Projects are linked from the page of an active connection."))
         target = f"{Install._meta.app_label}_{Install._meta.model_name}_changelist"
@@ -156,7 +158,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         applies=Q(live=True, hours_tracked_elsewhere=False),
     )
     def withhold_hours(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.configure(link, hours_tracked_elsewhere=True))
+        return selection.each(lambda link: services.linking.configure(link, hours_tracked_elsewhere=True))
 
     @operation(
         gettext_lazy("Report hours again"),
@@ -167,7 +169,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         applies=Q(live=True, hours_tracked_elsewhere=True),
     )
     def report_hours(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.configure(link, hours_tracked_elsewhere=False))
+        return selection.each(lambda link: services.linking.configure(link, hours_tracked_elsewhere=False))
 
     @operation(
         gettext_lazy("Stop work when the budget is used up"),
@@ -179,7 +181,7 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         applies=Q(live=True, stop_when_depleted=False),
     )
     def stop_work(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.configure(link, stop_when_depleted=True))
+        return selection.each(lambda link: services.linking.configure(link, stop_when_depleted=True))
 
     @operation(
         gettext_lazy("Let work go on when the budget is used up"),
@@ -191,13 +193,13 @@ class ProjectLinkAdmin(OpenTrainAdmin):
         applies=Q(live=True, stop_when_depleted=True),
     )
     def let_work(self, selection: Selection[ProjectLink]) -> int:
-        return selection.each(lambda link: linking.configure(link, stop_when_depleted=False))
+        return selection.each(lambda link: services.linking.configure(link, stop_when_depleted=False))
 
 
 def _unlink(link: ProjectLink, selection: Selection[ProjectLink]) -> None:
     """Access ends in any case; notifying OpenTrain may have to wait."""
     try:
-        linking.unlink(link, selection.cause)
+        services.linking.unlink(link, selection.cause)
     except OpenTrainError as error:
         selection.warn(
             link,

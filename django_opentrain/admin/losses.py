@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from django.db.models import QuerySet, Sum
 
+from django_opentrain.admin import services
 from django_opentrain.admin.customers import name_customers
 from django_opentrain.models import AccessGrant
-from django_opentrain.services import reconcile
 
 #: Grants that a confirmation lists.
 MAX_SHOWN: Final = 50
@@ -28,7 +28,7 @@ def of_held_removals(installs: QuerySet[Any]) -> Losses:
     """What the held removals of these installs would revoke."""
     holding = installs.order_by("pk").filter(removals_held__gt=0)
     # Each of them loses something: no more are needed, and a statement that names thousands fails on SQLite.
-    held = reconcile.held_grants(holding[:MAX_SHOWN]).select_related(
+    held = services.reconcile.held_grants(holding[:MAX_SHOWN]).select_related(
         "participant", "link", "contract__install"
     )
     grants = list(held.order_by("contract__install", "participant__display_name", "pk")[:MAX_SHOWN])

@@ -23,10 +23,10 @@ from django_opentrain.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from django_opentrain.models.access import EVENT_CAUSE
 from django_opentrain.models.webhooks import WebhookEventQuerySet
-from django_opentrain.services.access.grants import EVENT_CAUSE
 from django_opentrain.web.presenters import budgets
-from django_opentrain.web.presenters.overview import WANTED
+from django_opentrain.web.presenters.status import WANTED
 
 if TYPE_CHECKING:
     from django_opentrain.admin.columns import Label

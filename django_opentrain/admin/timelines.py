@@ -16,8 +16,8 @@ from django_opentrain import relative_time
 from django_opentrain.admin.columns import Tone
 from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.models import WebhookEvent
+from django_opentrain.models.access import EVENT_CAUSE
 from django_opentrain.platform.redaction import mask
-from django_opentrain.services.access.grants import EVENT_CAUSE
 
 if TYPE_CHECKING:
     from django_opentrain.admin.columns import Label

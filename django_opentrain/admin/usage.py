@@ -14,6 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_opentrain.admin import services
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.columns import (
@@ -31,8 +32,7 @@ from django_opentrain.admin.columns import (
 from django_opentrain.admin.customers import customer_column
 from django_opentrain.models import Contract, DailyUsage, UsageObjection
 from django_opentrain.models.objections import MAX_TEXT
-from django_opentrain.services import usage
-from django_opentrain.services.work.corrections import MAX_COUNT, MAX_REASON
+from django_opentrain.models.work import MAX_COUNT, MAX_REASON
 
 USAGE_TONES: Final[Mapping[str, Tone]] = {
     DailyUsage.Status.DUE: "busy",
@@ -117,7 +117,7 @@ class CorrectionForm(forms.Form):
 
     @staticmethod
     def amounts(values: Mapping[str, Any]) -> dict[str, Any]:
-        """As ``usage.correct`` takes them."""
+        """As ``services.usage.correct`` takes them."""
         return {
             "seconds": (values["minutes"] or 0) * 60,
             "tasks": values["tasks"] or 0,
@@ -184,7 +184,7 @@ class UsageObjectionAdmin(OpenTrainAdmin):
     )
     def answer_and_close(self, selection: Selection[UsageObjection]) -> int:
         text, by = selection.values["reason"], selection.operator
-        return selection.each(lambda row: usage.answer(row, text, by=by))
+        return selection.each(lambda row: services.usage.answer(row, text, by=by))
 
 
 class DailyUsageAdmin(OpenTrainAdmin):
@@ -264,7 +264,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
         ),
     )
     def report_again(self, selection: Selection[DailyUsage]) -> int:
-        return selection.in_bulk(usage.report_again)
+        return selection.in_bulk(services.usage.report_again)
 
     @operation(
         gettext_lazy("Report withheld hours"),
@@ -276,7 +276,7 @@ class DailyUsageAdmin(OpenTrainAdmin):
         applies=Q(hours_withheld=True),
     )
     def report_hours(self, selection: Selection[DailyUsage]) -> int:
-        return selection.in_bulk(usage.report_withheld_hours)
+        return selection.in_bulk(services.usage.report_withheld_hours)
 
     @operation(
         gettext_lazy("Correct"),
@@ -290,4 +290,4 @@ class DailyUsageAdmin(OpenTrainAdmin):
 
 def _correct(amounts: dict[str, Any], by: str, row: DailyUsage) -> None:
     contract = Contract.objects.select_related("trainer", "install").get(pk=row.contract_id)
-    usage.correct(contract, row.work_date, worker_id=row.worker_id, by=by, **amounts)
+    services.usage.correct(contract, row.work_date, worker_id=row.worker_id, by=by, **amounts)

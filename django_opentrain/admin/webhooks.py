@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_opentrain.admin import history, moments, timelines
+from django_opentrain.admin import history, moments, services, timelines
 from django_opentrain.admin.actions import Selection, operation
 from django_opentrain.admin.base import AttentionFilter, CustomerFilter, LatestRows, OpenTrainAdmin
 from django_opentrain.admin.bodies import linked, readable_body, whole_body
@@ -37,9 +37,9 @@ from django_opentrain.admin.row_links import RowLinks
 from django_opentrain.errors import OperationRefused
 from django_opentrain.fields import MAX_ID
 from django_opentrain.models import AccessGrant, WebhookEndpoint, WebhookEvent
+from django_opentrain.models.access import event_cause
 from django_opentrain.platform import catalog
-from django_opentrain.services import endpoint_traffic, endpoints, inbox
-from django_opentrain.services.access import grants
+from django_opentrain.services import endpoint_traffic
 
 ENDPOINT_TONES: Final[Mapping[str, Tone]] = {
     WebhookEndpoint.Status.PENDING: "busy",
@@ -179,7 +179,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         applies=CHANGEABLE,
     )
     def recover(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.recover)
+        return selection.each(services.endpoints.recover)
 
     def complete_rows(self, request: HttpRequest, rows: Iterable[Any]) -> None:
         super().complete_rows(request, rows)
@@ -199,7 +199,9 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
     )
     def redeliver(self, selection: Selection[WebhookEndpoint]) -> int:
         def send_again(endpoint: WebhookEndpoint) -> None:
-            count = endpoints.redeliver(endpoint, selection.values["delivery_id"] or None).requeued or 0
+            count = (
+                services.endpoints.redeliver(endpoint, selection.values["delivery_id"] or None).requeued or 0
+            )
             said = ngettext(
                 "%(count)d delivery is sent again.", "%(count)d deliveries are sent again.", count
             )
@@ -216,7 +218,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         applies=CHANGEABLE,
     )
     def pause(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.pause)
+        return selection.each(services.endpoints.pause)
 
     @operation(
         gettext_lazy("Rotate secret"),
@@ -228,7 +230,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         applies=CHANGEABLE,
     )
     def rotate_secret(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(endpoints.rotate_secret)
+        return selection.each(services.endpoints.rotate_secret)
 
     @operation(
         gettext_lazy("Replace compromised secret"),
@@ -240,7 +242,7 @@ class WebhookEndpointAdmin(OpenTrainAdmin):
         applies=CHANGEABLE | Q(status=WebhookEndpoint.Status.RETIRING),
     )
     def replace_compromised(self, selection: Selection[WebhookEndpoint]) -> int:
-        return selection.each(partial(endpoints.rotate_secret, compromised=True))
+        return selection.each(partial(services.endpoints.rotate_secret, compromised=True))
 
 
 class EventTypeFilter(admin.SimpleListFilter):
@@ -310,7 +312,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
         about = "link" if row.type in ABOUT_LINKS else "contract"
         caused = AccessGrant.objects.filter(
             **{f"{about}__opentrain_id": row.resource_id, f"{about}__install__tenant": tenant},
-            cause=grants.event_cause(row.event_id, row.type),
+            cause=event_cause(row.event_id, row.type),
         )
         return timelines.build(
             links,
@@ -361,7 +363,7 @@ class WebhookEventAdmin(OpenTrainAdmin):
         applies=Q(body__isnull=False),
     )
     def replay(self, selection: Selection[WebhookEvent]) -> int:
-        return selection.in_bulk(inbox.replay)
+        return selection.in_bulk(services.inbox.replay)
 
 
 def _without_body(events: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
@@ -370,6 +372,6 @@ def _without_body(events: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
 
 
 def _process(event: WebhookEvent) -> None:
-    processed = inbox.process(event)
+    processed = services.inbox.process(event)
     if processed.status in (WebhookEvent.Status.PENDING, WebhookEvent.Status.FAILED):
         raise OperationRefused(processed.error or _("Another worker is processing it."))

@@ -21,6 +21,8 @@ from django_opentrain.platform import catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The prefix of the causes that name an event of OpenTrain's.
+EVENT_CAUSE: Final = "event"
 #: What a grant says of its trainer's account, see ``with_invitation()``.
 INVITATION_COLUMNS: Final = (
     "invitation",
@@ -30,6 +32,11 @@ INVITATION_COLUMNS: Final = (
     "invitation_error",
     "invitation_error_code",
 )
+
+
+def event_cause(event_id: str, event_type: str) -> str:
+    """What a grant names as its cause that an event made desired."""
+    return f"{EVENT_CAUSE} {event_id} {event_type}"
 
 
 class AccessGrantQuerySet(models.QuerySet["AccessGrant"]):

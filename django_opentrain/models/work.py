@@ -24,6 +24,11 @@ LONGEST_ACTION: Final = timedelta(minutes=30)
 #: How long ago something can have happened that is observed now.
 OLDEST_OBSERVED: Final = timedelta(days=1)
 
+#: Characters of a correction's reason.
+MAX_REASON: Final = 1000
+#: The most tasks, and labels, that one correction adds or takes off.
+MAX_COUNT: Final = 1_000_000
+
 _NOTHING: Final = timedelta(0)
 #: By how much a day of another time zone, and what was claimed before it, can lie outside of that day in UTC.
 _A_DAY_ELSEWHERE: Final = timedelta(days=2)

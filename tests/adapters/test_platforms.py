@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters import get_adapter, observers
 from django_opentrain.checks.adapter import check_adapter
-from django_opentrain.services.work import observers
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from django_opentrain.adapters import observers
 from django_opentrain.models import AccessGrant, Contract, DailyUsage, WorkEntry
 from django_opentrain.models.work import LONGEST_ACTION
 from django_opentrain.services import purge, usage, work
 from django_opentrain.services.access.hours import BEGINNING, END, Span, paid
 from django_opentrain.services.usage import runs
-from django_opentrain.services.work import observers, observing
+from django_opentrain.services.work import observing
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
 from tests.played import a_linked_project, a_trainer

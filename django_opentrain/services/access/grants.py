@@ -22,8 +22,6 @@ from django_opentrain.services.workers.locks import install_lock
 
 #: The prefix of the causes of removals that a new install of the same customer undoes.
 INSTALL_CAUSE: Final = "install"
-#: The prefix of the causes that name an event of OpenTrain's.
-EVENT_CAUSE: Final = "event"
 
 #: Revoked only because their install ended, so that a new install restores them.
 REVIVABLE: Final = Q(desired=AccessGrant.Desired.REVOKED, cause__startswith=INSTALL_CAUSE)
@@ -70,11 +68,6 @@ def remember(contract: Contract, link: ProjectLink, participant: Participant, ca
 def may_grant(link: ProjectLink) -> bool:
     """Whether access through this link is, or was, given by us and not by OpenTrain."""
     return link.provisioning_mode != ProjectLink.ProvisioningMode.MANAGED_ADAPTER
-
-
-def event_cause(event_id: str, event_type: str) -> str:
-    """What a grant names as its cause that an event made desired."""
-    return f"{EVENT_CAUSE} {event_id} {event_type}"
 
 
 def is_revivable(row: AccessGrant) -> bool:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django_opentrain import signals
 from django_opentrain.explanations import Reason
 from django_opentrain.models import Contract, Install, Participant, ProjectLink
+from django_opentrain.models.access import event_cause
 from django_opentrain.platform import catalog
 from django_opentrain.platform.payloads import Event
 from django_opentrain.platform.resources import (
@@ -198,7 +199,7 @@ HANDLERS: Final[Mapping[str, Callable[[Context], str]]] = {
 
 
 def _cause(event: Event) -> str:
-    return grants.event_cause(event.id, event.type)
+    return event_cause(event.id, event.type)
 
 
 def _part(event: Event, key: str) -> Mapping[str, object]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime, timedelta
-from typing import Final
 
 from django.db import IntegrityError
 from django.utils import timezone
@@ -18,6 +17,7 @@ from django_opentrain.adapters import day_bounds, get_adapter
 from django_opentrain.conflicts import retried
 from django_opentrain.errors import OperationRefused
 from django_opentrain.models import Contract, WorkEntry
+from django_opentrain.models.work import MAX_COUNT, MAX_REASON
 from django_opentrain.platform.catalog import SECONDS_PER_DAY
 from django_opentrain.platform.values import as_text
 from django_opentrain.services.access.hours import Hours
@@ -25,11 +25,6 @@ from django_opentrain.services.access.payers import Place, hours_of
 from django_opentrain.services.work.days import oldest_derived_day
 from django_opentrain.services.work.totals import paid_by
 from django_opentrain.transactions import atomic
-
-#: Characters of a reason.
-MAX_REASON: Final = 1000
-#: The most tasks, and labels, that one correction adds or takes off.
-MAX_COUNT: Final = 1_000_000
 
 
 def correct(

@@ -30,6 +30,7 @@ from django_opentrain.services.conditions import Severity, runbook
 from django_opentrain.services.health import BEAT_SILENT, CLOCK_SET_BACK
 from django_opentrain.services.workers import heartbeat
 from django_opentrain.web.presenters import charts
+from django_opentrain.web.presenters.status import WANTED
 
 Label = str | Promise
 Moment = TypeVar("Moment", date, datetime)
@@ -70,11 +71,6 @@ TONES: Final[Mapping[str, str]] = {
     DailyUsage.Status.DUE: "busy",
     DailyUsage.Status.REPORTED: "good",
     DailyUsage.Status.REFUSED: "bad",
-}
-WANTED: Final[Mapping[str, Any]] = {
-    AccessGrant.Desired.GRANTED: gettext_lazy("Should have access"),
-    AccessGrant.Desired.PAUSED: gettext_lazy("Should be paused"),
-    AccessGrant.Desired.REVOKED: gettext_lazy("Should have no access"),
 }
 
 

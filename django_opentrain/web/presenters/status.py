@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy
+
+from django_opentrain.models import AccessGrant
+
+#: What is wanted of a grant.
+WANTED: Final[Mapping[str, Any]] = {
+    AccessGrant.Desired.GRANTED: gettext_lazy("Should have access"),
+    AccessGrant.Desired.PAUSED: gettext_lazy("Should be paused"),
+    AccessGrant.Desired.REVOKED: gettext_lazy("Should have no access"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

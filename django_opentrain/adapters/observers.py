@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_opentrain.adapters import get_adapter
+from django_opentrain.adapters.base import get_adapter
 
 
 def connect() -> None:
