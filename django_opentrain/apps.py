@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -23,6 +24,6 @@ class DjangoOpenTrainConfig(AppConfig):
     def ready(self) -> None:
         remember_celery_app()
         checks.register()
-        # Register the tasks wherever Django is set up: some hosts autodiscover modules of another name only.
-        import_module("django_opentrain.tasks")
+        if "celery" in sys.modules:
+            import_module("django_opentrain.task_loading")
         import_module("django_opentrain.adapters.observers").connect()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db import models, router, transaction
 from django.dispatch import Signal
+
+from django_opentrain.time_limits import soft_time_limit
 
 __all__ = [
     "access_failed",
@@ -72,5 +73,5 @@ def send_on_commit(signal: Signal, sender: type[models.Model], **arguments: Any)
 
 def _send(signal: Signal, sender: type, arguments: dict[str, Any]) -> None:
     for _receiver, response in signal.send_robust(sender, **arguments):
-        if isinstance(response, SoftTimeLimitExceeded):
+        if isinstance(response, soft_time_limit()):
             raise response  # of the task, not of the receiver that it hit

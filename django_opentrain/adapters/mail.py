@@ -8,7 +8,6 @@ import smtplib
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
@@ -16,8 +15,9 @@ from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
 from django_opentrain.errors import MailError, MailServerError
-from django_opentrain.platform.connections import Attempt, BoundedReads
+from django_opentrain.platform.deadlines import Attempt, BoundedReads
 from django_opentrain.platform.tracebacks import without_locals
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def send(message: EmailMessage, *, is_wanted: Callable[[], bool] = lambda: True)
                 raise MailError
         finally:
             _close(connection)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         raise _translated(error) from None
@@ -88,7 +88,7 @@ def check_server() -> None:
             connection.open()
         finally:
             _close(connection)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         raise MailServerError(_text(error)) from None
@@ -109,7 +109,7 @@ def _close(connection: Any) -> None:
     """A mail that was accepted stays so, whatever the server says to our goodbye."""
     try:
         connection.close()
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - each mail backend has errors of its own
         logger.info("Closing the mail connection failed: %s", type(error).__name__)

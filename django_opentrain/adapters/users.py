@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import prefetch_related_objects
@@ -19,6 +18,7 @@ from django_opentrain.conflicts import retried
 from django_opentrain.crypto import SecretStr
 from django_opentrain.errors import AdapterError
 from django_opentrain.models import AccessGrant, Participant, TrainerAccount
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import atomic
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ def _error_of(step: Callable[[AccessGrant], None], grant: AccessGrant) -> Except
     """Take a step of a removal; what it raised, so that the next one is taken all the same."""
     try:
         step(grant)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code may raise anything
         return error

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 
-from celery.exceptions import SoftTimeLimitExceeded
-
 from django_opentrain.platform.redaction import describe
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +19,7 @@ def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
     def guarded(**signal: object) -> None:
         try:
             receiver(**signal)
-        except SoftTimeLimitExceeded:
+        except soft_time_limit():
             raise
         except Exception as error:  # noqa: BLE001 - the host's request goes on
             name = getattr(signal["sender"], "__name__", "row")

@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -33,6 +32,7 @@ from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import exclusive_lease, reread
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ def check_all(*, stopping: Callable[[], bool] = bool) -> int:
             subscribe(install)
         except BusyError:
             continue
-        except SoftTimeLimitExceeded:
+        except soft_time_limit():
             raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Checking the endpoints of", install, error)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,6 +28,7 @@ from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.platform.values import as_id
 from django_opentrain.services.access import participants
 from django_opentrain.services.workers.retries import backoff, next_attempt
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def removed_by_hand(grant: AccessGrant) -> Outcome | None:
     try:
         has_access = get_adapter().has_access(grant)
         removed = has_access is not None and not has_access and (known or _is_customers(grant))
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code: while it can't say, a removal must not be undone
         return undecided(grant, error)
@@ -179,7 +179,7 @@ def others_wanted(grant: AccessGrant) -> AccessGrantQuerySet:
 def _call(grant: AccessGrant, step: Callable[[AccessGrant], Outcome]) -> Outcome:
     try:
         return step(grant)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried until it works
         return failed(grant, error)
@@ -216,7 +216,7 @@ def _log_left_behind(grant: AccessGrant) -> None:
         return
     try:
         lines = list(get_adapter().left_behind(grant))
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code
         lines = [f"not known, left_behind failed: {describe(error)}"]

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,6 +27,7 @@ from django_opentrain.services.access.unit_of_work import UnitOfWork, unit_of_wo
 from django_opentrain.services.workers import locks
 from django_opentrain.services.workers.locks import install_lock
 from django_opentrain.services.workers.retries import backoff, claim_attempt
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ def _announce_budget(pk: int) -> bool:
         )
         again = timezone.now() + backoff(contract.announce_attempts)
         rows.update(next_announce_at=again, **Reason.of(error).columns("announce_error"))
-        if isinstance(error, SoftTimeLimitExceeded):
+        if isinstance(error, soft_time_limit()):
             raise
         return False
     _record_announcement(contract, previous)

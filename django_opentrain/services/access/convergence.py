@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Case, Exists, IntegerField, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,6 +28,7 @@ from django_opentrain.services.access import attempts
 from django_opentrain.services.access.attempts import Outcome
 from django_opentrain.services.workers import failures, locks
 from django_opentrain.services.workers.retries import backoff
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def each_due() -> Iterator[bool]:
 def _try(row: AccessGrant) -> bool:
     try:
         return _converge(row, AccessGrant.objects.due(timezone.now()))
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, no other grant may wait for it
         failures.log_failure(logger, f"Converging access grant {row.pk} of", row.contract.install, error)

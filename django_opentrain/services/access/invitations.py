@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -28,6 +27,7 @@ from django_opentrain.models import AccessGrant, TrainerAccount
 from django_opentrain.platform.redaction import describe, redact
 from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.workers.retries import backoff, claim_attempt
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _send(account: TrainerAccount, send: Callable[[AbstractUser], bool]) -> Exce
 def _outcome(send: Callable[[], bool]) -> Exception | None:
     try:
         return None if without_locals(send)() else MailError()
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise  # claimed as one that may not finish
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, it is retried
         return error

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from django_opentrain.conflicts import is_conflict, retried
@@ -23,6 +22,7 @@ from django_opentrain.services.inbox.batches import Batch
 from django_opentrain.services.workers import wakeup
 from django_opentrain.services.workers.locks import lock
 from django_opentrain.services.workers.retries import backoff
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import atomic
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _process(install_id: int, rows: WebhookEventQuerySet, *, wait: bool = False)
         if is_conflict(error):
             _log_conflict(batch.events)
             return 0
-        ends = isinstance(error, SoftTimeLimitExceeded)
+        ends = isinstance(error, soft_time_limit())
         if ends or len(batch.events) == 1:
             _failed(batch.in_hand or batch.events[0], error)
         if ends:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from datetime import timezone as tz
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
 from django_opentrain.models import ProjectLink
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def ask(link: ProjectLink) -> None:
     rows.update(project_asked_at=timezone.now())
     try:
         found = get_adapter().get_project(link.install.tenant, link.external_project_id) is not None
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code: whatever it raises, other links are asked for
         logger.warning(

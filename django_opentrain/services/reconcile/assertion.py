@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Q
 from django.utils import timezone
 
@@ -23,6 +22,7 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.tracebacks import without_locals
 from django_opentrain.services.access import convergence
 from django_opentrain.services.workers.locks import Lease
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def _states(install: Install, grants: Sequence[AccessGrant]) -> Mapping[int, boo
     try:
         states = get_adapter().access_states(grants)
         return {key: bool(state) for key, state in states.items() if state is not None}
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code: then each grant is converged in its turn
         logger.warning("access_states failed: %s", describe(error), extra=install.log_fields)

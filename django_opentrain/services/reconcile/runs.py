@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
@@ -52,6 +51,7 @@ from django_opentrain.services.reconcile.diff import (
 from django_opentrain.services.reconcile.snapshot import TOO_MANY, Snapshot, read_contracts, read_links
 from django_opentrain.services.workers import failures, retries
 from django_opentrain.services.workers.locks import Lease, exclusive_lease
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
@@ -361,7 +361,7 @@ def each_due() -> Iterator[bool]:
             failures.log_failure(logger, "Reconciling", row, error)
             if not isinstance(error, EXPECTED):
                 _postpone(row, error)
-            if isinstance(error, SoftTimeLimitExceeded):
+            if isinstance(error, soft_time_limit()):
                 raise
         yield True
 

@@ -6,7 +6,6 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F, Q
 from django.db.models.lookups import Exact
 
@@ -15,6 +14,7 @@ from django_opentrain.models import Contract
 from django_opentrain.platform.redaction import describe
 from django_opentrain.services.work.totals import COMMITTED_LATER, news
 from django_opentrain.services.workers import heartbeat
+from django_opentrain.time_limits import soft_time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def note_changes(now: datetime) -> int:
         return 0
     try:
         changed = _changed(adapter, now)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - host code: what is collected once a day goes on
         logger.error("usage_changed_since failed: %s", describe(error))

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -31,6 +30,7 @@ from django_opentrain.services.workers import failures
 from django_opentrain.services.workers.calls import Steps, alone, together
 from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease, reread
 from django_opentrain.services.workers.retries import backoff, claim_attempt, next_attempt
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _turn(install: Install) -> Iterator[Lease | None]:
     with lease(install.pk) as held:
         try:
             yield held
-        except SoftTimeLimitExceeded:
+        except soft_time_limit():
             raise
         except Exception as error:  # noqa: BLE001 - no failure of one customer's may delay other customers
             failures.log_failure(logger, "Reporting for", install, error)
@@ -233,7 +233,7 @@ def _collect(contract: Contract, *, recent_only: bool = False) -> None:
         collecting.collect(contract, recent_only=recent_only)
     except BaseException as error:
         _note_failure(contract, error)
-        if not isinstance(error, Exception) or isinstance(error, SoftTimeLimitExceeded):
+        if not isinstance(error, Exception) or isinstance(error, soft_time_limit()):
             raise  # the process is about to end, or the task
 
 
@@ -280,7 +280,7 @@ def _report(contract: Contract) -> Steps[UsageResult, int]:
             **Reason.of(error).columns("report_error"),
         )
         pauses = isinstance(error, OpenTrainError) and error.asks_for_pause
-        if pauses or isinstance(error, (*_OF_THE_INSTALL, SoftTimeLimitExceeded)):
+        if pauses or isinstance(error, (*_OF_THE_INSTALL, *soft_time_limit())):
             raise
         failures.log_failure(
             logger, f"Reporting contract {contract.opentrain_id} of", contract.install, error

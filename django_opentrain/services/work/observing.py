@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, connections, transaction
 from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.expressions import Combinable
@@ -30,6 +29,7 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.services.access.accounts import grant_of
 from django_opentrain.services.work.days import work_day
 from django_opentrain.services.work.gains import Change, expression, gains, task_of, turn
+from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import alias
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def observe(
         new = change is None and min(tasks, labels) >= 0
         columns = {**values, **_WHOSE_GRANT, **gains(values, tasks, labels, change, is_label=is_label)}
         return insert(trainer.annotate(task=task_of(values, new=new)), columns) > 0
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - the host's request goes on
         _log("Work", external_project_id, error)
@@ -125,7 +125,7 @@ def note_removal(external_project_id: object, *object_ids: object) -> int:
         same = worked.filter(object_id=OuterRef("object_id"))
         batches = (ids[begin : begin + _BATCH] for begin in range(0, len(ids), _BATCH))
         return sum(_note(worked.filter(object_id__in=batch), same) for batch in batches)
-    except SoftTimeLimitExceeded:
+    except soft_time_limit():
         raise
     except Exception as error:  # noqa: BLE001 - the host's request goes on
         _log("A removal", external_project_id, error)

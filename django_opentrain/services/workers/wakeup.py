@@ -11,12 +11,13 @@ import os
 import sys
 import threading
 import time
-from typing import Final
-
-from celery import Celery, current_app
+from typing import TYPE_CHECKING, Final
 
 from django_opentrain.conf import conf
 from django_opentrain.transactions import on_commit
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +36,12 @@ _host_app: Celery | None = None
 def remember_celery_app() -> None:
     """Keep the host's Celery app. Called when Django starts, in the thread that made the app current:
     in any other thread ``current_app`` is a fallback that knows no broker.
+
+    A host that has made an app has loaded Celery; for one that hasn't it isn't loaded.
     """
     global _host_app
-    _host_app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - what a Proxy offers
+    celery = sys.modules.get("celery")
+    _host_app = None if celery is None else celery.current_app._get_current_object()  # noqa: SLF001 - what a Proxy offers
 
 
 def celery_app() -> Celery | None:
