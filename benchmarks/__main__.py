@@ -31,7 +31,7 @@ from benchmarks.lines import Line, read, table
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 #: Those that are no measurement themselves.
-PARTS = {"__init__", "__main__", "lines", "settings", "settled", "site", "urls"}
+PARTS = {"__init__", "__main__", "lines", "settings", "settled", "site", "starting", "urls"}
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in PARTS)
 
 
