@@ -377,6 +377,7 @@ def first(monkeypatch: pytest.MonkeyPatch, service: str, happens: Callable[[], o
     monkeypatch.setattr(name, call)
 
 
+@pytest.mark.long
 def test_a_reconnect_while_a_link_is_removed(
     linked: ProjectLink, opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def found(client: Client, model: type[models.Model], term: str) -> list[models.M
     return list(response.context["cl"].result_list)
 
 
+@pytest.mark.long
 def test_a_row_is_found_by_what_its_list_says(superuser: User) -> None:
     client, rows = logged_in(superuser), make_rows(111)
     make_rows(222)
@@ -125,6 +126,7 @@ def test_what_several_lookups_find_is_all_there(superuser: User) -> None:
     assert list(response.context["cl"].result_list) == []
 
 
+@pytest.mark.long
 @every_model
 def test_the_cost_of_a_search_does_not_grow(model: type[models.Model], superuser: User) -> None:
     client, rows = logged_in(superuser), make_rows(111)

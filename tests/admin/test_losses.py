@@ -35,6 +35,7 @@ def hold(install: Install, count: int) -> list[AccessGrant]:
     return losing
 
 
+@pytest.mark.long
 def test_what_a_sync_held_is_what_its_confirmation_says(
     opentrain: OpenTrain, settings: Any, superuser: User
 ) -> None:

@@ -100,6 +100,7 @@ def make_work(contract: Contract, endpoint: WebhookEndpoint) -> None:
             factories.make_usage(contract, day, status=usage_status, worker_id=usage_status)
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_each_number_leads_to_exactly_its_rows(superuser: User) -> None:
     make_every_state()
@@ -154,6 +155,7 @@ def test_nothing_needs_attention_on_a_new_site_but_the_schedule(superuser: User)
     assert "docs/runbooks/clock-set-back.md" in overview(client)
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_a_page_takes_as_many_statements_whatever_there_is(viewer: User) -> None:
     client = logged_in(viewer)

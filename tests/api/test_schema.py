@@ -33,6 +33,7 @@ def python(*arguments: str, settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_description_is_clean_and_current(tmp_path: Path) -> None:
     pytest.importorskip("drf_spectacular")
     made = tmp_path / "openapi.yaml"
@@ -139,6 +140,7 @@ print(len(urlpatterns), reverse("opentrain:api-install-list"), "django_opentrain
 """
 
 
+@pytest.mark.long
 def test_the_api_needs_no_drf_spectacular() -> None:
     result = python("-W", "error", "-c", WITHOUT, settings="tests.settings")
     assert (result.stdout, result.stderr) == (f"{len(ROUTES)} /opentrain/api/installs/ False\n", "")

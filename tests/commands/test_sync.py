@@ -121,6 +121,7 @@ def undone(*arguments: str) -> tuple[str, str]:
 HELD = "Not done. Removals of access that are held: 7 (see --dry-run; --confirm-removals makes them)."
 
 
+@pytest.mark.long
 def test_many_removals_wait_until_they_are_confirmed(missed_ends: list[Hire]) -> None:
     out, last = undone()
     assert "(held: --confirm-removals makes it)" in out
@@ -185,6 +186,7 @@ def test_machines_get_the_errors_too(opentrain: OpenTrain, install: Install) -> 
     assert well == {"install": globex.opentrain_id, "customer": "globex", "error": "", **nothing}
 
 
+@pytest.mark.long
 def test_removals_that_wait_because_all_are_refused_can_be_confirmed_here(
     opentrain: OpenTrain, install: Install
 ) -> None:

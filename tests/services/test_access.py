@@ -167,6 +167,7 @@ def test_a_managed_link_grants_nothing(opentrain: OpenTrain, site: Host) -> None
     assert not maria.grants.exists()
 
 
+@pytest.mark.long
 def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site: Host) -> None:
     """The project was linked again, so that OpenTrain provisions its accounts; our removal is asserted each day."""
     maria = linked.hire()
@@ -293,6 +294,7 @@ def test_a_link_made_on_opentrain_does_not_open_another_tenants_project(
 # When the host fails --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_failing_removal_is_loud_and_tried_until_it_works(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -601,6 +603,7 @@ def test_reasserting_what_is_so_changes_nothing(linked: OpenTrain) -> None:
     assert list(AccessGrant.objects.order_by("pk").values()) == before
 
 
+@pytest.mark.long
 def test_customers_take_turns(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of hires for one customer doesn't delay other customers' trainers."""
     monkeypatch.setattr(convergence, "BATCH_PER_CUSTOMER", 2)

@@ -95,6 +95,7 @@ def test_only_what_differs_is_changed(linked: OpenTrain, answering: Host) -> Non
     assert gone.grant.state == State.REVOKED
 
 
+@pytest.mark.long
 def test_a_removal_by_hand_is_noticed(
     linked: OpenTrain, answering: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_removal_that_takes_too_much_is_undone_in_the_same_run(
     assert answering.inside == {place(maria)}
 
 
+@pytest.mark.long
 def test_a_long_list_is_asked_for_in_pages(
     linked: OpenTrain, answering: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +156,7 @@ def test_a_long_list_is_asked_for_in_pages(
     assert asked == [2, 2, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("column", ["next_attempt_at", "attempt_began_at"])
 def test_what_was_interrupted_is_converged_whatever_the_host_says(
     linked: OpenTrain, answering: Host, column: str
@@ -209,6 +212,7 @@ STATEMENTS = 14
 # What the adapter can't say -------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_each_grant_has_its_turn_within_a_day(linked: OpenTrain, site: Host) -> None:
     for number in range(8):
         linked.hire(f"Trainer {number}")
@@ -260,6 +264,7 @@ def test_a_run_that_a_person_asks_for_asserts_all(linked: OpenTrain, site: Host)
     assert site.inside == {place(maria)}
 
 
+@pytest.mark.long
 def test_a_removal_that_came_back_is_removed_within_a_day(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.end(maria)

@@ -76,6 +76,7 @@ def test_after_the_connection_has_ended_nothing_is_left_to_confirm(by: str, link
     assert not Install.objects.filter(removals_held__gt=0).exists()
 
 
+@pytest.mark.long
 def test_a_confirmation_is_for_what_was_shown(linked: OpenTrain, site: Host) -> None:
     """OpenTrain was unreachable in between, and then listed more."""
     hires = hire(linked, 14)
@@ -105,6 +106,7 @@ def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
     assert site.inside == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("hired", "ended", "share", "held"),
     [
@@ -130,6 +132,7 @@ def test_where_it_trips(
     assert len(site.inside) == (hired if held else hired - ended)
 
 
+@pytest.mark.long
 def test_links_and_contracts_count_together(linked: OpenTrain, site: Host) -> None:
     """One run is not to remove in two steps what is too much for one."""
     hires = hire(linked, 5)
@@ -145,6 +148,7 @@ def test_links_and_contracts_count_together(linked: OpenTrain, site: Host) -> No
     assert (len(site.inside), install().removals_held) == (5, 2)
 
 
+@pytest.mark.long
 def test_a_confirmation_during_a_run_is_not_forgotten(
     linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +197,7 @@ def test_an_ended_connection_with_a_few_trainers_leaves_no_access_behind(
     assert (site.inside, row.removals_held) == (set(), 0)
 
 
+@pytest.mark.long
 def test_an_ended_connection_with_many_trainers_asks_first(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,6 +230,7 @@ def test_its_removals_are_confirmed_by_the_command(linked: OpenTrain, site: Host
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_a_reconnect_keeps_what_was_held(linked: OpenTrain, site: Host) -> None:
     ended_on_opentrain(linked, 6)
     linked.connect("acme")
@@ -243,12 +249,14 @@ def test_a_customer_who_disconnects_here_has_confirmed_it(linked: OpenTrain, sit
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_where_all_may_go_at_once_nothing_asks(linked: OpenTrain, site: Host, settings: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "REMOVAL_BREAKER": 1.0}
     assert ended_on_opentrain(linked, 8).removals_held == 0
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_what_was_held_and_is_taken_by_hand_waits_for_no_one(linked: OpenTrain, site: Host) -> None:
     ended_on_opentrain(linked, 6)
     grants.revoke(AccessGrant.objects.all(), "operator")

@@ -63,6 +63,7 @@ def test_a_count_of_none_is_a_removal_by_hand(
     assert maria.grant.state == BY_HAND
 
 
+@pytest.mark.long
 def test_a_removal_by_hand_stands(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     remove_by_hand(linked, seeing)
     grant = maria.grant
@@ -242,6 +243,7 @@ def test_a_project_that_is_gone_is_shown_as_before(linked: OpenTrain, seeing: Ho
 # What the question meets ----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_while_the_host_cant_answer_nothing_changes(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     seeing.failing["has_access"] = RuntimeError("a bad day")
     remove_by_hand(linked, seeing)

@@ -168,6 +168,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     return line
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_customers_reports_do_not_wait_for_each_other(crew: list[Hire], line: Line) -> None:
     assert runs.run_due() == 2
@@ -177,6 +178,7 @@ def test_customers_reports_do_not_wait_for_each_other(crew: list[Hire], line: Li
     assert threading.get_ident() not in line.threads
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_a_time_limit_leaves_what_is_on_its_way_unconfirmed(
     crew: list[Hire], line: Line, monkeypatch: pytest.MonkeyPatch

@@ -353,6 +353,7 @@ def working(linked: OpenTrain) -> OpenTrain:
     return linked
 
 
+@pytest.mark.long
 def test_a_reconnect_takes_everything_over_and_nobody_loses_access(working: OpenTrain, site: Host) -> None:
     maria = working.hire()
     working.run()
@@ -401,6 +402,7 @@ def test_taking_over_costs_the_same_however_long_the_history(working: OpenTrain)
     assert statements(1) == statements(20)
 
 
+@pytest.mark.long
 def test_back_to_an_older_connection_that_still_works(working: OpenTrain, site: Host) -> None:
     """Whether a reconnect ends the old grant is not documented: its token may be pasted again."""
     maria = working.hire()
@@ -429,6 +431,7 @@ def test_back_to_an_older_connection_that_still_works(working: OpenTrain, site: 
     assert not WebhookEvent.objects.filter(status=WebhookEvent.Status.PENDING).exists()
 
 
+@pytest.mark.long
 def test_a_late_revocation_of_the_old_install_does_not_touch_the_new(working: OpenTrain, site: Host) -> None:
     working.hire()
     working.run()
@@ -444,6 +447,7 @@ def test_a_late_revocation_of_the_old_install_does_not_touch_the_new(working: Op
     assert site.inside
 
 
+@pytest.mark.long
 def test_a_revocation_of_the_old_install_that_comes_to_the_new_one_does_not_touch_it(
     working: OpenTrain, site: Host
 ) -> None:
@@ -494,6 +498,7 @@ def test_after_the_grace_without_a_reconnect_everybody_is_out(working: OpenTrain
     assert maria.grant.cause == "install revoked"
 
 
+@pytest.mark.long
 def test_a_reconnect_after_the_grace_lets_them_in_again(working: OpenTrain, site: Host) -> None:
     maria = working.hire()
     working.run()
@@ -580,6 +585,7 @@ def test_leaving_during_an_outage_still_reports_the_hours(working: OpenTrain) ->
     assert working.sandbox.budget(maria.id).seconds == 600
 
 
+@pytest.mark.long
 def test_leaving_with_a_dead_token_gives_up_after_a_day_and_says_so(
     working: OpenTrain, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -626,6 +632,7 @@ def test_leaving_without_the_key_is_tried_now_and_then(working: OpenTrain, setti
     assert working.sandbox.budget(maria.id).seconds == 600
 
 
+@pytest.mark.long
 def test_who_comes_back_while_the_last_things_are_done_stays(
     working: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_day_without_work_can_be_given_some(linked: OpenTrain, maria: Hire) ->
     ]
 
 
+@pytest.mark.long
 def test_on_a_day_of_two_contracts_each_is_corrected(linked: OpenTrain, maria: Hire) -> None:
     linked.travel(minutes=10)
     act(maria, seconds=300)

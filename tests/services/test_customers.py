@@ -192,6 +192,7 @@ def fail(opentrain: OpenTrain, maria: Hire) -> None:
     grants.revoke(maria.grants, "operator ann")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "happens",
     [

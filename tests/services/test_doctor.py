@@ -895,6 +895,7 @@ def test_the_worst_comes_first_and_decides(install: Install) -> None:
     assert set(json.loads(out)[0]) == {"id", "severity", "title", "details", "advice", "page", "data"}
 
 
+@pytest.mark.long
 def test_findings_of_a_kind_share_their_advice(opentrain: OpenTrain, install: Install) -> None:
     for number in range(11):
         opentrain.connect(f"customer-{number}", pii=False)

@@ -65,6 +65,7 @@ def test_after_the_commit_it_is_not(opentrain: OpenTrain) -> None:
     assert ProjectLink.objects.get().status == ProjectLink.Status.ACTIVE
 
 
+@pytest.mark.long
 def test_the_transaction_of_a_test_does_not_count(opentrain: OpenTrain) -> None:
     with transaction.atomic(), pytest.raises(RuntimeError):
         linking.link(opentrain.connect("acme"), "p1")

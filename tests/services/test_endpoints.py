@@ -531,6 +531,7 @@ def test_a_compromised_secret_is_refused_at_once(
     assert opentrain.deliver() == 1
 
 
+@pytest.mark.long
 def test_what_was_signed_with_a_compromised_secret_takes_no_effect(
     opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint
 ) -> None:

@@ -129,6 +129,7 @@ def bring_in_every_order(letters: list[Letter], *, doors: set[Door]) -> None:
             assert not WebhookEvent.objects.filter(status__in=["PENDING", "FAILED"]).exists()
 
 
+@pytest.mark.long
 def test_an_ended_contract_gives_no_access_in_any_order(opentrain: OpenTrain, bag: Bag) -> None:
     hire = opentrain.hire()
     opentrain.end(hire)
@@ -137,6 +138,7 @@ def test_an_ended_contract_gives_no_access_in_any_order(opentrain: OpenTrain, ba
     bring_in_every_order(letters, doors=set())
 
 
+@pytest.mark.long
 def test_a_removed_link_gives_no_access_in_any_order(opentrain: OpenTrain, bag: Bag) -> None:
     hire = opentrain.hire()
     opentrain.fund(hire, hours=10)
@@ -150,6 +152,7 @@ def test_a_removed_link_gives_no_access_in_any_order(opentrain: OpenTrain, bag: 
     bring_in_every_order(letters, doors={(hire.opentrain_user_id, "p1")})
 
 
+@pytest.mark.long
 def test_a_revoked_install_gives_no_access_in_any_order(
     opentrain: OpenTrain, bag: Bag, settings: Any
 ) -> None:

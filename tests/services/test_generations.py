@@ -60,6 +60,7 @@ def assert_whole(opentrain: OpenTrain, site: Host) -> None:
 # What waits while the customer reconnects ---------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_hire_that_waits_does_not_keep_the_link_from_being_made(linked: OpenTrain, site: Host) -> None:
     hires = [linked.hire(f"Trainer {number}") for number in range(8)]
     linked.deliver()
@@ -70,6 +71,7 @@ def test_a_hire_that_waits_does_not_keep_the_link_from_being_made(linked: OpenTr
     assert {(each.opentrain_user_id, "p1") for each in hires} < site.inside
 
 
+@pytest.mark.long
 def test_a_hire_that_waits_through_two_reconnects(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.deliver()
@@ -79,6 +81,7 @@ def test_a_hire_that_waits_through_two_reconnects(linked: OpenTrain, site: Host)
     assert (maria.opentrain_user_id, "p1") in site.inside
 
 
+@pytest.mark.long
 def test_an_end_that_waits(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
@@ -90,6 +93,7 @@ def test_an_end_that_waits(linked: OpenTrain, site: Host) -> None:
     assert (maria.opentrain_user_id, "p1") not in site.inside
 
 
+@pytest.mark.long
 def test_a_budget_that_waits(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
@@ -203,6 +207,7 @@ def test_a_link_that_came_and_went_before_the_reconnect(
     assert not ProjectLink.objects.live().exists()
 
 
+@pytest.mark.long
 def test_unlinking_what_a_reconnect_has_replaced_unlinks_what_replaced_it(
     linked: OpenTrain, site: Host
 ) -> None:
@@ -225,6 +230,7 @@ def test_who_continues_each_other_is_no_endless_way() -> None:
     assert generations.current(first) == second
 
 
+@pytest.mark.long
 def test_back_to_an_older_connection_makes_its_links_again(linked: OpenTrain, site: Host) -> None:
     """Whether they are still there then is not documented: OpenTrain's list says."""
     linked.hire()
@@ -246,6 +252,7 @@ def test_back_to_an_older_connection_makes_its_links_again(linked: OpenTrain, si
 # A link that is gone while trainers work there ----------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_link_with_the_id_of_an_earlier_connection_is_made_again(linked: OpenTrain, site: Host) -> None:
     """As releases before this one could leave it."""
     for number in range(3):

@@ -47,6 +47,7 @@ def test_any_other_is_held_until_it_is_accepted(linked: OpenTrain, site: Host, e
     assert site.emails[maria.opentrain_user_id] == email
 
 
+@pytest.mark.long
 def test_what_was_accepted_is_that_address_only(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire(work_email="maria@elsewhere.example")
     linked.run()

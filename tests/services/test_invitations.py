@@ -98,6 +98,7 @@ def test_no_transaction_of_ours_is_open(monkeypatch: pytest.MonkeyPatch) -> None
     assert depths == [0]
 
 
+@pytest.mark.long
 def test_a_mail_server_that_is_not_there_is_asked_once_for_all(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

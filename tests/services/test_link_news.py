@@ -156,6 +156,7 @@ def test_a_job_that_was_chosen_later_is_adopted(jobless: OpenTrain) -> None:
     assert ProjectLink.objects.get().job_id == other
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("noticed", [True, False])
 def test_a_reconnect_keeps_a_job_that_was_chosen_later(jobless: OpenTrain, site: Host, noticed: bool) -> None:
     maria = jobless.hire(job="Sort")

@@ -188,6 +188,7 @@ def test_a_link_of_that_project_to_another_job_is_no_proof(working: OpenTrain) -
     assert not Install.objects.filter(superseded_by=new).exists()
 
 
+@pytest.mark.long
 def test_two_connections_that_knew_the_same_become_one(working: OpenTrain, site: Host) -> None:
     """The one in between could not know that it was a reconnect."""
     maria = working.hire()

@@ -72,6 +72,7 @@ def test_by_default_a_used_up_budget_stops_nothing(linked: OpenTrain) -> None:
     assert may_work(hire)
 
 
+@pytest.mark.long
 def test_work_stops_and_goes_on(linked: OpenTrain, maria: Hire, site: Host) -> None:
     use_up(linked, maria, hours=8)
     assert maria.contract.budget_state == catalog.BUDGET_LOW
@@ -112,6 +113,7 @@ def test_a_pause_that_was_missed_is_found_by_the_next_sync(linked: OpenTrain, ma
     assert not may_work(maria)
 
 
+@pytest.mark.long
 def test_switching_it_on_and_off_counts_at_once(linked: OpenTrain, maria: Hire) -> None:
     link = maria.grant.link
     linking.configure(link, stop_when_depleted=False)
@@ -128,6 +130,7 @@ def test_switching_it_on_and_off_counts_at_once(linked: OpenTrain, maria: Hire) 
     assert may_work(maria)
 
 
+@pytest.mark.long
 def test_the_sync_leaves_it_as_it_is(linked: OpenTrain, maria: Hire, site: Host) -> None:
     use_up(linked, maria)
     host.inside.add((maria.opentrain_user_id, "p1"))  # someone let them in by hand
@@ -137,6 +140,7 @@ def test_the_sync_leaves_it_as_it_is(linked: OpenTrain, maria: Hire, site: Host)
     assert states(maria) == [(Desired.PAUSED, State.PAUSED)]
 
 
+@pytest.mark.long
 def test_a_hire_whose_budget_is_used_up_already_waits(linked: OpenTrain, maria: Hire, site: Host) -> None:
     use_up(linked, maria)
     linked.link("p2")
@@ -151,6 +155,7 @@ def test_a_hire_whose_budget_is_used_up_already_waits(linked: OpenTrain, maria: 
     assert may_work(maria, "p2")
 
 
+@pytest.mark.long
 def test_only_links_that_say_so_are_closed(linked: OpenTrain, maria: Hire) -> None:
     linked.link("p2")
     linked.run()
@@ -158,6 +163,7 @@ def test_only_links_that_say_so_are_closed(linked: OpenTrain, maria: Hire) -> No
     assert (may_work(maria, "p1"), may_work(maria, "p2")) == (False, True)
 
 
+@pytest.mark.long
 def test_another_contract_with_funds_keeps_the_trainer_in(linked: OpenTrain, maria: Hire, site: Host) -> None:
     other = linked.hire(again=maria)
     linked.fund(other, hours=10)
@@ -171,6 +177,7 @@ def test_another_contract_with_funds_keeps_the_trainer_in(linked: OpenTrain, mar
     assert states(maria) == [(Desired.PAUSED, State.PAUSED)]
 
 
+@pytest.mark.long
 def test_two_contracts_that_end_at_once_are_no_removal_by_hand(
     linked: OpenTrain, maria: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +241,7 @@ def test_an_abandoned_connection_loses_its_paused_access(linked: OpenTrain, mari
     assert states(maria) == [(Desired.REVOKED, State.REVOKED)]
 
 
+@pytest.mark.long
 def test_access_that_an_operator_restores_stays_paused(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)
     grants.revoke(maria.grants, "operator ada")
@@ -264,6 +272,7 @@ def test_a_pause_is_not_taken_for_a_removal_by_hand(linked: OpenTrain, maria: Hi
     assert may_work(maria)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("seeing")
 @pytest.mark.parametrize("noticed", [True, False])
 def test_who_was_removed_by_hand_stays_out_when_it_is_funded(
@@ -284,6 +293,7 @@ def test_who_was_removed_by_hand_stays_out_when_it_is_funded(
     assert may_work(maria)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("seeing")
 def test_access_that_is_given_again_waits_for_funds(linked: OpenTrain, maria: Hire) -> None:
     host.inside.clear()
@@ -318,6 +328,7 @@ def test_a_host_that_cannot_say_who_has_access_is_asked_later(
 # Crashes, retries, races ----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_host_that_fails_is_called_again(linked: OpenTrain, maria: Hire, site: Host) -> None:
     site.failing["revoke_access"] = RuntimeError("a bad day")
     use_up(linked, maria)
@@ -329,6 +340,7 @@ def test_a_host_that_fails_is_called_again(linked: OpenTrain, maria: Hire, site:
     assert not may_work(maria)
 
 
+@pytest.mark.long
 def test_funding_during_the_pause_lets_them_in_again(linked: OpenTrain, maria: Hire, site: Host) -> None:
     site.during_call = lambda _grant: set_budget(maria, catalog.BUDGET_OK)
     set_budget(maria, catalog.BUDGET_DEPLETED)
@@ -337,6 +349,7 @@ def test_funding_during_the_pause_lets_them_in_again(linked: OpenTrain, maria: H
     assert may_work(maria)
 
 
+@pytest.mark.long
 def test_a_budget_that_is_used_up_during_the_grant_pauses_it(
     linked: OpenTrain, maria: Hire, site: Host
 ) -> None:
@@ -349,6 +362,7 @@ def test_a_budget_that_is_used_up_during_the_grant_pauses_it(
     assert not may_work(maria)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("seeing")
 @pytest.mark.parametrize("funded", [True, False])
 def test_a_process_that_dies_in_it_leaves_nothing_half_done(
@@ -368,6 +382,7 @@ def test_a_process_that_dies_in_it_leaves_nothing_half_done(
     assert may_work(maria) is funded
 
 
+@pytest.mark.long
 def test_pauses_come_before_new_access(linked: OpenTrain, maria: Hire, site: Host) -> None:
     joao = linked.hire("João P.")
     linked.deliver()
@@ -381,6 +396,7 @@ def test_pauses_come_before_new_access(linked: OpenTrain, maria: Hire, site: Hos
 # A reconnect ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_reconnect_keeps_it_paused(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)
     linked.connect("acme")
@@ -394,6 +410,7 @@ def test_a_reconnect_keeps_it_paused(linked: OpenTrain, maria: Hire) -> None:
     assert may_work(maria)
 
 
+@pytest.mark.long
 def test_a_reconnect_after_access_was_revoked_keeps_it_paused(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)
     linked.disconnect()
@@ -423,6 +440,7 @@ def test_a_link_that_the_new_connection_has_already_takes_it_over() -> None:
 # What the site hears --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_site_is_notified(linked: OpenTrain, maria: Hire) -> None:
     heard: list[str] = []
     kinds = {name: getattr(signals, name) for name in ("access_granted", "access_paused", "access_revoked")}
@@ -441,6 +459,7 @@ def test_the_site_is_notified(linked: OpenTrain, maria: Hire) -> None:
     assert heard == ["access_paused", "access_granted"]
 
 
+@pytest.mark.long
 def test_a_budget_of_a_connection_that_was_replaced_counts_for_the_new_one(
     linked: OpenTrain, maria: Hire
 ) -> None:

@@ -64,6 +64,7 @@ def test_reconciling(linked: OpenTrain, status: int) -> None:
     assert takes(linked, status, match="GET /project-links", work=reconcile.run_due, done=done) <= LONGEST
 
 
+@pytest.mark.long
 def test_disconnecting(linked: OpenTrain, status: int) -> None:
     connect.disconnect(Install.objects.get())
 

@@ -81,6 +81,7 @@ def test_of_two_contracts_the_one_that_began_first_pays_as_long_as_it_lasts(
     assert access.contract_for(account_of(maria), "p1") == again.contract
 
 
+@pytest.mark.long
 def test_it_is_the_contract_that_the_ledger_says(linked: OpenTrain, maria: Hire) -> None:
     """Work that is done now is reported for that one."""
     hires = [maria]
@@ -101,6 +102,7 @@ def test_it_is_the_contract_that_the_ledger_says(linked: OpenTrain, maria: Hire)
         assert [access.contract_for(account_of(maria), "p1")] == paying
 
 
+@pytest.mark.long
 def test_after_a_reconnect_it_is_the_same(linked: OpenTrain, maria: Hire) -> None:
     install = linked.connect("acme")
     linked.run()

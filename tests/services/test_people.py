@@ -76,6 +76,7 @@ def test_asking_again_opens_no_other_project(linked: OpenTrain, site: Host) -> N
     assert [link.external_project_id for link in maria.contract.links.all()] == ["p1"]
 
 
+@pytest.mark.long
 def test_asking_again_gives_nothing_back_that_was_taken_away(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

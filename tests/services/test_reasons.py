@@ -117,6 +117,7 @@ def test_what_a_broken_host_says_is_for_its_operators(
     assert ADDRESS not in STATUS.render(Context({"request": request}))
 
 
+@pytest.mark.long
 def test_operators_read_it(broken: list[tuple[Model, str]], admin_client: Client) -> None:
     for row, _column in broken:
         page = admin_client.get(

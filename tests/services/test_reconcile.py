@@ -172,6 +172,7 @@ def test_a_poll_does_not_undo_a_budgets_news(linked: OpenTrain, monkeypatch: pyt
     assert maria.contract.budget_state == "LOW"
 
 
+@pytest.mark.long
 def test_budgets_are_asked_for_where_there_is_an_answer(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +285,7 @@ def test_without_an_endpoint_opentrain_is_asked_whose_the_token_is(opentrain: Op
     assert paths(opentrain, before) == ["GET /installs/current", "GET /project-links", "GET /contracts"]
 
 
+@pytest.mark.long
 def test_where_one_list_is_too_short_it_is_not_read_again(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,6 +502,7 @@ def unseen(linked: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> Hire:
     return first
 
 
+@pytest.mark.long
 def test_an_end_that_no_list_shows_is_a_persons_to_confirm(
     linked: OpenTrain, site: Host, unseen: Hire
 ) -> None:
@@ -527,6 +530,7 @@ def test_what_was_recorded_since_the_lists_were_read_is_in_none(
     assert reconcile.install(install(), dry_run=True).held == []
 
 
+@pytest.mark.long
 def test_a_list_of_active_ones_that_is_cut_says_nothing(linked: OpenTrain, site: Host, unseen: Hire) -> None:
     for number in range(3):
         linked.hire(f"Active {number}")
@@ -629,6 +633,7 @@ def test_a_missing_scope_is_a_problem_and_no_obstacle(opentrain: OpenTrain) -> N
     assert WebhookEndpoint.objects.get().status == WebhookEndpoint.Status.ACTIVE
 
 
+@pytest.mark.long
 def test_what_a_run_came_to_is_told_in_the_readers_language(
     linked: OpenTrain, site: Host, settings: Any
 ) -> None:
@@ -709,6 +714,7 @@ def test_a_request_during_the_run_is_not_forgotten(
     assert install().next_reconcile_at is not None
 
 
+@pytest.mark.long
 def test_a_poll_that_a_reconnect_overtakes_leaves_nothing_in_the_old_install(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.run()

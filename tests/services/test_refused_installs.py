@@ -50,6 +50,7 @@ def hours_pass(opentrain: OpenTrain, hours: int) -> None:
         opentrain.run()
 
 
+@pytest.mark.long
 def test_a_revocation_that_no_event_told_ends_access_after_a_day(
     opentrain: OpenTrain, site: Host, hired: Hire
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_revocation_that_no_event_told_ends_access_after_a_day(
     assert hired.grant.cause.startswith("install refused since ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_good_answer_gives_access_back(opentrain: OpenTrain, site: Host, hired: Hire, status: int) -> None:
     opentrain.fail_next(status=status, times=ALWAYS)
@@ -73,6 +75,7 @@ def test_a_good_answer_gives_access_back(opentrain: OpenTrain, site: Host, hired
     assert (install().status, install().refused_at) == (Install.Status.ACTIVE, None)
 
 
+@pytest.mark.long
 def test_a_reconnect_gives_access_back(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 27)
@@ -82,6 +85,7 @@ def test_a_reconnect_gives_access_back(opentrain: OpenTrain, site: Host, hired: 
     assert site.inside == {(hired.opentrain_user_id, "p1")}
 
 
+@pytest.mark.long
 def test_one_good_answer_starts_the_day_anew(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 20)
@@ -104,6 +108,7 @@ def test_a_site_that_was_down_asks_before_it_ends_anything(
     assert install().status == Install.Status.ACTIVE
 
 
+@pytest.mark.long
 def test_an_event_tells_nothing_of_an_install_that_was_taken_over(opentrain: OpenTrain, hired: Hire) -> None:
     """Its row is for the reconnect to lock, which waits for the event's."""
     old, refused = Install.objects.get(), opentrain.now
@@ -116,6 +121,7 @@ def test_an_event_tells_nothing_of_an_install_that_was_taken_over(opentrain: Ope
     assert old.refused_at == refused
 
 
+@pytest.mark.long
 def test_an_event_tells_that_the_install_stands(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.fail_next(status=401, times=ALWAYS)
     hours_pass(opentrain, 20)
@@ -126,6 +132,7 @@ def test_an_event_tells_that_the_install_stands(opentrain: OpenTrain, site: Host
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_a_refusal_by_a_proxy_ends_nothing(opentrain: OpenTrain, site: Host, hired: Hire) -> None:
     opentrain.sandbox.fault("html", times=ALWAYS, status=403)
     hours_pass(opentrain, 27)
@@ -170,6 +177,7 @@ def test_a_pasted_token_is_not_refused_because_of_a_proxy(opentrain: OpenTrain) 
     assert connect.capture_token(waiting, approval.token).status == Install.Status.ACTIVE
 
 
+@pytest.mark.long
 def test_pauses_that_opentrain_asks_for_add_up_to_no_more(opentrain: OpenTrain, hired: Hire) -> None:
     """``Retry-After: 90``, fifteen times: the sixteenth call comes after 23 minutes, not after seven hours."""
     began = timezone.now()
@@ -199,6 +207,7 @@ def test_a_token_that_is_pasted_again_too_soon_calls_nobody(opentrain: OpenTrain
     assert connect.capture_token(Install.objects.get(), approval.token).status == Install.Status.ACTIVE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_while_a_customer_leaves_costs_nobody_their_hours(
     opentrain: OpenTrain, hired: Hire, status: int
@@ -216,6 +225,7 @@ def test_a_refusal_while_a_customer_leaves_costs_nobody_their_hours(
     assert DailyUsage.objects.get().status == DailyUsage.Status.REPORTED
 
 
+@pytest.mark.long
 def test_when_every_customer_is_refused_somebody_is_asked(
     opentrain: OpenTrain, site: Host, hired: Hire, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,6 +247,7 @@ def test_when_every_customer_is_refused_somebody_is_asked(
     assert (install("globex").removals_held, install("globex").removals_confirmed) == (0, False)
 
 
+@pytest.mark.long
 def test_customers_who_left_one_after_the_other_wait_for_nobody(
     opentrain: OpenTrain, site: Host, hired: Hire
 ) -> None:

@@ -205,6 +205,7 @@ class TestLinks:
         assert [name for name, *_ in heard if name.startswith("link_")] == []
 
 
+@pytest.mark.long
 def test_a_missing_work_email_is_announced_once(linked: OpenTrain, heard: Heard) -> None:
     maria = linked.hire(work_email="later")
     hourly(linked, hours=3)
@@ -216,6 +217,7 @@ def test_a_missing_work_email_is_announced_once(linked: OpenTrain, heard: Heard)
 
 
 class TestHeldRemovals:
+    @pytest.mark.long
     def test_they_are_announced_when_there_are_more(self, linked: OpenTrain, heard: Heard) -> None:
         hires = [linked.hire(f"Trainer {number}") for number in range(9)]
         linked.run()
@@ -241,6 +243,7 @@ class TestHeldRemovals:
         hourly(linked, hours=3)
         assert [each["install"].removals_held for each in sent(heard, "removals_held")] == [6]
 
+    @pytest.mark.long
     def test_so_are_those_of_refused_customers(self, linked: OpenTrain, heard: Heard) -> None:
         linked.hire()
         linked.connect("globex")

@@ -448,6 +448,7 @@ def test_a_slow_collection_keeps_its_lease(
 # Reporting ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_totals_reach_opentrain_in_batches_of_a_hundred(opentrain: OpenTrain, maria: Hire) -> None:
     workers = [""] * 30
@@ -493,6 +494,7 @@ def test_a_day_that_has_not_begun_at_opentrain_waits(
     assert sent(opentrain) == {tomorrow.isoformat(): 60}
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_a_customer_who_leaves_waits_for_the_day_to_begin_at_opentrain(
     opentrain: OpenTrain, maria: Hire, settings: Any

@@ -75,6 +75,7 @@ def to_midnight(opentrain: OpenTrain) -> None:
     opentrain.travel(seconds=(tomorrow - now).total_seconds())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("behind", "hours"),
     [(timedelta(minutes=20), 12.25), (timedelta(hours=8), 12.25), (timedelta(hours=20), 36.25)],
@@ -128,6 +129,7 @@ def test_a_corrected_total_does_not_wait(opentrain: OpenTrain, maria: Hire, monk
     assert usage.report(maria.contract).accepted == 1
 
 
+@pytest.mark.long
 def test_a_customer_who_leaves_waits_for_such_a_day(
     opentrain: OpenTrain, maria: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def killed_run(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
     opentrain.travel(minutes=15)
 
 
+@pytest.mark.long
 def test_a_killed_attempt_keeps_no_other_contract_waiting(
     opentrain: OpenTrain, crew: list[Hire], collected: Collected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_killed_attempt_keeps_no_other_contract_waiting(
     assert "didn't finish" in bad.contract.collect_error
 
 
+@pytest.mark.long
 def test_an_attempt_without_an_outcome_is_visible_in_the_next_run(
     opentrain: OpenTrain,
     crew: list[Hire],
@@ -124,6 +126,7 @@ def test_an_attempt_without_an_outcome_is_visible_in_the_next_run(
     assert crew[0].id in reported()
 
 
+@pytest.mark.long
 def test_a_host_that_exits_leaves_a_trace_and_no_lease(
     opentrain: OpenTrain, crew: list[Hire], collected: Collected
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_host_that_exits_leaves_a_trace_and_no_lease(
     assert reported() == {crew[1].id, crew[2].id}
 
 
+@pytest.mark.long
 def test_retries_are_less_and_less_often(
     opentrain: OpenTrain, crew: list[Hire], collected: Collected
 ) -> None:
@@ -181,6 +185,7 @@ def test_two_workers_do_not_ask_for_one_contract_at_once(crew: list[Hire], colle
     assert collected.count(crew[0].id) == 1
 
 
+@pytest.mark.long
 def test_a_report_that_fails_as_no_one_expects_keeps_no_other_contract_waiting(
     crew: list[Hire], collected: Collected, monkeypatch: pytest.MonkeyPatch
 ) -> None:

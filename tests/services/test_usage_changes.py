@@ -132,6 +132,7 @@ def test_contracts_that_have_ended_long_ago_are_not_collected(linked: OpenTrain,
     assert Telling.collected == []
 
 
+@pytest.mark.long
 def test_each_contract_is_collected_once_a_day_and_not_all_at_once(linked: OpenTrain, maria: Hire) -> None:
     install = maria.contract.install
     Contract.objects.bulk_create(

@@ -306,6 +306,7 @@ class TestTasks:
         assert self.count(maria) == (0, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds(4))
 def test_in_any_order_a_task_is_one_as_long_as_something_of_it_stands(
     linked: OpenTrain, maria: Hire, seed: int
@@ -468,6 +469,7 @@ class TestLabels:
         assert self.take_back(maria, "l3") == 0
         assert [self.add(maria, "l4"), self.add(maria, "l5")] == [0, 1]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("seed", seeds(4))
     def test_in_any_order_no_more_count_than_there_were_at_once(
         self, maria: Hire, joao: Hire, seed: int
@@ -583,6 +585,7 @@ class TestDays:
         days = DailyUsage.objects.order_by("work_date").values_list("work_date", "total_seconds")
         assert list(days) == [(tomorrow - timedelta(days=1), 30), (tomorrow, 30)]
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("zone", "changes"),
         [
@@ -622,6 +625,7 @@ class TestDays:
 
 
 class TestContracts:
+    @pytest.mark.long
     def test_hired_again_on_one_day_each_action_is_one_contracts(
         self, linked: OpenTrain, maria: Hire
     ) -> None:
@@ -636,6 +640,7 @@ class TestContracts:
         act(again, Kind.SUBMITTED, object_id="t2", seconds=900, tasks=1, labels=5)
         assert (totals(maria), totals(again)) == ([(300, 1, 3)], [(120, 1, 5)])
 
+    @pytest.mark.long
     def test_what_is_learned_late_moves_the_work(self, linked: OpenTrain, maria: Hire) -> None:
         """The trainer was hired anew, and went on; here it was known two hours later."""
         linked.travel(minutes=10)
@@ -660,6 +665,7 @@ class TestContracts:
         assert totals(maria) == [(20, 0, 0)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", seeds(12))
 def test_in_any_order_each_second_is_paid_once(linked: OpenTrain, seed: int) -> None:
     """Hires, ends, news that come late, work in two projects and over midnight, what is taken back and removed."""
@@ -753,6 +759,7 @@ def payer(entry: WorkEntry) -> Contract:
 
 
 class TestCollecting:
+    @pytest.mark.long
     def test_where_nothing_is_new_no_contract_is_collected(
         self, linked: OpenTrain, maria: Hire, django_assert_num_queries: Any
     ) -> None:
@@ -768,6 +775,7 @@ class TestCollecting:
         runs.run_due()
         assert DailyUsage.objects.get().tasks_completed == 2
 
+    @pytest.mark.long
     def test_without_news_all_days_are_derived_once_a_day(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, tasks=1)
         linked.run()
@@ -797,6 +805,7 @@ class TestCollecting:
         assert usage.collect(maria.contract) == 1
         assert totals(maria) == [(0, 1, 3), (0, 1, 2)]
 
+    @pytest.mark.long
     def test_older_days_are_derived_anew_where_other_hours_are_the_contracts(
         self, linked: OpenTrain, maria: Hire
     ) -> None:
@@ -813,6 +822,7 @@ class TestCollecting:
         linked.run()
         assert DailyUsage.objects.get().labels_completed == 3
 
+    @pytest.mark.long
     @pytest.mark.parametrize("write", [usage.record, usage.add])
     def test_what_the_host_writes_on_an_older_day_is_replaced(
         self, linked: OpenTrain, maria: Hire, write: Any
@@ -858,6 +868,7 @@ class TestCollecting:
         newest = DailyUsage.objects.latest("work_date")
         assert (newest.tasks_completed, newest.labels_completed) == (5, 12)
 
+    @pytest.mark.long
     def test_a_pass_takes_as_many_queries_however_much_was_done(
         self, linked: OpenTrain, maria: Hire, django_assert_max_num_queries: Any
     ) -> None:
@@ -882,6 +893,7 @@ class TestKept:
         assert WorkEntry.objects.get().tasks == 2
         assert totals(maria) == [(0, 1, 0), (0, 2, 0)]
 
+    @pytest.mark.long
     def test_what_was_taken_back_stays_so_once_it_is_purged(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, Kind.SUBMITTED, object_id="t1", tasks=2, labels=3)
         linked.travel(days=1)

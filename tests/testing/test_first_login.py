@@ -95,6 +95,7 @@ def test_the_password_is_the_one_that_was_asked_for(linked: OpenTrain) -> None:
     assert User.objects.get(pk=maria.grant.host_user_ref).check_password("one of my own")
 
 
+@pytest.mark.long
 def test_a_changed_work_email_has_the_newest_mail(linked: OpenTrain) -> None:
     maria = hired(linked)
     linked.change_email(maria, "maria.silva@opentrain.work")

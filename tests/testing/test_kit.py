@@ -62,6 +62,7 @@ def test_a_customer_may_grant_less(opentrain: OpenTrain) -> None:
     assert not install.webhook_endpoints.exists()
 
 
+@pytest.mark.long
 def test_connecting_again_is_a_reconnect(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.run()

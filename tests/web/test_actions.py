@@ -101,6 +101,7 @@ def test_a_link_that_cannot_be_is_refused_beside_the_form(
     assert not ProjectLink.objects.exists()
 
 
+@pytest.mark.long
 def test_the_page_that_refuses_a_link_leads_on(
     boss: Client, opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,7 @@ def test_no_page_reloads_endlessly_nor_unasked(boss: Client, setup: str) -> None
     assert "Refresh" not in response
 
 
+@pytest.mark.long
 def test_a_contract_that_ended_is_no_longer_called_out(boss: Client) -> None:
     scene = full_scene()
     AccessGrant.objects.update(state=AccessGrant.State.GRANTED)

@@ -144,6 +144,7 @@ def test_a_day_without_work_and_a_site_without_a_ledger_say_so(
     assert "doesn't store single actions" in text_of(boss.get(url_of(grant)))
 
 
+@pytest.mark.long
 def test_thousands_of_actions_are_pages_and_the_same_number_of_queries(boss: Client) -> None:
     grant = hire()
     url = url_of(grant)

@@ -60,6 +60,7 @@ def test_variants_are_found_as_django_finds_them(language: str, spoken: str) -> 
     assert languages.spoken(language) == spoken
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", FOREIGN)
 def test_no_page_mixes_our_english_with_another_language(visitor: Visitor, language: str) -> None:
     scene = full_scene()

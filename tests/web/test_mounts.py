@@ -114,6 +114,7 @@ def answers(client: Client, url: str, **extra: Any) -> Iterator[Any]:
 # One policy -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("urlconf", [urls, PagesOnly, ApiElsewhere], ids=lambda each: each.__name__)
 def test_a_policy_that_denies_holds_everywhere(urlconf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = full_scene()

@@ -213,6 +213,7 @@ def test_a_contract_in_need_is_called_out_and_listed(
     assert contracts_in_need(boss, "usage-refused") == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite's programs")
 def test_what_other_customers_have_costs_a_page_nothing(boss: Client) -> None:
     full_scene()
@@ -530,6 +531,7 @@ def test_an_endpoints_trouble_is_told_once(boss: Client) -> None:
 # Lists ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_long_lists_have_pages(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NamesAdapter, "projects", 45)
     full_scene(contracts=60)
