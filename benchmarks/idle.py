@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -67,6 +68,7 @@ class Beat:
         began = time.process_time()
         self.run(hours)
         cpu, calls = time.process_time() - began, len(self.answers.calls)
+        connection.queries_log = deque()  # of any length
         with CaptureQueriesContext(connection) as statements:
             self.run(hours)
         return {"statements": len(statements) / hours, "seconds": cpu / hours, "calls": calls / hours}

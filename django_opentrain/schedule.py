@@ -25,10 +25,12 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "opentrain-endpoints": {
         "task": "django_opentrain.check_endpoints",
         "schedule": 10 * _MINUTE,
+        "kwargs": {"doubtful": True},
     },
     "opentrain-reconcile": {
         "task": "django_opentrain.reconcile_all",
-        "schedule": 60 * _MINUTE,
+        "schedule": 10 * _MINUTE,
+        "kwargs": {"in_turns": True},
     },
     "opentrain-purge": {
         "task": "django_opentrain.purge",

@@ -20,7 +20,7 @@ from django_opentrain.services import access, endpoints, reconcile
 from django_opentrain.services import purge as purging
 from django_opentrain.services.sweep import MAX_SWEEP_SECONDS, process_due
 from django_opentrain.services.usage import runs
-from django_opentrain.services.workers import heartbeat
+from django_opentrain.services.workers import heartbeat, turns
 from django_opentrain.services.workers.connections import discard_if_stale
 from django_opentrain.services.workers.shutdown import shutting_down
 from django_opentrain.services.workers.wakeup import DRAIN_TASK
@@ -76,6 +76,8 @@ def sweep() -> None:
     """Find what no wake-up announced, and record a heartbeat. Scheduled."""
     if heartbeat.beat_within(JUST_NOW):
         return
+    if heartbeat.was_silent():
+        turns.distrust_all()
     process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
     heartbeat.beat()
 
@@ -99,16 +101,25 @@ def reconcile_install(install_id: int) -> None:
 
 
 @_limited_task("django_opentrain.reconcile_all", expires=59 * MINUTE)
-def reconcile_all() -> None:
-    """Reconcile every install; the sweeps, also other workers', share the work. Scheduled."""
+def reconcile_all(*, in_turns: bool = False) -> None:
+    """Reconcile every install; the sweeps, also other workers', share the work.
+
+    With ``in_turns``, as scheduled: only give a turn to those that are due within the next hour.
+    """
+    if in_turns:
+        turns.plan()
+        return
     reconcile.request_all()
     process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
 
 
 @shared_task(name="django_opentrain.check_endpoints", ignore_result=True, expires=9 * MINUTE)
-def check_endpoints() -> None:
-    """Ensure that every install has a working webhook endpoint. Scheduled."""
-    endpoints.check_all(stopping=shutting_down)
+def check_endpoints(*, doubtful: bool = False) -> None:
+    """Ensure that every install has a working webhook endpoint.
+
+    With ``doubtful``, as scheduled: only look at those that may not work.
+    """
+    endpoints.check_all(doubtful=doubtful, stopping=shutting_down)
 
 
 @shared_task(name="django_opentrain.purge", ignore_result=True, expires=12 * 60 * MINUTE)

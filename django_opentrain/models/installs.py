@@ -183,6 +183,8 @@ class Install(TimestampedModel):
     next_reconcile_at = models.DateTimeField(_("next sync at"), null=True, blank=True)
     reconcile_attempts = models.PositiveIntegerField(_("sync attempts"), default=0)
     reconciled_at = models.DateTimeField(_("synced at"), null=True, blank=True)
+    # Since when each reconciliation has found nothing, once events have been seen to arrive; null while one may not.
+    in_sync_since = models.DateTimeField(null=True, blank=True, editable=False)
     # While a reconciliation asserts access again; it stays when the adapter's answer ended its process.
     access_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     reconcile_summary = models.JSONField(_("sync result"), default=dict, blank=True)

@@ -43,6 +43,9 @@ class WebhookEndpoint(TimestampedModel):
         RETIRING = "RETIRING", _("being replaced")
         REMOVED = "REMOVED", _("removed")
 
+    #: As OpenTrain listed it last: enabled, and the last delivery succeeded.
+    WORKING: Final = Q(status=Status.ACTIVE, consecutive_failures=0, last_error="")
+
     install = models.ForeignKey(
         Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="webhook_endpoints"
     )

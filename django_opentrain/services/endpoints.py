@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.db.models import DateTimeField, Value
+from django.db.models import DateTimeField, Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,7 +30,7 @@ from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import NotFound, OpenTrainError
 from django_opentrain.platform.resources import Redelivery, WebhookEndpointInfo
-from django_opentrain.services.workers import failures, retries
+from django_opentrain.services.workers import failures, retries, turns
 from django_opentrain.services.workers.locks import exclusive_lease, reread
 from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
@@ -219,13 +219,14 @@ def repair(listing: Listing) -> WebhookEndpoint:
 
 
 @statements_retried()
-def check_all(*, stopping: Callable[[], bool] = bool) -> int:
+def check_all(*, doubtful: bool = False, stopping: Callable[[], bool] = bool) -> int:
     """Check and repair the endpoints of every callable install, until ``stopping()`` is true.
 
-    Returns how many installs were checked.
+    With ``doubtful``, only those of which our rows say that there is something to do: each reconciliation looks at
+    the others. Returns how many installs were checked.
     """
-    checked = 0
-    for install in Install.objects.callable_at(timezone.now()).order_by("pk"):
+    installs, checked = Install.objects.callable_at(timezone.now()), 0
+    for install in (installs.filter(_doubtful()) if doubtful else installs).order_by("pk"):
         if stopping():
             break
         if not install.has_scope(catalog.WEBHOOKS_MANAGE):
@@ -240,6 +241,15 @@ def check_all(*, stopping: Callable[[], bool] = bool) -> int:
             failures.log_failure(logger, "Checking the endpoints of", install, error)
         checked += 1
     return checked
+
+
+def _doubtful() -> Q:
+    """Installs without a working endpoint, with another one, or whose endpoint has the site's former URL."""
+    endpoints = WebhookEndpoint.objects.live().filter(install=OuterRef("pk"))
+    right = Q(url__startswith=_receiver_prefix())
+    # One that a person has paused stays so.
+    doubtful = endpoints.exclude(WebhookEndpoint.WORKING & right).exclude(right, status=Status.PAUSED)
+    return ~Q(Exists(endpoints)) | Q(Exists(doubtful))
 
 
 def _note_foreign(listing: Listing) -> None:
@@ -309,6 +319,7 @@ def _create(install: Install) -> WebhookEndpoint:
     endpoint.secret = created.secret
     _remember(endpoint, created.endpoint, Status.ACTIVE, secret=encrypted(endpoint, "secret"))
     # What happened before it was there is sent to no one, and found only by lists that are read from now on.
+    turns.distrust(install)
     retries.request_reconcile(install)
     return endpoint
 
@@ -318,6 +329,7 @@ def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
     wanted_url, wanted_types = endpoint.expected_url, conf.event_types
     if info.url != wanted_url or set(info.event_types) != set(wanted_types):
         info = client.update_webhook_endpoint(info.id, url=wanted_url, event_types=list(wanted_types))
+        turns.distrust(endpoint.install)
     disabled = info.status == catalog.ENDPOINT_DISABLED
     if disabled and endpoint.status not in (Status.PAUSED, Status.DISABLED):
         logger.error(
@@ -326,6 +338,7 @@ def _repair(endpoint: WebhookEndpoint, info: WebhookEndpointInfo) -> None:
             extra=endpoint.install.log_fields,
         )
         _remember(endpoint, info, Status.DISABLED)
+        turns.distrust_all()
     if endpoint.status == Status.DISABLED:
         # Even if it is active again: its recovery was interrupted before the failed deliveries were sent again.
         _recover(endpoint)
@@ -338,6 +351,7 @@ def _recover(endpoint: WebhookEndpoint) -> None:
     client = endpoint.install.client
     info = client.update_webhook_endpoint(endpoint.opentrain_id, status=catalog.ENDPOINT_ACTIVE)
     client.redeliver(endpoint.opentrain_id)
+    turns.distrust(endpoint.install)
     retries.request_reconcile(endpoint.install)
     _remember(endpoint, info, Status.ACTIVE)
 

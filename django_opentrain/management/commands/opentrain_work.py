@@ -14,12 +14,10 @@ from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
 from django_opentrain.management.arguments import seconds
-from django_opentrain.services import purge, reconcile, sweep
-from django_opentrain.services.workers import heartbeat
+from django_opentrain.services import purge, sweep
+from django_opentrain.services.workers import heartbeat, turns
 from django_opentrain.services.workers.connections import discard_if_stale
 
-#: As often as Celery beat does; see ``schedule.py``.
-RECONCILE_EVERY: Final = timedelta(hours=1)
 #: Also from cron, each minute: a heartbeat says when it last ran.
 PURGE_EVERY: Final = timedelta(hours=1)
 DEFAULT_PAUSE: Final = 15.0
@@ -59,7 +57,9 @@ class Command(BaseCommand):
             stop.wait(pause)
 
     def _round(self, stopping: Callable[[], bool]) -> None:
-        reconcile.request_older_than(RECONCILE_EVERY)
+        if heartbeat.was_silent():
+            turns.distrust_all()
+        turns.request_due()
         done = sweep.run(stopping=stopping)
         heartbeat.beat()
         if done:

@@ -10,14 +10,17 @@ from django.utils.translation import gettext_lazy as _
 
 from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.services.conditions.condition import UNFINISHED_LATE, Condition, Severity
+from django_opentrain.services.workers import turns
 
-#: The schedule reconciles each hour.
-RECONCILE_LATE: Final = timedelta(hours=3)
+#: Two hours beyond the interval of the schedule.
+RECONCILE_LATE: Final = turns.IN_DOUBT + timedelta(hours=2)
+TRUSTED_LATE: Final = turns.TRUSTED + timedelta(hours=2)
 
 
 def _late_installs(now: datetime) -> QuerySet[Install]:
     before = now - RECONCILE_LATE
-    late = Q(reconciled_at=None, created_at__lte=before) | Q(reconciled_at__lte=before)
+    late = Q(reconciled_at=None, created_at__lte=before) | Q(reconciled_at__lte=now - TRUSTED_LATE)
+    late |= Q(reconciled_at__lte=before, in_sync_since=None)
     return Install.objects.usable().filter(late)
 
 

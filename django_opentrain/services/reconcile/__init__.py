@@ -8,7 +8,6 @@ from django_opentrain.services.reconcile.runs import (
     install,
     reconcile_or_finish,
     request_all,
-    request_older_than,
     run_due,
 )
 
@@ -20,6 +19,5 @@ __all__ = [
     "install",
     "reconcile_or_finish",
     "request_all",
-    "request_older_than",
     "run_due",
 ]

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final
 
 from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
@@ -49,7 +50,7 @@ from django_opentrain.services.reconcile.diff import (
     link_changes,
 )
 from django_opentrain.services.reconcile.snapshot import TOO_MANY, Snapshot, read_contracts, read_links
-from django_opentrain.services.workers import failures, retries
+from django_opentrain.services.workers import failures, retries, turns
 from django_opentrain.services.workers.locks import Lease, exclusive_lease
 from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
@@ -90,6 +91,11 @@ class Outcome:
     def begin(cls, row: Install) -> Outcome:
         """The outcome before anything was compared."""
         return cls(confirmed=row.removals_held if row.removals_confirmed else None)
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether all was as events had said, and nothing is left open."""
+        return not (self.changes or self.held or self.problems or self.unfinished)
 
     def note(self, what: LazyMessage, error: OpenTrainError | LinkConflict) -> None:
         """OpenTrain refused one step. Raises if it would refuse all others, too."""
@@ -175,8 +181,18 @@ def _record(row: Install, outcome: Outcome) -> None:
     if outcome.confirmed is not None:
         changes["removals_confirmed"] = row.removals_confirmed = False
     Install.objects.filter(pk=row.pk).update(
-        next_reconcile_at=Case(planned, default="next_reconcile_at"), **changes
+        next_reconcile_at=Case(planned, default="next_reconcile_at"),
+        in_sync_since=_in_sync_since(row, outcome),
+        **changes,
     )
+
+
+def _in_sync_since(row: Install, outcome: Outcome) -> Coalesce | None:
+    """As it was, unless the install was distrusted during the run, or something was found."""
+    if not outcome.found_nothing:
+        return None
+    began = outcome.compared_at if row.in_sync_since is None and turns.has_received(row) else None
+    return Coalesce("in_sync_since", Value(began, output_field=DateTimeField()))
 
 
 def _is(planned: datetime | None) -> Q:
@@ -395,14 +411,7 @@ def _recheck(row: Install) -> None:
 
 @retried
 def request_all() -> int:
-    """Make every live install due, as the hourly schedule does; returns how many were not due yet."""
+    """Make every live install due, whenever its turn would be; returns how many were not due yet."""
     now = timezone.now()
     waiting = Install.objects.live().filter(Q(next_reconcile_at=None) | Q(next_reconcile_at__gt=now))
     return waiting.update(next_reconcile_at=now)
-
-
-def request_older_than(age: timedelta) -> int:
-    """Make every live install due that has not been reconciled for this long; returns how many."""
-    now = timezone.now()
-    stale = Install.objects.live().filter(Q(reconciled_at=None) | Q(reconciled_at__lte=now - age))
-    return stale.filter(next_reconcile_at=None).update(next_reconcile_at=now)

@@ -17,6 +17,8 @@ SWEEP: Final = "sweep"
 PURGE: Final = "purge"
 #: The adapter was asked which contracts' usage has changed.
 USAGE_CHANGES: Final = "usage changes"
+#: Deliveries may have been missed: an endpoint was disabled, or nothing ran here.
+DELIVERIES_MISSED: Final = "deliveries missed"
 #: The longest normal pause: cron runs once a minute, and a round may take a while.
 SWEEP_OVERDUE: Final = timedelta(minutes=5)
 #: What lies further ahead was written before the clock was set back. Two machines' clocks may differ a little.
@@ -54,6 +56,11 @@ def beat_within(seconds: float, name: str = SWEEP) -> bool:
     return Heartbeat.objects.filter(
         name=name, beat_at__gt=now - timedelta(seconds=seconds), beat_at__lte=now
     ).exists()
+
+
+def was_silent(name: str = SWEEP) -> bool:
+    """Whether ``name`` has run, and then not for longer than normal."""
+    return Heartbeat.objects.filter(name=name, beat_at__lte=timezone.now() - SWEEP_OVERDUE).exists()
 
 
 def lies_ahead(name: str = SWEEP) -> bool:
