@@ -88,6 +88,9 @@ def _mails() -> Iterator[CheckMessage]:
     if backend in FOR_DEVELOPMENT:
         text = f"First-login mails reach no trainer: {backend} is for development."
         yield warning(15, text, "Use your mail server's, or service's, backend in EMAIL_BACKEND or MAILERS.")
+    elif backend == SMTP and not host and _has_mailers():
+        text = "First-login mails can't be sent: MAILERS names no host."
+        yield warning(15, text, 'Give the mailer "OPTIONS": {"host": …}, with the name of your mail server.')
     elif backend == SMTP and (not host or is_this_machine(host.lower())):
         text = "First-login mails go to a mail server on this machine."
         hint = (
@@ -110,13 +113,17 @@ def _sends_mails() -> bool:
     return getattr(adapter, "invite", None) is default.invite and bool(adapter.sends_first_login)
 
 
+def _has_mailers() -> bool:
+    """Whether mails go by ``MAILERS``, where a host has no default as ``EMAIL_HOST`` has."""
+    return VERSION >= (6, 1) and getattr(settings, "MAILERS", None) is not None
+
+
 def _mailer() -> tuple[str, str]:
     """The backend that sends first-login mails, and its host."""
-    mailers: Any = getattr(settings, "MAILERS", None) if VERSION >= (6, 1) else None
-    if mailers is None:
+    if not _has_mailers():
         with warnings.catch_warnings():
             # From Django 6.1 on they are deprecated, which it says itself where a site sets them.
             warnings.simplefilter("ignore")
             return settings.EMAIL_BACKEND, settings.EMAIL_HOST
-    chosen = mailers.get(value_of("MAILER"), {})
+    chosen: dict[str, Any] = settings.MAILERS.get(value_of("MAILER"), {})
     return chosen.get("BACKEND", SMTP), chosen.get("OPTIONS", {}).get("host", "")

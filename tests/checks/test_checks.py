@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -549,6 +550,17 @@ def test_the_chosen_mailer_is_judged(settings: Any) -> None:
     assert ids() == ["W015"]
     del settings.MAILERS
     assert ids() == ["W015"]
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="there are no MAILERS")
+@pytest.mark.parametrize("options", [{}, {"OPTIONS": {}}, {"OPTIONS": {"port": 25}}])
+def test_a_mailer_without_a_host_sends_nothing(options: dict[str, Any], settings: Any) -> None:
+    """Django raises ``InvalidMailer`` for the first mail. It doesn't take this machine, as ``EMAIL_HOST`` does."""
+    settings.MAILERS = {"default": options}
+    assert [message.msg for message in found()] == ["First-login mails can't be sent: MAILERS names no host."]
+    mail: Any = import_module("django.core.mail")
+    with pytest.raises(mail.InvalidMailer, match="must define 'host'"):
+        mail.mailers["default"]
 
 
 @pytest.mark.parametrize(
