@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from datetime import timezone as tz
 from decimal import Decimal
@@ -196,6 +197,28 @@ def test_who_was_hired_may_be_learned_after_the_contract_was_loaded(contract: Co
         row = count(loaded, days_ago(0), total_seconds=60, worker_id=hired.opentrain_user_id)
         assert row.worker_id == ""
         Contract.objects.update(trainer=None)
+
+
+def test_who_was_hired_may_be_learned_while_the_host_is_asked(
+    contract: Contract, site: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hired, ask = contract.trainer, RecordingAdapter.collect_usage
+    assert hired is not None
+    site.days = [
+        DayUsage(work_date=days_ago(number), total_seconds=60, worker_id=hired.opentrain_user_id)
+        for number in range(3)
+    ]
+
+    def and_learn(adapter: RecordingAdapter, asked: Contract, *days: date) -> Iterable[DayUsage]:
+        contracts.set_trainer(Contract.objects.get(), hired)
+        return ask(adapter, asked, *days)
+
+    Contract.objects.update(trainer=None)
+    usage.collect(Contract.objects.get())
+    loaded = Contract.objects.get()
+    monkeypatch.setattr(RecordingAdapter, "collect_usage", and_learn)
+    usage.collect(loaded)
+    assert list(DailyUsage.objects.values_list("worker_id", flat=True)) == [""] * 3
 
 
 # Collecting -----------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def add(
 
 
 def _add(contract: Contract, entry: UsageEntry) -> DailyUsage:
-    refresh_trainer(contract, entry.worker_opentrain_user_id)
+    if entry.worker_opentrain_user_id:
+        refresh_trainer(contract)
     key = row_key(contract, entry)
     database = alias()
     connection = connections[database]

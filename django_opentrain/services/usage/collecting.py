@@ -24,6 +24,7 @@ from django_opentrain.services.usage.totals import (
     entry_columns,
     is_withheld,
     normal_worker,
+    refresh_trainer,
     row_key,
     today,
     withheld_until,
@@ -60,10 +61,14 @@ def collect(contract: Contract, *, recent_only: bool = False) -> int:
     if get_adapter().observes_work:
         # Also after the contract's end: until access is closed, there can be work.
         until = today()
+        refresh_trainer(contract)
         observed, basis = _derived(contract, since, until, recent_only=recent_only)
         days = [day.usage for day in observed.values()]
     else:
-        days = get_adapter().collect_usage(contract, _first(since, until, recent_only=recent_only), until)
+        first = _first(since, until, recent_only=recent_only)
+        days = list(get_adapter().collect_usage(contract, first, until))
+        # After the host's code, which takes its time.
+        refresh_trainer(contract)
     entries, problems = _entries(contract, days)
     changed = _save(contract, [entry for entry in entries if since <= entry.work_date <= until], observed)
     Contract.objects.filter(pk=contract.pk).update(

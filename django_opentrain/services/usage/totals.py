@@ -75,7 +75,8 @@ def differences(row: Model, columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def write(contract: Contract, entry: UsageEntry) -> DailyUsage:
     """Write ``entry`` to its day's row, which is created if needed; a change makes the row due."""
-    refresh_trainer(contract, entry.worker_opentrain_user_id)
+    if entry.worker_opentrain_user_id:
+        refresh_trainer(contract)
     columns = entry_columns(entry)
     row, created = retried(DailyUsage.objects.get_or_create)(
         **row_key(contract, entry),
@@ -128,7 +129,7 @@ def normal_worker(contract: Contract, worker_id: str) -> str:
     return "" if trainer is not None and trainer.opentrain_user_id == worker_id else worker_id
 
 
-def refresh_trainer(contract: Contract, worker_id: str) -> None:
+def refresh_trainer(contract: Contract) -> None:
     """The trainer may have been set since the contract was loaded: one trainer's day has to be one row."""
-    if worker_id and contract.trainer_id is None:
+    if contract.trainer_id is None:
         contract.refresh_from_db(fields=["trainer"])
