@@ -11,8 +11,12 @@ import pytest
 import requests
 
 from django_opentrain.conf import OpenTrainSettings
+from django_opentrain.errors import LeaseLostError
 from django_opentrain.models import DailyUsage, Install
+from django_opentrain.platform import catalog
+from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import OpenTrainConnectionError
+from django_opentrain.platform.resources import UsageResult
 from django_opentrain.sandbox.models import Usage
 from django_opentrain.sandbox.transport import SandboxAdapter
 from django_opentrain.services import connect, linking, usage
@@ -262,3 +266,28 @@ def test_a_link_that_goes_takes_the_newest_total_along(opentrain: OpenTrain, mar
     usage.record(maria.contract, day, total_seconds=90)
     linking.unlink(maria.contract.links.get())
     assert stored(opentrain) == {day.isoformat(): 90}
+
+
+def test_a_report_that_stood_still_sends_nothing_older_than_another_has_sent(
+    opentrain: OpenTrain, maria: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine was suspended between two calls, until its lease and its mark were over."""
+    earlier, later = (usage.today() - timedelta(days=number) for number in (2, 1))
+    for day in (earlier, later):
+        usage.record(maria.contract, day, total_seconds=60)
+    monkeypatch.setattr(catalog, "MAX_USAGE_ENTRIES", 1)
+    report = PlatformClient.report_usage
+
+    def and_stand_still(*arguments: Any) -> UsageResult:
+        answer = report(*arguments)
+        monkeypatch.setattr(PlatformClient, "report_usage", report)
+        opentrain.travel(minutes=11)
+        usage.record(maria.contract, later, total_seconds=120)
+        assert usage.report(maria.contract).accepted
+        return answer
+
+    monkeypatch.setattr(PlatformClient, "report_usage", and_stand_still)
+    with pytest.raises(LeaseLostError):
+        usage.report(maria.contract)
+    assert stored(opentrain)[later.isoformat()] == 120
+    assert not DailyUsage.objects.exclude(status=REPORTED).exists()

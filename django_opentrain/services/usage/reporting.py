@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from django_opentrain import signals
+from django_opentrain.errors import LeaseLostError
 from django_opentrain.explanations import NO_REASON, Reason, explain
 from django_opentrain.models import Contract, DailyUsage
 from django_opentrain.models.contracts import ContractQuerySet
@@ -69,7 +70,8 @@ def report(contract: Contract, *, until: date | None = None) -> Report:
 
     An entry that OpenTrain refuses is found, marked with the reason, and not sent again until it changes; the others
     are reported. Raises ``OpenTrainError`` if OpenTrain can't be reached or refuses the contract, and
-    ``UndecryptableError`` if the key is lost: all stays due.
+    ``UndecryptableError`` if the key is lost: all stays due. ``LeaseLostError`` if it took so long that another
+    report has begun.
     """
     return alone(steps(contract, until=until))
 
@@ -173,8 +175,12 @@ class _Reporting:
         return bool(rows.update(report_unconfirmed_until=self._marked_until))
 
     def _keep_marked(self, asked_at: datetime) -> None:
-        if self._marked_until is None or asked_at + LATEST_EFFECT > self._marked_until + SAME_MARK:
-            self._mark(asked_at, self._row)
+        if self._marked_until and asked_at + LATEST_EFFECT <= self._marked_until + SAME_MARK:
+            return
+        # If this process has stood still until its mark was over, another may have sent newer totals.
+        own = self._row.filter(report_unconfirmed_until=self._marked_until)
+        if not self._mark(asked_at, own):
+            raise LeaseLostError
 
     def _note_answered(self, **changes: datetime) -> None:
         """No answer is open any more, unless that is another worker's, who had to take this one for dead."""
