@@ -43,7 +43,7 @@ from django_opentrain.services import (
     usage,
     work,
 )
-from django_opentrain.services.access import contracts
+from django_opentrain.services.access import contracts, convergence
 from django_opentrain.services.connect import reconnect, tokens
 from django_opentrain.services.inbox import handlers
 from django_opentrain.services.purge import retention
@@ -180,6 +180,31 @@ def test_a_token_that_comes_at_last_is_not_purged(opentrain: OpenTrain) -> None:
     other.join(10)
     assert other.error is None
     assert Install.objects.get().status == Install.Status.ACTIVE
+
+
+def test_an_end_at_the_moment_at_which_an_attempt_begins_is_not_put_off(
+    site: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install = make_install()
+    link, trainer = make_link(install, external_project_id="p1"), make_participant(install)
+    contract = make_contract(install, [link])
+    grant = make_grant(contract, link, trainer, state=AccessGrant.State.PENDING)
+    read, count = threading.Event(), convergence._count
+    other = in_a_thread(lambda: contracts.end(contract, "event"), after=read)
+
+    def late(claim: convergence.Claim) -> None:
+        read.set()
+        other.join(10)
+        count(claim)
+
+    monkeypatch.setattr(convergence, "_count", late)
+    access.converge(grant)
+    access.converge_due()
+    assert other.error is None
+    grant.refresh_from_db()
+    assert (grant.desired, grant.state) == (AccessGrant.Desired.REVOKED, AccessGrant.State.REVOKED)
+    assert site.inside == set()
+    assert "did not finish" not in caplog.text
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -164,23 +164,38 @@ def exit_now() -> None:
 # While the host is at work --------------------------------------------------------------------
 
 
+def email_changes(grant: AccessGrant) -> None:
+    trainer = grant.participant
+    participant = type(trainer).objects.get(pk=trainer.pk)
+    participant.work_email = "new@opentrain.work"
+    participant.email_changed_at = timezone.now()
+    participant.save()
+    grants.email_arrived(participant)
+
+
 def test_a_work_email_that_comes_while_access_is_given_reaches_the_host(
     linked: OpenTrain, site: Host
 ) -> None:
-    def email_changes(grant: AccessGrant) -> None:
-        trainer = grant.participant
-        participant = type(trainer).objects.get(pk=trainer.pk)
-        participant.work_email = "new@opentrain.work"
-        participant.email_changed_at = timezone.now()
-        participant.save()
-        grants.email_arrived(participant)
-
     site.during_call = email_changes
     maria = linked.hire()
     linked.run()
     assert site.emails[maria.opentrain_user_id] == "new@opentrain.work"
     assert maria.grant.state == State.GRANTED
     assert participants.readable_email(maria.participant) == "new@opentrain.work"
+
+
+def test_a_work_email_that_comes_while_an_attempt_fails_is_used_at_once(
+    linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(grant: AccessGrant) -> None:
+        email_changes(grant)
+        raise RuntimeError("no such address")
+
+    site.during_call = fails
+    maria = linked.hire()
+    linked.run()
+    assert site.emails[maria.opentrain_user_id] == "new@opentrain.work"
+    assert "did not finish" not in caplog.text, "it did"
 
 
 def test_a_call_that_outlasts_its_lease_undoes_no_removal(linked: OpenTrain, site: Host) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import OperationalError
 from django.db.models import Case, Exists, IntegerField, OuterRef, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain import signals
-from django_opentrain.conflicts import retried
+from django_opentrain.conflicts import CHANGED, retried
 from django_opentrain.errors import OperationRefused
 from django_opentrain.explanations import Reason
 from django_opentrain.models import AccessGrant, Contract, Participant
@@ -177,29 +178,37 @@ def _same_trainer(grant: AccessGrant) -> list[int]:
 
 
 def _count(claim: Claim) -> None:
-    """Record the attempt before it is made, so that one that ends its process backs off like any failure."""
+    """Record the attempt before it is made, so that one that ends its process backs off like any failure.
+
+    Raises a conflict, so that all is repeated, if something else was decided since the row was read.
+    """
     row = claim.grant
+    unfinished = row.attempt_began_at is not None and row.state != AccessGrant.State.REMOVED_BY_HAND
     changes: dict[str, Any] = {}
-    if row.attempt_began_at is not None and row.state != AccessGrant.State.REMOVED_BY_HAND:
+    if unfinished:
         changes = {
             "state": AccessGrant.State.FAILED,
             **Reason.note(_("The last attempt did not finish: its process ended.")).columns("last_error"),
         }
-        logger.error(
-            "Access grant %s: attempt %d did not finish, its process ended.",
-            row.pk,
-            row.attempts,
-            extra=row.contract.log_fields,
-        )
     row.attempts += 1
     if row.desired == AccessGrant.Desired.GRANTED and not row.opened_project_id:
         changes["opened_project_id"] = row.opened_project_id = row.external_project_id
-    AccessGrant.objects.filter(pk=row.pk).update(
+    as_read = {"desired": row.desired, "state": row.state, "updated_at": row.updated_at}
+    counted = AccessGrant.objects.filter(pk=row.pk, **as_read).update(
         attempts=row.attempts,
         attempt_began_at=claim.began_at,
         next_attempt_at=claim.began_at + max(locks.CALL_LEASE, backoff(row.attempts)),
         **changes,
     )
+    if not counted:
+        raise OperationalError(CHANGED)
+    if unfinished:
+        logger.error(
+            "Access grant %s: attempt %d did not finish, its process ended.",
+            row.pk,
+            row.attempts - 1,
+            extra=row.contract.log_fields,
+        )
 
 
 # Recording its outcome ------------------------------------------------------------------------
@@ -233,21 +242,24 @@ def _record(claim: Claim, outcome: Outcome) -> None:
             pk=row.pk, desired=row.desired, attempt_began_at=claim.began_at
         )
         if not released or not unchanged.filter(Exists(same_email)).update(**actual, **schedule):
-            _record_late(row, actual, released=bool(released))
+            _record_late(claim, actual, released=bool(released))
         _announce(row, outcome)
 
 
-def _record_late(row: AccessGrant, actual: dict[str, Any], *, released: bool) -> None:
+def _record_late(claim: Claim, actual: dict[str, Any], *, released: bool) -> None:
     """The grant has changed during the call: the actual state is saved, and the next attempt is due at once.
 
     A worker that lost its lease may have called the host at the same time as another one, in either order: the state
     of none of this trainer's grants is certain.
     """
+    row = claim.grant
     rows = AccessGrant.objects.filter(pk=row.pk)
     if actual["state"] == AccessGrant.State.REMOVED_BY_HAND:
         # What was decided since is newer, such as to give access again.
         actual["state"] = AccessGrant.State.GRANTED
     rows.update(**actual)
+    # It has finished, whatever it came to.
+    rows.filter(attempt_began_at=claim.began_at).update(attempt_began_at=None)
     uncertain = rows if released else AccessGrant.objects.filter(participant=row.participant_id)
     for desired in AccessGrant.Desired.values:
         uncertain.filter(desired=desired, state=desired).update(
