@@ -31,7 +31,7 @@ from django_opentrain.platform.resources import BudgetInfo
 from django_opentrain.services import connect, endpoints, linking, reconcile, sweep
 from django_opentrain.services.access import contracts, participants
 from django_opentrain.services.linking import records
-from django_opentrain.services.reconcile import diff, runs, snapshot
+from django_opentrain.services.reconcile import diff, refresh, runs, snapshot
 from django_opentrain.services.workers.locks import lease
 from django_opentrain.testing.hires import Hire
 from django_opentrain.testing.kit import OpenTrain
@@ -177,7 +177,7 @@ def test_budgets_are_asked_for_where_there_is_an_answer(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest unasked first, and not those of contracts whose job is linked no more: OpenTrain answers 404."""
-    monkeypatch.setattr(runs, "CONTRACTS_AT_ONCE", 1)
+    monkeypatch.setattr(refresh, "CONTRACTS_AT_ONCE", 1)
     linked.link("p2", job="Another job")
     unlinked = [linked.hire(f"Trainer {number}", job="Another job") for number in range(2)]
     maria = linked.hire("Maria S.", job="Label data")
@@ -775,10 +775,10 @@ def test_what_can_not_be_asked_keeps_nothing_else_from_being_mended(
     site.inside.clear()
     Contract.objects.update(budget_updated_at=None)
 
-    def refuse(_contract: Contract) -> None:
+    def refuse(_client: PlatformClient, _contract_id: str) -> None:
         raise error
 
-    monkeypatch.setattr(contracts, "fetch_budget", refuse)
+    monkeypatch.setattr(PlatformClient, "get_budget", refuse)
     outcome = reconcile.install(install())
     assert (len(outcome.problems), outcome.unfinished) == (1, False)
     assert site.inside == {(maria.opentrain_user_id, "p1")}

@@ -94,7 +94,7 @@ class Command(BaseCommand):
             return reconcile.install(row, dry_run=True)
         if confirm_removals and row.removals_held:
             reconcile.confirm_removals(row)
-            row.refresh_from_db()
+        row.refresh_from_db()
         if not row.is_live:
             reconnect.end_abandoned()
             return Outcome()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -87,9 +88,40 @@ def record(unit: UnitOfWork, info: ParticipantInfo, *, at_work: bool) -> Partici
     return participant
 
 
+def seen(install: Install, infos: Iterable[ParticipantInfo]) -> dict[ParticipantInfo, int]:
+    """The keys of those participants of whom nothing new is said; that they were named is noted."""
+    named = {info.opentrain_user_id: info for info in infos}
+    rows = Participant.objects.filter(install=install, opentrain_user_id__in=named)
+    known = {row.opentrain_user_id: row for row in rows}
+    same = {
+        info: known[info.opentrain_user_id].pk
+        for info in named.values()
+        if info.opentrain_user_id in known and not _is_news(known[info.opentrain_user_id], info)
+    }
+    now = timezone.now()
+    old = Participant.objects.filter(pk__in=same.values(), updated_at__lt=now - SEEN_PRECISION)
+    old.update(updated_at=now)
+    return same
+
+
+def _is_news(participant: Participant, info: ParticipantInfo) -> bool:
+    if participant.purged_at is not None:
+        return True
+    if info.work_email and info.work_email != readable_email(participant):
+        return True
+    return any(getattr(info, name) not in ("", getattr(participant, name)) for name in SHOWN)
+
+
 def fetch(contract: Contract, *, at_work: bool = True) -> list[Participant]:
     """Fetch a contract's participants from OpenTrain and save them, as ``save`` does. Raises ``OpenTrainError``."""
     infos = contract.install.client.list_participants(contract.opentrain_id)
+    return save_listed(contract, infos, at_work=at_work)
+
+
+def save_listed(
+    contract: Contract, infos: Iterable[ParticipantInfo], *, at_work: bool = True
+) -> list[Participant]:
+    """Save a contract's participants as OpenTrain has listed them."""
     # If the customer has reconnected during the call, they belong to the install that took over.
     contract.refresh_from_db(fields=["install"])
     participants = [save(contract.install, info, at_work=at_work) for info in infos]

@@ -49,6 +49,7 @@ def ask(link: ProjectLink) -> None:
         )
         return
     if found:
-        rows.update(project_missing_since=None)
+        if link.project_missing_since is not None:
+            rows.update(project_missing_since=None)
     else:
         rows.filter(project_missing_since=None).update(project_missing_since=timezone.now())

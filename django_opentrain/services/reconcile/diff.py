@@ -16,7 +16,7 @@ from django_opentrain.conflicts import retried
 from django_opentrain.lazy_messages import LazyMessage
 from django_opentrain.models import AccessGrant, Contract, Install, Participant, ProjectLink
 from django_opentrain.platform import catalog
-from django_opentrain.platform.resources import ContractInfo, ProjectLinkInfo
+from django_opentrain.platform.resources import ContractInfo, ParticipantInfo, ProjectLinkInfo
 from django_opentrain.services import linking
 from django_opentrain.services.access import contracts, grants, participants
 from django_opentrain.services.linking import records
@@ -310,6 +310,16 @@ def start(install: Install, info: ContractInfo) -> None:
 def grant_participants(install: Install, contract: Contract, links: QuerySet[ProjectLink]) -> None:
     """Fetch the participants of an active contract, and grant them access to these projects."""
     _grant(install, contract, links, participants.fetch(contract))
+
+
+def grant_listed(
+    install: Install,
+    contract: Contract,
+    links: QuerySet[ProjectLink],
+    infos: Iterable[ParticipantInfo],
+) -> None:
+    """Grant these participants of an active contract access to these projects, as OpenTrain has listed them."""
+    _grant(install, contract, links, participants.save_listed(contract, infos))
 
 
 @retried

@@ -10,11 +10,10 @@ confirms them, and so is what the lists leave in doubt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import Final
 
 from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
@@ -26,7 +25,7 @@ from django_opentrain.conflicts import retried, statements_retried
 from django_opentrain.errors import EXPECTED, BusyError, LeaseLostError, LinkConflict, ReconnectRequired
 from django_opentrain.explanations import OPENTRAIN_FORBIDDEN, Reason, explain
 from django_opentrain.lazy_messages import LazyMessage
-from django_opentrain.models import AccessGrant, Contract, Install, ProjectLink
+from django_opentrain.models import AccessGrant, Install, ProjectLink
 from django_opentrain.platform import catalog
 from django_opentrain.platform.client import PlatformClient
 from django_opentrain.platform.errors import (
@@ -38,7 +37,7 @@ from django_opentrain.platform.errors import (
 )
 from django_opentrain.platform.redaction import redact
 from django_opentrain.services import endpoints
-from django_opentrain.services.access import breaker, contracts, grants
+from django_opentrain.services.access import breaker, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.linking import projects
 from django_opentrain.services.reconcile import held as held_removals
@@ -46,9 +45,9 @@ from django_opentrain.services.reconcile.assertion import assert_access
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
-    grant_participants,
     link_changes,
 )
+from django_opentrain.services.reconcile.refresh import Refresh
 from django_opentrain.services.reconcile.snapshot import TOO_MANY, Snapshot, read_contracts, read_links
 from django_opentrain.services.workers import failures, retries, turns
 from django_opentrain.services.workers.locks import Lease, exclusive_lease
@@ -56,13 +55,6 @@ from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
-
-#: Budgets and participants that were not updated for this long are fetched.
-REFRESH_AGE: Final = timedelta(days=1)
-#: A budget that is low or used up, sooner: new funding sends only one event.
-WARNED_BUDGET_AGE: Final = timedelta(hours=1)
-#: Contracts that are refreshed in one run.
-CONTRACTS_AT_ONCE: Final = 50
 
 
 @dataclass(kw_only=True)
@@ -211,7 +203,8 @@ def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
             remote.rows = None
     outcome.too_many = remote.too_many
     outcome.problems.extend(remote.problems)
-    _refresh(row, held, outcome)
+    attempt = partial(_attempt, outcome)
+    Refresh(install=row, client=remote.client, held=held, attempt=attempt).run()
     grants.correct_pauses(row)
     outcome.compared_at = timezone.now()
     assert_access(row, held, since=row.reconciled_at if scheduled else None, now=outcome.compared_at)
@@ -278,54 +271,8 @@ def _try(what: LazyMessage, step: Callable[[], object], outcome: Outcome) -> boo
     return True
 
 
-def _refresh(row: Install, held: Lease, outcome: Outcome) -> None:
-    """Fetch what has no event (who joined, a new Work Email), and what was not updated for long."""
-    budgets, participants = _outdated(row)
-    for contract in budgets:
-        held.renew()
-        what = LazyMessage(_("budget of contract %(id)s"), {"id": contract.opentrain_id})
-        _try(what, partial(contracts.fetch_budget, contract), outcome)
-    for contract in participants:
-        held.renew()
-        what = LazyMessage(_("participants of contract %(id)s"), {"id": contract.opentrain_id})
-        links = ProjectLink.objects.live().filter(contracts=contract)
-        _try(what, partial(grant_participants, row, contract, links), outcome)
-
-
-def _outdated(row: Install) -> tuple[list[Contract], list[Contract]]:
-    """The contracts whose budget, and those whose participants are unknown or old, the oldest first."""
-    ok, now = Contract.BudgetState.OK, timezone.now()
-    long_ago, lately = now - REFRESH_AGE, now - WARNED_BUDGET_AGE
-    old = Q(budget_updated_at=None) | Q(budget_updated_at__lte=long_ago)
-    old |= ~Q(budget_state=ok) & Q(budget_updated_at__lte=lately)
-    unread = Q(participants_read_at=None) | Q(participants_read_at__lte=long_ago)
-    linked = Contract.objects.active().linked().filter(old | unread, install=row)
-    columns = "pk", "budget_state", "budget_updated_at", "participants_read_at"
-    ages = list(linked.values_list(*columns, named=True))
-    budgets = {
-        each.pk: each.budget_updated_at
-        for each in ages
-        if _is_old(each.budget_updated_at, long_ago if each.budget_state == ok else lately)
-    }
-    participants = {
-        each.pk: each.participants_read_at for each in ages if _is_old(each.participants_read_at, long_ago)
-    }
-    return (
-        _oldest(row, budgets) if row.has_scope(catalog.CONTRACTS_READ) else [],
-        _oldest(row, participants) if row.has_scope(catalog.PARTICIPANTS_READ) else [],
-    )
-
-
-def _is_old(at: datetime | None, since: datetime) -> bool:
-    return at is None or at <= since
-
-
-def _oldest(row: Install, ages: Mapping[int, datetime | None]) -> list[Contract]:
-    keys = sorted(ages, key=lambda key: (ages[key] is not None, ages[key], key))[:CONTRACTS_AT_ONCE]
-    rows = Contract.objects.in_bulk(keys) if keys else {}
-    for contract in rows.values():
-        contract.install = row
-    return [rows[key] for key in keys if key in rows]
+def _attempt(outcome: Outcome, what: LazyMessage, step: Callable[[], object]) -> bool:
+    return _try(what, step, outcome)
 
 
 def _ask_for_projects(links: Iterable[ProjectLink], held: Lease) -> None:
@@ -383,11 +330,11 @@ def each_due() -> Iterator[bool]:
 
 
 def reconcile_or_finish(row: Install, *, scheduled: bool = True) -> Outcome:
-    """Do what an install needs: finish its offboarding, check whether it is still refused, or reconcile.
+    """Do what an install needs, which was just loaded: finish its offboarding, check whether it is still refused, or
+    reconcile.
 
     Raises as ``install`` does; ``OpenTrainError`` also if OpenTrain refuses.
     """
-    row.refresh_from_db()
     if row.status == Install.Status.DISCONNECTED:
         offboarding.finish(row)
         return Outcome()
