@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Final, ParamSpec
 
@@ -32,9 +33,9 @@ LIMIT: Final = 10 * 60
 USAGE_LIMIT: Final = 60 * 60
 #: Seconds. A message that no worker took within its expiry is dropped: a later one does the same work.
 MINUTE: Final = 60
-#: Seconds. A sweep that ended this short a while ago has done what another one would: in a queue that is shared
-#: with slow tasks, sweeps wait, and come in bunches.
-JUST_NOW: Final = 10
+#: A sweep that ended this short a while ago has done what another one would: in a queue that is shared with slow
+#: tasks, sweeps wait, and come in bunches.
+JUST_NOW: Final = timedelta(seconds=10)
 #: Seconds after that until the task is killed. What it leaves is found by the next sweep.
 GRACE: Final = 60
 
@@ -74,9 +75,10 @@ def drain() -> None:
 @_limited_task("django_opentrain.sweep", expires=10 * MINUTE)
 def sweep() -> None:
     """Find what no wake-up announced, and record a heartbeat. Scheduled."""
-    if heartbeat.beat_within(JUST_NOW):
+    age = heartbeat.age()
+    if age is not None and timedelta() <= age < JUST_NOW:
         return
-    if heartbeat.was_silent():
+    if age is not None and age > heartbeat.SWEEP_OVERDUE:
         turns.distrust_all()
     process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
     heartbeat.beat()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from django_opentrain import tasks
+from django_opentrain.models import Heartbeat, Install, ProjectLink
 from django_opentrain.services.workers.locks import install_lock
 from tests.factories import make_install
 
@@ -26,3 +31,51 @@ def test_a_lock_inside_the_same_lock_costs_nothing(django_assert_num_queries: An
             pass
     with django_assert_num_queries(first), install_lock(install):
         pass
+
+
+def sweep() -> tuple[int, str]:
+    """How many statements the next sweep takes, and how the database runs those that read installs and links."""
+    Heartbeat.objects.update(beat_at=timezone.now() - timedelta(seconds=30))
+    with CaptureQueriesContext(connection) as captured:
+        tasks.sweep()
+    if connection.vendor != "postgresql":
+        return len(captured), ""
+    plans = []
+    with connection.cursor() as cursor:
+        for each in captured:
+            if each["sql"].startswith(("SELECT", "UPDATE")):
+                cursor.execute(f"EXPLAIN {each['sql']}".replace("%", "%%"))
+                plans += [line for [line] in cursor.fetchall()]
+    return len(captured), "\n".join(plans)
+
+
+def test_a_sweep_with_nothing_to_do_takes_ten_statements_and_reads_no_whole_table() -> None:
+    tasks.sweep()
+    assert sweep()[0] <= 10
+    now = timezone.now()
+    Install.objects.bulk_create(
+        Install(
+            tenant=f"customer {number}",
+            opentrain_id=f"inst_{number}",
+            status=Install.Status.ACTIVE,
+            reconciled_at=now,
+            next_reconcile_at=None if number % 3 else now + timedelta(hours=1),
+        )
+        for number in range(5000)
+    )
+    ProjectLink.objects.bulk_create(
+        ProjectLink(
+            install=install,
+            opentrain_id=f"link_{install.pk}",
+            external_project_id=f"project-{install.pk}",
+            status=ProjectLink.Status.ACTIVE,
+        )
+        for install in Install.objects.only("pk")
+    )
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    statements, plan = sweep()
+    assert statements <= 10
+    for table in (Install, ProjectLink):
+        assert f"Seq Scan on {table._meta.db_table}" not in plan

@@ -57,7 +57,8 @@ class Command(BaseCommand):
             stop.wait(pause)
 
     def _round(self, stopping: Callable[[], bool]) -> None:
-        if heartbeat.was_silent():
+        age = heartbeat.age()
+        if age is not None and age > heartbeat.SWEEP_OVERDUE:
             turns.distrust_all()
         turns.request_due()
         done = sweep.run(stopping=stopping)

@@ -31,11 +31,10 @@ def beat(name: str = SWEEP) -> None:
 
     Not over a heartbeat that lies ahead: it is what shows the next sweep that the clock was set back.
     """
-    if lies_ahead(name):
-        return
-    Heartbeat.objects.update_or_create(
-        name=name, defaults={"beat_at": timezone.now(), "host": socket.gethostname()[:255]}
-    )
+    now, host = timezone.now(), socket.gethostname()[:255]
+    rows = Heartbeat.objects.filter(name=name, beat_at__lte=now + CLOCK_TOLERANCE)
+    if not rows.update(beat_at=now, host=host) and not lies_ahead(name):
+        Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": now, "host": host})
 
 
 def record(name: str, at: datetime) -> None:
@@ -50,17 +49,18 @@ def last(name: str) -> datetime | None:
     return Heartbeat.objects.filter(name=name).values_list("beat_at", flat=True).first()
 
 
+def age(name: str = SWEEP) -> timedelta | None:
+    """How long ago ``name`` last ran; None if it never did."""
+    at = last(name)
+    return None if at is None else timezone.now() - at
+
+
 def beat_within(seconds: float, name: str = SWEEP) -> bool:
     """Whether ``name`` has run in the last ``seconds``."""
     now = timezone.now()
     return Heartbeat.objects.filter(
         name=name, beat_at__gt=now - timedelta(seconds=seconds), beat_at__lte=now
     ).exists()
-
-
-def was_silent(name: str = SWEEP) -> bool:
-    """Whether ``name`` has run, and then not for longer than normal."""
-    return Heartbeat.objects.filter(name=name, beat_at__lte=timezone.now() - SWEEP_OVERDUE).exists()
 
 
 def lies_ahead(name: str = SWEEP) -> bool:
