@@ -23,7 +23,7 @@ from django_opentrain.models import (
 
 APP = "django_opentrain"
 AT = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
-pytestmark = [pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 
 def states() -> list[str]:
