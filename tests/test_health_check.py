@@ -98,6 +98,7 @@ print(json.dumps({"down": down, "degraded": degraded, "open": connections_open()
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts a process' open files")
 def test_a_web_process_stays_for_what_workers_do_not_do(tmp_path: Path) -> None:
     """With the real package, in a real server with threads."""
@@ -134,6 +135,7 @@ def test_for_a_monitor_it_says_what_is_wrong() -> None:
         check.run()
 
 
+@pytest.mark.long
 def test_everything_else_works_without_that_package() -> None:
     command = [sys.executable, "-c", NOTHING_ELSE_NEEDS_IT]
     environment = {"DJANGO_SETTINGS_MODULE": "tests.settings"}

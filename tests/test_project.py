@@ -235,6 +235,7 @@ def test_no_model_has_changed_without_its_migration() -> None:
     call_command("makemigrations", "django_opentrain", check=True, dry_run=True, verbosity=0)
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_migrations_go_back_and_forth() -> None:
     def tables() -> set[str]:

@@ -195,6 +195,7 @@ def post(settings: Any) -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 @stops
 @pytest.mark.django_db
 @pytest.mark.usefixtures("post")

@@ -74,6 +74,7 @@ def check(zone: tzinfo) -> None:
     assert counts == Counter(found.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("zone", ZONES)
 def test_each_time_is_on_the_day_that_python_says(zone: str, settings: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "USAGE_TIME_ZONE": zone}

@@ -111,6 +111,7 @@ def stands_still(row: models.Model, opentrain: OpenTrain) -> object:
     return stored(row), LogEntry.objects.count(), len(opentrain.sandbox.calls)
 
 
+@pytest.mark.long
 @every_action
 def test_an_action_is_asked_for_confirmed_and_done(
     action: Action, opentrain: OpenTrain, hire: Hire, operator: User, viewer: User

@@ -124,6 +124,7 @@ def test_an_id_of_another_system_leads_nowhere(scene: Scene, superuser: User) ->
     assert "/auth/user/4711/" not in page
 
 
+@pytest.mark.long
 def test_those_who_may_not_view_users_see_no_link(scene: Scene, viewer: User) -> None:
     client, account = logged_in(viewer), scene[TrainerAccount]
     AccessGrant.objects.update(host_user_ref=str(account.user.pk))

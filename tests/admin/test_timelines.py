@@ -60,6 +60,7 @@ def client(superuser: User) -> Client:
 # What is in them --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_grants_timeline_says_what_made_it_desired_and_what_became_of_it(
     opentrain: OpenTrain, hire: Hire, client: Client, operator: User
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_grant_that_fails_says_how_often_it_was_tried_and_when_it_is_next(
     assert entry.detail.startswith("3 attempts: PermissionError: m•••@opentrain.work may not")
 
 
+@pytest.mark.long
 def test_an_events_timeline_has_its_attempts_its_deliveries_and_what_it_caused(
     opentrain: OpenTrain, hire: Hire, client: Client
 ) -> None:
@@ -112,6 +114,7 @@ def test_an_events_timeline_has_its_attempts_its_deliveries_and_what_it_caused(
     assert said(entries, "Endpoint created").url == url(WebhookEndpoint, "change", event.endpoint_id)
 
 
+@pytest.mark.long
 def test_the_timeline_of_an_event_about_a_link_has_the_access_that_ended_with_it(
     opentrain: OpenTrain, hire: Hire, client: Client
 ) -> None:
@@ -122,6 +125,7 @@ def test_the_timeline_of_an_event_about_a_link_has_the_access_that_ended_with_it
     assert entry.url == url(AccessGrant, "change", hire.grant.pk)
 
 
+@pytest.mark.long
 def test_a_contracts_timeline_has_budgets_usage_and_access(
     opentrain: OpenTrain, hire: Hire, client: Client
 ) -> None:
@@ -244,6 +248,7 @@ def grow(scene: Scene, rows: int) -> None:
         factories.make_usage(scene[Contract], worker_id=person.opentrain_user_id, reported_at=now)
 
 
+@pytest.mark.long
 @each_model
 def test_a_timeline_is_bounded_and_says_so_and_its_cost_does_not_grow(
     model: type[models.Model], scene: Scene, client: Client

@@ -67,6 +67,7 @@ def test_what_is_asked_for_has_to_be_long_ago(events: list[WebhookEvent], before
     assert WebhookEvent.objects.count() == len(events)
 
 
+@pytest.mark.long
 def test_a_deleted_event_that_is_sent_again_undoes_nothing(opentrain: OpenTrain, any_project: None) -> None:
     opentrain.connect()
     opentrain.link("p1")

@@ -131,6 +131,7 @@ def test_many_removals_wait_until_they_are_confirmed(missed_ends: list[Hire]) ->
     assert all(each.grant.state == "REVOKED" for each in missed_ends)
 
 
+@pytest.mark.long
 def test_only_what_was_held_and_could_be_looked_at_is_confirmed(missed_ends: list[Hire]) -> None:
     out, last = undone("--confirm-removals")
     assert out.startswith("No removals were held that could be confirmed.\n")
@@ -165,6 +166,7 @@ def test_a_dry_run_prints_a_bounded_number_of_other_differences(
     assert len(report["changes"]) == 25
 
 
+@pytest.mark.long
 def test_machines_get_json(missed_ends: list[Hire]) -> None:
     out, last = undone("--json")
     assert last == HELD

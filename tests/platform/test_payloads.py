@@ -47,6 +47,7 @@ def test_what_is_no_object_is_no_event(body: bytes) -> None:
     assert Event.from_body(body) is None
 
 
+@pytest.mark.long
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(BODY, any_json.filter(lambda value: value == value)))
     | st.dictionaries(any_text, any_json)
@@ -83,6 +84,7 @@ envelopes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 @given(envelope=envelopes, escaped=st.booleans(), indent=st.none() | st.integers(0, 2))
 def test_a_good_body_loses_nothing(envelope: dict[str, Any], escaped: bool, indent: int | None) -> None:
     body = json.dumps(envelope, ensure_ascii=escaped, indent=indent).encode()
@@ -98,6 +100,7 @@ def test_a_good_body_loses_nothing(envelope: dict[str, Any], escaped: bool, inde
     assert event.created_at == datetime.fromisoformat(envelope["createdAt"])
 
 
+@pytest.mark.long
 @given(envelope=envelopes, share=st.floats(0, 1, exclude_max=True))
 def test_a_body_cut_short_is_no_event(envelope: dict[str, Any], share: float) -> None:
     body = json.dumps(envelope).encode()

@@ -52,6 +52,7 @@ def test_proxies_come_from_the_environment(through_proxy: PlatformClient, server
     assert server.received[0].target == "http://opentrain.invalid/api/partner/v1/installs/current"
 
 
+@pytest.mark.long
 def test_a_tunnel(through_tunnel: PlatformClient, tls_server: ScriptedServer, proxy: Proxy) -> None:
     for _ in range(2):
         tls_server.answers(200, {"install": INSTALL})
@@ -90,6 +91,7 @@ def test_a_deletion_whose_answer_a_proxy_lost_succeeded(
     assert through_proxy.delete_project_link("lnk_1") is None
 
 
+@pytest.mark.long
 def test_a_deletion_whose_answer_a_tunnel_lost_succeeded(
     through_tunnel: PlatformClient, tls_server: ScriptedServer
 ) -> None:
@@ -98,6 +100,7 @@ def test_a_deletion_whose_answer_a_tunnel_lost_succeeded(
     assert through_tunnel.delete_project_link("lnk_1") is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [

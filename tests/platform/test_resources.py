@@ -296,6 +296,7 @@ plausible = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(data=plausible | st.dictionaries(st.sampled_from(KEYS), plausible, max_size=8))
 def test_whatever_json_holds_is_read_or_named(data: object) -> None:
     for kind, _, _ in CASES:

@@ -61,6 +61,7 @@ def test_several_links_give_several_grants(linked: OpenTrain, site: Host) -> Non
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_a_project_is_lost_with_the_last_grant_to_it(linked: OpenTrain, site: Host) -> None:
     first = linked.hire()
     second = linked.hire(again=first)
@@ -187,6 +188,7 @@ def test_what_opentrain_gives_by_now_is_not_ours_to_take(linked: OpenTrain, site
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_when_access_was_given_and_removed_is_kept(linked: OpenTrain) -> None:
     """Saying again what is so changes neither."""
     maria = linked.hire()

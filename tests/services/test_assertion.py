@@ -65,6 +65,7 @@ def called(site: Host) -> Counter[str]:
 # Asked in bulk --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_where_the_host_agrees_nothing_is_called(linked: OpenTrain, answering: Host) -> None:
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.end(ken)
@@ -78,6 +79,7 @@ def test_where_the_host_agrees_nothing_is_called(linked: OpenTrain, answering: H
     assert answering.inside == {place(maria)}
 
 
+@pytest.mark.long
 def test_only_what_differs_is_changed(linked: OpenTrain, answering: Host) -> None:
     staying, lost, gone = (linked.hire(name) for name in ("Maria S.", "Ken T.", "Ana R."))
     linked.end(gone)
@@ -128,6 +130,7 @@ def test_what_another_contract_keeps_open_is_not_removed(linked: OpenTrain, answ
     assert (answering.calls, answering.inside, list(attempted)) == ([], {place(again)}, was)
 
 
+@pytest.mark.long
 def test_a_removal_that_takes_too_much_is_undone_in_the_same_run(
     linked: OpenTrain, answering: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +173,7 @@ def test_what_was_interrupted_is_converged_whatever_the_host_says(
     assert (maria.grant.next_attempt_at, maria.grant.attempt_began_at) == (None, None)
 
 
+@pytest.mark.long
 def test_new_details_of_a_trainer_reach_the_host(linked: OpenTrain, answering: Host) -> None:
     maria = linked.hire("Maria S.")
     linked.run()
@@ -256,6 +260,7 @@ def test_a_run_that_comes_late_makes_up_for_it(linked: OpenTrain, site: Host) ->
     assert site.inside == {place(maria)}
 
 
+@pytest.mark.long
 def test_a_run_that_a_person_asks_for_asserts_all(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
@@ -288,6 +293,7 @@ def test_what_is_left_out_has_its_turn(
     assert answering.calls == [("grant_access", *place(unknown))]
 
 
+@pytest.mark.long
 def test_a_grant_whose_project_is_gone_is_looked_at(linked: OpenTrain, answering: Host) -> None:
     maria = linked.hire()
     linked.run()

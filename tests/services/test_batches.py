@@ -183,6 +183,7 @@ def state() -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reconnected", [False, True])
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories)

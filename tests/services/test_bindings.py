@@ -134,6 +134,7 @@ def letting(maria: Hire, settings: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.LettingAdapter"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("letting")
 def test_a_customer_consents_for_themselves_alone(opentrain: OpenTrain, maria: Hire, known: User) -> None:
     """Or they could choose an account, whose password they know, for another customer's trainer."""

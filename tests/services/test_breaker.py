@@ -43,6 +43,7 @@ def hire(opentrain: OpenTrain, number: int, **values: Any) -> list[Hire]:
     return [opentrain.hire(f"Trainer {each}", **values) for each in range(number)]
 
 
+@pytest.mark.long
 def test_many_removals_at_once_wait_for_somebody(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_confirmation_is_for_what_was_shown(linked: OpenTrain, site: Host) -> 
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_a_few_removals_need_nobody(linked: OpenTrain, site: Host) -> None:
     hires = [linked.hire(f"Trainer {number}") for number in range(5)]
     linked.run()
@@ -190,6 +192,7 @@ def ended_on_opentrain(opentrain: OpenTrain, trainers: int) -> Install:
     return row
 
 
+@pytest.mark.long
 def test_an_ended_connection_with_a_few_trainers_leaves_no_access_behind(
     linked: OpenTrain, site: Host
 ) -> None:
@@ -212,6 +215,7 @@ def test_an_ended_connection_with_many_trainers_asks_first(
     assert [each.id for each in examine(offline=True) if each.id == "removals-held"] == ["removals-held"]
 
 
+@pytest.mark.long
 def test_its_removals_are_made_once_they_are_confirmed(linked: OpenTrain, site: Host) -> None:
     row = ended_on_opentrain(linked, 6)
     reconcile.confirm_removals(row)
@@ -222,6 +226,7 @@ def test_its_removals_are_made_once_they_are_confirmed(linked: OpenTrain, site: 
         reconcile.confirm_removals(row)
 
 
+@pytest.mark.long
 def test_its_removals_are_confirmed_by_the_command(linked: OpenTrain, site: Host) -> None:
     row = ended_on_opentrain(linked, 6)
     with pytest.raises(CommandError, match="No connected install"):
@@ -241,6 +246,7 @@ def test_a_reconnect_keeps_what_was_held(linked: OpenTrain, site: Host) -> None:
     assert not CONDITIONS["removals-held"].rows().exists()
 
 
+@pytest.mark.long
 def test_a_customer_who_disconnects_here_has_confirmed_it(linked: OpenTrain, site: Host) -> None:
     hire(linked, 8)
     linked.run()

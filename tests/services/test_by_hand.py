@@ -52,6 +52,7 @@ def remove_by_hand(opentrain: OpenTrain, site: Host) -> None:
     a_day_later(opentrain)
 
 
+@pytest.mark.long
 def test_a_count_of_none_is_a_removal_by_hand(
     linked: OpenTrain, seeing: Host, maria: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_host_that_cant_say_gives_access_again(linked: OpenTrain, site: Host) 
     assert site.inside == {(maria.opentrain_user_id, "p1")}
 
 
+@pytest.mark.long
 def test_access_can_be_given_again(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     remove_by_hand(linked, seeing)
     assert grants.give_again(AccessGrant.objects.all()) == 1
@@ -130,6 +132,7 @@ def test_disconnecting_revokes_it_all_the_same(linked: OpenTrain, seeing: Host, 
     assert maria.grant.state == State.REVOKED
 
 
+@pytest.mark.long
 def test_each_of_two_contracts_waits_for_a_person(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     second = linked.hire(again=maria)
     linked.run()
@@ -201,6 +204,7 @@ def test_nothing_is_announced_and_nothing_was_revoked_by_us(
 # What is no removal by hand -------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_grant_that_never_succeeded_is_retried(linked: OpenTrain, seeing: Host) -> None:
     seeing.failing["grant_access"] = RuntimeError("a bad day")
     maria = linked.hire()
@@ -257,6 +261,7 @@ def test_while_the_host_cant_answer_nothing_changes(linked: OpenTrain, seeing: H
     assert (maria.grant.state, seeing.inside) == (BY_HAND, set())
 
 
+@pytest.mark.long
 def test_a_host_that_no_longer_says_undoes_nothing(
     linked: OpenTrain, seeing: Host, maria: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

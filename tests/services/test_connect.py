@@ -467,6 +467,7 @@ def test_a_revocation_of_the_old_install_that_comes_to_the_new_one_does_not_touc
     assert (new.status, event.status) == (Status.ACTIVE, WebhookEvent.Status.IGNORED)
 
 
+@pytest.mark.long
 def test_an_end_delivered_to_the_old_install_counts_for_the_new(working: OpenTrain, site: Host) -> None:
     maria = working.hire()
     working.run()
@@ -512,6 +513,7 @@ def test_a_reconnect_after_the_grace_lets_them_in_again(working: OpenTrain, site
     assert site.inside == {(maria.opentrain_user_id, "p1")}
 
 
+@pytest.mark.long
 def test_another_organization_takes_nothing_over(working: OpenTrain, site: Host) -> None:
     maria = working.hire()
     working.run()
@@ -568,6 +570,7 @@ def test_leaving_ends_access_reports_the_hours_and_forgets_the_token(working: Op
     assert not WebhookEndpoint.objects.live().exists()
 
 
+@pytest.mark.long
 def test_leaving_during_an_outage_still_reports_the_hours(working: OpenTrain) -> None:
     maria = working.hire()
     working.run()

@@ -634,6 +634,7 @@ def test_many_of_a_kind_are_counted_and_some_are_named(install: Install) -> None
     assert found.details[-1] == "and 2 more"
 
 
+@pytest.mark.long
 def test_what_is_examined_costs_no_more_where_there_is_more(
     install: Install, django_assert_max_num_queries: Any
 ) -> None:
@@ -670,6 +671,7 @@ def test_an_error_takes_one_line() -> None:
 # Many installs --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_next_examination_goes_on_with_the_next_installs(
     opentrain: OpenTrain, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:

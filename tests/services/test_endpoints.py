@@ -170,6 +170,7 @@ def _status(opentrain: OpenTrain) -> str:
     return endpoint.status
 
 
+@pytest.mark.long
 def test_a_disabled_endpoint_is_recovered_in_the_documented_order(
     opentrain: OpenTrain, install: Install, site: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +279,7 @@ def test_of_two_that_work_the_older_stays(install: Install, endpoint: WebhookEnd
     assert (endpoint.status, second.status) == (Status.ACTIVE, Status.RETIRING)
 
 
+@pytest.mark.long
 def test_rotation_loses_no_event_and_applies_none_twice(
     opentrain: OpenTrain, install: Install, endpoint: WebhookEndpoint, site: Host
 ) -> None:

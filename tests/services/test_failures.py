@@ -56,6 +56,7 @@ def assert_logged(caplog: pytest.LogCaptureFixture, doing: str) -> None:
     assert "KeyError: [e-mail] (test_failures.py, line " in record.message
 
 
+@pytest.mark.long
 def test_reconciling(
     customers: OpenTrain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,6 +73,7 @@ def test_reconciling(
     assert_logged(caplog, "Reconciling")
 
 
+@pytest.mark.long
 def test_reporting(
     customers: OpenTrain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,6 +86,7 @@ def test_reporting(
     assert_logged(caplog, "Reporting contract")
 
 
+@pytest.mark.long
 def test_checking_endpoints(
     customers: OpenTrain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

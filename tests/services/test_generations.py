@@ -161,6 +161,7 @@ def removal(link: ProjectLink, **values: Any) -> WebhookEvent:
     )
 
 
+@pytest.mark.long
 def test_the_removal_of_the_old_link_by_the_reconnect_removes_nothing(linked: OpenTrain, site: Host) -> None:
     """Whether OpenTrain sends one is not documented."""
     maria = linked.hire()
@@ -270,6 +271,7 @@ def test_a_link_with_the_id_of_an_earlier_connection_is_made_again(linked: OpenT
     assert_whole(linked, site)
 
 
+@pytest.mark.long
 def test_too_many_to_be_believed_are_not_advised_for_removal(
     linked: OpenTrain, site: Host, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,7 @@ def test_the_documented_domain_gives_access(linked: OpenTrain, site: Host, email
     assert maria.grant.state == State.GRANTED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "email",
     [

@@ -258,6 +258,7 @@ def test_other_contracts_of_the_customer_report_their_hours(linked: OpenTrain, m
     assert sent(linked) == {str(usage.today()): (600, 0)}
 
 
+@pytest.mark.long
 def test_a_link_that_is_removed_switches_it_off(linked: OpenTrain, maria: Hire) -> None:
     other = linked.link("p2")
     linked.run()

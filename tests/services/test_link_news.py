@@ -32,6 +32,7 @@ def hourly(opentrain: OpenTrain) -> None:
 # Its project ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind",
     [
@@ -69,6 +70,7 @@ def test_news_that_gives_a_link_another_project_opens_and_closes_no_other(
     assert {project for _name, _trainer, project in site.calls} == {"p1"}
 
 
+@pytest.mark.long
 def test_a_contradiction_is_shown_until_it_is_over(linked: OpenTrain, site: Host) -> None:
     there = find(linked.sandbox.store, SandboxLink, str(ProjectLink.objects.get().opentrain_id))
     with linked.sandbox.store.transaction():

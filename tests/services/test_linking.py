@@ -226,6 +226,7 @@ def test_unlinking_takes_nothing_else_away(
     assert site.inside == {(ken.opentrain_user_id, "p2")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["down", "lost"])
 def test_unlinking_during_an_outage_closes_access_now_and_tells_opentrain_later(
     opentrain: OpenTrain, install: Install, job: str, site: Host, fault: str

@@ -28,6 +28,7 @@ def gone() -> list[str]:
     return [link.external_project_id for link in CONDITIONS["project-gone"].rows()]
 
 
+@pytest.mark.long
 def test_a_project_that_was_deleted_is_noticed_until_it_is_back(linked: OpenTrain, site: Host) -> None:
     hourly(linked)
     assert gone() == []

@@ -68,6 +68,7 @@ def forget() -> None:
     Install.objects.update(organization_id="")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missing", ["old", "new", "both"])
 def test_what_was_missing_once_is_proven(
     working: OpenTrain, site: Host, silent: set[str], missing: str

@@ -95,6 +95,7 @@ def test_work_stops_and_goes_on(linked: OpenTrain, maria: Hire, site: Host) -> N
     assert "no longer used up" in maria.grant.cause
 
 
+@pytest.mark.long
 def test_funding_whose_event_is_lost_is_found_within_the_hour(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)
     linked.fund(maria, hours=10)
@@ -104,6 +105,7 @@ def test_funding_whose_event_is_lost_is_found_within_the_hour(linked: OpenTrain,
     assert may_work(maria)
 
 
+@pytest.mark.long
 def test_a_pause_that_was_missed_is_found_by_the_next_sync(linked: OpenTrain, maria: Hire) -> None:
     Contract.objects.update(budget_state=catalog.BUDGET_DEPLETED, budget_updated_at=linked.now)
     linked.run()
@@ -218,6 +220,7 @@ def revoke(_opentrain: OpenTrain, hire: Hire) -> None:
     grants.revoke(hire.grants, "operator ada")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reason", [end, unlink, disconnect, revoke])
 def test_a_reason_to_revoke_access_revokes_a_paused_one(
     linked: OpenTrain, maria: Hire, reason: Callable[[OpenTrain, Hire], None]
@@ -232,6 +235,7 @@ def test_a_reason_to_revoke_access_revokes_a_paused_one(
     assert not may_work(maria)
 
 
+@pytest.mark.long
 def test_an_abandoned_connection_loses_its_paused_access(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)
     linked.disconnect()
@@ -262,6 +266,7 @@ def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RecordingAdapter, "has_access", has_access)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("seeing")
 def test_a_pause_is_not_taken_for_a_removal_by_hand(linked: OpenTrain, maria: Hire) -> None:
     use_up(linked, maria)

@@ -54,6 +54,7 @@ def test_usage(linked: OpenTrain, status: int) -> None:
     assert takes(linked, status, match="POST .*/usage", work=runs.run_due, done=done) <= longest
 
 
+@pytest.mark.long
 def test_reconciling(linked: OpenTrain, status: int) -> None:
     Install.objects.update(reconciled_at=None)
     reconcile.request_all()

@@ -19,6 +19,7 @@ def hourly(opentrain: OpenTrain) -> None:
     opentrain.run()
 
 
+@pytest.mark.long
 def test_who_is_hired_besides_the_trainer_gets_in(linked: OpenTrain, site: Host) -> None:
     """The event names the trainer only."""
     maria = linked.hire()
@@ -66,6 +67,7 @@ def test_a_changed_work_email_is_noticed_within_a_day(linked: OpenTrain, site: H
     assert site.emails[maria.opentrain_user_id] == "maria.new@opentrain.work"
 
 
+@pytest.mark.long
 def test_asking_again_opens_no_other_project(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.link("p2", job="Another job")

@@ -287,6 +287,7 @@ def test_people_whose_hours_nobody_can_report_any_more_are_forgotten(install: In
     assert is_forgotten(person)
 
 
+@pytest.mark.long
 def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, site: Any) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.services.conftest.RecordingAdapter"}
     a_customer(opentrain)
@@ -305,6 +306,7 @@ def test_a_new_hire_brings_the_data_back(opentrain: OpenTrain, settings: Any, si
     assert second.grant.state == AccessGrant.State.GRANTED
 
 
+@pytest.mark.long
 def test_an_end_that_is_found_again_brings_nothing_back(
     opentrain: OpenTrain, settings: Any, site: Any
 ) -> None:

@@ -82,6 +82,7 @@ def test_budgets_and_usage(linked: OpenTrain, site: Host) -> None:
     assert linked.sandbox.budget(maria.id).seconds == 10 * 3600
 
 
+@pytest.mark.long
 @under("created", "empty_fields", "retry_delays", "failures", "disabled", "event_ids")
 def test_a_disabled_endpoint_is_re_enabled_and_nothing_is_lost(
     linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +120,7 @@ def test_a_rate_limit_is_waited_out(linked: OpenTrain, site: Host) -> None:
     assert install.last_error == ""
 
 
+@pytest.mark.long
 def test_the_customer_disconnects_and_comes_back(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

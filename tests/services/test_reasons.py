@@ -99,6 +99,7 @@ def urls(rows: list[tuple[Model, str]]) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_what_a_broken_host_says_is_for_its_operators(
     broken: list[tuple[Model, str]], client: Client
 ) -> None:

@@ -78,6 +78,7 @@ def test_everything_a_webhook_tells_is_found_without_one(linked: OpenTrain, site
     assert "ended" in maria.grant.cause
 
 
+@pytest.mark.long
 def test_a_removed_link_is_believed_once_it_answers_404(linked: OpenTrain, site: Host) -> None:
     silence(linked)
     maria = linked.hire()
@@ -264,6 +265,7 @@ def test_only_what_is_settled_and_not_long_over_is_told_again(linked: OpenTrain,
     assert site.calls == [("revoke_access", "out", "p1"), ("grant_access", "in", "p1")]
 
 
+@pytest.mark.long
 def test_an_unchanged_install_costs_three_calls(linked: OpenTrain) -> None:
     for _hire in range(5):
         linked.hire()
@@ -447,6 +449,7 @@ def test_a_stale_poll_does_not_revive_a_removed_link(linked: OpenTrain) -> None:
 # Long lists -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_cut_list_is_split_by_link(linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "MAX_CONTRACTS_PER_PAGE", 3)
     linked.link("p2", job="Another job")

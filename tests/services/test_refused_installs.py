@@ -96,6 +96,7 @@ def test_one_good_answer_starts_the_day_anew(opentrain: OpenTrain, site: Host, h
     assert site.inside == {(hired.opentrain_user_id, "p1")}
 
 
+@pytest.mark.long
 def test_a_site_that_was_down_asks_before_it_ends_anything(
     opentrain: OpenTrain, site: Host, hired: Hire
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_refusal_by_a_proxy_ends_nothing(opentrain: OpenTrain, site: Host, hir
     assert site.inside == {(hired.opentrain_user_id, "p1")}
 
 
+@pytest.mark.long
 def test_one_401_of_a_proxy_is_no_reason_to_connect_again(opentrain: OpenTrain, hired: Hire) -> None:
     """A gateway's login page says nothing about the token."""
     opentrain.sandbox.fault("html", status=401)

@@ -60,6 +60,7 @@ def heard() -> Iterator[Heard]:
         each.disconnect(listeners[name])
 
 
+@pytest.mark.long
 def test_what_a_site_hears_of_a_customer(opentrain: OpenTrain, heard: Heard) -> None:
     install = opentrain.connect("acme")
     opentrain.link("p1")
@@ -178,6 +179,7 @@ class TestLinks:
         hourly(linked)
         assert sent(heard, "link_removed") == [{"link": link, "actor": None}]
 
+    @pytest.mark.long
     def test_a_reconnect_neither_creates_nor_removes_any(
         self, linked: OpenTrain, heard: Heard, committing: Committing
     ) -> None:
@@ -190,6 +192,7 @@ class TestLinks:
             linking.unlink(link)
         assert sent(heard, "link_removed") == [{"link": link, "actor": None}]
 
+    @pytest.mark.long
     def test_a_link_that_is_created_again_is_not_new(self, linked: OpenTrain, heard: Heard) -> None:
         """It is gone on OpenTrain, and so many trainers work there that it is created again."""
         for number in range(6):

@@ -568,6 +568,7 @@ def test_who_turns_out_to_be_hired_takes_over_their_own_hours_alone(contract: Co
     assert (contract.trainer, other.trainer) == (maria, None)
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_one_refused_entry_does_not_hold_up_the_others(opentrain: OpenTrain, maria: Hire) -> None:
     for number in range(99):

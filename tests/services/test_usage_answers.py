@@ -182,6 +182,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     return Wire(monkeypatch)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("minutes", [0, 1, 9])
 def test_a_report_that_takes_effect_late_overwrites_no_newer_total(
     opentrain: OpenTrain, maria: Hire, wire: Wire, minutes: int

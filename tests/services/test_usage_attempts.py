@@ -157,6 +157,7 @@ def test_retries_are_less_and_less_often(
     assert crew[0].contract.next_collect_at is not None
 
 
+@pytest.mark.long
 def test_work_of_which_the_database_can_not_tell_the_day_is_never_dropped_silently(
     opentrain: OpenTrain, crew: list[Hire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_work_of_which_the_database_can_not_tell_the_day_is_never_dropped_silent
         assert {"usage-uncollected"} <= {found.id for found in doctor.examine(offline=True)}
 
 
+@pytest.mark.long
 def test_two_workers_do_not_ask_for_one_contract_at_once(crew: list[Hire], collected: Collected) -> None:
     seen = Contract.objects.get(opentrain_id=crew[0].id)
     collected.acts[crew[0].id] = lambda: runs._collect(seen)

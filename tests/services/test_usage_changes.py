@@ -61,6 +61,7 @@ def test_contracts_that_have_not_changed_are_not_asked_for(linked: OpenTrain, ma
     assert Telling.collected == []
 
 
+@pytest.mark.long
 def test_what_has_changed_is_collected_and_reported_at_once(linked: OpenTrain, maria: Hire) -> None:
     Telling.changed = Contract.objects.filter(pk=maria.contract.pk)
     DailyUsage.objects.all().delete()
@@ -86,6 +87,7 @@ def test_a_host_that_can_not_say_is_asked_for_all(linked: OpenTrain, maria: Hire
     assert Telling.collected == [maria.contract.pk]
 
 
+@pytest.mark.long
 def test_a_failure_is_asked_for_again_and_keeps_nothing_else_waiting(
     linked: OpenTrain, maria: Hire, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -152,6 +152,7 @@ class TestObserve:
         act(maria, Kind.SUBMITTED, object_id="t2", tasks=1, labels=1)
         assert totals(maria) == [(0, 2, 14)]
 
+    @pytest.mark.long
     def test_no_more_is_taken_back_than_was_gained(self, linked: OpenTrain, maria: Hire) -> None:
         joao = linked.hire("João P.")
         linked.run()
@@ -172,6 +173,7 @@ class TestObserve:
         shown = work.entries(maria.contract, linked.today, linked.today)
         assert [entry.kind for entry in shown] == [Kind.SUBMITTED, Kind.UPDATED, Kind.REMOVED]
 
+    @pytest.mark.long
     def test_many_removals_are_few_statements(self, maria: Hire) -> None:
         for number in range(3):
             act(maria, Kind.SUBMITTED, object_id=f"t{number}", tasks=1)
@@ -181,6 +183,7 @@ class TestObserve:
         assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 2
         assert totals(maria) == [(0, 3, 3)]
 
+    @pytest.mark.long
     def test_a_trainers_own_deletion_is_no_removal_by_others(self, linked: OpenTrain, maria: Hire) -> None:
         joao = linked.hire("João P.")
         linked.run()
@@ -213,6 +216,7 @@ class TestTasks:
         entries = WorkEntry.objects.filter(opentrain_user_id=hire.opentrain_user_id)
         return sum(entry.tasks for entry in entries), sum(entry.labels for entry in entries)
 
+    @pytest.mark.long
     def test_a_second_object_is_the_same_task(self, linked: OpenTrain, maria: Hire) -> None:
         linked.travel(minutes=1)
         for it in ("a1", "a2"):
@@ -221,6 +225,7 @@ class TestTasks:
         self.submit(maria, "a3", task="t2")
         assert totals(maria) == [(3, 2, 6)]
 
+    @pytest.mark.long
     def test_it_is_one_for_each_trainer(self, linked: OpenTrain, maria: Hire) -> None:
         joao = linked.hire("João P.")
         linked.run()
@@ -229,6 +234,7 @@ class TestTasks:
         self.take_back(joao, "a2")
         assert (self.count(maria), self.count(joao)) == ((1, 2), (0, 0))
 
+    @pytest.mark.long
     @pytest.mark.parametrize("kind", [Kind.DELETED, Kind.SKIPPED])
     def test_it_is_taken_back_with_the_last_of_them(self, maria: Hire, kind: str) -> None:
         for it in ("a1", "a2"):
@@ -254,6 +260,7 @@ class TestTasks:
         self.take_back(maria, "a2")
         assert self.count(maria) == (1, 2)
 
+    @pytest.mark.long
     def test_an_object_that_was_moved_belongs_to_its_first_task(self, maria: Hire) -> None:
         self.submit(maria, "a1")
         self.take_back(maria, "a1", Kind.SKIPPED, task="t2")
@@ -264,6 +271,7 @@ class TestTasks:
         assert self.count(maria) == (0, 0)
         assert set(WorkEntry.objects.values_list("task_id", flat=True)) == {"t1"}
 
+    @pytest.mark.long
     def test_it_can_be_taken_back_once_older_entries_are_purged(self, linked: OpenTrain, maria: Hire) -> None:
         for it in ("a1", "a2", "a3"):
             self.submit(maria, it)
@@ -369,6 +377,7 @@ class TestChanges:
         act(maria, Kind.SUBMITTED, object_id="a1", task_id="t1", tasks=1, labels=5)
         return joao
 
+    @pytest.mark.long
     def test_of_ones_own_it_is_what_it_says(self, maria: Hire, joao: Hire) -> None:
         self.change(maria, 2, 7)
         assert self.last() == (Kind.UPDATED, 0, 2)
@@ -377,6 +386,7 @@ class TestChanges:
         self.change(maria, 0, 7, Kind.SUBMITTED, 1)
         assert self.last() == (Kind.SUBMITTED, 1, 7)
 
+    @pytest.mark.long
     def test_of_anothers_it_is_a_review(self, joao: Hire) -> None:
         for kind, tasks in ((Kind.UPDATED, 0), (Kind.SKIPPED, work.TAKE_BACK), (Kind.SUBMITTED, 1)):
             self.change(joao, 0, 5, kind, tasks)
@@ -384,6 +394,7 @@ class TestChanges:
         self.change(joao, 2, 7, Kind.SUBMITTED, 1)
         assert self.last() == (Kind.REVIEWED, 0, 2)
 
+    @pytest.mark.long
     def test_a_label_counts_once_for_all_trainers(self, maria: Hire, joao: Hire) -> None:
         """Who takes another's labels off, and puts them there again, has added none."""
         self.change(joao, -5, 0)
@@ -395,6 +406,7 @@ class TestChanges:
         self.change(maria, 7, 7)
         assert self.last() == (Kind.UPDATED, 0, 5)
 
+    @pytest.mark.long
     def test_what_others_have_added_is_not_the_trainers_to_lose(self, maria: Hire, joao: Hire) -> None:
         """The customer adds ten labels, and has the trainer take them off."""
         self.change(maria, -10, 5)
@@ -451,6 +463,7 @@ class TestLabels:
         linked.run()
         return joao
 
+    @pytest.mark.long
     def test_one_in_the_place_of_a_removed_one_is_not_new(self, maria: Hire, joao: Hire) -> None:
         assert [self.add(maria, "l1"), self.add(maria, "l2")] == [1, 1]
         work.note_removal("p1", "l1")
@@ -460,6 +473,7 @@ class TestLabels:
         work.note_removal("p1", "l3")
         assert [self.add(maria, "l6"), self.add(maria, "l7")] == [0, 1]
 
+    @pytest.mark.long
     def test_what_trainers_take_back_leaves_no_gap(self, maria: Hire, joao: Hire) -> None:
         self.add(maria, "l1")
         assert self.take_back(maria, "l1") == -1
@@ -514,6 +528,7 @@ class TestTime:
         act(maria, seconds=8 * 3600)
         assert totals(maria) == [(1800, 0, 0)]
 
+    @pytest.mark.long
     def test_tabs_and_projects_are_united(self, linked: OpenTrain, maria: Hire) -> None:
         linked.link("p2", job="Another job")
         there = linked.hire(again=maria)
@@ -558,6 +573,7 @@ class TestDays:
         act(maria, Kind.UPDATED, object_id="t1", seconds=15, labels=1)
         assert totals(maria) == [(0, 1, 2), (15, 0, 1)]
 
+    @pytest.mark.long
     def test_what_is_taken_back_comes_off_today_and_then_off_later_days(
         self, linked: OpenTrain, maria: Hire
     ) -> None:
@@ -611,6 +627,7 @@ class TestDays:
         assert dict(rows) == expected
         assert len(expected) >= 4
 
+    @pytest.mark.long
     def test_days_stay_where_the_time_zone_is_changed(
         self, linked: OpenTrain, maria: Hire, settings: Any
     ) -> None:
@@ -654,6 +671,7 @@ class TestContracts:
         linked.run()
         assert (totals(maria), totals(again)) == ([(100, 0, 0)], [(200, 1, 0)])
 
+    @pytest.mark.long
     def test_work_done_before_access_is_closed_is_the_ended_contracts(
         self, linked: OpenTrain, maria: Hire
     ) -> None:
@@ -786,6 +804,7 @@ class TestCollecting:
         assert collected is not None
         assert collected >= asked_at
 
+    @pytest.mark.long
     def test_of_the_last_days_alone_what_was_owed_before_is_taken_off(
         self, linked: OpenTrain, maria: Hire
     ) -> None:
@@ -835,6 +854,7 @@ class TestCollecting:
         linked.run()
         assert DailyUsage.objects.get().labels_completed == 3
 
+    @pytest.mark.long
     def test_what_was_worked_off_exactly_is_not_taken_off_again(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=3)
         linked.travel(days=1)
@@ -851,6 +871,7 @@ class TestCollecting:
         assert (newest.tasks_completed, newest.labels_completed) == (2, 5)
         assert totals(maria) == [(0, 1, 3), (0, 2, 5)]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("recorded_days_ago", [0, 2, 9])
     def test_a_day_that_the_host_records_hides_no_debt(
         self, linked: OpenTrain, maria: Hire, recorded_days_ago: int
@@ -881,6 +902,7 @@ class TestCollecting:
 
 
 class TestKept:
+    @pytest.mark.long
     def test_whole_days_are_purged_and_their_totals_stay(
         self, linked: OpenTrain, maria: Hire, settings: Any
     ) -> None:
@@ -914,6 +936,7 @@ class TestKept:
             linked.travel(days=1)
         assert not WorkEntry.objects.exists()
 
+    @pytest.mark.long
     def test_time_is_counted_once_after_the_day_before_is_purged(
         self, linked: OpenTrain, maria: Hire
     ) -> None:

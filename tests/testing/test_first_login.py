@@ -78,6 +78,7 @@ def with_page(settings: Any, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": f"{__name__}.Adapter"}
 
 
+@pytest.mark.long
 def test_it_ends_logged_in(linked: OpenTrain) -> None:
     maria = hired(linked)
     browser = linked.first_login(maria)

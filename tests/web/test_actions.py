@@ -465,6 +465,7 @@ def test_a_customer_tells_that_hours_are_tracked_elsewhere(boss: Client, install
     assert (status, said in text) == (302, False)
 
 
+@pytest.mark.long
 def test_a_customer_has_work_stopped_and_go_on(boss: Client, install: Install) -> None:
     link = factories.make_link(install, external_project_id="acme-1")
     contract = factories.make_contract(install, [link], budget_state="DEPLETED")

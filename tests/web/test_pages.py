@@ -635,6 +635,7 @@ def test_the_project_status_tag_without_a_hire_and_with_a_dead_connection(visito
     assert "Linked to OpenTrain" not in html
 
 
+@pytest.mark.long
 def test_hours_that_stay_on_this_site_are_shown_as_such(boss: Client) -> None:
     scene = full_scene()
     url = reverse("opentrain:contract", args=[scene.contract.pk])
@@ -651,6 +652,7 @@ def test_hours_that_stay_on_this_site_are_shown_as_such(boss: Client) -> None:
     assert "4:00 1:00 of them not reported" in home(boss)
 
 
+@pytest.mark.long
 def test_hourly_contracts_on_a_site_without_a_clock_are_pointed_out(
     boss: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

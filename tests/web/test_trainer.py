@@ -299,6 +299,7 @@ def test_the_hosts_pages_link_to_it_for_trainers(maria: Client, monkeypatch: pyt
 
 
 class TestObjections:
+    @pytest.mark.long
     def test_a_trainer_objects_the_customer_answers(self, maria: Client, boss: Client) -> None:
         grant = worked()
         day = dict(pages_of(grant.contract))["work-day"]

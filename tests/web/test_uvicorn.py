@@ -76,6 +76,7 @@ def stored() -> list[bytes]:
     return [bytes(each.body or b"") for each in WebhookEvent.objects.order_by("pk")]
 
 
+@pytest.mark.long
 def test_a_chunked_delivery_is_stored(sender: http.client.HTTPConnection, endpoint: WebhookEndpoint) -> None:
     start(sender, endpoint, BODY)
     for chunk in (BODY[:5], BODY[5:], b""):
@@ -84,6 +85,7 @@ def test_a_chunked_delivery_is_stored(sender: http.client.HTTPConnection, endpoi
     assert stored() == [BODY]
 
 
+@pytest.mark.long
 def test_a_body_that_is_sent_slowly_holds_no_thread(
     port: int, sender: http.client.HTTPConnection, endpoint: WebhookEndpoint
 ) -> None:
@@ -103,6 +105,7 @@ def test_a_body_that_is_sent_slowly_holds_no_thread(
     assert stored() == [BODY, later]
 
 
+@pytest.mark.long
 def test_a_body_that_breaks_off_is_not_stored(
     port: int, sender: http.client.HTTPConnection, endpoint: WebhookEndpoint
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_body_that_breaks_off_is_not_stored(
     assert stored() == [BODY]
 
 
+@pytest.mark.long
 def test_a_forged_delivery_is_refused(sender: http.client.HTTPConnection, endpoint: WebhookEndpoint) -> None:
     start(sender, endpoint, b"something else")
     for chunk in (BODY, b""):
