@@ -30,6 +30,7 @@ def stored() -> list[object]:
     return [install.token, endpoint.secret, emails, bodies, grants]
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_a_dump_can_be_loaded_and_read(opentrain: OpenTrain, settings: Any, tmp_path: Path) -> None:
     settings.OPENTRAIN = {**settings.OPENTRAIN, "ADAPTER": "tests.testing.hosts.ObservingAdapter"}

@@ -80,6 +80,7 @@ def test_a_permission_offers_the_actions_of_its_kind(kind: str, db: None) -> Non
     }
 
 
+@pytest.mark.long
 @every_action
 def test_an_action_is_refused_to_those_who_hold_all_other_permissions(
     action: Action, opentrain: OpenTrain, hire: Hire

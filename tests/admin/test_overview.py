@@ -128,6 +128,7 @@ def test_what_is_counted_is_what_is_stored(superuser: User) -> None:
     assert "the oldest was received 2 days, 12 hours ago" in page.replace("\xa0", " ")
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_what_needs_attention_comes_first_the_worst_on_top(superuser: User) -> None:
     make_every_state()

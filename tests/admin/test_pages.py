@@ -95,6 +95,7 @@ def test_only_what_records_no_access_can_be_deleted(
     assert type(scene[model]).objects.filter(pk=scene[model].pk).exists() == (model is not ConsentRequest)
 
 
+@pytest.mark.long
 @every_model
 def test_every_search_and_filter_works(model: type[models.Model], scene: Scene, superuser: User) -> None:
     client = logged_in(superuser)

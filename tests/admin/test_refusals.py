@@ -57,6 +57,7 @@ def test_an_error_of_opentrains_is_told_with_its_request_id(
     assert CAUSE in tried.change_message
 
 
+@pytest.mark.long
 def test_unlinking_ends_access_also_while_opentrain_is_away(
     opentrain: OpenTrain, hire: Hire, operator: User
 ) -> None:

@@ -139,6 +139,7 @@ def test_only_what_was_held_and_could_be_looked_at_is_confirmed(missed_ends: lis
     assert all(each.grant.state == "GRANTED" for each in missed_ends)
 
 
+@pytest.mark.long
 def test_a_dry_run_counts_and_names_first_who_would_lose_access(
     opentrain: OpenTrain, missed_ends: list[Hire]
 ) -> None:

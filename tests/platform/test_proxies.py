@@ -72,6 +72,7 @@ def test_what_a_proxy_took_may_have_had_an_effect(
     assert len(server.received) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("act", SENT_ONCE)
 def test_what_went_through_a_tunnel_may_have_had_an_effect(
     through_tunnel: PlatformClient, tls_server: ScriptedServer, act: Act

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db
 State, Desired = AccessGrant.State, AccessGrant.Desired
 
 
+@pytest.mark.long
 def test_hired_trainers_get_in_and_ended_ones_get_out(linked: OpenTrain, site: Host) -> None:
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
     linked.run()
@@ -520,6 +521,7 @@ def test_a_missing_work_email_is_asked_for_on_the_documented_schedule(linked: Op
     assert maria.grant.last_error == ""
 
 
+@pytest.mark.long
 def test_an_outage_while_a_work_email_is_asked_for_holds_nobody_up(linked: OpenTrain, site: Host) -> None:
     maria, ken = linked.hire("Maria S.", work_email="later"), linked.hire("Ken T.")
     linked.run()

@@ -118,6 +118,7 @@ def test_a_removal_by_hand_is_noticed(
     assert maria.grant.state == State.GRANTED
 
 
+@pytest.mark.long
 def test_what_another_contract_keeps_open_is_not_removed(linked: OpenTrain, answering: Host) -> None:
     before = linked.hire()
     linked.end(before)
@@ -189,6 +190,7 @@ def test_new_details_of_a_trainer_reach_the_host(linked: OpenTrain, answering: H
     assert answering.calls == [("grant_access", *place(maria))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [5, 50])
 def test_an_unchanged_install_costs_the_same_whatever_the_number_of_its_grants(
     linked: OpenTrain, answering: Host, count: int
@@ -307,6 +309,7 @@ def test_a_grant_whose_project_is_gone_is_looked_at(linked: OpenTrain, answering
 # When the question fails ----------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_host_that_cant_answer_holds_up_nothing(
     linked: OpenTrain, answering: Host, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -215,6 +215,7 @@ def test_a_call_that_outlasts_its_lease_undoes_no_removal(linked: OpenTrain, sit
     assert site.inside == set()
 
 
+@pytest.mark.long
 def test_a_removal_that_outlasts_its_lease_undoes_no_other_grant(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()
@@ -249,6 +250,7 @@ def test_workers_that_chose_the_same_grant_burn_one_attempt(linked: OpenTrain, s
 # No transaction of ours -----------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_the_host_is_at_work(
     linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch

@@ -229,6 +229,7 @@ def test_an_attempt_of_ours_that_was_killed_is_none(
     assert (maria.grant.state, seeing.inside) == (State.GRANTED, {(maria.opentrain_user_id, "p1")})
 
 
+@pytest.mark.long
 def test_a_removal_of_ours_is_none(linked: OpenTrain, seeing: Host, maria: Hire) -> None:
     grants.revoke(maria.grants, "operator ann")
     linked.run()

@@ -620,6 +620,7 @@ def test_leaving_outlasts_a_proxys_refusal(working: OpenTrain) -> None:
     assert working.sandbox.budget(maria.id).seconds == 600
 
 
+@pytest.mark.long
 def test_leaving_without_the_key_is_tried_now_and_then(working: OpenTrain, settings: Any) -> None:
     """The key may be put back; until then nothing is tried at each sweep."""
     maria = working.hire()

@@ -91,6 +91,7 @@ def test_on_a_day_of_two_contracts_each_is_corrected(linked: OpenTrain, maria: H
     assert (totals(maria), totals(again)) == ([(200, 0, 0)], [(1060, 0, 0)])
 
 
+@pytest.mark.long
 def test_long_after_the_end_it_is_still_applied(linked: OpenTrain, maria: Hire) -> None:
     linked.travel(minutes=10)
     act(maria, seconds=300)

@@ -484,6 +484,7 @@ def endpoint_whose_deliveries_fail(opentrain: OpenTrain, _install: Install, _set
     _remote(opentrain, consecutive_failures=3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "severity", "offline", "provoke"), SCENES)
 def test_what_is_wrong_is_found_and_nothing_else(
     name: str,
@@ -928,6 +929,7 @@ def test_it_can_be_watched(install: Install) -> None:
     assert "… broker and workers" in command("--verbosity", "2")[1]
 
 
+@pytest.mark.long
 def test_nothing_it_says_holds_a_secret(opentrain: OpenTrain, install: Install, settings: Any) -> None:
     secrets = [
         install.token,

@@ -288,6 +288,7 @@ def test_the_last_report_before_a_link_is_removed_has_no_hours(linked: OpenTrain
 # A reconnect ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_reconnect_keeps_it(linked: OpenTrain, maria: Hire) -> None:
     switch(maria, on=True)
     linked.connect("acme")

@@ -60,6 +60,7 @@ def test_no_contract_pays_in_other_projects(maria: Hire) -> None:
     assert access.contract_for(account_of(maria), "p2") is None
 
 
+@pytest.mark.long
 def test_an_ended_contract_pays_until_access_is_closed(linked: OpenTrain, maria: Hire) -> None:
     linked.end(maria)
     linked.travel(minutes=1)
@@ -111,6 +112,7 @@ def test_after_a_reconnect_it_is_the_same(linked: OpenTrain, maria: Hire) -> Non
     assert paying.install == install
 
 
+@pytest.mark.long
 def test_queries_are_few_and_constant(linked: OpenTrain, maria: Hire, django_assert_num_queries: Any) -> None:
     for _hire in range(5):
         linked.hire(again=maria)

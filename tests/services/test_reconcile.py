@@ -65,6 +65,7 @@ def paths(opentrain: OpenTrain, since: int) -> list[str]:
 # What events missed ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_everything_a_webhook_tells_is_found_without_one(linked: OpenTrain, site: Host) -> None:
     silence(linked)
     maria, ken = linked.hire("Maria S."), linked.hire("Ken T.")
@@ -111,6 +112,7 @@ def test_a_link_made_elsewhere_is_found(linked: OpenTrain) -> None:
     assert ProjectLink.objects.get(external_project_id="p2").status == ProjectLink.Status.ACTIVE
 
 
+@pytest.mark.long
 def test_new_funding_is_found(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.fund(maria, hours=10)
@@ -303,6 +305,7 @@ def test_where_one_list_is_too_short_it_is_not_read_again(
     assert paths(linked, before)[2:] == ["GET /contracts", "GET /contracts"]
 
 
+@pytest.mark.long
 def test_a_long_history_is_not_loaded(linked: OpenTrain) -> None:
     linked.hire()
     linked.run()
@@ -338,6 +341,7 @@ def test_a_long_history_is_not_loaded(linked: OpenTrain) -> None:
     assert loaded() == before
 
 
+@pytest.mark.long
 def test_the_lease_lasts_while_the_host_is_told_again(
     linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -660,6 +664,7 @@ def test_what_a_run_came_to_is_told_in_the_readers_language(
     assert found["problems"][1].startswith("Budget des Vertrags ctr")
 
 
+@pytest.mark.long
 def test_a_contract_has_ended_only_if_it_says_so_itself(
     linked: OpenTrain, site: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def test_events_wait_for_the_next_worker(opentrain: OpenTrain, task: Callable[[]
     assert len(set(waiting)) == 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ending")
 def test_endpoints_and_usage_wait_for_the_next_worker(opentrain: OpenTrain) -> None:
     a_customer(opentrain)

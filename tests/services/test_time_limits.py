@@ -95,6 +95,7 @@ def test_granting_again_in_a_sync(name: str, limit: Limit, hired: tuple[Hire, Hi
     assert install.lease is None
 
 
+@pytest.mark.long
 def test_revoking(limit: Limit, linked: OpenTrain, hired: tuple[Hire, Hire], site: Host) -> None:
     tasks.drain()
     grants.revoke(AccessGrant.objects.all(), "operator")

@@ -106,6 +106,7 @@ def test_a_failure_is_asked_for_again_and_keeps_nothing_else_waiting(
     assert Telling.collected == [maria.contract.pk]
 
 
+@pytest.mark.long
 def test_what_is_named_stays_due_until_it_is_collected(linked: OpenTrain, maria: Hire) -> None:
     Install.objects.update(paused_until=timezone.now() + timedelta(minutes=30))
     Telling.changed = Contract.objects.all()

@@ -87,6 +87,7 @@ class TestObserve:
         assert entry.access_since == maria.grant.granted_at
         assert totals(maria) == [(60, 1, 3)]
 
+    @pytest.mark.long
     def test_people_who_are_no_trainers_leave_no_trace(self, linked: OpenTrain, maria: Hire) -> None:
         assert not work.observe("someone", "p1", Kind.SUBMITTED, tasks=1)
         assert not work.observe("", "p1", Kind.SUBMITTED, tasks=1)
@@ -248,6 +249,7 @@ class TestTasks:
         self.submit(maria, "a3")
         assert self.count(maria) == (1, 2)
 
+    @pytest.mark.long
     def test_one_that_is_skipped_leaves_the_other(self, maria: Hire) -> None:
         self.submit(maria, "a1")
         self.take_back(maria, "a2", Kind.SKIPPED)
@@ -567,6 +569,7 @@ class TestTime:
 
 
 class TestDays:
+    @pytest.mark.long
     def test_a_later_edit_counts_today(self, linked: OpenTrain, maria: Hire) -> None:
         act(maria, Kind.SUBMITTED, object_id="t1", tasks=1, labels=2)
         linked.travel(days=10)
@@ -587,6 +590,7 @@ class TestDays:
         act(maria, Kind.SUBMITTED, object_id="t4", tasks=1, labels=8)
         assert totals(maria) == [(0, 2, 20), (0, 1, 2)]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati", "Asia/Kathmandu"])
     def test_days_begin_at_midnight_of_the_usage_time_zone(
         self, linked: OpenTrain, maria: Hire, settings: Any, zone: str

@@ -114,6 +114,7 @@ def test_no_check_is_without_an_adapter_that_fails_it() -> None:
 class TestBrokenAdapters(GroupHooks):
     """Each breaks a promise, and the check of that promise fails."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("adapter_class", "check", "error"),
         FOUND_OUT,

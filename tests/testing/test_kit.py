@@ -156,6 +156,7 @@ def test_a_trainer_is_hired_again(linked: OpenTrain) -> None:
 # Budgets ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_work_consumes_what_was_funded(linked: OpenTrain) -> None:
     maria = linked.hire()
     linked.fund(maria, hours=100)

@@ -60,6 +60,7 @@ def test_each_event_comes_in(opentrain: OpenTrain, serve: Callable[[Sandbox], st
     assert event.status == WebhookEvent.Status.PROCESSED, event.error
 
 
+@pytest.mark.long
 def test_fields_are_the_callers_choice(opentrain: OpenTrain, serve: Callable[[Sandbox], str]) -> None:
     a_customer(opentrain)
     opentrain.link("1")

@@ -114,6 +114,7 @@ def test_the_page_that_refuses_a_link_leads_on(
     assert {boss.get(urljoin(response.request["PATH_INFO"], way)).status_code for way in ways} == {200}
 
 
+@pytest.mark.long
 def test_a_project_is_linked_once(boss: Client, opentrain: OpenTrain, install: Install) -> None:
     data = link_data(opentrain, install)
     act(boss, "link", install, **data)

@@ -308,6 +308,7 @@ def test_what_could_not_be_compared_is_listed(boss: Client) -> None:
     assert "What could not be synced the list was cut" in text
 
 
+@pytest.mark.long
 def test_each_of_several_connections_can_be_chosen(boss: Client) -> None:
     first = factories.make_install("acme", organization_id="org_a")
     second = factories.make_install("acme", organization_id="org_b")
