@@ -6,10 +6,11 @@
 
 Everything is settled: each customer has so many contracts, each with a trainer who has access to each linked project.
 They have their turns at the same minute, as so many of 5,000 have.
+
 The clock is simulated: each half minute Celery beat's schedule says which tasks run, and they run in this process.
-First without any customer, then with so many, from whom 5,000 are extrapolated. CPU is this process's; its statements
-are counted in other hours, since that costs CPU. Calls get canned answers, so no network and no server is in it; the
-floor is the CPU of the same calls with ``requests`` alone.
+Tasks that make a call, or plan the turns, count for as many customers as 5,000 are; others once. Calls get canned
+answers, so no network and no server is in it: CPU is this process's, and the floor is that of the same calls with
+``requests`` alone. Statements are counted in other hours, since that costs CPU.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,13 +27,13 @@ from importlib.util import find_spec
 from typing import Any
 from unittest import mock
 
-from celery import current_app
 from celery.schedules import crontab
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks import settled
 from benchmarks.lines import Line, command
+from django_opentrain import tasks
 from django_opentrain.models import Contract, Install
 from django_opentrain.schedule import BEAT_SCHEDULE
 from django_opentrain.testing.environment import StoppedClock, django_clock
@@ -43,6 +44,8 @@ INSTALLS = 5000
 WANTED_STATEMENTS, WANTED_CPU, WANTED_CALLS = 60_000, 60, 15_000
 STEP = timedelta(seconds=30)
 DAY = timedelta(days=1)
+#: Looks at all customers.
+PLANNING = "django_opentrain.reconcile_all"
 BEGIN = datetime(2026, 11, 30, 12, tzinfo=tz.utc)
 
 
@@ -53,34 +56,31 @@ class Beat:
     clock: StoppedClock
     answers: settled.Answers
 
-    def run(self, hours: float) -> None:
-        """What is scheduled in that time."""
+    def run(self, hours: float, spent: Callable[[], float]) -> tuple[float, float]:
+        """Run what is scheduled; returns what is spent however many customers there are, and what on these."""
+        alone = on_customers = 0.0
         for _step in range(round(timedelta(hours=hours) / STEP)):
             for entry in BEAT_SCHEDULE.values():
                 if self._is_due(entry["schedule"]):
-                    current_app.tasks[entry["task"]](**entry.get("kwargs", {}))
+                    before, calls = spent(), len(self.answers.calls)
+                    self._send(entry)
+                    cost = spent() - before
+                    if len(self.answers.calls) > calls or entry["task"] == PLANNING:
+                        on_customers += cost
+                    else:
+                        alone += cost
             self.clock.advance(STEP.total_seconds())
+        return alone / hours, on_customers / hours
+
+    def _send(self, entry: dict[str, Any]) -> None:
+        task = getattr(tasks, entry["task"].removeprefix("django_opentrain."))
+        task(**entry.get("kwargs", {}))
 
     def _is_due(self, schedule: crontab | float) -> bool:
         if not isinstance(schedule, crontab):
             return self.clock.now() % schedule < STEP.total_seconds()
         now, times = datetime.fromtimestamp(self.clock.now(), tz=tz.utc), vars(schedule)
         return now.hour in times["hour"] and now.minute in times["minute"] and now.second < STEP.seconds
-
-    def measure(self, hours: float) -> dict[str, float]:
-        """What an hour costs; ``bare`` is the CPU of its calls with ``requests`` alone."""
-        del self.answers.calls[:]
-        began = time.process_time()
-        self.run(hours)
-        cpu, calls = time.process_time() - began, list(self.answers.calls)
-        began = time.process_time()
-        self.answers.bare(calls)
-        bare = time.process_time() - began
-        connection.queries_log = deque()  # of any length
-        with CaptureQueriesContext(connection) as statements:
-            self.run(hours)
-        costs = {"statements": len(statements), "seconds": cpu, "calls": len(calls), "bare": bare}
-        return {name: cost / hours for name, cost in costs.items()}
 
 
 @contextmanager
@@ -96,6 +96,9 @@ def one_minute() -> Iterator[None]:
 
 def settle(installs: Sequence[Install], now: datetime) -> None:
     """They have been in use for long: events have arrived, syncs have found nothing, the last ones in turn."""
+    Contract.objects.update(
+        funded_volume=100, consumed_volume=10, remaining_volume=90, consumed_fraction="0.1"
+    )
     synced: dict[str, Any] = {"reconcile_summary": {"changes": [], "held": [], "problems": []}}
     if hasattr(Install, "in_sync_since"):
         synced["in_sync_since"] = now - 2 * DAY
@@ -107,28 +110,32 @@ def settle(installs: Sequence[Install], now: datetime) -> None:
 
 def measure(options: argparse.Namespace) -> Iterator[Line]:
     """What an hour costs, of 5,000 customers."""
-    clock = StoppedClock(BEGIN.timestamp())
+    clock, hours = StoppedClock(BEGIN.timestamp()), options.hours
+    scale = INSTALLS / options.installs
+    about = f"of {INSTALLS:,} customers with {options.contracts * INSTALLS:,} contracts"
     with settled.site(), django_clock(clock), one_minute():
-        with settled.answering() as answers:
-            Beat(clock, answers).run(1)
-            alone = Beat(clock, answers).measure(1)
         now = clock.datetime()
         installs = settled.hire(options.installs, options.contracts, options.links, read_at=(now - DAY, DAY))
-        Contract.objects.update(
-            funded_volume=100, consumed_volume=10, remaining_volume=90, consumed_fraction="0.1"
-        )
         settle(installs, now)
         with settled.answering() as answers:
             beat = Beat(clock, answers)
-            beat.run(options.hours)  # until each customer's turn has come
-            hour = beat.measure(options.hours)
-    many = {
-        name: alone[name] + (cost - alone[name]) * INSTALLS / options.installs for name, cost in hour.items()
-    }
-    about = f"{INSTALLS:,} customers, {options.contracts * INSTALLS:,} contracts"
-    yield Line(name=about, unit="statements", ours=many["statements"], limit=WANTED_STATEMENTS)
-    yield Line(name=about, unit="s CPU", ours=many["seconds"], floor=many["bare"], limit=WANTED_CPU)
-    yield Line(name=about, unit="calls", ours=many["calls"], limit=WANTED_CALLS)
+            beat.run(hours, time.process_time)  # until each customer's turn has come
+            del answers.calls[:]
+            alone, on_customers = beat.run(hours, time.process_time)
+            calls = list(answers.calls)
+            began = time.process_time()
+            answers.bare(calls)
+            bare = (time.process_time() - began) / hours
+            yield Line(
+                name=f"calls {about}", unit="an hour", ours=scale * len(calls) / hours, limit=WANTED_CALLS
+            )
+            cpu = alone + scale * on_customers
+            yield Line(name=f"CPU {about}", unit="s an hour", ours=cpu, floor=scale * bare, limit=WANTED_CPU)
+            connection.queries_log = deque()  # of any length
+            with CaptureQueriesContext(connection):
+                alone, on_customers = beat.run(hours, lambda: len(connection.queries_log))
+    statements = alone + scale * on_customers
+    yield Line(name=f"statements {about}", unit="an hour", ours=statements, limit=WANTED_STATEMENTS)
 
 
 def main() -> None:
