@@ -33,6 +33,8 @@ FILE_NAME = re.compile(r"# (mysite/\w+\.py)(?:, (before|from) Django 6\.1(?: on)
 MODE = ', "transaction_mode": "IMMEDIATE"'
 OUR_WARNING = re.compile(r"\(opentrain\.[A-Z]\d+\)")
 SECRET = "whsec_only_for_this_test"
+#: Seconds for a block: a command in it that serves would never end. It ends what it has started, too.
+LIMITED = ("timeout", "300")
 
 MAKE_ENDPOINT = f"""
 from django_opentrain.models import Install, WebhookEndpoint
@@ -182,7 +184,7 @@ def run_block(work: Path, environment: Mapping[str, str], text: str) -> dict[str
     """Run one ``sh`` block, and return its environment."""
     left_behind = work / "environment"
     script = f"set -euo pipefail\n{text}\nenv -0 > {left_behind}"
-    output = run("bash", "-c", script, cwd=work, environment=environment)
+    output = run(*LIMITED, "bash", "-c", script, cwd=work, environment=environment)
     expect(not OUR_WARNING.search(output), "check --deploy has a warning of ours")
     pairs = left_behind.read_bytes().decode().rstrip("\0").split("\0")
     return dict(pair.split("=", 1) for pair in pairs)
