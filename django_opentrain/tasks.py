@@ -78,8 +78,7 @@ def sweep() -> None:
     age = heartbeat.age()
     if age is not None and timedelta() <= age < JUST_NOW:
         return
-    if age is not None and age > heartbeat.SWEEP_OVERDUE:
-        turns.distrust_all()
+    turns.distrust_after_silence(age)
     process_due(max_seconds=MAX_SWEEP_SECONDS, stopping=shutting_down)
     heartbeat.beat()
 

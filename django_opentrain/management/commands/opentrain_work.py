@@ -57,9 +57,7 @@ class Command(BaseCommand):
             stop.wait(pause)
 
     def _round(self, stopping: Callable[[], bool]) -> None:
-        age = heartbeat.age()
-        if age is not None and age > heartbeat.SWEEP_OVERDUE:
-            turns.distrust_all()
+        turns.distrust_after_silence(heartbeat.age())
         turns.request_due()
         done = sweep.run(stopping=stopping)
         heartbeat.beat()

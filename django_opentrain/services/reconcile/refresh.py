@@ -65,17 +65,17 @@ class Refresh:
         rows = Contract.objects.in_bulk(keys)
         for contract in rows.values():
             contract.install = self.install
-        told: Answers[BudgetInfo] = []
-        named: Answers[list[ParticipantInfo]] = []
-        here = [rows[key] for key in keys if key in rows]
+        fetched_budgets: Answers[BudgetInfo] = []
+        fetched_participants: Answers[list[ParticipantInfo]] = []
+        page = [rows[key] for key in keys if key in rows]
+        old, unknown = ([row for row in page if row.pk in wanted] for wanted in (budgets, unread))
         try:
-            self._ask([row for row in here if row.pk in budgets], _BUDGET, self.client.get_budget, told)
-            asked = [row for row in here if row.pk in unread]
-            self._ask(asked, _PARTICIPANTS, self.client.list_participants, named)
+            self._ask(old, _BUDGET, self.client.get_budget, fetched_budgets)
+            self._ask(unknown, _PARTICIPANTS, self.client.list_participants, fetched_participants)
         finally:
             # Also if OpenTrain fails at a later one: with a low limit the same ones would be fetched again and again.
-            contracts.save_budgets(told, asked_at=asked_at)
-            self._save_participants(named)
+            contracts.save_budgets(fetched_budgets, asked_at=asked_at)
+            self._save_participants(fetched_participants)
 
     def _ask(self, rows: Iterable[Contract], text: str, ask: Callable[[str], T], answers: Answers[T]) -> None:
         for contract in rows:

@@ -203,7 +203,7 @@ def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
             remote.rows = None
     outcome.too_many = remote.too_many
     outcome.problems.extend(remote.problems)
-    attempt = partial(_attempt, outcome)
+    attempt = partial(_try, outcome=outcome)
     Refresh(install=row, client=remote.client, held=held, attempt=attempt).run()
     grants.correct_pauses(row)
     outcome.compared_at = timezone.now()
@@ -269,10 +269,6 @@ def _try(what: LazyMessage, step: Callable[[], object], outcome: Outcome) -> boo
         outcome.note(what, error)
         return False
     return True
-
-
-def _attempt(outcome: Outcome, what: LazyMessage, step: Callable[[], object]) -> bool:
-    return _try(what, step, outcome)
 
 
 def _ask_for_projects(links: Iterable[ProjectLink], held: Lease) -> None:

@@ -69,6 +69,12 @@ def distrust_all() -> None:
     heartbeat.record(heartbeat.DELIVERIES_MISSED, timezone.now())
 
 
+def distrust_after_silence(age: timedelta | None) -> None:
+    """``age`` says how long ago a sweep ran last, None that none did: after a long silence no install is trusted."""
+    if age is not None and age > heartbeat.SWEEP_OVERDUE:
+        distrust_all()
+
+
 def has_received(install: Install) -> bool:
     """Whether a delivery has come through an endpoint that works."""
     return WebhookEvent.objects.filter(
