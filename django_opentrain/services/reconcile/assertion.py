@@ -37,8 +37,8 @@ PAGE: Final = 500
 def assert_access(install: Install, held: Lease, *, since: datetime | None, now: datetime) -> None:
     """Converge those of the install's settled grants with which the host doesn't agree, or may not.
 
-    Of those that the adapter can't speak for: those whose turn it was until ``now``, ``since`` the last run was here,
-    or all.
+    Of those that the adapter can't speak for: those whose turn came between ``since``, when the last run was, and
+    ``now``; all if ``since`` is None.
     """
     # Stays where a question ended its process or this run: then the adapter isn't asked in this one.
     may_ask = install.access_asked_at is None
