@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
@@ -71,8 +71,7 @@ class Explanation:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Words:
+class _Words(NamedTuple):
     """What is said of a kind of errors."""
 
     title: _StrOrPromise
@@ -193,8 +192,7 @@ def _details(error: OpenTrainError | ServiceError) -> Mapping[str, Any]:
 # What rows keep -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """Why something failed or was ignored, as a row keeps it: in a column for the text and one for the code."""
 
     text: str = ""

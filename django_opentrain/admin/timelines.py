@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 MAX_ENTRIES: Final = 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     """What a row says of one of its times.
 
     :param by: the event, poll or person; "" where that isn't stored.
@@ -39,8 +37,7 @@ class Said:
     by: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """Something that happened, or is going to, with the row that says so."""
 
     at: datetime
@@ -65,8 +62,7 @@ class Entry:
         return self.at > timezone.now()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
+class Timeline(NamedTuple):
     """The newest entries first."""
 
     entries: Sequence[Entry]
@@ -78,8 +74,7 @@ class Timeline:
 Moments = Mapping[str, Callable[[Any], Said | None]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """Rows that belong to the page's; each column costs one statement, however many rows there are."""
 
     rows: QuerySet[Any, Any]
@@ -124,7 +119,7 @@ def build(
                 events[row.event_id] = url
     entries += [_entry(entry.action_time, _logged(entry)) for entry in _history(of)]
     entries.sort(key=lambda entry: entry.at, reverse=True)
-    shown = [replace(entry, by_url=events.get(_event_id(entry.by), "")) for entry in entries[:MAX_ENTRIES]]
+    shown = [entry._replace(by_url=events.get(_event_id(entry.by), "")) for entry in entries[:MAX_ENTRIES]]
     return Timeline(entries=shown, has_more=len(entries) > MAX_ENTRIES)
 
 
