@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from tests.reference import documented_services, signature
+from tests.reference.code import documented_services, signature
 
 DOORS: Final = [
     "django_opentrain.adapters",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from pathlib import Path
 from textwrap import indent
@@ -18,7 +17,7 @@ from django.dispatch import Signal
 
 import django_opentrain
 from django_opentrain import models, signals
-from django_opentrain.conf import SETTINGS, Setting, conf
+from django_opentrain.conf import SETTINGS, conf
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField
 from django_opentrain.services.conditions import CONDITIONS, Condition
 from django_opentrain.web.presenters.overview import SCHEDULE
@@ -46,25 +45,6 @@ def named(document: Path) -> str:
 
 
 # Documents ------------------------------------------------------------------------------------
-
-
-def row(key: str, setting: Setting[Any]) -> str:
-    if setting.default is None:
-        default = "required"
-    elif isinstance(setting.default, tuple) and len(setting.default) > 1:
-        default = f"all {len(setting.default)}"
-    else:
-        default = f"`{json.dumps(setting.default)}`"
-    check = f"E{setting.check:03d}"
-    return f"| `{key}` | {default} | {setting.meaning} | [{check}](checks.md#{check.lower()}) |"
-
-
-def test_the_table_of_settings_is_their_declarations() -> None:
-    rows = [row(key, setting) for key, setting in SETTINGS.items()]
-    table = "\n".join(["| Key | Default | Meaning | Check |", "| --- | --- | --- | --- |", *rows])
-    assert f"\n\n{table}\n\n" in read("docs/reference/settings.md"), (
-        f"Replace the table in docs/reference/settings.md:\n{table}"
-    )
 
 
 def condition_row(condition: Condition) -> str:

@@ -1,14 +1,17 @@
-"""docs/reference/code.md is what the code says, and the code says what a host's developer needs."""
+"""What the documents list of the code is what the code says, and that is what a host's developer needs."""
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from django_opentrain.adapters import DjangoUsersAdapter, OpenTrainAdapter
-from tests.reference import FILE, documented_services, reference
+from tests.reference import PARTS, pages, parts_of, renewed
+from tests.reference.code import documented_services
+from tests.reference.markdown import ROOT
 
 HOOKS = [
     (each.__name__, name, value)
@@ -18,8 +21,15 @@ HOOKS = [
 ]
 
 
-def test_the_reference_is_what_the_code_says() -> None:
-    assert FILE.read_text(encoding="utf-8") == reference(), "Renew it: tests/reference.py says how."
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_is_what_the_code_says(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == renewed(page), (
+        "Renew it: tests/reference/__init__.py says how."
+    )
+
+
+def test_each_part_is_in_one_page() -> None:
+    assert sorted(name for page in pages() for name in parts_of(page)) == sorted(PARTS)
 
 
 @pytest.mark.parametrize(("adapter", "name", "hook"), HOOKS)

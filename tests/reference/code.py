@@ -1,16 +1,12 @@
-"""docs/reference/code.md, made from the code. To renew it:
-
-DJANGO_SETTINGS_MODULE=tests.settings python -m django shell -c "from tests.reference import renew; renew()"
-"""
+"""Every hook, with its signature, and when it is called: what docs/reference/code.md is made of."""
 
 from __future__ import annotations
 
 import argparse
-import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -29,51 +25,9 @@ from django_opentrain.adapters import DjangoUsersAdapter, OpenTrainAdapter
 from django_opentrain.api.urls import urlpatterns as of_api
 from django_opentrain.templatetags.opentrain import register
 from django_opentrain.web.urls import urlpatterns as of_pages
+from tests.reference.markdown import PACKAGE, ROOT, comments, prose, table
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 FILE: Final = ROOT / "docs" / "reference" / "code.md"
-PACKAGE: Final = ROOT / "django_opentrain"
-
-HEAD: Final = """# Reference
-
-Every hook, with its signature, and when it is called. This page is made from the code's own docstrings; the other
-pages say how things belong together.
-
-- [The adapter](#the-adapter)
-- [Services](#services)
-- [Signals](#signals)
-- [Errors](#errors)
-- [Template tags](#template-tags)
-- [Templates](#templates)
-- [URL names](#url-names)
-- [Tasks](#tasks)
-- [Commands](#commands)
-- [Models](#models)
-"""
-
-
-# What the code says ----------------------------------------------------------------------------
-
-
-def prose(docstring: str | None) -> str:
-    """A docstring as Markdown: its paragraphs in one line each, its parameters as a list."""
-    text, _, parameters = (docstring or "").partition("\n:param ")
-    paragraphs = [" ".join(each.split()) for each in text.split("\n\n")]
-    if parameters:
-        listed, _, rest = parameters.partition("\n\n")
-        items = [" ".join(each.split()) for each in listed.split("\n:param ")]
-        paragraphs.append("\n".join(f"- `{name}`: {meaning}" for name, _, meaning in map(_split, items)))
-        paragraphs.append(" ".join(rest.split()))
-    return re.sub(r"``(.+?)``", r"`\1`", "\n\n".join(filter(None, paragraphs)))
-
-
-def _split(item: str) -> tuple[str, str, str]:
-    return item.partition(": ")
-
-
-def in_a_cell(text: str) -> str:
-    """Markdown in a cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 class _Bare:
@@ -102,30 +56,6 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
 def entry(name: str, code: str, meaning: str) -> str:
     """A function or value: its name as a heading, its code, and what it means."""
     return f"#### {name}\n\n```python\n{code}\n```\n\n{meaning}"
-
-
-def comments(source: Path, owner: str = "") -> dict[str, str]:
-    """The ``#:`` comments above assignments of a module, or of one of its classes, by name."""
-    lines = source.read_text(encoding="utf-8").splitlines()
-    body: list[ast.stmt] = ast.parse("\n".join(lines)).body
-    if owner:
-        body = next(each.body for each in body if isinstance(each, ast.ClassDef) and each.name == owner)
-    found = {}
-    for each in body:
-        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
-            first = each.lineno - 1
-            above: list[str] = []
-            while lines[first - 1].strip().startswith("#:"):
-                first -= 1
-                above.insert(0, lines[first].strip()[2:].strip())
-            found[each.targets[0].id] = prose(" ".join(above))
-    return found
-
-
-def table(*columns: str, rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(in_a_cell, line))} |" for line in lines)
 
 
 # The parts of the page -------------------------------------------------------------------------
@@ -356,12 +286,4 @@ def reference() -> str:
         commands,
         models,
     )
-    return (
-        "\n\n".join([HEAD.strip(), *(textwrap.dedent(each).strip() for part in parts for each in part())])
-        + "\n"
-    )
-
-
-def renew() -> None:
-    """Write it."""
-    FILE.write_text(reference(), encoding="utf-8")
+    return "\n\n".join(textwrap.dedent(each).strip() for part in parts for each in part())
