@@ -160,11 +160,11 @@ ENCRYPTION_KEYS: Final = Constraint(
 )
 PUBLIC_URL: Final = Constraint(
     _is_site,
-    "Use scheme and host, such as 'https://annotate.example.com', and the path below which the site runs.",
+    "Use scheme and host, such as `https://annotate.example.com`, and the path below which the site runs.",
 )
 PLATFORM_URL: Final = Constraint(
     _is_platform,
-    "Use 'https://app.opentrain.ai', or a sandbox's URL, without a path. Plain http is for this machine, or for"
+    "Use `https://app.opentrain.ai`, or a sandbox's URL, without a path. Plain http is for this machine, or for"
     " DEBUG.",
 )
 TIMEOUT: Final = number(0.001, 300, "Use a number of seconds above 0, at most 300.")
@@ -174,7 +174,7 @@ DOMAINS: Final = Constraint(_are_domains, "Use a list of domains, such as ['open
 DAYS: Final = whole_number(0, 36_500, of="days")
 POLICY: Final = Constraint(
     _is_policy,
-    'Use a dict of directives with lists of sources, such as {"img-src": ["\'self\'", "https://cdn.example.com"]};'
+    'Use a dict of directives with lists of sources, such as `{"img-src": ["\'self\'", "https://cdn.example.com"]}`;'
     " or 'site' where your own middleware sends the policy.",
 )
 METRICS_TOKEN: Final = Constraint(

@@ -8,11 +8,19 @@ from typing import Any, Final
 from django.core.checks import CheckMessage
 from django.urls import URLPattern, get_resolver
 
-from django_opentrain.checks.messages import configured, warning
+from django_opentrain.checks.messages import CheckId, configured, message
 
 #: By this one of its views the API is found.
 _LANDMARK: Final = "api-install-list"
 _POLICY: Final = ("authentication_classes", "permission_classes", "throttle_classes")
+
+
+#: The API is mounted at several paths, with different authentication, permission or throttle classes: who is
+#: refused at one may be admitted at another. Include `django_opentrain.web.urls`, which has no API, in the
+#: place of `django_opentrain.urls`, and [mount the API once](docs/reference/api.md#where-it-is). A policy
+#: that is to hold for pages and API alike belongs into the adapter's
+#: [`check_request`](docs/how-to/restrict-pages.md#a-policy-of-your-own).
+W020: Final = CheckId("W020")
 
 
 def check_api(**_options: Any) -> list[CheckMessage]:
@@ -27,8 +35,10 @@ def check_api(**_options: Any) -> list[CheckMessage]:
         return []
     text = f"The API is mounted with different policies: at {', '.join(f'/{route}' for route in policies)}."
     return [
-        warning(
-            20, text, "Include django_opentrain.web.urls, which has no API, and mount the API once beside it."
+        message(
+            W020,
+            text,
+            "Include django_opentrain.web.urls, which has no API, and mount the API once beside it.",
         )
     ]
 

@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.db import DatabaseError, connections, router
 
-from django_opentrain.checks.messages import configured, error, value_of, warning
+from django_opentrain.checks.messages import CheckId, configured, message, value_of
 
 #: Those of MySQL and MariaDB that hold every character. What they call utf8 doesn't.
 FULL_CHARSETS: Final = ("utf8mb4", "utf16", "utf16le", "utf32")
@@ -29,6 +29,13 @@ _LOSSY: Final = """
 """
 
 
+#: `DATABASE_ROUTERS` spread what has to be in one database, `default` or another: our tables, which refer to
+#: users, and the user model. Our tables also have to be read where they are written, not from a replica,
+#: where what a transaction has just written isn't there yet. In a router for replicas, except the app: `if
+#: model._meta.app_label == "django_opentrain": return "primary"`. Everything else of yours may be anywhere.
+E031: Final = CheckId("E031")
+
+
 def check_routers(**_options: Any) -> list[CheckMessage]:
     """Our tables refer to users, and what is written in a transaction is read in it."""
     if not configured():
@@ -40,7 +47,7 @@ def check_routers(**_options: Any) -> list[CheckMessage]:
         return []
     text = f"DATABASE_ROUTERS use several databases for our tables and the user model: {', '.join(sorted(used))}."
     return [
-        error(31, text, "Let them keep both in one database, and read our tables where they are written.")
+        message(E031, text, "Let them keep both in one database, and read our tables where they are written.")
     ]
 
 
@@ -49,7 +56,18 @@ def check_databases(*, databases: Sequence[str] | None = None, **_options: Any) 
     if not configured():
         return []
     checks = (_time_zones, _charsets)
-    return [message for alias in databases or () for check in checks for message in check(alias)]
+    return [each for alias in databases or () for check in checks for each in check(alias)]
+
+
+#: The database is a MySQL or MariaDB without time zone tables, and `USAGE_TIME_ZONE` is not UTC: it answers
+#: NULL when it is asked on which day a time is (`TruncDate(…, tzinfo=…)`), so an adapter that asks it can't
+#: report any work. [`day_of`](docs/how-to/adapter.md#usage), which the shipped ones use, needs no tables: if
+#: yours does too, silence this check. Else load them: `mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql
+#: mysql`, and restart the workers. Work that has no day is never dropped silently: the contract's
+#: `collect_error` says so, on its page, in the admin and in the doctor. This check queries the database, so
+#: it runs with `migrate`, `check --database default`, `opentrain_doctor`, and from Django 6.1 on `check --tag
+#: opentrain` only.
+W012: Final = CheckId("W012")
 
 
 def _time_zones(alias: str) -> Iterator[CheckMessage]:
@@ -65,7 +83,27 @@ def _time_zones(alias: str) -> Iterator[CheckMessage]:
         hint = (
             "Load them with mysql_tzinfo_to_sql: without them the adapter doesn't know the day of the work."
         )
-        yield warning(12, text, hint)
+        yield message(W012, text, hint)
+
+
+#: Columns of this package's tables, or the whole database before they are created, can't hold every
+#: character: in MySQL and MariaDB `utf8mb3` (`utf8`) and `latin1` refuse an emoji, so a trainer whose name
+#: has one never gets access, and their customer's reconciliation never ends. For a new database: `ALTER
+#: DATABASE … CHARACTER SET utf8mb4`. Tables that exist are converted column by column: `CONVERT TO CHARACTER
+#: SET` would also change the collation of the ids, which must differ in upper and lower case. This query
+#: writes the statements:
+#:
+#: ```sql
+#: SELECT CONCAT('ALTER TABLE ', table_name, ' CHARACTER SET utf8mb4, MODIFY ', column_name, ' ', column_type,
+#:               ' CHARACTER SET utf8mb4', IF(is_nullable = 'YES', ';', ' NOT NULL;'))
+#: FROM information_schema.columns
+#: WHERE table_schema = DATABASE() AND table_name LIKE 'django\_opentrain\_%' AND character_set_name <> 'utf8mb4';
+#: ```
+#:
+#: Connections have to use it, too: `"OPTIONS": {"charset": "utf8mb4"}` in `DATABASES`, which is the default
+#: from Django 5.2 on. Like W012, this check runs with `migrate`, `check --database default` and
+#: `opentrain_doctor`.
+E030: Final = CheckId("E030")
 
 
 def _charsets(alias: str) -> Iterator[CheckMessage]:
@@ -77,7 +115,7 @@ def _charsets(alias: str) -> Iterator[CheckMessage]:
         return  # as above
     if lossy:
         text = f"The database '{alias}' can't store every character, such as an emoji in a name: {lossy}."
-        yield error(30, text, "Let it use utf8mb4. Don't CONVERT tables: ids would lose their collation.")
+        yield message(E030, text, "Let it use utf8mb4. Don't CONVERT tables: ids would lose their collation.")
 
 
 def _lossy(alias: str) -> str:

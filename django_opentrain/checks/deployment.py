@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage
 from django.utils.http import is_same_domain
 from django.utils.module_loading import import_string
 
-from django_opentrain.checks.messages import value_of, warning
+from django_opentrain.checks.messages import CheckId, message, value_of
 from django_opentrain.conf import SETTING, SETTINGS
 from django_opentrain.constraints import MAILER, is_local, is_this_machine, split_url
 
@@ -30,16 +30,29 @@ def check_deployment(**_options: Any) -> list[CheckMessage]:
     return [*_addresses(), *_forms(), *_keys(), *_mails()]
 
 
+#: With `--deploy`: `PUBLIC_URL` is this machine, which OpenTrain can't reach.
+W009: Final = CheckId("W009")
+#: With `--deploy`: `BASE_URL` is this machine: a sandbox, not OpenTrain.
+W010: Final = CheckId("W010")
+
+
 def _addresses() -> Iterator[CheckMessage]:
     if settings.DEBUG:
         return  # Django itself warns about it
     public, platform = split_url(value_of("PUBLIC_URL")), split_url(value_of("BASE_URL"))
     if public is not None and is_local(public):
         text = f"{SETTING}['PUBLIC_URL'] is this machine."
-        yield warning(9, text, "Use the origin at which OpenTrain and customers reach the site.")
+        yield message(W009, text, "Use the origin at which OpenTrain and customers reach the site.")
     if platform is not None and is_local(platform):
         text = f"{SETTING}['BASE_URL'] is this machine: a sandbox, not OpenTrain."
-        yield warning(10, text, "Remove BASE_URL.")
+        yield message(W010, text, "Remove BASE_URL.")
+
+
+#: With `--deploy`: neither `SECURE_PROXY_SSL_HEADER` nor `CSRF_TRUSTED_ORIGINS` is set. Behind a proxy that
+#: terminates TLS Django thinks that a request came over HTTP, and refuses each form of ours, from *Connect*
+#: on, with status 403. Set the header if your proxy sets it itself on each request, or name your origin:
+#: `CSRF_TRUSTED_ORIGINS = ["https://annotate.example.com"]`. That is harmless where Django serves TLS itself.
+W018: Final = CheckId("W018")
 
 
 def _forms() -> Iterator[CheckMessage]:
@@ -57,15 +70,20 @@ def _forms() -> Iterator[CheckMessage]:
             "Behind a proxy that terminates TLS, Django refuses our forms: it takes them for another site's."
         )
         hint = f"Set SECURE_PROXY_SSL_HEADER, or CSRF_TRUSTED_ORIGINS = ['https://{public.netloc}']."
-        yield warning(18, text, hint)
+        yield message(W018, text, hint)
+
+
+#: With `--deploy`: an encryption key is not random. It was typed, derived from a text, or copied from an
+#: example, so others may know it. [Change it](docs/how-to/change-the-key.md).
+W011: Final = CheckId("W011")
 
 
 def _keys() -> Iterator[CheckMessage]:
     keys = value_of("ENCRYPTION_KEYS")
     if isinstance(keys, (list, tuple)) and any(map(_was_made_up, keys)):
         text = f"A key in {SETTING}['ENCRYPTION_KEYS'] is not random: it was derived from text, or from an example."
-        yield warning(
-            11,
+        yield message(
+            W011,
             text,
             "`manage.py opentrain_generate_key` prints a random one;"
             " docs/how-to/change-the-key.md says how to change it.",
@@ -81,26 +99,41 @@ def _was_made_up(key: object) -> bool:
     return bool(data) and (all(32 <= byte < 127 for byte in data) or len(set(data)) < 12)
 
 
+#: With `--deploy`: the mail with which a trainer chooses a password doesn't arrive, so that those whom your
+#: customers hire can't log in. Either Django's mail backend is one for development (`console`, `dummy`,
+#: `filebased`, `locmem`), or mails go by SMTP to this machine, Django's default, or they come from
+#: `webmaster@localhost`, the default of `DEFAULT_FROM_EMAIL`. Set `EMAIL_HOST` and what belongs to it, from
+#: Django 6.1 on the entry of `MAILERS` that `OPENTRAIN["MAILER"]` names: there a `host` has to stand among
+#: the `OPTIONS`, or Django sends nothing. A relay on this machine, such as Postfix, is fine: silence this
+#: check, and let `opentrain_doctor` try whether the server answers. Adapters that send no mail, or have an
+#: `invite()` of their own, aren't checked.
+W015: Final = CheckId("W015")
+
+
 def _mails() -> Iterator[CheckMessage]:
     if settings.DEBUG or not MAILER.holds(value_of("MAILER")) or not _sends_mails():
         return
     backend, host = _mailer()
     if backend in FOR_DEVELOPMENT:
         text = f"First-login mails reach no trainer: {backend} is for development."
-        yield warning(15, text, "Use your mail server's, or service's, backend in EMAIL_BACKEND or MAILERS.")
+        yield message(
+            W015, text, "Use your mail server's, or service's, backend in EMAIL_BACKEND or MAILERS."
+        )
     elif backend == SMTP and not host and _has_mailers():
         text = "First-login mails can't be sent: MAILERS names no host."
-        yield warning(15, text, 'Give the mailer "OPTIONS": {"host": …}, with the name of your mail server.')
+        yield message(
+            W015, text, 'Give the mailer "OPTIONS": {"host": …}, with the name of your mail server.'
+        )
     elif backend == SMTP and (not host or is_this_machine(host.lower())):
         text = "First-login mails go to a mail server on this machine."
         hint = (
             "Name your mail server in EMAIL_HOST, or its OPTIONS in MAILERS. If one runs here, such as Postfix"
             " as a relay, silence this check."
         )
-        yield warning(15, text, hint)
+        yield message(W015, text, hint)
     elif settings.DEFAULT_FROM_EMAIL == global_settings.DEFAULT_FROM_EMAIL:
         text = f"First-login mails come from {settings.DEFAULT_FROM_EMAIL}, which other mail servers refuse."
-        yield warning(15, text, "Set DEFAULT_FROM_EMAIL to an address of your domain.")
+        yield message(W015, text, "Set DEFAULT_FROM_EMAIL to an address of your domain.")
 
 
 def _sends_mails() -> bool:

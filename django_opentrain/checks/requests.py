@@ -16,7 +16,7 @@ from django.urls import NoReverseMatch, get_script_prefix, is_valid_path, resolv
 from django.utils.module_loading import import_string
 from django.utils.translation import override
 
-from django_opentrain.checks.messages import configured, error, value_of, warning
+from django_opentrain.checks.messages import CheckId, configured, message, value_of
 from django_opentrain.constraints import split_url
 
 RECEIVER: Final = "django_opentrain.web.views.receiver.receive"
@@ -40,9 +40,21 @@ def check_requests(**_options: Any) -> list[CheckMessage]:
     return [*_clock(), *_proxy_header(), *_prefix(), *_receiver(), *_login_page()]
 
 
+#: `USE_TZ` is `False`, which is not supported: OpenTrain's times have a zone, a database without zones would
+#: shift them, and what compares them fails, such as a reconnect. Set `USE_TZ = True`; the rest of your site
+#: keeps `TIME_ZONE` for what it shows.
+E026: Final = CheckId("E026")
+
+
 def _clock() -> Iterator[CheckMessage]:
     if not settings.USE_TZ:
-        yield error(26, "USE_TZ is False.", "OpenTrain's times have a zone; set USE_TZ = True.")
+        yield message(E026, "USE_TZ is False.", "OpenTrain's times have a zone; set USE_TZ = True.")
+
+
+#: `SECURE_PROXY_SSL_HEADER` is not spelled as WSGI spells headers, or its value is not what a proxy sends
+#: (`https`, in lower case). No request counts as secure then, and the HTTPS redirect loops. Set it to
+#: `("HTTP_X_FORWARDED_PROTO", "https")`.
+E027: Final = CheckId("E027")
 
 
 def _proxy_header() -> Iterator[CheckMessage]:
@@ -51,7 +63,7 @@ def _proxy_header() -> Iterator[CheckMessage]:
         return
     if not _can_match(header):
         text = "SECURE_PROXY_SSL_HEADER is not what a proxy sends: no request from it counts as secure."
-        yield error(27, text, "It takes WSGI's spelling: ('HTTP_X_FORWARDED_PROTO', 'https').")
+        yield message(E027, text, "It takes WSGI's spelling: ('HTTP_X_FORWARDED_PROTO', 'https').")
 
 
 def _can_match(header: object) -> bool:
@@ -62,19 +74,33 @@ def _can_match(header: object) -> bool:
     return bool(spelled) and isinstance(value, str) and (not name.endswith("_PROTO") or value == "https")
 
 
+#: `FORCE_SCRIPT_NAME` and the path in `PUBLIC_URL` differ. The URLs that OpenTrain and browsers get are made
+#: from `PUBLIC_URL` in every process, web or worker: let it end in that path, and not in the one at which
+#: your URLconf includes ours, which is added to it. A path that only your server knows (`SCRIPT_NAME`) can't
+#: be seen by a check: then *Connect* says it.
+E032: Final = CheckId("E032")
+
+
 def _prefix() -> Iterator[CheckMessage]:
     """What only the server knows is seen with the first customer's request: ``connect.begin``."""
     forced, path = settings.FORCE_SCRIPT_NAME, _public_path()
     if forced and path != forced.rstrip("/"):
         text = f"FORCE_SCRIPT_NAME is {forced!r}, and PUBLIC_URL doesn't end in it."
-        yield error(
-            32, text, "OpenTrain's and the browsers' URLs are made from PUBLIC_URL: let it end in that path."
+        yield message(
+            E032,
+            text,
+            "OpenTrain's and the browsers' URLs are made from PUBLIC_URL: let it end in that path.",
         )
 
 
 def _public_path() -> str:
     parts = split_url(value_of("PUBLIC_URL"))
     return "" if parts is None else parts.path.rstrip("/")
+
+
+#: `reverse("opentrain:webhook")` fails. Include `django_opentrain.urls` in the root URLconf, without a
+#: namespace of your own around it.
+E023: Final = CheckId("E023")
 
 
 def _receiver() -> Iterator[CheckMessage]:
@@ -87,13 +113,13 @@ def _receiver() -> Iterator[CheckMessage]:
         except NoReverseMatch:
             text = "django_opentrain.urls is not included, or not under the namespace 'opentrain'."
             hint = 'Add path("opentrain/", include("django_opentrain.urls")) to the root URLconf, before your own.'
-            yield error(23, text, hint)
+            yield message(E023, text, hint)
             return
         yield from _view_at(path)
     public = _public_path()
     if public and not settings.FORCE_SCRIPT_NAME and path.startswith(f"{public}/webhooks/"):
         text = f"PUBLIC_URL ends in {public!r}, which the URLconf adds for django_opentrain.urls."
-        yield error(32, text, "End it in the path below which the whole site runs, if it does.")
+        yield message(E032, text, "End it in the path below which the whole site runs, if it does.")
     yield from _gates()
     yield from _redirects(f"{_public_path()}{path}")
 
@@ -103,6 +129,14 @@ def _in_urlconf(path: str) -> str:
     return f"/{path.removeprefix(get_script_prefix())}"
 
 
+#: The receiver is wrapped by a decorator, such as `login_required`. OpenTrain can't log in and has no CSRF
+#: token; the receiver authenticates it by its signature. Include the URLs undecorated.
+E024: Final = CheckId("E024")
+#: Another pattern matches the receiver's URL first. Put ours before it: some platforms end their URLconf with
+#: a pattern that matches everything.
+E025: Final = CheckId("E025")
+
+
 def _view_at(path: str) -> Iterator[CheckMessage]:
     ours = import_string(RECEIVER)
     view = resolve(path).func
@@ -110,10 +144,20 @@ def _view_at(path: str) -> Iterator[CheckMessage]:
         return
     if inspect.unwrap(view) is inspect.unwrap(ours):
         text = "The webhook receiver is wrapped by a decorator."
-        yield error(24, text, "OpenTrain has neither a login nor a CSRF token: include the URLs undecorated.")
+        yield message(
+            E024, text, "OpenTrain has neither a login nor a CSRF token: include the URLs undecorated."
+        )
     else:
         text = f"A pattern before ours matches the webhook receiver's URL: {view.__module__} answers there."
-        yield error(25, text, "Include django_opentrain.urls before that pattern.")
+        yield message(E025, text, "Include django_opentrain.urls before that pattern.")
+
+
+#: A middleware seems to require a login or a CSRF token for every URL. Exempt the URL name
+#: `opentrain:webhook` (and `opentrain:health`, if you use it). `opentrain_doctor` sends the receiver a
+#: request through your middleware, and reports whether it arrives; if it does, silence this check. Django's
+#: own `LoginRequiredMiddleware` and `CsrfViewMiddleware`, and django-login-required-middleware, exempt the
+#: receiver automatically.
+W004: Final = CheckId("W004")
 
 
 def _gates() -> Iterator[CheckMessage]:
@@ -122,7 +166,14 @@ def _gates() -> Iterator[CheckMessage]:
         if path not in _POLITE_MIDDLEWARE and _GATE_MIDDLEWARE.search(name):
             text = f"{path} seems to require a login or a CSRF token, and OpenTrain has neither."
             hint = "Exempt the URL name opentrain:webhook (opentrain_doctor tests that), then silence this check."
-            yield warning(4, text, hint)
+            yield message(W004, text, hint)
+
+
+#: `SECURE_SSL_REDIRECT` is on, and `SECURE_PROXY_SSL_HEADER` isn't set. Behind a proxy that terminates TLS
+#: every request seems insecure then, and is redirected; OpenTrain follows no redirect. Set the header (if
+#: your proxy sets it itself on each request), exempt `^opentrain/webhooks/` with `SECURE_REDIRECT_EXEMPT`,
+#: or, if Django's server terminates TLS, silence this check.
+W005: Final = CheckId("W005")
 
 
 def _redirects(path: str) -> Iterator[CheckMessage]:
@@ -134,7 +185,14 @@ def _redirects(path: str) -> Iterator[CheckMessage]:
             "Behind a proxy that terminates TLS every delivery is redirected, which OpenTrain counts as a failure."
             " Set the header, or silence this check if the site serves TLS itself."
         )
-        yield warning(5, text, hint)
+        yield message(W005, text, hint)
+
+
+#: `LOGIN_URL` is the name of no URL pattern, or a path that your URLconf doesn't have: customers who aren't
+#: logged in, and trainers who have chosen their password, can't sign in. Django's default,
+#: `/accounts/login/`, is a page that your site has to add. Paths that another server answers can't be seen
+#: from here: if the page exists, silence this check. A login page at another host isn't checked.
+W014: Final = CheckId("W014")
 
 
 def _login_page() -> Iterator[CheckMessage]:
@@ -151,4 +209,4 @@ def _login_page() -> Iterator[CheckMessage]:
     if not is_there:
         text = f"LOGIN_URL is {str(settings.LOGIN_URL)!r}, and no such page is in the URLconf."
         hint = "Name your login page. If another server answers at this path, silence this check."
-        yield warning(14, text, hint)
+        yield message(W014, text, hint)

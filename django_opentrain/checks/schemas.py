@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 
-from django_opentrain.checks.messages import configured, error
+from django_opentrain.checks.messages import CheckId, configured, message
 
 _APP: Final = "django_opentrain"
 
@@ -20,6 +20,15 @@ def check_schemas(**_options: Any) -> list[CheckMessage]:
     return list(_misplaced(_of_tenants())) if configured() else []
 
 
+#: With [django-tenants](docs/how-to/recipes.md#subdomains-django-tenants), `django_opentrain` or the app of
+#: your user model is in `TENANT_APPS` (or in a type of `TENANT_TYPES` other than `public`). Then each tenant
+#: has tables of their own. But a delivery, a worker and the return from OpenTrain belong to no tenant until
+#: our tables say to which, and the tables refer to users. Name both apps in `SHARED_APPS` alone, and run
+#: `migrate_schemas --shared`. To name them in both lists is no way out: within a tenant, the tenant's own,
+#: empty tables come first.
+E036: Final = CheckId("E036")
+
+
 def _misplaced(names: set[str]) -> Iterator[CheckMessage]:
     hint = "Name it in SHARED_APPS alone (in TENANT_TYPES: under 'public' alone), and run migrate_schemas --shared."
     if _APP in names:
@@ -27,11 +36,11 @@ def _misplaced(names: set[str]) -> Iterator[CheckMessage]:
             "django_opentrain is in the schemas of the tenants: deliveries, workers and the consent's return come"
             " without a tenant, and would find none of its rows."
         )
-        yield error(36, text, hint)
+        yield message(E036, text, hint)
     users = get_user_model()
     if users._meta.app_config.name in names:
         text = f"{users._meta.label} is in the schemas of the tenants, and our tables refer to it in the shared one."
-        yield error(36, text, hint)
+        yield message(E036, text, hint)
 
 
 def _of_tenants() -> set[str]:

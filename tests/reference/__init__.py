@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.reference import checks
 from tests.reference.code import reference
 from tests.reference.markdown import ROOT, linked
 from tests.reference.settings import settings
@@ -24,6 +25,8 @@ from tests.reference.settings import settings
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "reference": reference,
     "settings": settings,
+    "errors of settings": checks.errors,
+    "warnings about settings": checks.warnings,
 }
 PART: Final = re.compile(
     r"(?P<begin><!-- made from the code: (?P<name>.+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL

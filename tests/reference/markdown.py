@@ -48,8 +48,8 @@ def comments(source: Path, owner: str = "") -> dict[str, str]:
     found = {}
     for each in body:
         target = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
-        if isinstance(target, ast.Name):
-            found[target.id] = prose(_above(lines, each.lineno - 1))
+        if isinstance(target, ast.Name) and (above := _above(lines, each.lineno - 1)):
+            found[target.id] = prose(above)
     return found
 
 

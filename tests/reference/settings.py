@@ -8,21 +8,33 @@ from typing import Any, Final
 from django_opentrain.conf import SETTINGS, OpenTrainSettings, Setting
 from tests.reference.markdown import PACKAGE, comments, table
 
-#: By key.
-MEANINGS: Final = {
-    name.upper(): text for name, text in comments(PACKAGE / "conf.py", OpenTrainSettings.__name__).items()
+#: By key: the paragraphs of the comment above its declaration.
+COMMENTS: Final = {
+    name.upper(): text.split("\n\n")
+    for name, text in comments(PACKAGE / "conf.py", OpenTrainSettings.__name__).items()
 }
 
 
 def settings() -> str:
     """A row for each."""
-    rows = [(f"`{key}`", _default(each), MEANINGS[key], _check(each)) for key, each in SETTINGS.items()]
+    rows = [(f"`{key}`", _default(each), meaning(key), _check(each)) for key, each in SETTINGS.items()]
     return table("Key", "Default", "Meaning", "Check", rows=rows)
 
 
+def meaning(key: str) -> str:
+    """What it is."""
+    own = SETTINGS[key].check
+    return " ".join(text for text in COMMENTS[key] if not text.startswith(f"{own}: "))
+
+
+def of_its_check(key: str) -> str:
+    """What is said of its check."""
+    own = SETTINGS[key].check
+    return " ".join(text.removeprefix(f"{own}: ") for text in COMMENTS[key] if text.startswith(f"{own}: "))
+
+
 def _check(setting: Setting[Any]) -> str:
-    name = f"E{setting.check:03d}"
-    return f"[{name}](docs/reference/checks.md#{name.lower()})"
+    return f"[{setting.check}](docs/reference/checks.md#{setting.check.lower()})"
 
 
 def _default(setting: Setting[Any]) -> str:
