@@ -447,6 +447,20 @@ def test_customers_take_turns(endpoint: WebhookEndpoint, monkeypatch: pytest.Mon
     assert "globex" in order[:3]
 
 
+def test_customers_whom_another_worker_served_are_not_tried_one_by_one(endpoint: WebhookEndpoint) -> None:
+    for each in [endpoint, *(make_endpoint(make_install(f"customer{number}")) for number in range(5))]:
+        make_event(each, type="contract.ended", event_id="a", resource_id="ctr_1")
+    turns = inbox.each_due()
+    assert next(turns) == 1
+    served = WebhookEvent.objects.filter(status="PENDING")
+    left = served.first()
+    assert left is not None
+    served.exclude(pk=left.pk).update(status=PROCESSED)
+    rest = list(turns)
+    assert sum(rest) == 1
+    assert len(rest) <= 2  # and one that was tried in vain
+
+
 @pytest.mark.parametrize("chosen", ["before", "while it fails"])
 def test_workers_that_chose_the_same_event_burn_one_attempt(
     endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch, chosen: str

@@ -130,15 +130,13 @@ def each_due() -> Iterator[int]:
     again before it ends.
     """
     until = time.monotonic() + LISTED_SECONDS
-    due = WebhookEvent.objects.due(timezone.now()).order_by()
-    installs = list(due.values_list("endpoint__install", flat=True).distinct())
+    installs = _installs_with_due_events()
     # So that several workers don't go the same way.
     random.shuffle(installs)
     skipped = []
     while installs and time.monotonic() < until:
         more = []
-        for install_id in installs:
-            tried = _process(install_id, WebhookEvent.objects.due(timezone.now()))
+        for install_id, tried in _turns(installs):
             if tried is None:
                 skipped.append(install_id)
             elif tried >= BATCH_PER_CUSTOMER:
@@ -147,8 +145,26 @@ def each_due() -> Iterator[int]:
         installs = more
     if skipped:
         time.sleep(LOCKED_PAUSE)
-    for install_id in skipped:
-        yield _process(install_id, WebhookEvent.objects.due(timezone.now())) or 0
+    for _install_id, tried in _turns(skipped):
+        yield tried or 0
+
+
+def _turns(installs: list[int]) -> Iterator[tuple[int, int | None]]:
+    """A turn of each, and how many events were tried; None if another worker has the install."""
+    due = set(installs)
+    for install_id in installs:
+        if install_id not in due:
+            continue
+        tried = _process(install_id, WebhookEvent.objects.due(timezone.now()))
+        if tried == 0:
+            # Another worker was faster, and so it was with other customers.
+            due = set(_installs_with_due_events())
+        yield install_id, tried
+
+
+def _installs_with_due_events() -> list[int]:
+    due = WebhookEvent.objects.due(timezone.now()).order_by()
+    return list(due.values_list("endpoint__install", flat=True).distinct())
 
 
 def replay(events: WebhookEventQuerySet) -> int:
