@@ -75,14 +75,6 @@ def test_every_signal_is_documented() -> None:
     assert documented == {name for name, value in vars(signals).items() if isinstance(value, Signal)}
 
 
-def test_every_command_is_documented() -> None:
-    documented = {name for name, _ in ROW.findall(read("docs/reference/commands.md"))}
-    folder = ROOT / "django_opentrain" / "management" / "commands"
-    assert {name for name in documented if name.startswith("opentrain_")} == {
-        path.stem for path in folder.glob("opentrain_*.py")
-    }
-
-
 def test_every_step_of_the_whole_run_is_documented() -> None:
     section = read("CONTRIBUTING.md").partition("| Step |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import textwrap
@@ -13,8 +12,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from celery import Task
-from django.core.management import load_command_class
-from django.core.management.base import BaseCommand
 
 from django_opentrain import errors as our_errors
 from django_opentrain import models as our_models
@@ -248,30 +245,6 @@ def _error(each: type[Any]) -> tuple[str, ...]:
     return f"`{each.__name__}`", bases, code, status, "yes" if each.public is True else "", meaning
 
 
-def commands() -> Iterator[str]:
-    yield "## Commands\n\nSee [commands](commands.md) for what they are for. Django's own options are left out."
-    usual = set(_options(BaseCommand()))
-    for path in sorted((PACKAGE / "management" / "commands").glob("opentrain_*.py")):
-        command = load_command_class("django_opentrain", path.stem)
-        yield f"### {path.stem}\n\n{command.help}"
-        own = {name: row for name, row in _options(command).items() if name not in usual}
-        if own:
-            yield table("Option", "Is", rows=own.values())
-
-
-def _options(command: BaseCommand) -> dict[str, tuple[str, str]]:
-    actions = command.create_parser("manage.py", "command")._actions
-    return {each.dest: (_option(each), (each.help or "") % vars(each)) for each in actions}
-
-
-def _option(action: argparse.Action) -> str:
-    if action.nargs == 0:
-        return f"`{action.option_strings[-1]}`"
-    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
-    takes = str(action.metavar or choices or action.dest.upper())
-    return f"`{' '.join([*action.option_strings[-1:], takes])}`"
-
-
 def reference() -> str:
     """The whole page."""
     parts = (
@@ -283,7 +256,6 @@ def reference() -> str:
         templates,
         url_names,
         tasks,
-        commands,
         models,
     )
     return "\n\n".join(textwrap.dedent(each).strip() for part in parts for each in part())

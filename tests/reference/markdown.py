@@ -14,7 +14,7 @@ PACKAGE: Final = ROOT / "django_opentrain"
 
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\((docs/[\w/.-]+)")
-_NAMED: Final = re.compile(r"(?<![\w`/(])docs/[\w/-]+\.md")
+_NAMED: Final = re.compile(r"(?<![\w`/(])docs/[\w/-]+\.md(?:#[\w-]+)?")
 
 
 def prose(docstring: str | None) -> str:
@@ -78,7 +78,7 @@ def linked(markdown: str, page: Path) -> str:
     here = _LINK.sub(lambda found: f"]({os.path.relpath(found[1], folder)}", markdown)
 
     def titled(found: re.Match[str]) -> str:
-        title = _TITLE.search((ROOT / found[0]).read_text(encoding="utf-8"))
+        title = _TITLE.search((ROOT / found[0].partition("#")[0]).read_text(encoding="utf-8"))
         return f"[{title[1] if title else found[0]}]({os.path.relpath(found[0], folder)})"
 
     return _NAMED.sub(titled, here)

@@ -12,12 +12,17 @@ from django_opentrain.services.access import bindings
 
 
 class Command(BaseCommand):
-    """An operator's consent. Ask the account's owner first: anyone who logs in with it works as this trainer."""
+    """An operator's consent, for every customer. See docs/how-to/existing-accounts.md.
+
+    Ask the account's owner first: anyone who logs in with it works as this trainer.
+    """
 
     help = "Let a trainer use the account of this site that has their Work Email, and give access with it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--grant", required=True, type=int, metavar="ID", help="as the doctor names it")
+        parser.add_argument(
+            "--grant", required=True, type=int, metavar="ID", help="the access grant, as the doctor names it"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Raises ``CommandError`` where no account may become the trainer's."""

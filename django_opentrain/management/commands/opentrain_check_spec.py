@@ -18,7 +18,10 @@ NOT_COMPARED = 3
 
 
 class Command(BaseCommand):
-    """Needs neither a database nor a token."""
+    """Needs neither a database nor a token.
+
+    Something also breaks if a value that this package acts on is no longer listed.
+    """
 
     help = (
         "Compare OpenTrain's published OpenAPI document with what this package sends and reads. Exit status: 0 no"

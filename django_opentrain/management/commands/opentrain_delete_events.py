@@ -15,7 +15,10 @@ from django_opentrain.services.purge import old_events
 
 
 class Command(BaseCommand):
-    """For sites with more events than they want to keep. It may be stopped, and goes on where it ended."""
+    """For sites with more events than they want to keep. It may be stopped, and goes on where it ended.
+
+    See docs/how-to/production.md#what-to-know.
+    """
 
     help = "Delete the rows of events that were processed long ago, and whose bodies are gone."
 

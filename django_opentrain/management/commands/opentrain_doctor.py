@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 class Command(BaseCommand):
-    """Exit status for monitors: 0 all is well, 1 something needs attention, 2 something is broken."""
+    """The exit status is for monitors. See docs/reference/doctor.md for what it finds."""
 
     help = (
         "Examine this site: settings, database, workers, OpenTrain, and queued work."

@@ -29,20 +29,26 @@ LOOKUPS = {
 
 
 class Command(BaseCommand):
-    """Selects events and makes them due; the workers, or ``opentrain_work``, process them."""
+    """Selects events and makes them due; the workers, or ``opentrain_work``, process them.
+
+    Values of one option are alternatives; different options must all match.
+    """
 
     help = "Process stored webhook events again. Without --status or --event: those that failed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Values of one option are alternatives; different options must all match."""
         parser.add_argument("--event", action="append", metavar="ID", help="OpenTrain's event id")
         parser.add_argument("--resource", action="append", metavar="ID", help="contract, link, install … id")
-        parser.add_argument("--type", action="append", choices=catalog.EVENT_TYPES)
-        parser.add_argument("--status", action="append", choices=WebhookEvent.Status.values)
+        parser.add_argument("--type", action="append", choices=catalog.EVENT_TYPES, help="what happened")
+        parser.add_argument(
+            "--status", action="append", choices=WebhookEvent.Status.values, help="how far it got"
+        )
         parser.add_argument("--install", action="append", metavar="ID", help="OpenTrain's install id")
         parser.add_argument("--since", metavar="TIME", help="received at or after, e.g. 2026-11-23T08:00")
         parser.add_argument("--until", metavar="TIME", help="received before")
-        parser.add_argument("--now", action="store_true", help="process them here, not in the workers")
+        parser.add_argument(
+            "--now", action="store_true", help="process them here, not in the workers, and print the result"
+        )
         parser.add_argument("--dry-run", action="store_true", help="only list them")
 
     def handle(self, *_args: Any, **options: Any) -> None:

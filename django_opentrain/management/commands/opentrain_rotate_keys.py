@@ -10,7 +10,7 @@ from django_opentrain.services.purge import key_rotation
 
 
 class Command(BaseCommand):
-    """Re-encrypts in batches while the site runs; may be stopped and run again."""
+    """Works in batches while the site runs, and binds each value to its row; may be stopped and run again."""
 
     help = (
         "Re-encrypt every token, webhook secret, Work Email and event body with the first of"

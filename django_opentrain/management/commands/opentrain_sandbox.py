@@ -19,6 +19,8 @@ class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
 
 
 class Command(BaseCommand):
+    """Also ``python -m django_opentrain.sandbox``. See docs/reference/sandbox.md, also for the readings."""
+
     help = "Run a local OpenTrain: its API, consent page, control page and webhooks."
     requires_system_checks: list[str] = []  # it needs nothing of the site
 

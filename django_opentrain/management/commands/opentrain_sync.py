@@ -28,14 +28,22 @@ SHOWN: Final = 20
 
 
 class Command(BaseCommand):
-    """The exit status is 1, and the last line says what was not done, unless everything was."""
+    """Retries what failed in the adapter, too.
+
+    If something was not done (an install that failed, held removals, grants that keep failing), the last line says
+    what, and the exit status is 1.
+    """
 
     help = "Reconcile with OpenTrain now: finds everything that a missed webhook would have said."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--install", metavar="ID", help="only this one: its id here, or OpenTrain's")
         how = parser.add_mutually_exclusive_group()
-        how.add_argument("--dry-run", action="store_true", help="only show what differs")
+        how.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="only show what differs: a count for each customer, who would lose access, the rest",
+        )
         how.add_argument(
             "--confirm-removals",
             action="store_true",

@@ -31,6 +31,8 @@ Examples:
 
 
 class Command(BaseCommand):
+    """See docs/how-to/test-your-site.md#one-event-by-hand."""
+
     help = "Have a local OpenTrain (opentrain_sandbox) send this site any event, with fields of your choice."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:

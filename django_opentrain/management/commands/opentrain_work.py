@@ -24,6 +24,8 @@ DEFAULT_PAUSE: Final = 15.0
 
 
 class Command(BaseCommand):
+    """Does what Celery's worker and beat do, for a site without Celery: see docs/how-to/without-celery.md."""
+
     help = "Do everything that is due, once: from cron, every minute. Or loop with --forever."
 
     def add_arguments(self, parser: CommandParser) -> None:
