@@ -20,12 +20,14 @@ from tests.reference import checks
 from tests.reference.code import reference
 from tests.reference.commands import commands
 from tests.reference.markdown import ROOT, linked
+from tests.reference.metrics import metrics
 from tests.reference.settings import settings
 
 #: By the name that a page gives a part: what makes its Markdown.
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "reference": reference,
     "commands": commands,
+    "metrics": metrics,
     "settings": settings,
     "errors of settings": checks.errors,
     "warnings about settings": checks.warnings,

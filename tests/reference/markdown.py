@@ -14,7 +14,7 @@ PACKAGE: Final = ROOT / "django_opentrain"
 
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\((docs/[\w/.-]+)")
-_NAMED: Final = re.compile(r"(?<![\w`/(])docs/[\w/-]+\.md(?:#[\w-]+)?")
+_NAMED: Final = re.compile(r"(?<![\w`/])docs/[\w/-]+\.md(?:#[\w-]+)?")
 
 
 def prose(docstring: str | None) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -139,17 +137,6 @@ def test_monitors_get_the_format_that_they_ask_for() -> None:
         assert {"opentrain_condition_rows", "opentrain_events", "opentrain_api_request_duration_seconds"} <= {
             name.removesuffix("_total") for name in names
         }
-
-
-def test_each_metric_is_documented_with_its_labels() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "how-to" / "monitor.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`opentrain_.+?`) \|", text, re.MULTILINE)
-    documented = {
-        name.partition("{")[0].removesuffix("_total") for row in rows for name in re.findall(r"`(.+?)`", row)
-    }
-    parser: Any = openmetrics_parser
-    families = parser.text_string_to_metric_families(ask().content.decode())
-    assert documented == {family.name for family in families}
 
 
 def test_it_says_how_the_site_stands(django_assert_num_queries: Any) -> None:

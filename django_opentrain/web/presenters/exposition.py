@@ -43,7 +43,7 @@ STATES: Final[dict[type[Model], tuple[str, str, tuple[str, ...]]]] = {
 def render(snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
     """The page and its content type; ``accept``: what the monitor's header asks for."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Prepared(_families(snapshot)))
+    registry.register(_Prepared(families(snapshot)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -59,10 +59,12 @@ class _Prepared(Collector):
         return []
 
 
-def _families(snapshot: Snapshot) -> Iterator[Metric]:
+def families(snapshot: Snapshot) -> Iterator[Metric]:
+    """Each metric, with what it says, which is also its row in docs/how-to/monitor.md (``tests/reference``)."""
     conditions = GaugeMetricFamily(
         "opentrain_condition_rows",
-        "Rows in each condition that needs attention (docs/runbooks).",
+        "Rows in each named condition (docs/runbooks/index.md), 0 included; of beat-silent and clock-set-back 1"
+        " or 0.",
         labels=("condition", "severity"),
     )
     for labels, count in snapshot.conditions.items():
@@ -75,13 +77,17 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
         yield gauge
     yield from _events(snapshot)
     usage = GaugeMetricFamily(
-        "opentrain_usage_days", "Days of work that OpenTrain has not accepted, by status.", labels=("status",)
+        "opentrain_usage_days",
+        "Days of work that OpenTrain hasn't accepted: due, withheld, refused.",
+        labels=("status",),
     )
     for status, count in snapshot.usage.items():
         usage.add_metric([status.lower()], count)
     yield usage
     beats = GaugeMetricFamily(
-        "opentrain_last_run_timestamp_seconds", "When each kind of scheduled work last ran.", labels=("work",)
+        "opentrain_last_run_timestamp_seconds",
+        "When the sweep and other scheduled work last ran.",
+        labels=("work",),
     )
     for name, beat_at in snapshot.beats.items():
         beats.add_metric([name], beat_at.timestamp())
@@ -91,17 +97,18 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
 
 def _events(snapshot: Snapshot) -> Iterator[Metric]:
     pending = snapshot.pending
-    yield GaugeMetricFamily("opentrain_events_pending", "Webhook events that wait.", value=pending.count)
+    yield GaugeMetricFamily("opentrain_events_pending", "Events that wait.", value=pending.count)
     age = (timezone.now() - pending.since).total_seconds() if pending.since else 0
     yield GaugeMetricFamily(
         "opentrain_events_oldest_pending_seconds",
-        "The age of the oldest one that waits.",
+        "The age of the oldest event that waits; 0 where none does.",
         value=age,
         unit="seconds",
     )
     counted = CounterMetricFamily(
         "opentrain_events",
-        "Attempts to process a webhook event, by their outcome.",
+        "Attempts to process an event: processed, ignored, retried (it failed, and is tried again), failed (it isn't"
+        " any more).",
         labels=("type", "outcome"),
     )
     for each in snapshot.counters:
@@ -120,7 +127,7 @@ def _requests(counters: Iterable[Counter]) -> Iterator[Metric]:
         seconds += each.seconds
     requests = CounterMetricFamily(
         "opentrain_api_requests",
-        "Requests to OpenTrain by the response's status; 0: none came.",
+        "Requests to OpenTrain, retries included, by the response's status; 0: no response came.",
         labels=("status",),
     )
     for status, count in sorted(by_status.items()):
