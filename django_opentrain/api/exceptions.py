@@ -39,29 +39,56 @@ MAX_FIELD_NAME: Final = 100
 #: The name, in ``details``, of errors of the body as a whole.
 WHOLE_BODY: Final = "body"
 
-#: Every code that an error can have, with its HTTP status.
+#: Every code that an error can have, with its HTTP status. The comments are the table of docs/reference/api.md, in
+#: Markdown: when it is sent, in one sentence, and what to do, if there is anything.
 CODES: Final[Mapping[str, int]] = {
+    #: A field is invalid, for this site or for OpenTrain. See `details`; errors of the whole request are at
+    #: `body`.
     "BAD_REQUEST": 400,
+    #: The pasted token is not this connection's, or not a token. Show `error`: it says what to do.
     "TOKEN_REFUSED": 400,
+    #: The user is not logged in. Log in.
     "UNAUTHORIZED": 401,
+    #: The user doesn't manage a tenant, or for GET may not view it; or your `check_request` refuses: see
+    #: `error`.
     "FORBIDDEN": 403,
+    #: The CSRF token is missing or wrong. Send `X-CSRFToken`.
     "CSRF_FAILED": 403,
+    #: The customer didn't grant `details.scope`. Connect again, approving it.
     "MISSING_SCOPE": 403,
+    #: The install, the app or the employer's feature is not active on OpenTrain. Look there.
     "OPENTRAIN_FORBIDDEN": 403,
+    #: The tenant has no such row, or there is no such URL.
     "NOT_FOUND": 404,
+    #: OpenTrain didn't find it: a job, an endpoint, a delivery.
     "OPENTRAIN_NOT_FOUND": 404,
+    #: The URL doesn't take this method. See `Allow`.
     "METHOD_NOT_ALLOWED": 405,
+    #: It exists already, or its state doesn't allow this. Show `error`.
     "CONFLICT": 409,
+    #: There is no live connection, or OpenTrain no longer takes its token. Connect again.
     "RECONNECT_REQUIRED": 409,
+    #: This site lost the key that encrypted its token. Have the site's administrators restore the key, or
+    #: connect again.
     "SECRET_UNREADABLE": 409,
+    #: Another change for this customer is under way. Retry after `Retry-After` seconds.
     "BUSY": 409,
+    #: An account of this site has the trainer's Work Email, and becomes theirs only with consent. Post to
+    #: `grants/{id}/use-account/`, or ask the site's administrators.
     "ACCOUNT_EXISTS": 409,
+    #: The mail server refused the first-login mail. It is retried automatically; see `error`.
     "MAIL_REFUSED": 409,
+    #: The body has more than 128 kB.
     "PAYLOAD_TOO_LARGE": 413,
+    #: The body is not `application/json`.
     "UNSUPPORTED_MEDIA_TYPE": 415,
+    #: Rate limited by OpenTrain (or by your own throttle). Retry after `Retry-After` seconds.
     "RATE_LIMITED": 429,
+    #: A bug on this site, with a traceback in its log.
     "INTERNAL_ERROR": 500,
+    #: OpenTrain gave no answer, or an unusable one. Retry after `Retry-After` seconds.
     "OPENTRAIN_UNAVAILABLE": 503,
+    #: The mail server can't be reached. It is retried automatically.
     "MAIL_UNAVAILABLE": 503,
 }
 

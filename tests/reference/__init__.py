@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.reference import checks
+from tests.reference import api, checks
 from tests.reference.code import reference
 from tests.reference.commands import commands
 from tests.reference.markdown import ROOT, linked
@@ -27,6 +27,7 @@ from tests.reference.settings import settings
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "reference": reference,
     "commands": commands,
+    "errors of the API": api.errors,
     "metrics": metrics,
     "settings": settings,
     "errors of settings": checks.errors,

@@ -42,15 +42,31 @@ def _in_one_line(text: str) -> str:
 def comments(source: Path, owner: str = "") -> dict[str, str]:
     """The ``#:`` comments above assignments of a module, or of one of its classes, by name, as Markdown."""
     lines = source.read_text(encoding="utf-8").splitlines()
+    return _said(lines, ((name, each.lineno) for name, each in _assigned(lines, owner)))
+
+
+def comments_of_items(source: Path, name: str) -> dict[str, str]:
+    """The same of the dict that a module has under this name, by key."""
+    lines = source.read_text(encoding="utf-8").splitlines()
+    value = dict(_assigned(lines))[name].value
+    keys = value.keys if isinstance(value, ast.Dict) else []
+    return _said(lines, ((str(key.value), key.lineno) for key in keys if isinstance(key, ast.Constant)))
+
+
+def _assigned(lines: list[str], owner: str = "") -> Iterator[tuple[str, ast.Assign | ast.AnnAssign]]:
     body: list[ast.stmt] = ast.parse("\n".join(lines)).body
     if owner:
         body = next(each.body for each in body if isinstance(each, ast.ClassDef) and each.name == owner)
-    found = {}
     for each in body:
-        target = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
-        if isinstance(target, ast.Name) and (above := _above(lines, each.lineno - 1)):
-            found[target.id] = prose(above)
-    return found
+        if isinstance(each, (ast.Assign, ast.AnnAssign)):
+            target = each.target if isinstance(each, ast.AnnAssign) else each.targets[0]
+            if isinstance(target, ast.Name):
+                yield target.id, each
+
+
+def _said(lines: list[str], places: Iterable[tuple[str, int]]) -> dict[str, str]:
+    found = ((name, _above(lines, number - 1)) for name, number in places)
+    return {name: prose(text) for name, text in found if text}
 
 
 def _above(lines: list[str], number: int) -> str:
