@@ -19,15 +19,13 @@ import django_opentrain
 from django_opentrain import models, signals
 from django_opentrain.conf import SETTINGS, conf
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField
-from django_opentrain.services.conditions import CONDITIONS, Condition
+from django_opentrain.services.conditions import CONDITIONS
 from django_opentrain.web.presenters.overview import SCHEDULE
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SECTIONS = sorted((ROOT / "docs").glob("*/index.md"))
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
-#: Alerts with words and a link of their own.
-OWN_ALERTS = {"removals-held", "endpoint-disabled"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'(?:src|srcset)="([^"]+\.png)"')
 #: Bytes.
@@ -45,21 +43,6 @@ def named(document: Path) -> str:
 
 
 # Documents ------------------------------------------------------------------------------------
-
-
-def condition_row(condition: Condition) -> str:
-    severity = condition.severity.name.lower() if condition.for_operators else "no"
-    alerted = "yes" if condition.for_customers or condition.name in OWN_ALERTS else ""
-    name = f"[{condition.name}]({condition.name}.md)"
-    return f"| {name} | {severity} | `{condition.model.__name__}`: {condition.title} | {alerted} |"
-
-
-def test_the_table_of_conditions_is_their_declarations() -> None:
-    head = "| Condition | In the doctor | Rows | Customers are alerted |\n| --- | --- | --- | --- |"
-    table = "\n".join([head, *map(condition_row, CONDITIONS.values())])
-    assert f"\n\n{table}\n\n" in read("docs/runbooks/index.md"), (
-        f"Replace the table in docs/runbooks/index.md:\n{table}"
-    )
 
 
 def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:

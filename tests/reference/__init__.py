@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.reference import api, checks
 from tests.reference.code import reference
 from tests.reference.commands import commands
+from tests.reference.findings import conditions, findings
 from tests.reference.markdown import ROOT, linked
 from tests.reference.metrics import metrics
 from tests.reference.settings import settings
@@ -27,7 +29,13 @@ from tests.reference.settings import settings
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "reference": reference,
     "commands": commands,
+    "conditions": conditions,
     "errors of the API": api.errors,
+    "findings about the site": partial(findings, "SITE"),
+    "findings about workers": partial(findings, "WORKERS"),
+    "findings about OpenTrain": partial(findings, "OPENTRAIN"),
+    "findings about stored data": partial(findings, "STORED"),
+    "findings about the doctor": partial(findings, "DOCTOR"),
     "metrics": metrics,
     "settings": settings,
     "errors of settings": checks.errors,

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import re
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
 
-from tests.reference.markdown import PACKAGE, prose, table
-
-#: What a terminal shows as it is, and Markdown would not.
-_LITERAL: Final = re.compile(r"(?<![`\w-])(--[a-z][\w-]*|OPENTRAIN\['\w+'\])")
+from tests.reference.markdown import PACKAGE, literal, prose, table
 
 
 def commands() -> str:
@@ -24,7 +19,7 @@ def commands() -> str:
         for path in sorted((PACKAGE / "management" / "commands").glob("opentrain_*.py"))
     }
     rows = [
-        (f"[`{name}`](#{name})", _literal(command.help.partition(". ")[0].removesuffix(".")))
+        (f"[`{name}`](#{name})", literal(command.help.partition(". ")[0].removesuffix(".")))
         for name, command in found.items()
     ]
     return "\n\n".join([table("Command", "Does", rows=rows), *_entries(found)])
@@ -33,9 +28,9 @@ def commands() -> str:
 def _entries(found: Mapping[str, BaseCommand]) -> Iterator[str]:
     usual = set(_options(BaseCommand()))
     for name, command in found.items():
-        yield f"## {name}\n\n{_literal(command.help)}"
+        yield f"## {name}\n\n{literal(command.help)}"
         if said := type(command).__doc__:  # not inspect.getdoc(): that has Django's text where there is none
-            yield _literal(prose(inspect.cleandoc(said)))
+            yield literal(prose(inspect.cleandoc(said)))
         if own := [row for option, row in _options(command).items() if option not in usual]:
             yield table("Option", "Is", rows=own)
 
@@ -47,7 +42,7 @@ def _options(command: BaseCommand) -> dict[str, tuple[str, str]]:
 
 def _help(action: argparse.Action) -> str:
     required = " (required)" if action.required and action.option_strings else ""
-    return _literal(f"{(action.help or '') % vars(action)}{required}")
+    return literal(f"{(action.help or '') % vars(action)}{required}")
 
 
 def _option(action: argparse.Action) -> str:
@@ -56,7 +51,3 @@ def _option(action: argparse.Action) -> str:
     choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
     takes = str(action.metavar or choices or action.dest.upper())
     return f"`{' '.join([*action.option_strings[-1:], takes])}`"
-
-
-def _literal(text: str) -> str:
-    return _LITERAL.sub(r"`\1`", text)

@@ -12,6 +12,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = ROOT / "django_opentrain"
 
+#: What a terminal shows as it is.
+_LITERAL: Final = re.compile(r"(?<![\w-])(manage\.py \w+|--[a-z][\w-]*|[A-Z]+\['\w+'\])")
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 _LINK: Final = re.compile(r"\]\((docs/[\w/.-]+)")
 _NAMED: Final = re.compile(r"(?<![\w`/])docs/[\w/-]+\.md(?:#[\w-]+)?")
@@ -75,6 +77,13 @@ def _above(lines: list[str], number: int) -> str:
     while lines[first - 1].strip().startswith("#:"):
         first -= 1
     return "\n".join(line.strip()[2:].removeprefix(" ") for line in lines[first:number])
+
+
+def literal(text: str) -> str:
+    """A text for terminals as Markdown: commands, options and settings as code."""
+    # Every second piece is code already.
+    pieces = re.split(r"(`[^`]+`)", text)
+    return "".join(each if n % 2 else _LITERAL.sub(r"`\1`", each) for n, each in enumerate(pieces))
 
 
 def in_a_cell(text: str) -> str:
