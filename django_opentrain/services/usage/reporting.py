@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
-from typing import Final
+from typing import Final, TypeAlias
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_opentrain import signals
 from django_opentrain.errors import LeaseLostError
 from django_opentrain.explanations import NO_REASON, Reason, explain
-from django_opentrain.models import Contract, DailyUsage
+from django_opentrain.models import Contract, DailyUsage, Install
 from django_opentrain.models.contracts import ContractQuerySet
 from django_opentrain.models.usage import DailyUsageQuerySet
 from django_opentrain.platform import catalog
@@ -35,6 +35,9 @@ from django_opentrain.services.workers.calls import DetachedClient, Steps, alone
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
+
+#: Gives an install's client. Raises ``UndecryptableError`` when the token's key is lost.
+Connect: TypeAlias = Callable[[Install], DetachedClient]
 
 Status = DailyUsage.Status
 
@@ -82,9 +85,11 @@ def report_now(contract: Contract, *, until: date) -> Report:
 
 
 @durable
-def steps(contract: Contract, *, until: date | None = None) -> Steps[UsageResult, Report]:
+def steps(
+    contract: Contract, connect: Connect = DetachedClient, *, until: date | None = None
+) -> Steps[UsageResult, Report]:
     """``report`` in steps, for callers outside of any transaction: what is yielded is a call to OpenTrain."""
-    return _Reporting(contract).all_due(until or last_day())
+    return _Reporting(contract, connect).all_due(until or last_day())
 
 
 def report_again(rows: DailyUsageQuerySet) -> int:
@@ -104,8 +109,11 @@ def report_again(rows: DailyUsageQuerySet) -> int:
 class _Reporting:
     """One contract's report: what was sent, and what OpenTrain's answers say."""
 
-    def __init__(self, contract: Contract, *, even_unconfirmed: bool = False) -> None:
+    def __init__(
+        self, contract: Contract, connect: Connect = DetachedClient, *, even_unconfirmed: bool = False
+    ) -> None:
         self._contract = contract
+        self._connect = connect
         self._row = Contract.objects.filter(pk=contract.pk)
         self._even_unconfirmed = even_unconfirmed
         self._result = Report()
@@ -119,7 +127,7 @@ class _Reporting:
         days = withholding.leave_out([day for day in due if day.work_date <= until])
         self._result.held = sum(day.work_date > until and day.status == Status.DUE for day in due)
         # Before it is marked that something is sent: the token may be unreadable.
-        client = DetachedClient(self._contract.install) if days else None
+        client = self._connect(self._contract.install) if days else None
         if client and self._begin(timezone.now()):
             yield from self._send_all(client, days)
         else:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
@@ -27,7 +28,7 @@ from django_opentrain.platform.redaction import describe
 from django_opentrain.platform.resources import UsageResult
 from django_opentrain.services.usage import changes, collecting, reporting, totals
 from django_opentrain.services.workers import failures
-from django_opentrain.services.workers.calls import Steps, alone, together
+from django_opentrain.services.workers.calls import DetachedClient, Steps, alone, together
 from django_opentrain.services.workers.locks import Lease, exclusive_lease, lease, reread
 from django_opentrain.services.workers.retries import backoff, claim_attempt, next_attempt
 from django_opentrain.time_limits import soft_time_limit
@@ -133,12 +134,14 @@ def _report_all(
 ) -> Steps[UsageResult, int]:
     """Report the install's contracts, one after the other; returns how many totals were accepted."""
     accepted = 0
+    # One for all contracts: it decrypts the token once, and knows whether calls may be made.
+    connect = cache(DetachedClient)
     if install.has_scope(catalog.USAGE_WRITE):
         for contract in _reportable(timezone.now()).filter(install=install):
             if stopping():
                 break
             held.renew()
-            accepted += yield from _report(contract)
+            accepted += yield from _report(contract, connect)
     return accepted
 
 
@@ -268,10 +271,10 @@ def _interrupted() -> dict[str, str]:
     return reason.columns("collect_error")
 
 
-def _report(contract: Contract) -> Steps[UsageResult, int]:
+def _report(contract: Contract, connect: reporting.Connect = DetachedClient) -> Steps[UsageResult, int]:
     stored = Contract.objects.filter(pk=contract.pk)
     try:
-        result = yield from reporting.steps(contract)
+        result = yield from reporting.steps(contract, connect)
     except Exception as error:
         attempts, again = next_attempt(contract.report_attempts + 1, error)
         stored.update(

@@ -7,7 +7,6 @@ only make HTTP requests.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -27,8 +26,6 @@ Steps: TypeAlias = Generator[Callable[[], Answer], Answer, Result]
 
 #: Calls on their way at once, of one process: as many connections are kept open (``platform.connections``).
 MAX_AT_ONCE: Final = 8
-#: For so long what the database said of an install (a pause, a dead token) holds for its next calls.
-CHECK_SECONDS: Final = 1.0
 
 
 def alone(steps: Steps[Answer, Result]) -> Result:
@@ -70,7 +67,6 @@ class DetachedClient:
         """Raises ``UndecryptableError`` when the token's key is lost."""
         self._requests: list[tuple[int, float]] = []
         self._observer = InstallObserver(install)
-        self._checked_at: float | None = None
         self._client = build_client(
             install.token or "",
             scopes=install.scopes,
@@ -84,11 +80,10 @@ class DetachedClient:
         return self._observed(partial(self._client.report_usage, contract_id, entries))
 
     def _observed(self, call: Callable[[], Answer]) -> Steps[Answer, Answer]:
-        self._check()
+        self._observer.before_call()
         try:
             answer = yield call
         except OpenTrainError as error:
-            self._checked_at = None
             self._observer.after_call(error)
             raise
         finally:
@@ -96,13 +91,6 @@ class DetachedClient:
                 count_request(*self._requests.pop())
         self._observer.after_call(None)
         return answer
-
-    def _check(self) -> None:
-        """Whether calls may be made, as the database says: not before each of the calls that follow closely."""
-        now = time.monotonic()
-        if self._checked_at is None or now - self._checked_at > CHECK_SECONDS:
-            self._observer.before_call()
-            self._checked_at = now
 
 
 class _Window(Generic[Answer, Result]):
