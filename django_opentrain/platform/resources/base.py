@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Generic, TypeVar
 
 from django_opentrain.platform.values import (
@@ -119,6 +119,7 @@ class Resource:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
+    @cache
     def members(cls) -> dict[str, tuple[str, Member]]:
         """By attribute: OpenTrain's name of a member, and how it is read."""
         declared = {each.name: each.metadata["member"] for each in fields(cls) if "member" in each.metadata}

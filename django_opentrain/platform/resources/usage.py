@@ -54,15 +54,14 @@ class UsageEntry:
         day: object = self.work_date
         if not isinstance(day, date) or isinstance(day, datetime):
             raise InvalidRequest(f"work_date must be a date without a time, not {day!r:.40}.")
-        for name in MAX_TOTALS:
-            object.__setattr__(self, name, as_whole(getattr(self, name)))
-        for name, total in self.totals.items():
-            if type(total) is not int or not 0 <= total <= MAX_TOTALS[name]:
-                raise InvalidRequest(
-                    f"{name} must be a whole number from 0 to {MAX_TOTALS[name]}, not {total!r:.40}."
-                )
+        for name, most in MAX_TOTALS.items():
+            total = as_whole(getattr(self, name))
+            if total is not None and (type(total) is not int or not 0 <= total <= most):
+                raise InvalidRequest(f"{name} must be a whole number from 0 to {most}, not {total!r:.40}.")
+            object.__setattr__(self, name, total)
         for name in ("worker_opentrain_user_id", "external_report_id"):
-            if as_id(getattr(self, name)) != getattr(self, name):
+            text = getattr(self, name)
+            if text != "" and as_id(text) != text:
                 raise InvalidRequest(
                     f"{name} must be a text of at most {MAX_ID} characters, without control characters."
                 )
