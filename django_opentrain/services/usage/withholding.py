@@ -28,12 +28,12 @@ def tracked_elsewhere(contracts: ContractQuerySet) -> ContractQuerySet:
 
     A contract's total is that of all its projects, here and where hours are tracked: they can't be told apart.
     """
-    return contracts.filter(_said_by_a_link())
+    return contracts.filter(_said_by_a_link_of(OuterRef("pk")))
 
 
 def is_tracked_elsewhere(contract: Contract) -> Exists:
     """Whether this contract's hours are tracked elsewhere, as a part of another statement."""
-    return Exists(tracked_elsewhere(Contract.objects.filter(pk=contract.pk)))
+    return _said_by_a_link_of(contract.pk)
 
 
 def leave_out(days: Sequence[DueDay]) -> list[DueDay]:
@@ -43,7 +43,8 @@ def leave_out(days: Sequence[DueDay]) -> list[DueDay]:
     """
     for day in days:
         day.hours_withheld = day.hours_withheld or day.elsewhere
-    _record_withheld([day for day in days if _has_only_withheld_hours(day)])
+    if withheld := [day for day in days if _has_only_withheld_hours(day)]:
+        _record_withheld(withheld)
     return [day for day in days if not _has_only_withheld_hours(day)]
 
 
@@ -97,8 +98,8 @@ def report_withheld_hours(rows: DailyUsageQuerySet) -> int:
     )
 
 
-def _said_by_a_link() -> Exists:
-    return Exists(ProjectLink.objects.live().filter(contracts=OuterRef("pk"), hours_tracked_elsewhere=True))
+def _said_by_a_link_of(contract: int | OuterRef) -> Exists:
+    return Exists(ProjectLink.objects.live().filter(contracts=contract, hours_tracked_elsewhere=True))
 
 
 def _has_only_withheld_hours(day: DueDay) -> bool:
