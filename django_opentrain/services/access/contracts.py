@@ -112,10 +112,18 @@ def record_end(unit: UnitOfWork, contract: Contract, cause: str) -> None:
     unit.revoke_contract(contract, cause)
 
 
-def save_budget(contract: Contract, budget: BudgetInfo, *, asked_at: datetime | None = None) -> None:
-    """Save a budget. With ``asked_at``, when OpenTrain was asked for it: unless what is stored was saved since."""
+def save_budget(
+    contract: Contract, budget: BudgetInfo, *, asked_at: datetime | None = None, **changes: Any
+) -> None:
+    """Save a budget. With ``asked_at``, when OpenTrain was asked for it: unless what is stored was saved since.
+
+    Other ``changes`` of the contract are written in any case, with the budget where one statement can do it.
+    """
     values = _columns(budget)
-    if _store_same_state(contract, values, asked_at) or _store_budget(contract, values, asked_at):
+    saved = _store_same_state(contract, {**values, **changes}, asked_at)
+    if not saved and changes:
+        Contract.objects.filter(pk=contract.pk).update(**changes)
+    if saved or _store_budget(contract, values, asked_at):
         for name, value in values.items():
             setattr(contract, name, value)
 

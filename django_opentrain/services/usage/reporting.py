@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from datetime import timezone as tz
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import NullIf
 from django.utils import timezone
 
 from django_opentrain import signals
@@ -141,11 +142,9 @@ class _Reporting:
                 yield from self._send(client, days[start : start + catalog.MAX_USAGE_ENTRIES])
         except OpenTrainError as error:
             self._result.unconfirmed = self._result.unconfirmed or error.outcome_unknown
-            self._note_answered()
-            self._save_budget()
+            self._save_answers()
             raise
-        self._note_answered(usage_reported_at=timezone.now())
-        self._save_budget()
+        self._save_answers(usage_reported_at=timezone.now())
 
     def _send(self, client: DetachedClient, days: Sequence[DueDay]) -> Steps[UsageResult, None]:
         """Send one batch; if OpenTrain refuses it, halve it until the invalid entry is found."""
@@ -190,22 +189,21 @@ class _Reporting:
         if not self._mark(asked_at, own):
             raise LeaseLostError
 
-    def _note_answered(self, **changes: datetime) -> None:
-        """No answer is open any more, unless that is another worker's, who had to take this one for dead."""
-        answered = self._row.filter(report_unconfirmed_until=self._marked_until)
-        cleared = not self._result.unconfirmed and answered.update(report_unconfirmed_until=None, **changes)
-        if changes and not cleared:
-            self._row.update(**changes)
-
-    def _save_budget(self) -> None:
+    def _save_answers(self, **changes: Any) -> None:
+        """The budget, and that no answer is open any more: unless another worker's is, who took this one for dead."""
+        if not self._result.unconfirmed:
+            own = Value(self._marked_until)
+            changes["report_unconfirmed_until"] = NullIf("report_unconfirmed_until", own)
         if self._budget is not None:
             budget, asked_at = self._budget
-            contracts.save_budget(self._contract, budget, asked_at=asked_at)
+            contracts.save_budget(self._contract, budget, asked_at=asked_at, **changes)
+        elif changes:
+            self._row.update(**changes)
 
 
 def _mark_reported(days: Sequence[DueDay]) -> None:
     """Mark the revisions that were sent. A total that has changed since has a newer one and stays due."""
-    for without_hours in (False, True):
+    for without_hours in {day.hours_withheld for day in days}:
         unchanged(day for day in days if day.hours_withheld == without_hours).update(
             status=Status.REPORTED,
             reported_revision=F("revision"),
