@@ -3,6 +3,8 @@
 Each is sent after commit, when what it announces is true. If the process dies in between, it is not sent: what must
 not be missed belongs in the adapter. A receiver that raises is logged (by Django, as ``django.dispatch``) and stops
 nothing; Celery's soft time limit ends the task there as anywhere else.
+
+The comments are the table of docs/how-to/adapter.md, in Markdown (``tests/reference``).
 """
 
 from __future__ import annotations
@@ -33,15 +35,18 @@ __all__ = [
     "work_email_missing",
 ]
 
-#: A token was captured. Arguments: ``install``.
+#: A customer's token was captured. Arguments: ``install``.
 install_connected = Signal()
 #: The install no longer works: revoked on OpenTrain, or disconnected here. Arguments: ``install``.
 install_revoked = Signal()
-#: A project is linked: OpenTrain has the link. Not again after a reconnect. Arguments: ``link``, ``actor``.
+#: A project is linked: OpenTrain has the link. Not again after a reconnect, or when the link is restored.
+#: Arguments: ``link``, ``actor``.
 link_created = Signal()
-#: A project is no longer linked: OpenTrain no longer has the link. Arguments: ``link``, ``actor``.
+#: A project is no longer linked: OpenTrain no longer has the link. Its access ends. Arguments: ``link``,
+#: ``actor``.
 link_removed = Signal()
-#: More removals than before are held back until a person confirms them. Arguments: ``install``.
+#: More removals than before [wait to be confirmed](docs/runbooks/removals-held.md): ``install.removals_held``
+#: says how many. Arguments: ``install``.
 removals_held = Signal()
 #: A contract is found to be active. Arguments: ``contract``.
 contract_started = Signal()
@@ -55,13 +60,14 @@ access_paused = Signal()
 access_revoked = Signal()
 #: The adapter failed to grant or revoke access; it will be retried. Arguments: ``grant``, ``error`` (text).
 access_failed = Signal()
-#: Access begins to wait because OpenTrain has no Work Email of the trainer's. Arguments: ``grant``.
+#: Access begins to wait, because OpenTrain has no Work Email of the trainer's. Arguments: ``grant``.
 work_email_missing = Signal()
-#: OpenTrain refused a day's totals, which it hadn't refused before. Arguments: ``usage``.
+#: OpenTrain refused a day's totals (``usage.error`` says why). Not again for the same totals. Arguments:
+#: ``usage``.
 usage_refused = Signal()
-#: A budget crossed a threshold or was funded. Arguments: ``contract``, ``previous_state``.
+#: A budget crossed a threshold, or was funded. Arguments: ``contract``, ``previous_state``.
 budget_changed = Signal()
-#: An event took effect, or was ignored. Arguments: ``event``.
+#: A webhook event took effect, or was ignored. Arguments: ``event``.
 event_received = Signal()
 
 

@@ -15,16 +15,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from tests.reference.code import documented_services, signature
+from tests.reference.doors import DOORS
 
-DOORS: Final = [
-    "django_opentrain.adapters",
-    "django_opentrain.errors",
-    "django_opentrain.models",
-    "django_opentrain.schedule",
-    "django_opentrain.services",
-    "django_opentrain.signals",
-    "django_opentrain.testing",
-]
 #: For those who mount a part by hand, and for their own pages.
 MOUNTS: Final = {
     "django_opentrain.admin": {"register"},

@@ -13,10 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
-from django.dispatch import Signal
 
 import django_opentrain
-from django_opentrain import models, signals
+from django_opentrain import models
 from django_opentrain.conf import SETTINGS, conf
 from django_opentrain.fields import EncryptedBinaryField, EncryptedTextField
 from django_opentrain.services.conditions import CONDITIONS
@@ -25,7 +24,6 @@ from django_opentrain.web.presenters.overview import SCHEDULE
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SECTIONS = sorted((ROOT / "docs").glob("*/index.md"))
-ROW = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PICTURE = re.compile(r'(?:src|srcset)="([^"]+\.png)"')
 #: Bytes.
@@ -51,11 +49,6 @@ def test_a_setting_has_a_type_and_follows_overrides(settings: Any) -> None:
     assert conf.event_types == SETTINGS["EVENT_TYPES"].default
     with pytest.raises(ImproperlyConfigured, match="APP_SLUG"):
         _ = conf.app_slug
-
-
-def test_every_signal_is_documented() -> None:
-    documented = {name for name, _ in ROW.findall(read("docs/how-to/adapter.md").partition("## Signals")[2])}
-    assert documented == {name for name, value in vars(signals).items() if isinstance(value, Signal)}
 
 
 def test_every_step_of_the_whole_run_is_documented() -> None:

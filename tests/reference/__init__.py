@@ -20,25 +20,31 @@ from typing import Final
 from tests.reference import api, checks
 from tests.reference.code import reference
 from tests.reference.commands import commands
+from tests.reference.doors import modules
 from tests.reference.findings import conditions, findings
 from tests.reference.markdown import ROOT, linked
 from tests.reference.metrics import metrics
+from tests.reference.sandbox import readings
 from tests.reference.settings import settings
+from tests.reference.signals import signals
 
 #: By the name that a page gives a part: what makes its Markdown.
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
-    "reference": reference,
     "commands": commands,
     "conditions": conditions,
+    "errors of settings": checks.errors,
     "errors of the API": api.errors,
-    "findings about the site": partial(findings, "SITE"),
-    "findings about workers": partial(findings, "WORKERS"),
     "findings about OpenTrain": partial(findings, "OPENTRAIN"),
     "findings about stored data": partial(findings, "STORED"),
     "findings about the doctor": partial(findings, "DOCTOR"),
+    "findings about the site": partial(findings, "SITE"),
+    "findings about workers": partial(findings, "WORKERS"),
     "metrics": metrics,
+    "modules": modules,
+    "readings of the sandbox": readings,
+    "reference": reference,
     "settings": settings,
-    "errors of settings": checks.errors,
+    "signals": signals,
     "warnings about settings": checks.warnings,
 }
 PART: Final = re.compile(

@@ -16,7 +16,6 @@ from celery import Task
 from django_opentrain import errors as our_errors
 from django_opentrain import models as our_models
 from django_opentrain import services as our_services
-from django_opentrain import signals as our_signals
 from django_opentrain import tasks as our_tasks
 from django_opentrain.adapters import DjangoUsersAdapter, OpenTrainAdapter
 from django_opentrain.api.urls import urlpatterns as of_api
@@ -100,16 +99,6 @@ def services() -> Iterator[str]:
         function = getattr(module, name)
         code = f"def {name}{signature(function)}: ..."
         yield entry(f"{short}.{name}", code, prose(inspect.getdoc(function)))
-
-
-def signals() -> Iterator[str]:
-    said = comments(PACKAGE / "signals.py")
-    rows = []
-    for name in our_signals.__all__:
-        meaning, _, arguments = said[name].partition(" Arguments: ")
-        rows.append((f"`{name}`", arguments.removesuffix("."), meaning))
-    yield "## Signals\n\nFrom `django_opentrain.signals`: see [Signals](../how-to/adapter.md#signals)."
-    yield table("Signal", "Arguments", "Sent when", rows=rows)
 
 
 def template_tags() -> Iterator[str]:
@@ -250,7 +239,6 @@ def reference() -> str:
     parts = (
         adapter,
         services,
-        signals,
         errors,
         template_tags,
         templates,

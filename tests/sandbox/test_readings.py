@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from django_opentrain.platform.catalog import API_PATH
 from django_opentrain.platform.payloads import order_key
 from django_opentrain.sandbox import Readings, Sandbox
 from django_opentrain.sandbox.models import Delivery, Install
-from django_opentrain.sandbox.readings import described, parse
+from django_opentrain.sandbox.readings import parse
 from tests.sandbox.conftest import Receiver
 
 MINUTE = 60
@@ -63,12 +62,6 @@ def link(client: Client, project_id: str = "1", **fields: object) -> requests.Re
 
 
 # The registry -----------------------------------------------------------------------------------
-
-
-def test_each_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w-]+=[\w|-]+)` \| (.*) \|$", text.replace("\\|", "|"), re.MULTILINE)
-    assert [f"{name}: {meaning}" for name, meaning in rows] == list(described())
 
 
 def test_assignments() -> None:
