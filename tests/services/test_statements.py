@@ -12,7 +12,11 @@ from django.utils import timezone
 
 from django_opentrain import tasks
 from django_opentrain.models import Heartbeat, Install, ProjectLink
+from django_opentrain.services import usage
+from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import install_lock
+from django_opentrain.testing.hires import Hire
+from django_opentrain.testing.kit import OpenTrain
 from tests.factories import make_install
 
 pytestmark = pytest.mark.django_db
@@ -79,3 +83,19 @@ def test_a_sweep_with_nothing_to_do_takes_ten_statements_and_reads_no_whole_tabl
     assert statements <= 10
     for table in (Install, ProjectLink):
         assert f"Seq Scan on {table._meta.db_table}" not in plan
+
+
+def reporting(*hires: Hire, seconds: int) -> int:
+    """How many statements a run takes that reports a day of each."""
+    for hire in hires:
+        usage.record(hire.contract, usage.today(), total_seconds=seconds)
+    with CaptureQueriesContext(connection) as captured:
+        assert runs.run_due() == len(hires)
+    return len(captured)
+
+
+def test_another_contract_takes_five_statements_to_report(linked: OpenTrain) -> None:
+    first, second = linked.hire(), linked.hire()
+    linked.run()
+    reporting(first, second, seconds=60)  # the first budgets are new
+    assert reporting(first, second, seconds=120) - reporting(first, seconds=180) == 5
