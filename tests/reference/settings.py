@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from django_opentrain.conf import SETTINGS, OpenTrainSettings, Setting
-from tests.reference.markdown import PACKAGE, comments, table
+from tests.reference.markdown import PACKAGE, comments
 
 #: By key: the paragraphs of the comment above its declaration.
 COMMENTS: Final = {
@@ -16,9 +16,10 @@ COMMENTS: Final = {
 
 
 def settings() -> str:
-    """A row for each."""
-    rows = [(f"`{key}`", _default(each), meaning(key), _check(each)) for key, each in SETTINGS.items()]
-    return table("Key", "Default", "Meaning", "Check", rows=rows)
+    """An entry for each."""
+    return "\n\n".join(
+        f"### {key}\n\n{_default(each)}. {meaning(key)} ({_check(each)})" for key, each in SETTINGS.items()
+    )
 
 
 def meaning(key: str) -> str:
@@ -39,7 +40,7 @@ def _check(setting: Setting[Any]) -> str:
 
 def _default(setting: Setting[Any]) -> str:
     if setting.default is None:
-        return "required"
+        return "Required"
     if isinstance(setting.default, tuple) and len(setting.default) > 1:
-        return f"all {len(setting.default)}"
-    return f"`{json.dumps(setting.default)}`"
+        return f"Default: all {len(setting.default)}"
+    return f"Default: `{json.dumps(setting.default)}`"
