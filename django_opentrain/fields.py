@@ -38,6 +38,9 @@ MAX_ID = 200
 #: Marks ciphertext in serialised data, so that ``loaddata`` doesn't encrypt it a second time.
 SERIALISED_PREFIX = "encrypted:"
 
+# The JSON of one text. That of a list would first build an encoder, at each delivery.
+_json = json.JSONEncoder().encode
+
 
 class IdMixin(Field):
     """An id that is compared character by character on every database.
@@ -133,13 +136,12 @@ class EncryptedMixin(Field):
 
     def place(self, instance: models.Model) -> bytes:
         """Where this instance's column is."""
-        return self.place_of(*(getattr(instance, each.attname) for each in self._row_columns()))
+        values = [each.to_python(getattr(instance, each.attname)) for each in self._row_columns()]
+        return self.place_of(*(None if value is None else str(value) for value in values))
 
-    def place_of(self, *row: Any) -> bytes:
-        """The same, of the row with these values of ``bound_to``."""
-        values = [each.to_python(value) for each, value in zip(self._row_columns(), row, strict=True)]
-        named = [None if value is None else str(value) for value in values]
-        return json.dumps([self.model._meta.db_table, self.column, *named]).encode()
+    def place_of(self, *row: str | None) -> bytes:
+        """The same, of the row with these values of ``bound_to``, as texts."""
+        return f"[{', '.join(map(_json, (self.model._meta.db_table, self.column, *row)))}]".encode()
 
     def _row_columns(self) -> list[Any]:
         return [self.model._meta.get_field(name) for name in self.bound_to]

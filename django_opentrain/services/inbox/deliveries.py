@@ -58,9 +58,10 @@ def store(
     alias = router.db_for_write(WebhookEvent)
     connection = connections[alias]
     ids = (event.id, event.type, event.resource_id, event.job_id) if event else ("", "", "", "")
-    received_at = connection.ops.adapt_datetimefield_value(now)
-    sealed = crypto.seal(body, BODY.place_of(endpoint_id, digest))
-    values = [endpoint_id, digest, delivery_id, *ids, sealed, received_at]
+    # As text: for the cast of a datetime psycopg looks its type up, at each delivery.
+    received_at = str(connection.ops.adapt_datetimefield_value(now))
+    sealed = crypto.seal(body, BODY.place_of(str(endpoint_id), digest))
+    values: list[Any] = [endpoint_id, digest, delivery_id, *ids, sealed, received_at]
     if ignored:
         values += [WebhookEvent.Status.IGNORED.value, ignored, NOTE]
     # If the caller is in a transaction, PostgreSQL needs a savepoint to survive a duplicate.
