@@ -10,13 +10,19 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Final
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 #: Seconds. OpenTrain waits as long for the answer to a delivery.
 MAX_SECONDS: Final = 10.0
 _LOOK_EVERY: Final = 1.0
+
+
+class Readable(Protocol):
+    """What a body can be read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Watch:
@@ -27,16 +33,11 @@ class _Watch:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def reading(self, environ: Mapping[str, Any]) -> Iterator[None]:
-        connection: socket.socket | None = environ.get("gunicorn.socket")
-        if connection is None:
-            yield
-            return
+    def read(self, stream: Readable, size: int, connection: socket.socket) -> bytes:
         self._until[connection] = time.monotonic() + MAX_SECONDS
         self._start()
         try:
-            yield
+            return stream.read(size)
         finally:
             del self._until[connection]
 
@@ -69,6 +70,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def bounded_reading(environ: Mapping[str, Any]) -> AbstractContextManager[None]:
-    """In this block, reading the body ends after ``MAX_SECONDS``: it is shorter then than it was to be."""
-    return _watch.reading(environ)
+def read(stream: Readable, size: int, environ: Mapping[str, Any]) -> bytes:
+    """The body, or its first ``size`` bytes; what came of it, if it takes more than ``MAX_SECONDS``."""
+    connection: socket.socket | None = environ.get("gunicorn.socket")
+    return stream.read(size) if connection is None else _watch.read(stream, size, connection)

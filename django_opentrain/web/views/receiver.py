@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import Error as AnyDatabaseError
@@ -21,11 +21,12 @@ from django_opentrain.errors import BadSignature, UndecryptableError, UnknownEnd
 from django_opentrain.platform import catalog
 from django_opentrain.services import inbox
 from django_opentrain.view_decorators import never_atomic, open_to_anonymous
-from django_opentrain.web import refusals
-from django_opentrain.web.slow_bodies import bounded_reading
+from django_opentrain.web import refusals, slow_bodies
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+    from django_opentrain.web.slow_bodies import Readable
 
 _META_KEYS = {
     name: "HTTP_" + name.upper().replace("-", "_")
@@ -34,12 +35,6 @@ _META_KEYS = {
 
 #: Seconds after which to retry a delivery that we could not store. OpenTrain has its own schedule.
 RETRY_AFTER = "60"
-
-
-class Readable(Protocol):
-    """What a body can be read from."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class Unacceptable(Exception):  # noqa: N818 - says the condition
@@ -115,8 +110,7 @@ def _bounded_body(request: HttpRequest, stream: Readable) -> SecretBytes:
     if len(declared.lstrip("0")) > len(str(limit)) or (declared and int(declared) > limit):
         raise Unacceptable(413, "its body is too long.")
     try:
-        with bounded_reading(request.META):
-            body = SecretBytes(stream.read(limit + 1))  # it holds the Work Email
+        body = SecretBytes(slow_bodies.read(stream, limit + 1, request.META))  # it holds the Work Email
     except Exception:  # noqa: BLE001 - each server has errors of its own for a client that breaks off or frames badly
         raise Unacceptable(400, "its body could not be read.") from None
     if len(body) > limit:
