@@ -220,11 +220,9 @@ class OpenTrainSettings:
     pages = Setting("E037", _texts, any_of(PAGES), default=PAGES)
 
     def __getitem__(self, key: str) -> Any:
-        try:
-            # Not in a variable, which error reporters would print: the keys are among them.
+        # Not in a variable, which error reporters would print: the keys are among them.
+        if key in self.configured():
             return self.configured()[key]
-        except KeyError:
-            pass
         if SETTINGS[key].default is not None:
             return SETTINGS[key].default
         raise ImproperlyConfigured(f"Add {key!r} to the {SETTING} setting (see docs/reference/settings.md).")
