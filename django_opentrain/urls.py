@@ -10,12 +10,12 @@ from django.urls import include, path, re_path
 
 from django_opentrain.api.urls import nothing_here
 from django_opentrain.api.urls import urlpatterns as api_urlpatterns
-from django_opentrain.web.urls import app_name
-from django_opentrain.web.urls import urlpatterns as page_urlpatterns
+from django_opentrain.web.urls import app_name, page_urlpatterns, receiver_urlpatterns
 
 __all__ = ["app_name", "urlpatterns"]
 
 urlpatterns = [
+    *receiver_urlpatterns,
     path("api/", include(api_urlpatterns)),
     re_path(r"^api/", nothing_here),
     *page_urlpatterns,

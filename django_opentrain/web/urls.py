@@ -27,10 +27,12 @@ from django_opentrain.web.views import (
 
 app_name = "opentrain"
 
-urlpatterns = [
+receiver_urlpatterns = [
     path("webhooks/<uuid:key>/", receiver.receive, name="webhook"),
     # A redirect would be a failed delivery.
     path("webhooks/<uuid:key>", receiver.receive),
+]
+page_urlpatterns = [
     path("health/", health.health, name="health"),
     path("metrics/", metrics.metrics, name="metrics"),
     path("connect/", connect.connect, name="connect"),
@@ -79,3 +81,4 @@ urlpatterns = [
         path("timer/", timer.timer, name="timer"),
     ),
 ]
+urlpatterns = [*receiver_urlpatterns, *page_urlpatterns]
