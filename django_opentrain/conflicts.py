@@ -52,6 +52,11 @@ def error_codes(error: Error) -> set[object]:
     return {getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *error.args[:1]}
 
 
+def repeat_after_conflicts(step: Callable[[], T]) -> T:
+    """Call ``step``, and again after a conflict: it is one transaction."""
+    return _repeat(step, PAUSES)
+
+
 def retried(step: Callable[P, T]) -> Callable[P, T]:
     """``step``, called again after a conflict: it is one transaction, and starts from what it is passed each time."""
 

@@ -235,7 +235,7 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
     "access.converge_contract": (admin("contract", "apply_access"),),
     "access.grants.restore": (admin("grant", "restore", desired=AccessGrant.Desired.REVOKED),),
     "inbox.check_headers": (receiver,),
-    "inbox.receive": (receiver,),
+    "inbox.receive_body": (receiver,),
     "reconcile.confirm_removals": (
         page("confirm-removals", "install"),
         api("install-confirm-removals", "install"),
@@ -260,6 +260,7 @@ NO_SURFACE = {
     "endpoints.remove_all",
     "endpoints.repair",
     "endpoints.subscribe",
+    "inbox.receive",
     "linking.complete",
     "usage.add",
     "usage.record",

@@ -152,7 +152,7 @@ def fail_deliveries(opentrain: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> No
     def down(*_arguments: object) -> None:
         raise UnknownEndpoint
 
-    monkeypatch.setattr(inbox, "receive", down)
+    monkeypatch.setattr(inbox, "receive_body", down)
     for number in range(3):
         opentrain.hire(f"Trainer {number}")
         for minutes in (0, 1, 5, 30, 120):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_opentrain.conf import conf
-from django_opentrain.conflicts import retried
-from django_opentrain.crypto import SecretStr
+from django_opentrain.conflicts import repeat_after_conflicts
 from django_opentrain.errors import BadSignature, UnknownEndpoint
 from django_opentrain.models import WebhookEndpoint, WebhookEvent
 from django_opentrain.platform import catalog, signing
@@ -44,7 +44,7 @@ class Receipt:
 @dataclass(frozen=True)
 class _KnownEndpoint:
     pk: int
-    secret: SecretStr
+    key: hmac.HMAC
     forget_at: float
 
 
@@ -53,15 +53,27 @@ _known_endpoints: dict[uuid.UUID, _KnownEndpoint] = {}
 _unknown_keys: dict[uuid.UUID, float] = {}
 
 
-def check_headers(key: uuid.UUID, headers: Mapping[str, str]) -> None:
+class CheckedHeaders(NamedTuple):
+    """The headers of a delivery that may be OpenTrain's: its body shows whether it is."""
+
+    endpoint: _KnownEndpoint
+    signature: signing.Signature
+    #: Seconds.
+    tolerance: int
+    delivery_id: str
+
+
+def check_headers(key: uuid.UUID, headers: Mapping[str, str]) -> CheckedHeaders:
     """Refuse what can be refused before the body is read, which a sender may send slowly.
 
-    Raises as ``receive`` does.
+    Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
+    be looked up.
     """
-    _retrying(lambda: _endpoint(key))
-    signature = _header(headers, catalog.SIGNATURE_HEADER)
-    if not signing.is_timely(signature, tolerance=conf.signature_tolerance, now=timezone.now().timestamp()):
+    endpoint = _endpoint(key)
+    signature, tolerance = signing.parse(_header(headers, catalog.SIGNATURE_HEADER)), conf.signature_tolerance
+    if signature is None or not signature.is_timely(tolerance, timezone.now().timestamp()):
         raise BadSignature
+    return CheckedHeaders(endpoint, signature, tolerance, as_id(_header(headers, catalog.DELIVERY_HEADER)))
 
 
 def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
@@ -73,48 +85,50 @@ def receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
     Raises ``UnknownEndpoint``, ``BadSignature``, ``UndecryptableError``, or ``django.db.Error`` when it could not
     be stored.
     """
-    return _retrying(lambda: _receive(key, headers, body))
+    return receive_body(check_headers(key, headers), body)
 
 
-def _retrying(step: Callable[[], T], most: int | None = None) -> T:
-    """Take a step, and again on a new connection where a kept one was stale, as may be all of a pool's.
+def receive_body(headers: CheckedHeaders, body: bytes) -> Receipt:
+    """Verify the body that belongs to these headers, and store it.
 
-    If the INSERT has taken effect nevertheless, the second one is a duplicate.
+    Raises ``BadSignature``, or ``django.db.Error`` when it could not be stored.
     """
-    try:
-        return step()
-    except (InterfaceError, InternalError, OperationalError) as error:
-        most = connections.most_stale() if most is None else most
-        if not most or not connections.discard_if_stale(error):
-            raise
-    return _retrying(step, most - 1)
-
-
-@retried
-def _receive(key: uuid.UUID, headers: Mapping[str, str], body: bytes) -> Receipt:
-    endpoint = _endpoint(key)
-    signature = _header(headers, catalog.SIGNATURE_HEADER)
+    endpoint, signature, tolerance, delivery_id = headers
     now = timezone.now()
-    verified = signing.verify(
-        endpoint.secret, signature, body, tolerance=conf.signature_tolerance, now=now.timestamp()
-    )
-    if not verified:
+    # Its time once more: the body may have taken long.
+    if not (signature.is_timely(tolerance, now.timestamp()) and signature.signs(body, endpoint.key)):
         raise BadSignature
     event = Event.from_body(body)
     reason = _reason_to_ignore(event)
-    stored = deliveries.store(
-        endpoint.pk,
-        digest=hashlib.sha256(body).hexdigest(),
-        delivery_id=as_id(_header(headers, catalog.DELIVERY_HEADER)),
-        event=event,
-        body=body,
-        ignored=reason,
-        now=now,
+    stored = _retrying(
+        lambda: deliveries.store(
+            endpoint.pk,
+            digest=hashlib.sha256(body).hexdigest(),
+            delivery_id=delivery_id,
+            event=event,
+            body=body,
+            ignored=reason,
+            now=now,
+        )
     )
     if stored and not reason:
         wakeup.wake_workers()
     status = WebhookEvent.Status.IGNORED if reason else WebhookEvent.Status.PENDING
     return Receipt(duplicate=not stored, status=status)
+
+
+def _retrying(step: Callable[[], T], most: int | None = None) -> T:
+    """Take a step; again after a conflict, and on a new connection where a kept one was stale.
+
+    All of a pool's may be. If the INSERT has taken effect nevertheless, the second one is a duplicate.
+    """
+    try:
+        return repeat_after_conflicts(step)
+    except (InterfaceError, InternalError, OperationalError) as error:
+        most = connections.most_stale() if most is None else most
+        if not most or not connections.discard_if_stale(error):
+            raise
+    return _retrying(step, most - 1)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
@@ -131,12 +145,15 @@ def _reason_to_ignore(event: Event | None) -> str:
     return ""
 
 
-@retried
 def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
-    now = time.monotonic()
     cached = _known_endpoints.get(key)
-    if cached is not None and cached.forget_at > now:
+    if cached is not None and cached.forget_at > time.monotonic():
         return cached
+    return _retrying(lambda: _look_up(key))
+
+
+def _look_up(key: uuid.UUID) -> _KnownEndpoint:
+    now = time.monotonic()
     if _unknown_keys.get(key, now) > now:
         raise UnknownEndpoint
     row = _live_row(key)
@@ -144,7 +161,8 @@ def _endpoint(key: uuid.UUID) -> _KnownEndpoint:
     if row is None or not secret:
         _remember(_unknown_keys, key, now + ENDPOINT_CACHE_SECONDS)
         raise UnknownEndpoint
-    return _remember(_known_endpoints, key, _KnownEndpoint(row.pk, secret, now + ENDPOINT_CACHE_SECONDS))
+    known = _KnownEndpoint(row.pk, signing.keyed(secret), now + ENDPOINT_CACHE_SECONDS)
+    return _remember(_known_endpoints, key, known)
 
 
 def _live_row(key: uuid.UUID) -> WebhookEndpoint | None:

@@ -62,8 +62,8 @@ def receive(request: HttpRequest, key: UUID) -> HttpResponse:
     stream = _taken_body(request)
     try:
         headers = _headers(request)
-        inbox.check_headers(key, headers)
-        inbox.receive(key, headers, _bounded_body(request, stream))
+        checked = inbox.check_headers(key, headers)
+        inbox.receive_body(checked, _bounded_body(request, stream))
     except UnknownEndpoint:
         return _answer(404)
     except Unacceptable as error:
