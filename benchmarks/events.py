@@ -9,7 +9,9 @@ The floor claims an event, parses its body, writes the contract and its grant wi
 event, in raw SQL and without encryption, retries or checks; once with a transaction for each event, as such loops are
 written, and once with one for 100. All process the same events of one customer in alternating rounds; what is
 compared is the CPU time of the process. Then events of many customers wait, and several workers drain them at the
-same time: their time is the clock's. On PostgreSQL.
+same time, in turns with as many processes of the floor's (100 in a transaction): their time is the clock's, and their
+CPU time is that of PostgreSQL's processes as well, which run on this machine (Linux). What more processes add to the
+floor is what the machine allows at all: on one that does something else, compare with that. On PostgreSQL.
 """
 
 from __future__ import annotations
@@ -18,13 +20,18 @@ import argparse
 import hashlib
 import itertools
 import json
+import multiprocessing
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -38,6 +45,10 @@ from tests.factories import make_endpoint, make_install
 #: The share of the floor's speed that is wanted, and the most statements an event in a burst.
 WANTED = 0.5
 WANTED_STATEMENTS = 4
+#: How many times as fast as one so many workers should be, while each has a core.
+WANTED_SPEED = {1: 1.0, 2: 1.8, 4: 3.0}
+#: How much longer more workers may take once they share cores.
+WANTED_SHARING = 1.1
 #: Contracts whose events come between each other's.
 GROUP = 50
 #: Events in one transaction of the floor's.
@@ -203,7 +214,7 @@ def measure(options: argparse.Namespace) -> Iterator[Line]:
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
         yield from measure_burst(kinds, options.events, options.rounds)
-        yield from measure_workers(kinds, options.events, options.installs, options.processes)
+        yield from measure_workers(kinds, options)
 
 
 def measure_burst(kinds: Sequence[str], events: int, rounds: int) -> Iterator[Line]:
@@ -244,56 +255,161 @@ def check() -> None:
 # Several workers ------------------------------------------------------------------------------
 
 
-def measure_workers(
-    kinds: Sequence[str], events: int, installs: int, processes: Sequence[int]
-) -> Iterator[Line]:
-    """What an event takes by the clock with so many workers, and how much of it are commits and waits."""
-    endpoints = [make_endpoint(make_install(f"customer{number}")) for number in range(installs)]
-    contracts = max(events // len(kinds) // installs, 1)
-    count = contracts * len(kinds) * installs
-    for workers in processes:
-        # As they come in: the customers' events between each other's.
-        stories = [list(story(kinds, contracts, f"c{workers}_{each.pk}")) for each in endpoints]
-        for start in range(0, len(stories[0]), 10):
-            for endpoint, bodies in zip(endpoints, stories, strict=True):
-                store(endpoint, bodies[start : start + 10])
-        before = _commits()
-        seconds, waiting = drain_together(workers)
+#: Of one process: its end by ``time.perf_counter()``, and how many events, seconds of CPU and statements it had.
+Result: TypeAlias = tuple[float, int, float, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drained:
+    """What several processes have used for an event, on average."""
+
+    seconds: float
+    #: Of the processes and of PostgreSQL's for them.
+    cpu_seconds: float
+    statements: float
+    commits: float
+    #: How many processes waited for a lock.
+    waiting: float
+
+
+def measure_workers(kinds: Sequence[str], options: argparse.Namespace) -> Iterator[Line]:
+    """What an event takes with so many workers, and what more of them add; beside as many of the floor's."""
+    endpoints = [make_endpoint(make_install(f"customer{number}")) for number in range(options.installs)]
+    contracts = max(options.events // len(kinds) // options.installs, 1)
+    ours: dict[int, list[Drained]] = {workers: [] for workers in options.processes}
+    floors: dict[int, list[Drained]] = {workers: [] for workers in options.processes}
+    # Of one contract each to warm up with, and then of all.
+    sizes = (1, contracts)
+    for _round, workers in itertools.product(range(options.rounds), options.processes):
+        bodies = [[list(story(kinds, size, f"customer{each.pk}")) for each in endpoints] for size in sizes]
+        floor_stores = [partial(_floor_store_by_contract, each) for each in bodies]
+        floors[workers].append(drain_together(workers, partial(floor_drain, FLOORS[-1]), *floor_stores))
+        stores = [partial(_store_in_turns, endpoints, each) for each in bodies]
+        ours[workers].append(drain_together(workers, inbox.drain, *stores))
         check()
-        name = f"an event, {installs} customers, {workers} workers"
-        yield Line(name=name, unit="ms", ours=1000 * seconds / count)
-        yield Line(name=name, unit="commits", ours=(_commits() - before) / count)
-        yield Line(name=name, unit="workers that wait for a lock", ours=waiting, limit=0)
+    for workers in options.processes:
+        name = f"an event, {options.installs} customers, {workers} workers"
+        yield from _used(name, ours[workers], floors[workers])
+    for fewer, more in itertools.pairwise(options.processes):
+        yield Line(
+            name=f"{more} workers, of the time of {fewer}",
+            unit="ratio",
+            ours=_ratio(ours, more, fewer),
+            floor=_ratio(floors, more, fewer),
+            limit=_wanted(more, fewer),
+        )
 
 
-def drain_together(workers: int) -> tuple[float, float]:
-    """Seconds until so many processes have drained the inbox, and how many of them waited for a lock on average."""
+def _store_in_turns(endpoints: Sequence[WebhookEndpoint], stories: Sequence[Sequence[bytes]]) -> int:
+    """Store events as they come in, the customers' between each other's. Returns how many there are."""
+    for start in range(0, len(stories[0]), 10):
+        for endpoint, bodies in zip(endpoints, stories, strict=True):
+            store(endpoint, bodies[start : start + 10])
+    return sum(map(len, stories))
+
+
+def _floor_store_by_contract(stories: Iterable[Iterable[bytes]]) -> int:
+    """The same for the floor, whose processes claim no customer: in turns they would wait for each other's rows."""
+    bodies = sorted(
+        itertools.chain.from_iterable(stories), key=lambda body: str(json.loads(body)["resourceId"])
+    )
+    floor_store(bodies)
+    return len(bodies)
+
+
+def _used(name: str, ours: Sequence[Drained], floors: Sequence[Drained]) -> Iterator[Line]:
+    """The medians of several rounds."""
+
+    def median(rounds: Sequence[Drained], field: str) -> float:
+        values: list[float] = [getattr(each, field) for each in rounds]
+        return statistics.median(values)
+
+    for field, unit in (("seconds", "ms"), ("cpu_seconds", "ms CPU, with PostgreSQL's")):
+        yield Line(
+            name=f"{name}: {field}",
+            unit=unit,
+            ours=1000 * median(ours, field),
+            floor=1000 * median(floors, field),
+        )
+    for field in ("statements", "commits"):
+        yield Line(name=f"{name}: {field}", unit=field, ours=median(ours, field), floor=median(floors, field))
+    waiting = statistics.mean(each.waiting for each in ours)
+    yield Line(name=f"{name}: waits", unit="workers that wait for a lock", ours=waiting, limit=0)
+
+
+def _ratio(rounds: dict[int, list[Drained]], more: int, fewer: int) -> float:
+    pairs = zip(rounds[more], rounds[fewer], strict=True)
+    return statistics.median(one.seconds / other.seconds for one, other in pairs)
+
+
+def _wanted(more: int, fewer: int) -> float | None:
+    if more > (os.cpu_count() or 1):
+        return WANTED_SHARING
+    if {more, fewer} <= WANTED_SPEED.keys():
+        return round(WANTED_SPEED[fewer] / WANTED_SPEED[more], 3)
+    return None
+
+
+def drain_together(
+    workers: int, drain: Callable[[], int], warming: Callable[[], int], stored: Callable[[], int]
+) -> Drained:
+    """Have so many processes drain what ``stored`` stores, once they have shared what ``warming`` does.
+
+    Raises ``SystemExit`` if they processed another number.
+    """
+    warming()
     connection.close()
+    forking = multiprocessing.get_context("fork")
+    together, results = forking.Barrier(workers + 1), forking.SimpleQueue()
+    children = [forking.Process(target=_drain, args=(drain, together, results)) for _ in range(workers)]
+    for child in children:
+        child.start()
+    together.wait(60)
+    events, before = stored(), _commits()
+    together.wait(60)
     began = time.perf_counter()
-    children = [_fork() for _ in range(workers)]
-    samples: list[int] = []
-    while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid:
-            children.remove(pid)
-            assert status == 0, status
-        else:
-            samples.append(_waiting())
-            time.sleep(0.02)
-    return time.perf_counter() - began, statistics.mean(samples or [0])
+    samples = [_waiting()]
+    while any(child.is_alive() for child in children):
+        time.sleep(0.02)
+        samples.append(_waiting())
+    if any(child.exitcode for child in children):
+        raise SystemExit("A worker has failed.")
+    ends, *sums = zip(*(results.get() for _ in children), strict=True)
+    done, cpu, statements = map(sum, sums)
+    if done != events:
+        raise SystemExit(f"Expected {events} events, processed {done}")
+    return Drained(
+        seconds=(max(ends) - began) / events,
+        cpu_seconds=cpu / events,
+        statements=statements / events,
+        # Each sample was one.
+        commits=(_commits() - before - len(samples)) / events,
+        waiting=statistics.mean(samples),
+    )
 
 
-def _fork() -> int:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            inbox.drain()
-            connection.close()
-            status = 0
-        finally:
-            os._exit(status)
-    return pid
+def _drain(drain: Callable[[], int], together: Barrier, results: SimpleQueue[Result]) -> None:
+    drain()
+    # So that PostgreSQL counts the commits until here before it is asked.
+    time.sleep(1.1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    together.wait(60)
+    together.wait(60)
+    counted = Statements()
+    began = time.process_time() + _server_seconds()
+    with connection.execute_wrapper(counted):
+        done = drain()
+    end, cpu = time.perf_counter(), time.process_time() + _server_seconds() - began
+    connection.close()
+    results.put((end, done, cpu, counted.count))
+
+
+def _server_seconds() -> float:
+    """CPU time of the PostgreSQL process that serves this one. Source: the kernel's sched-stats.rst."""
+    backend: int = connection.connection.info.backend_pid
+    nanoseconds, *_rest = Path(f"/proc/{backend}/schedstat").read_text().split()
+    return int(nanoseconds) / 1e9
 
 
 def _waiting() -> int:
