@@ -9,10 +9,12 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import Model
 
 import django_opentrain
 from django_opentrain import models
@@ -195,6 +197,13 @@ def test_migrations_go_back_and_forth() -> None:
     assert tables() == set()
     call_command("migrate", "django_opentrain", verbosity=0)
     assert tables() == before
+
+
+@pytest.mark.parametrize("model", list(apps.get_app_config("django_opentrain").get_models()))
+def test_no_foreign_key_has_an_index_with_which_a_unique_constraint_begins(model: type[Model]) -> None:
+    covered = {each.fields[0] for each in model._meta.total_unique_constraints if each.fields}
+    indexed = {each.name for each in model._meta.local_fields if each.is_relation and each.db_index}
+    assert not covered & indexed  # each index more is written with each row
 
 
 def test_migrations_are_numbered_in_one_line() -> None:

@@ -117,7 +117,11 @@ class AccessGrant(TimestampedModel):
     REMOVED_BY_HAND = Q(desired__in=(Desired.GRANTED, Desired.PAUSED), state=State.REMOVED_BY_HAND)
 
     contract = models.ForeignKey(
-        Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="grants"
+        Contract,
+        verbose_name=_("contract"),
+        on_delete=models.CASCADE,
+        related_name="grants",
+        db_index=False,  # a unique constraint begins with it
     )
     link = models.ForeignKey(
         ProjectLink, verbose_name=_("link"), on_delete=models.CASCADE, related_name="grants"

@@ -28,7 +28,11 @@ class Participant(TimestampedModel):
     """An AI trainer, as one install's customer knows them."""
 
     install = models.ForeignKey(
-        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="participants"
+        Install,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        related_name="participants",
+        db_index=False,  # a unique constraint begins with it
     )
     # The one stable key: a display name is masked, not unique, and can change.
     opentrain_user_id = IdField(_("OpenTrain user id"))
@@ -110,7 +114,11 @@ class Contract(TimestampedModel):
         DEPLETED = catalog.BUDGET_DEPLETED, _("depleted")
 
     install = models.ForeignKey(
-        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="contracts"
+        Install,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        related_name="contracts",
+        db_index=False,  # a unique constraint begins with it
     )
     opentrain_id = IdField(_("OpenTrain id"))
     job_id = IdField(_("job id"), blank=True)

@@ -52,7 +52,11 @@ class ProjectLink(TimestampedModel):
         MANAGED_ADAPTER = catalog.MANAGED_ADAPTER, _("OpenTrain gives access")
 
     install = models.ForeignKey(
-        Install, verbose_name=_("connection"), on_delete=models.CASCADE, related_name="project_links"
+        Install,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        related_name="project_links",
+        db_index=False,  # a unique constraint begins with it
     )
     opentrain_id = IdField(_("OpenTrain id"), null=True, blank=True)
     external_project_id = IdField(_("external project id"), max_length=catalog.MAX_EXTERNAL_PROJECT_ID)

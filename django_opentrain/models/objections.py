@@ -35,7 +35,11 @@ class UsageObjection(TimestampedModel):
         WITHDRAWN = "WITHDRAWN", _("withdrawn")
 
     contract = models.ForeignKey(
-        Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="objections"
+        Contract,
+        verbose_name=_("contract"),
+        on_delete=models.CASCADE,
+        related_name="objections",
+        db_index=False,  # a unique constraint begins with it
     )
     opentrain_user_id = IdField(_("OpenTrain user id"), help_text=_("The trainer who objects"))
     work_date = models.DateField(_("work date"))

@@ -42,7 +42,11 @@ class DailyUsage(TimestampedModel):
         WITHHELD = "WITHHELD", _("not reported")
 
     contract = models.ForeignKey(
-        Contract, verbose_name=_("contract"), on_delete=models.CASCADE, related_name="usage"
+        Contract,
+        verbose_name=_("contract"),
+        on_delete=models.CASCADE,
+        related_name="usage",
+        db_index=False,  # a unique constraint begins with it
     )
     worker_id = IdField(
         _("worker id"), blank=True, help_text=_("OpenTrain's user id; empty: the hired trainer")
