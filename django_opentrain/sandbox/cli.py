@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--state", type=Path, metavar="FILE", help="where everything survives a restart")
     parser.add_argument(
-        "--app-slug", type=_app_slug, default=DEFAULT_APP_SLUG, help="slug of the platform app (%(default)s)"
+        "--app-slug",
+        type=_app_slug,
+        default=DEFAULT_APP_SLUG,
+        help=f"slug of the platform app (in a site that of its settings, else {DEFAULT_APP_SLUG})",
     )
     parser.add_argument(
         "--redirect-uri",
@@ -48,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="readings",
         metavar="NAME=VALUE",
-        help="how to read a point that OpenTrain's documentation leaves open, see below (repeatable)",
+        help="how to read a point that OpenTrain's documentation leaves open (repeatable)",
     )
 
 

@@ -167,7 +167,8 @@ def _methods(pattern: Any) -> list[str]:
 
 def _url(pattern: Any, namespace: str) -> tuple[str, str, str]:
     meaning = prose(inspect.getdoc(pattern.callback)).partition("\n\n")[0]
-    return f"`{namespace}:{pattern.name}`", f"`{pattern.pattern}`", meaning
+    path = f"`{pattern.pattern}`" if str(pattern.pattern) else "(none)"
+    return f"`{namespace}:{pattern.name}`", path, meaning
 
 
 def tasks() -> Iterator[str]:

@@ -31,7 +31,7 @@ CONTRACTS_SHOWN: Final = 10
 
 @customer_page("GET", whose=of_install_parameter, only_shows=True)
 def home(request: HttpRequest, tenant: str) -> HttpResponse:
-    """The page, without a submitted form."""
+    """The overview: the connection, projects and their links, active contracts, reported work."""
     return page(request, tenant, request.GET.get("install"))
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
@@ -51,6 +52,7 @@ class _Refused(Exception):  # noqa: N818 - says what it is
 
 
 def _answers_json(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[HttpRequest], HttpResponseBase]:
+    @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponseBase:
         try:
             _require_user(request)
