@@ -26,7 +26,7 @@ def sign(secret: str, body: bytes, timestamp: int) -> str:
 
 @without_locals
 def keyed(secret: str) -> hmac.HMAC:
-    """What verifies many signatures with one secret: a copy costs a third of what a new one does."""
+    """What verifies many signatures with one secret: to copy it costs less than to make it anew."""
     # surrogatepass: an error from encode() would carry the secret in its attributes.
     return hmac.new(secret.encode("utf-8", "surrogatepass"), digestmod="sha256")
 
