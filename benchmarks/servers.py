@@ -4,9 +4,9 @@
 
     python -m benchmarks.servers [--requests 1000] [--rounds 5]
 
-gunicorn's sync and threaded workers, the latter also with Django's default middleware around both views, and uvicorn.
-One client, one request after the other, in alternating rounds; the CPU time is that of the server's processes
-(Linux). Printed are the medians.
+gunicorn's sync and threaded workers, the latter also with Django's default middleware around both views, and uvicorn
+with Django's pool of connections. One client, one request after the other, in alternating rounds; the CPU time is that
+of the server's processes (Linux). Printed are the medians.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Server(NamedTuple):
     command: list[str]
     middleware: str = BARE
     share: float | None = WANTED
+    #: Each request has a thread of its own, and so a connection, unless these are taken from a pool.
+    pooled: bool = False
 
     def arguments(self, port: int) -> list[str]:
         """The command line on which it listens to this port."""
@@ -63,7 +65,7 @@ SERVERS = {
     "gunicorn, sync": Server(GUNICORN),
     "gunicorn, threads": Server(THREADED),
     "gunicorn, threads, middleware": Server(THREADED, DEFAULT),
-    "uvicorn": Server([*UVICORN, "django.core.asgi:get_asgi_application"], share=None),
+    "uvicorn": Server([*UVICORN, "django.core.asgi:get_asgi_application"], share=None, pooled=True),
 }
 
 
@@ -98,8 +100,10 @@ def running(server: Server) -> Iterator[tuple[int, int]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     name = connection.settings_dict["NAME"]
-    environment = {**os.environ, "BENCHMARK_NAME": name, "BENCHMARK_MIDDLEWARE": server.middleware}
-    process = subprocess.Popen(server.arguments(port), env=environment)
+    site = {"BENCHMARK_NAME": name, "BENCHMARK_MIDDLEWARE": server.middleware}
+    if server.pooled:
+        site["BENCHMARK_POOL"] = "yes"
+    process = subprocess.Popen(server.arguments(port), env={**os.environ, **site})
     try:
         _wait_for(port)
         yield process.pid, port

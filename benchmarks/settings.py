@@ -23,6 +23,8 @@ DATABASES = {
         "TEST": {"NAME": f"benchmark_opentrain_{os.getpid()}"},
     }
 }
+if os.environ.get("BENCHMARK_POOL"):
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "OPTIONS": {**SERVER.get("OPTIONS", {}), "pool": True}}
 LOGGING_CONFIG = None
 # Each forged request is logged: that is measured, too, but not printed.
 logging.getLogger().addHandler(logging.NullHandler())
