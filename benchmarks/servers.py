@@ -5,8 +5,8 @@
     python -m benchmarks.servers [--requests 1000] [--rounds 5]
 
 gunicorn's sync and threaded workers, the latter also with Django's default middleware around both views, and uvicorn
-with Django's pool of connections. One client, one request after the other, in alternating rounds; the CPU time is that
-of the server's processes (Linux). Printed are the medians.
+with Django's pool of connections. One client, one request after the other, in alternating rounds; the CPU time is
+that of the server's processes (Linux). Printed are the medians.
 """
 
 from __future__ import annotations
