@@ -191,3 +191,37 @@ def test_links_that_opentrain_has_are_not_announced_as_new() -> None:
     migrate(states()[-1])
     link = ProjectLink.objects.get()
     assert link.linked_at == link.created_at
+
+
+FEWER_INDEXES = "0040_fewer_foreign_key_indexes"
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_index_goes_without_a_look_at_every_row(backwards: bool) -> None:
+    """A foreign key that is made anew is checked for each row, on MariaDB by copying the table."""
+    loader = MigrationExecutor(connection).loader
+    statements = loader.collect_sql([(loader.graph.nodes[APP, FEWER_INDEXES], backwards)])
+    assert not [each for each in statements if "TABLE" in each]
+
+
+def indexed_alone() -> set[tuple[str, str]]:
+    """Tables and columns that have an index of their own."""
+    found = set()
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            for each in connection.introspection.get_constraints(cursor, table).values():
+                if each["index"] and not each["unique"] and len(each["columns"]) == 1:
+                    found.add((table.removeprefix(f"{APP}_"), each["columns"][0]))
+    return found
+
+
+def test_indexes_that_go_come_back() -> None:
+    newest = indexed_alone()
+    migrate("0039_in_sync_since")
+    gone = indexed_alone() - newest
+    migrate(states()[-1])
+    assert indexed_alone() == newest
+    of_contract = {(table, "contract_id") for table in ("accessgrant", "dailyusage", "usageobjection")}
+    of_install = {(table, "install_id") for table in ("contract", "participant", "projectlink")}
+    # MySQL and MariaDB never had them: a unique constraint's serves their foreign keys.
+    assert gone == (set() if connection.vendor == "mysql" else of_contract | of_install)
