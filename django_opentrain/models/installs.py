@@ -303,7 +303,7 @@ class InstallObserver:
         """Raises ``Unauthorized`` or ``RateLimited`` where OpenTrain has already said so, at least a moment ago."""
         if time.monotonic() - self._read_at < STATE_SECONDS:
             return
-        self._read_at = time.monotonic()
+        read_at = time.monotonic()
         columns = "status", "paused_until", "last_error"
         status, paused_until, last_error = self._rows.values_list(*columns).get()
         self._had_error = bool(last_error)
@@ -322,6 +322,7 @@ class InstallObserver:
                 code=RateLimited.code,
                 retry_after=(paused_until - now).total_seconds(),
             )
+        self._read_at = read_at  # calls may be made, for a moment without another look
 
     def after_call(self, error: OpenTrainError | None) -> None:
         """Record what this outcome says about the install."""
@@ -330,6 +331,7 @@ class InstallObserver:
         if error is None:
             if self._had_error:
                 self._rows.clear_error()
+                self._had_error = False
         elif isinstance(error, Unauthorized):
             self._rows.usable().record_refusal(error)
         elif isinstance(error, Forbidden):

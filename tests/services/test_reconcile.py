@@ -614,6 +614,21 @@ def test_the_longer_of_two_pauses_holds(linked: OpenTrain) -> None:
     assert paused_until > linked.now + timedelta(seconds=500)
 
 
+def test_no_call_is_made_before_its_state_was_read(
+    linked: OpenTrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client makes the calls of a whole run, which goes on with the next contract after an error."""
+    Install.objects.pause_until(linked.now + timedelta(seconds=60))
+    observer = InstallObserver(install())
+    with monkeypatch.context() as context:
+        context.setattr(observer, "_rows", Install.objects.none())
+        with pytest.raises(Install.DoesNotExist):
+            observer.before_call()
+    for _again in range(2):
+        with pytest.raises(RateLimited):
+            observer.before_call()
+
+
 def test_one_customers_rate_limit_keeps_no_other_waiting(linked: OpenTrain) -> None:
     linked.connect("globex")
     linked.travel(hours=1)

@@ -99,3 +99,12 @@ def test_another_contract_takes_five_statements_to_report(linked: OpenTrain) -> 
     linked.run()
     reporting(first, second, seconds=60)  # the first budgets are new
     assert reporting(first, second, seconds=120) - reporting(first, seconds=180) == 5
+
+
+def test_an_error_that_is_over_is_cleared_once(linked: OpenTrain) -> None:
+    hires = [linked.hire() for _number in range(3)]
+    linked.run()
+    reporting(*hires, seconds=60)
+    usual = reporting(*hires, seconds=120)
+    Install.objects.update(last_error="Refused.", last_error_code="FORBIDDEN")
+    assert reporting(*hires, seconds=180) == usual + 1
