@@ -185,6 +185,8 @@ class Install(TimestampedModel):
     reconciled_at = models.DateTimeField(_("synced at"), null=True, blank=True)
     # Since when each reconciliation has found nothing, once events have been seen to arrive; null while one may not.
     in_sync_since = models.DateTimeField(null=True, blank=True, editable=False)
+    # Until when each settled grant has had its turn to be asserted again; null before the first time.
+    asserted_at = models.DateTimeField(null=True, blank=True, editable=False)
     # While a reconciliation asserts access again; it stays when the adapter's answer ended its process.
     access_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     reconcile_summary = models.JSONField(_("sync result"), default=dict, blank=True)

@@ -75,6 +75,7 @@ def _waits() -> Iterator[tuple[QuerySet[Any], str, timedelta]]:
     yield WebhookEvent.objects.filter(status=WebhookEvent.Status.PENDING), "received_at", _NOW
     yield contracts, "participants_read_at", _NOW
     yield installs, "reconciled_at", _NOW
+    yield installs, "asserted_at", _NOW
     yield installs, "in_sync_since", _NOW
     yield installs, "refused_at", _NOW
     # Not of those that were replaced: OpenTrain's clock says when that was.

@@ -254,6 +254,61 @@ def test_runs_that_last_over_the_hour_leave_no_grant_out(
     assert len(site.inside) == 8
 
 
+@pytest.fixture
+def one_share_a_run(linked: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """An install of which each run asserts no more than one share, of 20 trainers."""
+    for number in range(assertion.SHARES):
+        linked.hire(f"Trainer {number}")
+    linked.run()
+    monkeypatch.setattr(assertion, "MAX_SECONDS", 0.0)
+    Install.objects.update(asserted_at=None)
+    return Install.objects.get()
+
+
+def test_a_long_assertion_goes_on_in_the_next_run(
+    linked: OpenTrain, site: Host, one_share_a_run: Install
+) -> None:
+    site.inside.clear()
+    inside: list[int] = []
+    for _run in range(assertion.SHARES):
+        assert not inside or Install.objects.filter(next_reconcile_at__lte=linked.now).exists()
+        one_share_a_run.refresh_from_db()
+        reconcile.install(one_share_a_run, scheduled=True)
+        inside.append(len(site.inside))
+    assert inside == [*range(1, assertion.SHARES + 1)]
+    assert Install.objects.get().next_reconcile_at is None
+
+
+def test_a_removal_comes_before_the_rest_of_an_assertion(
+    linked: OpenTrain, site: Host, one_share_a_run: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = AccessGrant.objects.order_by("pk")[0], AccessGrant.objects.order_by("-pk")[0]
+    assert first.pk != last.pk
+    site.calls.clear()
+    given, ending = RecordingAdapter.grant_access, [Contract.objects.get(pk=last.contract_id)]
+
+    def grant_access(adapter: RecordingAdapter, grant: AccessGrant) -> str:
+        while ending:
+            linked.end(ending.pop())
+        return given(adapter, grant)
+
+    monkeypatch.setattr(RecordingAdapter, "grant_access", grant_access)
+    reconcile.request_all()
+    linked.run()
+    names = [name for name, *_ in site.calls]
+    assert names.index("revoke_access") <= 2
+    assert names.count("grant_access") >= assertion.SHARES - 1
+
+
+def test_a_run_that_a_person_waits_for_asserts_all_however_long_it_takes(
+    site: Host, one_share_a_run: Install
+) -> None:
+    site.inside.clear()
+    reconcile.install(one_share_a_run)
+    assert len(site.inside) == assertion.SHARES
+    assert Install.objects.get().next_reconcile_at is None
+
+
 def test_a_run_that_comes_late_makes_up_for_it(linked: OpenTrain, site: Host) -> None:
     maria = linked.hire()
     linked.run()

@@ -1,17 +1,20 @@
 """Asserting access again: what is settled here may have been changed in the host by hand.
 
 Each run asks the adapter for all settled grants of the install at once, and converges only those that differ. Those
-of which it doesn't know are converged, a share each hour, so that all are within a day.
+of which it doesn't know are converged, a share each hour, so that all are within a day. Where that takes long, the
+next run goes on: events and removals, also other customers', come first.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from datetime import timezone as tz
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from django_opentrain.adapters import get_adapter
@@ -30,40 +33,61 @@ State, Desired = AccessGrant.State, AccessGrant.Desired
 
 #: Hours in which each grant that the adapter can't speak for has its turn: with the time between two runs, a day.
 SHARES: Final = 20
+HOUR: Final = 3600
+#: Seconds after which a scheduled run leaves the other hours' shares to the next one.
+MAX_SECONDS: Final = 5.0
 #: Grants for which the adapter is asked at once.
 PAGE: Final = 500
 
 
-def assert_access(install: Install, held: Lease, *, since: datetime | None, now: datetime) -> None:
+def assert_access(
+    install: Install, held: Lease, *, since: datetime | None, now: datetime, max_seconds: float
+) -> datetime:
     """Converge those of the install's settled grants with which the host doesn't agree, or may not.
 
-    Of those that the adapter can't speak for: those whose turn came between ``since``, when the last run was, and
-    ``now``; all if ``since`` is None.
+    Of those that the adapter can't speak for: those whose turn came between ``since`` and ``now``; all if ``since``
+    is None. After ``max_seconds`` it ends with the hour in hand. Returns until when each has had its turn.
     """
+    until = time.monotonic() + max_seconds
+    hours = _hours(since, now)
+    left_out = _assert(install, held, _settled(install), hours[0] % SHARES if hours else None)
+    for hour in hours[1:] if left_out else ():
+        if time.monotonic() >= until:
+            return datetime.fromtimestamp(hour * HOUR, tz=tz.utc)
+        share = hour % SHARES
+        of_share = _settled(install).alias(share=F("participant_id") % SHARES).filter(share=share)
+        _assert(install, held, of_share, share)
+    return now
+
+
+def _hours(since: datetime | None, now: datetime) -> range:
+    """The hours that have begun since then, no more than there are shares; as many as there are for None."""
+    hour = int(now.timestamp() // HOUR)
+    first = hour - SHARES if since is None else int(since.timestamp() // HOUR)
+    return range(max(first, hour - SHARES), hour)
+
+
+def _assert(install: Install, held: Lease, grants: AccessGrantQuerySet, share: int | None) -> bool:
+    """Converge those that differ, and of a share those of which the adapter doesn't know; whether there are such."""
     # Stays where a question ended its process or this run: then the adapter isn't asked in this one.
     may_ask = install.access_asked_at is None
-    shares = _shares(since, now)
-    for page in _pages(install):
+    left_out = False
+    for page in _pages(install, grants):
         held.renew(access_asked_at=timezone.now())
         wanted = [grant for grant in page if grant.desired == Desired.GRANTED]
         removed = [grant for grant in page if grant.desired != Desired.GRANTED]
         states = _states(install, page) if may_ask else {}
+        left_out |= any(_is_unknown(grant, states) for grant in page)
         # Removals first, as always: if one removes too much, the wanted access is granted again after it.
-        if _converge(_not_kept(removed, states), states, shares, held) and may_ask:
+        if _converge(_not_kept(removed, states), states, share, held) and may_ask:
             states = _states(install, wanted)
-        _converge(wanted, states, shares, held)
+        _converge(wanted, states, share, held)
+    return left_out
 
 
-def _shares(since: datetime | None, now: datetime) -> Collection[int]:
-    """The shares of the hours that have begun since then; all of them for None."""
-    hour = int(now.timestamp() // 3600)
-    first = hour - SHARES if since is None else int(since.timestamp() // 3600)
-    return {each % SHARES for each in range(max(first, hour - SHARES), hour)}
-
-
-def _pages(install: Install) -> Iterator[list[AccessGrant]]:
-    """The settled grants, removals first, each as the adapter gets it."""
-    ordered = _settled(install).order_by("-desired", "pk").select_related("participant", "contract", "link")
+def _pages(install: Install, grants: AccessGrantQuerySet) -> Iterator[list[AccessGrant]]:
+    """These of the install's, removals first, each as the adapter gets it."""
+    ordered = grants.order_by("-desired", "pk").select_related("participant", "contract", "link")
     rest = Q()
     while page := list(ordered.filter(rest)[:PAGE]):
         for grant in page:
@@ -123,19 +147,25 @@ def _place(grant: AccessGrant) -> tuple[str, str, str]:
 
 
 def _converge(
-    grants: Sequence[AccessGrant], states: Mapping[int, bool], shares: Collection[int], held: Lease
+    grants: Sequence[AccessGrant], states: Mapping[int, bool], share: int | None, held: Lease
 ) -> int:
     """Converge those that differ; returns how many."""
-    differing = [grant for grant in grants if _differs(grant, states.get(grant.pk), shares)]
+    differing = [grant for grant in grants if _differs(grant, states, share)]
     for grant in differing:
         held.renew()
         convergence.converge(grant, reassert=True)
     return len(differing)
 
 
-def _differs(grant: AccessGrant, state: bool | None, shares: Collection[int]) -> bool:
+def _differs(grant: AccessGrant, states: Mapping[int, bool], share: int | None) -> bool:
     if grant.next_attempt_at or grant.attempt_began_at or grant.last_error:
         return True  # an attempt was interrupted or undecided, or the host is to be given something new
-    if state is None or grant.link.project_missing_since:
-        return grant.pk % SHARES in shares
-    return state != (grant.state == State.GRANTED)
+    if _is_unknown(grant, states):
+        # By trainer: of what one has, the removals come first.
+        return grant.participant_id % SHARES == share
+    return states[grant.pk] != (grant.state == State.GRANTED)
+
+
+def _is_unknown(grant: AccessGrant, states: Mapping[int, bool]) -> bool:
+    """Whether only a call shows how it is: the adapter didn't say, or the project may be gone."""
+    return grant.pk not in states or grant.link.project_missing_since is not None

@@ -10,10 +10,12 @@ confirms them, and so is what the lists leave in doubt.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
@@ -40,8 +42,8 @@ from django_opentrain.services import endpoints
 from django_opentrain.services.access import breaker, grants
 from django_opentrain.services.connect import offboarding, refused_installs, tokens
 from django_opentrain.services.linking import projects
+from django_opentrain.services.reconcile import assertion
 from django_opentrain.services.reconcile import held as held_removals
-from django_opentrain.services.reconcile.assertion import assert_access
 from django_opentrain.services.reconcile.diff import (
     Change,
     contract_changes,
@@ -55,6 +57,16 @@ from django_opentrain.time_limits import soft_time_limit
 from django_opentrain.transactions import durable
 
 logger = logging.getLogger(__name__)
+
+#: The columns that a run sets, of which the row has the values.
+RECORDED: Final = (
+    "reconciled_at",
+    "asserted_at",
+    "access_asked_at",
+    "reconcile_attempts",
+    "reconcile_summary",
+    "removals_held",
+)
 
 
 @dataclass(kw_only=True)
@@ -78,6 +90,8 @@ class Outcome:
     planned: datetime | None = None
     #: When all was compared with OpenTrain, and access began to be asserted.
     compared_at: datetime | None = None
+    #: Until when each settled grant has had its turn; before ``compared_at`` where that took too long.
+    asserted_at: datetime | None = None
 
     @classmethod
     def begin(cls, row: Install) -> Outcome:
@@ -154,7 +168,7 @@ def _run(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
 
 def _record(row: Install, outcome: Outcome) -> None:
     # Not when it ended: the next run asserts the shares of the hours that have begun since.
-    row.reconciled_at, row.access_asked_at = outcome.compared_at, None
+    row.reconciled_at, row.asserted_at, row.access_asked_at = outcome.compared_at, outcome.asserted_at, None
     row.reconcile_attempts = row.reconcile_attempts + 1 if outcome.unfinished else 0
     row.reconcile_summary = {
         "changes": [change.line.stored() for change in outcome.changes[:100]],
@@ -165,11 +179,14 @@ def _record(row: Install, outcome: Outcome) -> None:
     if outcome.too_many:
         row.reconcile_summary[TOO_MANY] = True
     row.removals_held = sum(change.removes for change in outcome.held)
-    again = timezone.now() + retries.backoff(row.reconcile_attempts) if outcome.unfinished else None
+    again = None
+    if outcome.unfinished:
+        again = timezone.now() + retries.backoff(row.reconcile_attempts)
+    elif outcome.asserted_at != outcome.compared_at:
+        again = timezone.now()  # after what is due by now
     # Not if another run was requested since the lists were read.
     planned = When(_is(outcome.planned), then=Value(again, output_field=DateTimeField()))
-    columns = "reconciled_at", "access_asked_at", "reconcile_attempts", "reconcile_summary", "removals_held"
-    changes = {name: getattr(row, name) for name in columns}
+    changes = {name: getattr(row, name) for name in RECORDED}
     if outcome.confirmed is not None:
         changes["removals_confirmed"] = row.removals_confirmed = False
     Install.objects.filter(pk=row.pk).update(
@@ -207,7 +224,10 @@ def _restore(row: Install, held: Lease, *, scheduled: bool) -> Outcome:
     Refresh(install=row, client=remote.client, held=held, attempt=attempt).run()
     grants.correct_pauses(row)
     outcome.compared_at = timezone.now()
-    assert_access(row, held, since=row.reconciled_at if scheduled else None, now=outcome.compared_at)
+    since, limit = (row.asserted_at, assertion.MAX_SECONDS) if scheduled else (None, math.inf)
+    outcome.asserted_at = assertion.assert_access(
+        row, held, since=since, now=outcome.compared_at, max_seconds=limit
+    )
     _ask_for_projects(remote.link_rows(row), held)
     return outcome
 
