@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.conf import settings
@@ -79,6 +79,7 @@ def make_long_rows() -> None:
     )
     factories.make_usage(
         contract,
+        date(2026, 3, 28),  # the widest month in English
         total_seconds=86340,
         tasks_completed=12000,
         labels_completed=1040000,
