@@ -62,7 +62,7 @@ def retried(step: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(step)
     def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
-        return _repeat(partial(step, *args, **kwargs), PAUSES)
+        return repeat_after_conflicts(partial(step, *args, **kwargs))
 
     return repeated
 
@@ -91,7 +91,7 @@ def statements_retried() -> Iterator[None]:
 def _execute(execute: Callable[..., T], sql: str, params: Any, many: bool, context: Any) -> T:
     if "django_opentrain_" not in sql:
         return execute(sql, params, many, context)
-    return _repeat(partial(execute, sql, params, many, context), PAUSES)
+    return repeat_after_conflicts(partial(execute, sql, params, many, context))
 
 
 def _repeat(step: Callable[[], T], pauses: Sequence[float]) -> T:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class AlterIndex(migrations.AlterField):
     """Only the index: ``AlterField`` makes the foreign key anew, too.
 
-    For that each row is checked, and the table can't be written meanwhile; MySQL and MariaDB copy it.
+    To do so PostgreSQL checks each row, and locks the table against writes; MySQL and MariaDB copy it.
     """
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
