@@ -2,6 +2,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import django_opentrain.fields
+from django_opentrain.migrations._operations import AlterIndex
 
 
 class Migration(migrations.Migration):
@@ -10,7 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AlterField(
+        AlterIndex(
             model_name="webhookevent",
             name="endpoint",
             field=models.ForeignKey(

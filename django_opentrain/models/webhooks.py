@@ -174,7 +174,8 @@ class WebhookEvent(SecretKeepingModel):
             models.UniqueConstraint(fields=["endpoint", "digest"], name="opentrain_delivery_once"),
         ]
         indexes = [
-            models.Index(fields=["status", "next_attempt_at"], name="opentrain_event_due"),
+            # A customer's next events, in a flood of everybody's; on PostgreSQL without those that were processed.
+            models.Index(fields=["status", "endpoint", "id"], name="opentrain_event_waiting"),
             models.Index(fields=["received_at", "status"], name="opentrain_event_received"),
             # Not the column's own index: PostgreSQL's has a second one with it, for LIKE.
             models.Index(fields=["event_id"], name="opentrain_event_id"),

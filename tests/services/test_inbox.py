@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from django_opentrain.errors import BadSignature, UnknownEndpoint
@@ -459,6 +462,55 @@ def test_customers_whom_another_worker_served_are_not_tried_one_by_one(endpoint:
     rest = list(turns)
     assert sum(rest) == 1
     assert len(rest) <= 2  # and one that was tried in vain
+
+
+def test_events_are_processed_however_long_it_takes_to_ask_whose_are_due(
+    endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is with millions of them."""
+    make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    times = itertools.count(step=3.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    assert inbox.drain() == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL counts the rows that it reads")
+def test_a_customers_turn_reads_no_other_customers_events(endpoint: WebhookEndpoint) -> None:
+    """Also where the statistics are older than the flood."""
+    flooded = make_endpoint(make_install("globex"))
+    make_events(flooded, 2000, status=PROCESSED)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    make_events(flooded, 2000)
+    make_event(endpoint, type="contract.ended", resource_id="ctr_1")
+    waiting = processing._Waiting()
+    before = rows_read(WebhookEvent)
+    assert list(processing._turns([endpoint.install_id], waiting)) == [(endpoint.install_id, 1)]
+    assert rows_read(WebhookEvent) - before < 10
+
+
+def make_events(endpoint: WebhookEndpoint, number: int, **values: Any) -> None:
+    WebhookEvent.objects.bulk_create(
+        WebhookEvent(
+            endpoint=endpoint,
+            digest=f"{values} {each}",
+            type="contract.ended",
+            body=b"{}",
+            received_at=timezone.now(),
+            **values,
+        )
+        for each in range(number)
+    )
+
+
+def rows_read(model: type[Model]) -> int:
+    """By this transaction, so far."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s",
+            [model._meta.db_table],
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("chosen", ["before", "while it fails"])
