@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from django_opentrain import tasks
 from django_opentrain.models import Heartbeat, Install, ProjectLink
+from django_opentrain.platform import catalog
 from django_opentrain.services import usage
 from django_opentrain.services.usage import runs
 from django_opentrain.services.workers.locks import install_lock
@@ -94,11 +95,26 @@ def reporting(*hires: Hire, seconds: int) -> int:
     return len(captured)
 
 
-def test_another_contract_takes_five_statements_to_report(linked: OpenTrain) -> None:
+def test_another_contract_takes_four_statements_to_report(linked: OpenTrain) -> None:
     first, second = linked.hire(), linked.hire()
     linked.run()
     reporting(first, second, seconds=60)  # the first budgets are new
-    assert reporting(first, second, seconds=120) - reporting(first, seconds=180) == 5
+    assert reporting(first, second, seconds=120) - reporting(first, seconds=180) == 4
+
+
+def test_another_request_takes_no_statement(linked: OpenTrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    hire = linked.hire()
+    linked.travel(days=10)
+    linked.run()
+    monkeypatch.setattr(catalog, "MAX_USAGE_ENTRIES", 1)
+    counts: list[int] = []
+    for number in (1, 1, 3):  # the first one's budget is new
+        for day in range(number):
+            usage.record(hire.contract, usage.today() - timedelta(days=day), total_seconds=60 + len(counts))
+        with CaptureQueriesContext(connection) as captured:
+            assert runs.run_due() == number
+        counts.append(len(captured))
+    assert counts[1] == counts[2]
 
 
 def test_an_error_that_is_over_is_cleared_once(linked: OpenTrain) -> None:

@@ -292,3 +292,21 @@ def test_a_report_that_stood_still_sends_nothing_older_than_another_has_sent(
         usage.report(maria.contract)
     assert stored(opentrain)[later.isoformat()] == 120
     assert not DailyUsage.objects.exclude(status=REPORTED).exists()
+
+
+def test_what_was_accepted_before_a_failure_is_reported(
+    opentrain: OpenTrain, maria: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (2, 1):
+        usage.record(maria.contract, usage.today() - timedelta(days=number), total_seconds=60)
+    monkeypatch.setattr(catalog, "MAX_USAGE_ENTRIES", 1)
+    report = PlatformClient.report_usage
+
+    def the_next_one_fails(*arguments: Any) -> UsageResult:
+        answer = report(*arguments)
+        opentrain.fail_next(status=404, match="POST .*usage")
+        return answer
+
+    monkeypatch.setattr(PlatformClient, "report_usage", the_next_one_fails)
+    runs.run_due()
+    assert [row.status for row in DailyUsage.objects.order_by("work_date")] == [REPORTED, DUE]

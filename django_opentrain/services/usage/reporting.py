@@ -118,6 +118,8 @@ class _Reporting:
         self._row = Contract.objects.filter(pk=contract.pk)
         self._even_unconfirmed = even_unconfirmed
         self._result = Report()
+        #: Days that OpenTrain has accepted, and that are to be marked.
+        self._accepted: list[DueDay] = []
         #: Until when what was sent may take effect, as it is stored.
         self._marked_until: datetime | None = None
         #: The budget of the last answer, and when that was asked for.
@@ -144,6 +146,9 @@ class _Reporting:
             self._result.unconfirmed = self._result.unconfirmed or error.outcome_unknown
             self._save_answers()
             raise
+        finally:
+            # By one statement, also before a failure. If this process ends first, they are reported once more.
+            _mark_reported(self._accepted)
         self._save_answers(usage_reported_at=timezone.now())
 
     def _send(self, client: DetachedClient, days: Sequence[DueDay]) -> Steps[UsageResult, None]:
@@ -163,7 +168,7 @@ class _Reporting:
             else:
                 _mark_refused(self._contract, days[0], error, self._result)
             return
-        _mark_reported(days)
+        self._accepted += days
         self._result.accepted += len(days)
         self._result.unconfirmed = self._result.unconfirmed or answer.outcome_unknown
         if answer.budget is not None:

@@ -140,7 +140,7 @@ def _report_all(
         for contract in _reportable(timezone.now()).filter(install=install):
             if stopping():
                 break
-            held.renew()
+            held.keep()
             accepted += yield from _report(contract, connect)
     return accepted
 

@@ -32,7 +32,7 @@ LEASE = timedelta(minutes=5)
 #: How long a call to the host keeps other workers from the same trainer or budget, even if its process has ended.
 #: A longer call may overlap with another one: its result is then checked again.
 CALL_LEASE = timedelta(minutes=1)
-#: How old a lease may be at the begin of a call that only reads: what is left is longer than the longest call.
+#: How old a lease may be at the begin of a call that may be made twice: what is left is longer than the longest call.
 FRESH = timedelta(seconds=30)
 
 
@@ -138,7 +138,7 @@ class Lease:
         self._renewed_at = now
 
     def keep(self) -> None:
-        """Extend it before a call that only reads, unless that was done just now. Raises ``LeaseLostError``."""
+        """Extend it before a call that may be made twice, unless it was just now. Raises ``LeaseLostError``."""
         if timezone.now() - self._renewed_at > FRESH:
             self.renew()
 
