@@ -13,5 +13,5 @@ def count(rows: QuerySet[Any], by: str) -> Coalesce:
 
     A subquery, not a join: it is computed for the rows of the page only.
     """
-    counted = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(number=Count("pk"))
+    counted = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(number=Count("*"))
     return Coalesce(Subquery(counted.values("number"), output_field=IntegerField()), 0)

@@ -307,3 +307,12 @@ def test_first_pages_use_indexes(large: Rows, superuser: User) -> None:
     for model in LARGE:
         (page,) = (each for each in statements_of(client, model) if "ORDER BY" in each)
         assert [node for node in scans(page) if node["Node Type"] == "Seq Scan"] == [], page
+
+
+@on_postgresql
+def test_an_endpoints_events_are_counted_in_an_index(large: Rows, superuser: User) -> None:
+    statements = statements_of(logged_in(superuser), WebhookEndpoint)
+    counts = [each for each in statements if "COUNT(" in each and WebhookEvent._meta.db_table in each]
+    received, failed = (scans(each) for each in counts if "GROUP BY" in each)
+    assert [node["Node Type"] for node in received] == ["Index Only Scan"]
+    assert [node["Index Name"] for node in failed] == ["opentrain_event_waiting"]
